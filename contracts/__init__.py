@@ -1,0 +1,1 @@
+"""Everything one party may know of another: envelope, messages, topics."""

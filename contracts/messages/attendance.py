@@ -1,0 +1,84 @@
+"""``attendance.commands.v1`` and ``attendance.events.v1``: presence and service records. Key: person."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from contracts.messages.base import Instant, Message, Minutes, Origin, Ref, RegistryCode
+from contracts.messages.service import ServiceRecord
+
+HoldReason = Literal["no_check_in", "no_signup", "overlap", "duplicate", "over_cap"]
+
+
+class _OfPerson(Message, abstract=True):
+    person: UUID
+    host: RegistryCode
+    signup_id: UUID
+
+    @property
+    def key(self) -> str:
+        return str(self.person)
+
+
+class _Presence(_OfPerson, abstract=True):
+    project_ref: Ref
+    shift_ref: Ref
+    at: Instant
+    method: Literal["scan", "self_location", "organiser"]
+    origin: Origin
+
+    @property
+    def subject(self) -> str:
+        return str(self.signup_id)
+
+
+class RecordCheckIn(_Presence):
+    """Keep that she was there."""
+
+
+class RecordCheckOut(_Presence):
+    """Keep that she left."""
+
+
+class AttestService(_OfPerson):
+    """Confirm, hold or revoke this version of the record."""
+
+    record: ServiceRecord
+    origin: Origin
+
+    @property
+    def subject(self) -> str:
+        """The record."""
+        return f"{self.host}:{self.record.record_ref}"
+
+
+class _ServiceFact(_OfPerson, abstract=True):
+    record: ServiceRecord
+    minutes: Minutes
+    """What this version is worth: the record's minutes, 0 when revoked."""
+
+    @property
+    def subject(self) -> str:
+        return f"{self.host}:{self.record.record_ref}"
+
+
+class ServiceConfirmed(_ServiceFact):
+    """The linkage stands to this version, whole. It counts until a later version is confirmed or revoked."""
+
+
+class ServiceHeld(_ServiceFact):
+    """This version does not count yet; the host's minutes are not altered. Decided again when the reason falls away."""
+
+    reason: HoldReason
+
+
+class ServiceRevoked(_ServiceFact):
+    """The host took the record back: its total is 0."""
+
+
+class CommandRefused(_OfPerson):
+    """An attestation or presence could not be followed (a version with other content, a check-out before its check-in, …)."""
+
+    reason: str
+    origin: Origin

@@ -1,0 +1,130 @@
+"""What every message has: a type name with a version, a key, a subject; and the value types they share."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+__all__ = [
+    "AgeBand",
+    "Consent",
+    "EvidenceClass",
+    "Instant",
+    "Message",
+    "Minutes",
+    "Origin",
+    "Ref",
+    "RegistryCode",
+    "Sha256",
+    "Value",
+    "Version",
+    "message_types",
+]
+
+RegistryCode = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,7}$", examples=["gz"])]
+"""A registry's seat in the linkage (DESIGN §3), not the software in it."""
+
+Ref = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$")]
+"""An identifier inside one registry, opaque to everyone else."""
+
+Version = Annotated[int, Field(ge=1, le=1_000_000)]
+Minutes = Annotated[int, Field(ge=0, le=1440)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Instant = Annotated[AwareDatetime, Field(description="RFC 3339 with an offset")]
+
+
+class AgeBand(StrEnum):
+    """Age at home in bands; the birth date never crosses (rule 37). Compared by its lower bound."""
+
+    UNDER_14 = "under_14"
+    FROM_14 = "14_to_15"
+    FROM_16 = "16_to_17"
+    ADULT = "adult"
+
+    @property
+    def youngest(self) -> int:
+        """Lower bound of the band in years."""
+        return {"under_14": 0, "14_to_15": 14, "16_to_17": 16, "adult": 18}[self.value]
+
+
+class EvidenceClass(StrEnum):
+    """How a service was evidenced; only ``scan`` is automatic (rule 66)."""
+
+    SCAN = "scan"
+    SELF_LOCATION = "self_location"
+    ROSTER = "roster"
+    SUPPLEMENT = "supplement"
+
+
+class Value(BaseModel):
+    """A part of a message. Frozen; a consumer ignores fields that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_enum_values=False)
+
+
+class Consent(Value):
+    """Permission to share with a named registry for a named purpose (rules 38-40); versions only grow."""
+
+    version: Version
+    purpose: Literal["service_linkage"] = "service_linkage"
+    given_at: Instant
+    valid_until: Instant | None = None
+
+    def valid_at(self, moment: datetime) -> bool:
+        """Whether it covers this moment."""
+        return self.given_at <= moment and (self.valid_until is None or moment < self.valid_until)
+
+
+class Origin(Value):
+    """The registry message that a command came from, so that a refusal finds its sender."""
+
+    registry: RegistryCode
+    message_id: str
+    message_type: str
+    key: str
+
+
+class Message(Value):
+    """Base of everything that travels. Facts are named in the past tense, commands in the imperative.
+
+    ``TYPE`` is ``shuangcheng.<context>.<name>.v<major>``; the context is the file it stands in.
+    Subclasses say their ``key`` (what orders the stream) and ``subject`` (the entity spoken of).
+    """
+
+    TYPE: ClassVar[str] = ""
+    MAJOR: ClassVar[int] = 1
+
+    def __init_subclass__(cls, *, abstract: bool = False, **rest: object) -> None:
+        """Give the class its type name and enter it in the catalogue."""
+        super().__init_subclass__(**rest)  # type: ignore[arg-type]
+        if not abstract:
+            context = cls.__module__.rpartition(".")[2]
+            name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+            cls.TYPE = f"shuangcheng.{context}.{name}.v{cls.MAJOR}"
+            _CATALOGUE[cls.TYPE] = cls
+
+    @property
+    def key(self) -> str:
+        """The partition key, a function of the body alone."""
+        raise NotImplementedError
+
+    @property
+    def subject(self) -> str:
+        """The entity that the message speaks of (CloudEvents ``subject``)."""
+        return self.key
+
+
+_CATALOGUE: dict[str, type[Message]] = {}
+
+
+def message_types() -> dict[str, type[Message]]:
+    """Every message class by its type name. Import ``contracts.messages`` first, or use ``contracts.topics``."""
+    return dict(_CATALOGUE)
+
+
+Id = UUID

@@ -1,0 +1,52 @@
+"""``bridge.commands.v1`` (the bridge's own timers) and ``bridge.events.v1`` (transfers). Keys: host:record and person."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from contracts.messages.base import Message, Minutes, Ref, RegistryCode, Version
+from contracts.messages.deliveries import TransferState
+
+
+class _OfRecord(Message, abstract=True):
+    host: RegistryCode
+    record_ref: Ref
+    transfer_id: UUID
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.host}:{self.record_ref}"
+
+
+class CheckReceipt(_OfRecord):
+    """A timer: the receipt of this attempt is due; ask, send again or call it uncertain, as the home can."""
+
+
+class RetryTransfer(_OfRecord):
+    """A timer: the home refused for now; queue the transfer again."""
+
+
+class TransferChanged(Message):
+    """A transfer stands in another of its seven states."""
+
+    person: UUID
+    transfer_id: UUID
+    host: RegistryCode
+    home: RegistryCode
+    record_ref: Ref
+    version: Version
+    total: Minutes
+    delta: int
+    state: TransferState
+    reason: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The person."""
+        return str(self.person)
+
+    @property
+    def subject(self) -> str:
+        """The transfer."""
+        return str(self.transfer_id)

@@ -1,0 +1,117 @@
+"""``registry.<code>.deliveries.v1``: what the linkage tells a registry, in that registry's own refs. Key: volunteer_ref."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from contracts.messages.base import AgeBand, Instant, Message, Minutes, Ref, RegistryCode, Version
+from contracts.messages.service import ServiceRecord
+
+SignupState = Literal["confirmed", "waitlisted", "promoted", "refused", "withdrawn", "reported"]
+TransferState = Literal["queued", "withheld", "sent", "uncertain", "credited", "refused", "superseded"]
+
+
+class _ToRegistry(Message, abstract=True):
+    volunteer_ref: Ref
+
+    @property
+    def key(self) -> str:
+        return self.volunteer_ref
+
+
+class LinkChanged(_ToRegistry):
+    """To both sides: how the tie with ``registry`` stands. At ``established`` the host makes the full account."""
+
+    registry: RegistryCode
+    state: Literal["established", "refused", "broken", "restored"]
+    reason: str | None = None
+    link_version: int = 0
+    age_band: AgeBand | None = None
+    guardian_approved: bool | None = None
+
+
+class ConsentChanged(_ToRegistry):
+    """To both sides: whether service may be shared with ``registry``."""
+
+    registry: RegistryCode
+    state: Literal["given", "withdrawn"]
+    version: Version
+
+
+class SignupChanged(_ToRegistry):
+    """To the home and the shift's host, once where they are the same: how a sign-up stands, whole."""
+
+    signup_id: UUID
+    signup_ref: Ref
+    asker: RegistryCode
+    host: RegistryCode
+    project_ref: Ref
+    shift_ref: Ref
+    state: SignupState
+    reason: str | None = None
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
+
+    @property
+    def subject(self) -> str:
+        """The sign-up."""
+        return str(self.signup_id)
+
+
+class ServiceDecided(_ToRegistry):
+    """To the host: how the linkage stands to a version of its record. A held record counts only once released."""
+
+    record_ref: Ref
+    version: Version
+    state: Literal["confirmed", "held", "revoked"]
+    reason: str | None = None
+    minutes: Minutes
+
+    @property
+    def subject(self) -> str:
+        """The record."""
+        return self.record_ref
+
+
+class CreditPosted(_ToRegistry):
+    """To the home: post ``delta`` under ``transfer_id``; ``total`` is what the record is worth now (0 when revoked)."""
+
+    transfer_id: UUID
+    host: RegistryCode
+    total: Minutes
+    delta: int
+    record: ServiceRecord
+
+    @property
+    def subject(self) -> str:
+        """The transfer."""
+        return str(self.transfer_id)
+
+
+class CreditQueried(_ToRegistry):
+    """To a queryable home: was this transfer posted? Answer as to CreditPosted; CreditUnknown when it was not seen."""
+
+    transfer_id: UUID
+
+    @property
+    def subject(self) -> str:
+        """The transfer."""
+        return str(self.transfer_id)
+
+
+class CreditReported(_ToRegistry):
+    """To the host: how the transfer of its record stands at the home."""
+
+    record_ref: Ref
+    version: Version
+    home: RegistryCode
+    transfer_id: UUID
+    state: TransferState
+    total: Minutes
+    reason: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """The record."""
+        return self.record_ref

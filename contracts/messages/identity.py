@@ -1,0 +1,138 @@
+"""``identity.commands.v1`` (key home:ref) and ``identity.events.v1`` (key person): who is one human being in two registries."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from contracts.messages.base import (
+    AgeBand,
+    Consent,
+    Instant,
+    Message,
+    Origin,
+    Ref,
+    RegistryCode,
+    Sha256,
+    Version,
+)
+
+LinkRefusal = Literal[
+    "wrong_code", "expired", "other_registry", "no_offer", "already_linked", "code_used", "too_many_attempts"
+]
+
+
+class _OfHomeAccount(Message, abstract=True):
+    home: RegistryCode
+    home_ref: Ref
+    host: RegistryCode
+    origin: Origin
+
+    @property
+    def key(self) -> str:
+        return f"{self.home}:{self.home_ref}"
+
+
+class OfferLink(_OfHomeAccount):
+    """Hold an offer of this volunteer for ``host`` until ``expires_at``; a newer offer replaces an older one."""
+
+    code_hash: Sha256
+    age_band: AgeBand
+    guardian_approved: bool
+    consent: Consent
+    expires_at: Instant
+
+
+class RequestLink(_OfHomeAccount):
+    """Tie ``host_ref`` to the person behind ``home_ref`` if the code fits an offer, now or soon."""
+
+    host_ref: Ref
+    code_hash: Sha256
+
+
+class ExpireLinkRequest(_OfHomeAccount):
+    """A timer: refuse the request ``request_id`` if it still stands without an offer."""
+
+    request_id: str
+
+
+class RecordConsent(_OfHomeAccount):
+    """Keep what the home said about consent for ``host``; ``consent`` is there when given."""
+
+    state: Literal["given", "withdrawn"]
+    version: Version
+    consent: Consent | None = None
+
+
+class BreakLink(_OfHomeAccount):
+    """Let the tie rest, as ``by`` asked."""
+
+    by: RegistryCode
+    reason: str
+
+
+class RestoreLink(_OfHomeAccount):
+    """Take the tie up again, if ``by`` is who broke it."""
+
+    by: RegistryCode
+
+
+class _OfPerson(Message, abstract=True):
+    person: UUID
+    home: RegistryCode
+    home_ref: Ref
+    host: RegistryCode
+
+    @property
+    def key(self) -> str:
+        return str(self.person)
+
+
+class LinkEstablished(_OfPerson):
+    """``host_ref`` and ``home_ref`` are one person. Carries all that the border stamps on commands."""
+
+    host_ref: Ref
+    link_version: Version
+    age_band: AgeBand
+    guardian_approved: bool
+    consent: Consent
+
+
+class LinkRefused(_OfPerson):
+    """The request ``origin.message_id`` of ``host`` is refused for good."""
+
+    host_ref: Ref
+    reason: LinkRefusal
+    origin: Origin
+
+
+class LinkBroken(_OfPerson):
+    """The tie rests; nothing new is accepted under it, nothing is taken back."""
+
+    host_ref: Ref
+    link_version: Version
+    by: RegistryCode
+    reason: str
+
+
+class LinkRestored(_OfPerson):
+    """The tie holds again."""
+
+    host_ref: Ref
+    link_version: Version
+    by: RegistryCode
+
+
+class ConsentChanged(_OfPerson):
+    """Consent of this person for ``host`` as it stands now."""
+
+    state: Literal["given", "withdrawn"]
+    version: Version
+    consent: Consent | None = None
+
+
+class CommandRefused(_OfPerson):
+    """A command of this person's home account could not be followed (nothing to break, not yours to restore, …)."""
+
+    reason: str
+    origin: Origin

@@ -1,0 +1,118 @@
+"""``opportunities.commands.v1`` and ``opportunities.events.v1``: shifts, posts and sign-ups. Key: host:project."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from contracts.messages.base import AgeBand, Instant, Message, Origin, Ref, RegistryCode
+from contracts.messages.shifts import ProjectPublished, ShiftPublished
+
+SignupRefusal = Literal[
+    "full",
+    "clash",
+    "too_young",
+    "guardian_missing",
+    "not_open",
+    "already_signed_up",
+    "shift_unknown",
+    "shift_cancelled",
+]
+
+
+class _OfProject(Message, abstract=True):
+    host: RegistryCode
+    project_ref: Ref
+
+    @property
+    def key(self) -> str:
+        return f"{self.host}:{self.project_ref}"
+
+
+class PublishProject(_OfProject):
+    """Keep the host's project as it stands in ``project``."""
+
+    project: ProjectPublished
+    origin: Origin
+
+
+class PublishShift(_OfProject):
+    """Keep the host's shift as it stands in ``shift``."""
+
+    shift: ShiftPublished
+    origin: Origin
+
+
+class _OfSignup(_OfProject, abstract=True):
+    signup_id: UUID
+    """UUIDv5(person, host:project:shift): both apps at once are one sign-up."""
+    person: UUID
+    shift_ref: Ref
+    asker: RegistryCode
+    signup_ref: Ref
+    origin: Origin
+
+    @property
+    def subject(self) -> str:
+        return str(self.signup_id)
+
+
+class RequestSignup(_OfSignup):
+    """Give this person a post, stamped by the border with what it knows of her; judged at the event's time."""
+
+    age_band: AgeBand
+    guardian_approved: bool
+    link_version: int
+    consent_version: int
+
+
+class WithdrawSignup(_OfSignup):
+    """Give the post, or the place in the waitlist, back."""
+
+
+class ReportSignup(_OfSignup):
+    """She is busy at home then (host = home): occupies her window, takes no post."""
+
+    starts_at: Instant
+    ends_at: Instant
+    state: Literal["active", "withdrawn"]
+
+
+class _SignupFact(_OfSignup, abstract=True):
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
+
+
+class SignupConfirmed(_SignupFact):
+    """She has a post."""
+
+
+class SignupWaitlisted(_SignupFact):
+    """All posts are taken; she stands in line and her window counts as taken."""
+
+
+class SignupPromoted(_SignupFact):
+    """A post became free and is hers."""
+
+
+class SignupRefused(_SignupFact):
+    """Not this time, and why. Final for this request; a new request is a new decision."""
+
+    reason: SignupRefusal
+
+
+class SignupWithdrawn(_SignupFact):
+    """The post, the place in line or the reported window is free again. ``reason`` when the host cancelled."""
+
+    reason: str | None = None
+
+
+class SignupNoted(_SignupFact):
+    """A reported window at home stands (host = home)."""
+
+
+class CommandRefused(_OfProject):
+    """A project or shift version, or a withdrawal of nothing, could not be followed."""
+
+    reason: str
+    origin: Origin

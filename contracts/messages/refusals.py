@@ -1,0 +1,31 @@
+"""``registry.<code>.refusals.v1``: everything that the border turned away, back to its sender."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from contracts.messages.base import Message
+
+
+class MessageRefused(Message):
+    """To the sender: this message took no effect. Final for its id; try again under a new one.
+
+    ``pointer`` is a JSON pointer into the refused body (RFC 6901). ``refused_key`` is that message's key.
+    """
+
+    message_id: Annotated[str, Field(max_length=400)]
+    message_type: str | None = None
+    reason: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    pointer: str | None = None
+    detail: Annotated[str, Field(max_length=500)] | None = None
+    refused_key: Annotated[str, Field(max_length=400)]
+
+    @property
+    def key(self) -> str:
+        """The refused message's key."""
+        return self.refused_key
+
+    @property
+    def subject(self) -> str:
+        """The refused message."""
+        return self.message_id

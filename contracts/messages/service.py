@@ -1,0 +1,104 @@
+"""``registry.<code>.attendance.v1``: presence and service as the host attests them. Key: volunteer_ref."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from contracts.messages.base import EvidenceClass, Instant, Message, Ref, Value, Version
+
+SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
+"""UTC+8 without daylight saving since 1991 (rule 61)."""
+
+
+def shanghai_day(moment: datetime) -> date:
+    """The Shanghai calendar day of an instant (rule 61)."""
+    return moment.astimezone(SHANGHAI).date()
+
+
+class ServiceRecord(Value):
+    """One person, one shift, one Shanghai day (rules 65-70). Minutes follow from the times, never the other way.
+
+    A service that crosses midnight is two records (rule 61): ``ended_at`` is at the latest the midnight that ends
+    the day of ``started_at``.
+    """
+
+    record_ref: Ref
+    version: Version
+    project_ref: Ref
+    shift_ref: Ref
+    started_at: Instant
+    ended_at: Instant
+    break_minutes: Annotated[int, Field(ge=0, le=1440)] = 0
+    evidence_class: EvidenceClass
+    revoked: bool = False
+    reason_code: Literal["correction", "partial_retract", "retract", "restore"] | None = None
+    attested_by: Ref | None = None
+
+    @model_validator(mode="after")
+    def _times_hold(self) -> Self:
+        if self.ended_at <= self.started_at:
+            raise ValueError("ended_at must be after started_at")
+        midnight = datetime.combine(self.day + timedelta(days=1), datetime.min.time(), SHANGHAI)
+        if self.ended_at > midnight:
+            raise ValueError("a record lies inside one Shanghai day: split it at midnight (rule 61)")
+        if self.span_minutes <= self.break_minutes:
+            raise ValueError("break_minutes leaves no minute of service")
+        return self
+
+    @property
+    def day(self) -> date:
+        """The Shanghai day of service."""
+        return shanghai_day(self.started_at)
+
+    @property
+    def span_minutes(self) -> int:
+        """Whole minutes between start and end."""
+        return int((self.ended_at - self.started_at).total_seconds()) // 60
+
+    @property
+    def minutes(self) -> int:
+        """Service minutes: the span less breaks (rule 67); what is posted unless the record is revoked."""
+        return self.span_minutes - self.break_minutes
+
+
+class _OfPresence(Message, abstract=True):
+    volunteer_ref: Ref
+    project_ref: Ref
+    shift_ref: Ref
+    at: Instant
+    method: Literal["scan", "self_location", "organiser"]
+
+    @property
+    def key(self) -> str:
+        return self.volunteer_ref
+
+    @property
+    def subject(self) -> str:
+        return self.shift_ref
+
+
+class CheckedIn(_OfPresence):
+    """Host: she was there at ``at``."""
+
+
+class CheckedOut(_OfPresence):
+    """Host: she left at ``at``."""
+
+
+class ServiceAttested(ServiceRecord, Message):
+    """Host: the whole service record in this version. A correction or revocation is a higher version (rule 69)."""
+
+    volunteer_ref: Ref
+
+    @property
+    def key(self) -> str:
+        """The volunteer."""
+        return self.volunteer_ref
+
+    @property
+    def subject(self) -> str:
+        """The record."""
+        return self.record_ref

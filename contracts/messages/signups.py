@@ -1,0 +1,47 @@
+"""``registry.<code>.signups.v1``: who wants which post, as asked at home or at the host. Key: volunteer_ref."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from contracts.messages.base import Instant, Message, Ref, RegistryCode
+
+
+class _OfSignup(Message, abstract=True):
+    signup_ref: Ref
+    volunteer_ref: Ref
+    host: RegistryCode
+    project_ref: Ref
+    shift_ref: Ref
+
+    @property
+    def key(self) -> str:
+        return self.volunteer_ref
+
+    @property
+    def subject(self) -> str:
+        return self.signup_ref
+
+
+class SignupRequested(_OfSignup):
+    """Home or host: one click. The sender may be either registry; ``volunteer_ref`` is the sender's own."""
+
+
+class SignupWithdrawn(_OfSignup):
+    """Home or host: she gives the post or her place in the waitlist back."""
+
+
+class SignupReported(_OfSignup):
+    """Home about its own shift (host = home): a linked volunteer is busy then. Takes no post of the linkage."""
+
+    starts_at: Instant
+    ends_at: Instant
+    state: Literal["active", "withdrawn"] = "active"
+
+    @model_validator(mode="after")
+    def _window_is_in_order(self) -> Self:
+        if self.ends_at <= self.starts_at:
+            raise ValueError("ends_at must be after starts_at")
+        return self

@@ -1,0 +1,65 @@
+"""``registry.<code>.volunteers.v1``: what a registry says about the linking of its own volunteers. Key: volunteer_ref."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contracts.messages.base import AgeBand, Consent, Instant, Message, Ref, RegistryCode, Sha256, Version
+
+
+class _OfVolunteer(Message, abstract=True):
+    volunteer_ref: Ref
+
+    @property
+    def key(self) -> str:
+        return self.volunteer_ref
+
+
+class LinkOffered(_OfVolunteer):
+    """Home: the volunteer tapped "serve there" in her own app. This is the consent (rules 38-40, 80).
+
+    ``code_hash`` is the SHA-256 of the one-time code in lower-case hex; the code goes by deep link or QR.
+    """
+
+    for_registry: RegistryCode
+    code_hash: Sha256
+    age_band: AgeBand
+    guardian_approved: bool
+    consent: Consent
+    expires_at: Instant
+
+
+class LinkRequested(_OfVolunteer):
+    """Host: she brought the code along. ``volunteer_ref`` is the host's own new number for her (rule 80)."""
+
+    home: RegistryCode
+    home_ref: Ref
+    code: Annotated[str, Field(min_length=22, max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
+    """At least 128 random bits, base64url. The bridge hashes it and never hands it on."""
+
+
+class ConsentGiven(_OfVolunteer):
+    """Home: sharing with ``registry`` is allowed again or anew; versions only grow."""
+
+    registry: RegistryCode
+    consent: Consent
+
+
+class ConsentWithdrawn(_OfVolunteer):
+    """Home: sharing with ``registry`` ends now. ``version`` is the consent version withdrawn (rule 40)."""
+
+    registry: RegistryCode
+    version: Version
+
+
+class LinkBroken(_OfVolunteer):
+    """Either side: the tie to ``registry`` rests. Only the side that broke it can restore it."""
+
+    registry: RegistryCode
+    reason: Literal["volunteer_asked", "account_closed", "wrong_person", "abuse"]
+
+
+class LinkRestored(_OfVolunteer):
+    """The side that broke the tie to ``registry`` takes it up again, with the same person and minutes."""
+
+    registry: RegistryCode

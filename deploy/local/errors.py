@@ -1,0 +1,46 @@
+"""What can go wrong on a machine: each error says what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+
+class LocalError(Exception):
+    """Something failed while running; the command line ends with status 1."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str, *, todo: str = "", details: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.todo = todo
+        self.details = details
+
+    def __str__(self) -> str:
+        parts = [self.problem]
+        if self.details:
+            parts.append("\n".join(f"    {line}" for line in self.details.splitlines()))
+        if self.todo:
+            parts.append(f"  What to do: {self.todo}")
+        return "\n".join(parts)
+
+
+class EnvironmentProblem(LocalError):  # noqa: N818  (it names what the user reads)
+    """The machine or the arguments do not allow it: nothing was begun, status 2."""
+
+    exit_code = 2
+
+
+class ProcessFailed(LocalError):  # noqa: N818
+    """A supervised process died or did not become ready in time; `details` holds its last log lines."""
+
+
+class TopicDrift(LocalError):  # noqa: N818
+    """A topic exists with another number of partitions than its entry says, which would break the order of keys."""
+
+    def __init__(self, topic: str, *, expected: int, found: int) -> None:
+        super().__init__(
+            f"topic {topic} has {found} partitions, its entry says {expected}",
+            todo="a partition count never changes: use a new topic version, or delete the topic on a throwaway broker",
+        )
+        self.topic = topic
+        self.expected = expected
+        self.found = found

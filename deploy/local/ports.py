@@ -1,0 +1,66 @@
+"""Loopback ports: finding free ones, refusing busy ones, waiting until one is served."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+
+from deploy.local.errors import EnvironmentProblem
+
+LOOPBACK = "127.0.0.1"
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """Give a loopback port that nobody listens on, never the same one twice in a process."""
+    for _ in range(200):
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            port: int = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
+    raise EnvironmentProblem(
+        "found no free loopback port", todo="stop some of the programs that listen on this machine"
+    )
+
+
+def require_free(port: int) -> int:
+    """Give the port back, or raise EnvironmentProblem when something listens on it already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except (OSError, OverflowError) as error:
+            raise EnvironmentProblem(
+                f"port {port} on {LOOPBACK} cannot be used: {error}",
+                todo="stop the program that listens there, or choose other ports",
+            ) from error
+    return port
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Split HOST:PORT; raise EnvironmentProblem when it is not of that form."""
+    host, separator, port = text.rpartition(":")
+    if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise EnvironmentProblem(f"'{text}' is not an address", todo="give HOST:PORT, for example 127.0.0.1:9092")
+    return host, int(port)
+
+
+async def wait_for_port(
+    host: str, port: int, *, seconds: float, still_alive: Callable[[], bool] = lambda: True
+) -> bool:
+    """Wait until something accepts connections; False when time is up or `still_alive` says no."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and still_alive():
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), timeout=2)
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+            return True
+        await asyncio.sleep(0.02)
+    return False

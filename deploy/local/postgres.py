@@ -1,0 +1,178 @@
+"""PostgreSQL servers: databases with one role each, as in operation. SHUANGCHENG_POSTGRES names one that exists."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+
+from deploy.local.errors import EnvironmentProblem
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+OLDEST_VERSION = 18
+_TEMPLATE = "template"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,50}")
+_LOCALE = "ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' TEMPLATE template0"
+
+
+class Postgres(ABC):
+    """A PostgreSQL server that this process may make databases on."""
+
+    kind: ClassVar[str]
+
+    def __init__(self) -> None:
+        self.version = "unknown"
+        self.admin_dsn = ""
+        self.prefix = ""
+        self._passwords: dict[str, str] = {}
+        self._databases: list[str] = []
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Start and return once it answers; EnvironmentProblem when this machine cannot."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Stop, and give back what it holds."""
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, where there is a process of ours."""
+        return None
+
+    async def kill(self) -> None:
+        """SIGKILL the server with all its backends."""
+        raise NotImplementedError(f"a database server of kind '{self.kind}' cannot be killed from here")
+
+    async def restart(self) -> None:
+        """Start again after `kill()`: same port, same data."""
+        raise NotImplementedError(f"a database server of kind '{self.kind}' cannot be restarted from here")
+
+    def describe(self) -> str:
+        """Give one line for headers and reports, without a password."""
+        where = urlsplit(self.admin_dsn)
+        return f"{self.kind} PostgreSQL {self.version} at {where.hostname}:{where.port or 5432}"
+
+    async def create_database(self, name: str, *, owner: str | None = None, template: str | None = None) -> str:
+        """Make a database (btree_gist is in it) and give the DSN of the role that owns it.
+
+        The role has the database's name, or is the shared one named by `owner`. With `template` the database is a
+        copy of another one of this server, to which nobody may be connected meanwhile.
+        """
+        database, role = self._own(name), self._own(owner or name)
+        async with self.connection() as admin:
+            await self._ensure_role(admin, role)
+            source = self._own(template or _TEMPLATE)
+            await admin.execute(f'CREATE DATABASE "{database}" OWNER "{role}" TEMPLATE "{source}"')
+            self._databases.append(database)
+            await admin.execute(f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC')
+        return self._dsn(database, role=role)
+
+    async def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        database = self._own(name)
+        async with self.connection() as admin:
+            await admin.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        if database in self._databases:
+            self._databases.remove(database)
+
+    @contextlib.asynccontextmanager
+    async def connection(self, database: str | None = None) -> AsyncIterator[Connection]:
+        """Connect as the administrator, to a database by its plain name or to the one in the DSN."""
+        dsn = self.admin_dsn if database is None else self._dsn(self._own(database))
+        connection = await asyncpg.connect(dsn, timeout=10)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def prepare(self) -> None:
+        """Learn the version, and make the template that databases are copied from: faster than an extension each."""
+        async with self.connection() as admin:
+            self.version = str(await admin.fetchval("SHOW server_version")).split()[0]
+            template = self._own(_TEMPLATE)
+            await admin.execute(f'CREATE DATABASE "{template}" {_LOCALE}')
+            self._databases.append(template)
+        async with self.connection(_TEMPLATE) as inside:
+            await inside.execute("CREATE EXTENSION btree_gist")
+
+    async def _ensure_role(self, admin: Connection, role: str) -> None:
+        if role not in self._passwords:
+            password = secrets.token_hex(16)
+            await admin.execute(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'")
+            self._passwords[role] = password
+
+    def _own(self, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"'{name}' is no database name: lower case letters, digits and _ only")
+        return f"{self.prefix}{name}"
+
+    def _dsn(self, database: str, *, role: str | None = None) -> str:
+        parts = urlsplit(self.admin_dsn)
+        if role is not None:
+            parts = parts._replace(netloc=f"{role}:{self._passwords[role]}@{parts.netloc.rpartition('@')[2]}")
+        return urlunsplit(parts._replace(path=f"/{quote(database)}"))
+
+
+class ExternalPostgres(Postgres):
+    """A server that somebody else runs. Everything made there has a prefix of this launch, and is dropped at the end."""
+
+    kind = "external"
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__()
+        if not dsn.startswith(("postgresql://", "postgres://")) or not urlsplit(dsn).hostname:
+            raise EnvironmentProblem(
+                "SHUANGCHENG_POSTGRES is no DSN", todo="give postgresql://user:password@host:port/database"
+            )
+        self.admin_dsn = dsn
+        self.prefix = f"sc_{secrets.token_hex(3)}_"
+
+    async def start(self) -> None:
+        """Make sure that it answers and lets us make databases."""
+        where = urlsplit(self.admin_dsn)
+        try:
+            await self._require_version()
+            await self.prepare()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise EnvironmentProblem(
+                f"PostgreSQL at {where.hostname}:{where.port or 5432} cannot be used: {error or type(error).__name__}",
+                todo="check SHUANGCHENG_POSTGRES: a running PostgreSQL 18 and a superuser on it",
+            ) from error
+
+    async def _require_version(self) -> None:
+        async with self.connection() as admin:
+            number = int(str(await admin.fetchval("SHOW server_version_num"))) // 10000
+        if number < OLDEST_VERSION:
+            raise EnvironmentProblem(
+                f"the server of SHUANGCHENG_POSTGRES is PostgreSQL {number}",
+                todo=f"give one of version {OLDEST_VERSION} or newer",
+            )
+
+    async def stop(self) -> None:
+        """Drop what this launch made."""
+        async with self.connection() as admin:
+            for database in reversed(self._databases):
+                await admin.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+            for role in self._passwords:
+                await admin.execute(f'DROP ROLE IF EXISTS "{role}"')
+        self._databases.clear()
+        self._passwords.clear()
+
+
+def postgres(folder: Path) -> Postgres:
+    """Give the server that SHUANGCHENG_POSTGRES names, or else an embedded one with its files in `folder`."""
+    from deploy.local.postgres_embedded import EmbeddedPostgres
+
+    dsn = os.environ.get("SHUANGCHENG_POSTGRES", "")
+    return ExternalPostgres(dsn) if dsn else EmbeddedPostgres(folder)

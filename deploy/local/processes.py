@@ -1,0 +1,134 @@
+"""Supervised child processes: own session, own log file, dead at the latest when the launcher is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True)
+class Account:
+    """The system user that a child runs as."""
+
+    uid: int
+    gid: int
+
+
+@dataclass
+class Child:
+    """One process under supervision. Start it from a thread that outlives it (see `_bind_to_parent`)."""
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    env: Mapping[str, str] | None = None
+    folder: Path | None = None
+    account: Account | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    death_signal: signal.Signals = signal.SIGKILL
+    grace: float = 10.0
+    expected_end: bool = field(default=False, init=False)
+    _process: asyncio.subprocess.Process | None = field(default=None, init=False)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._process.pid if self._process is not None and self.running else None
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status; negative for a signal; None while running or never started."""
+        return self._process.returncode if self._process is not None else None
+
+    async def start(self) -> None:
+        """Start the process; its output is appended to the log."""
+        if self.running:
+            raise RuntimeError(f"{self.name} runs already")
+        self.expected_end = False
+        identity: dict[str, object] = {}
+        if self.account is not None:
+            identity = {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
+        with self.log.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                env=dict(self.env) if self.env is not None else None,
+                cwd=self.folder,
+                start_new_session=True,
+                preexec_fn=_bind_to_parent(self.death_signal),
+                **identity,  # type: ignore[arg-type]
+            )
+
+    async def wait(self) -> int:
+        """Wait for its end and give the exit status."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was never started")
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """Ask it to end, and kill it when it has not after `grace` seconds."""
+        self.expected_end = True
+        if not self.running:
+            return
+        self._signal(self.stop_signal)
+        try:
+            await asyncio.wait_for(self.wait(), timeout=self.grace)
+        except TimeoutError:
+            self.kill()
+            await self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL the process and what shares its group; await `wait()` to see it gone."""
+        self.expected_end = True
+        self._signal(signal.SIGKILL)
+
+    def tail(self, lines: int = 15) -> str:
+        """Give the last lines of its log."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return ""
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is None or not self.running:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+
+def own_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Give this process's environment without any SHUANGCHENG_ variable, plus `extra`: children are told everything."""
+    base = {name: value for name, value in os.environ.items() if not name.startswith("SHUANGCHENG_")}
+    return base | {"PYTHONUNBUFFERED": "1"} | dict(extra)
+
+
+def _bind_to_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """Make the kernel signal the child when the *thread* that started it ends (Linux); runs after a change of user,
+    which would clear it, and before exec. Does nothing that needs a lock: other threads may hold one across the fork.
+    """
+    if _libc is None:
+        return None
+    libc, parent = _libc, os.getpid()
+
+    def in_child() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        if os.getppid() != parent:  # the launcher died between fork and prctl
+            os._exit(1)
+
+    return in_child

@@ -1,0 +1,123 @@
+"""Making the topics of the contracts on a broker, and refusing to go on when one differs from its entry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
+
+from deploy.local.errors import EnvironmentProblem, LocalError, TopicDrift
+from deploy.local.ports import parse_address
+
+_ALREADY_EXISTS = 36
+_METADATA_SECONDS = 30.0
+
+
+class TopicLike(Protocol):
+    """What is read of a topic entry."""
+
+    @property
+    def name(self) -> str:
+        """The topic's name."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions it has, for ever."""
+
+    @property
+    def retention_ms(self) -> int | None:
+        """How long messages are kept, in milliseconds; None: for ever."""
+
+
+@dataclass(frozen=True)
+class TopicsReport:
+    """What `ensure_topics` found and did, by name."""
+
+    created: tuple[str, ...]
+    present: tuple[str, ...]
+
+
+async def ensure_topics(address: str, entries: Iterable[TopicLike], *, replication: int = 1) -> TopicsReport:
+    """Create what is missing and return once every partition has a leader.
+
+    Raises TopicDrift when a topic has another number of partitions than its entry, before anything is created.
+    """
+    parse_address(address)
+    wanted = {entry.name: entry for entry in entries}
+    admin = AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=15000)
+    try:
+        await admin.start()
+    except (KafkaConnectionError, OSError) as error:
+        raise EnvironmentProblem(
+            f"no Kafka broker answers at {address}", todo="check the address and that the broker runs"
+        ) from error
+    try:
+        existing = await _partitions(admin, set(await admin.list_topics()) & set(wanted))
+        _refuse_drift(wanted, existing)
+        missing = [entry for name, entry in wanted.items() if name not in existing]
+        await _create(admin, missing, replication)
+        await _wait_for_leaders(admin, wanted)
+    finally:
+        await admin.close()
+    return TopicsReport(tuple(sorted(e.name for e in missing)), tuple(sorted(existing)))
+
+
+def _refuse_drift(wanted: dict[str, TopicLike], found: dict[str, int]) -> None:
+    for name, count in sorted(found.items()):
+        if count != wanted[name].partitions:
+            raise TopicDrift(name, expected=wanted[name].partitions, found=count)
+
+
+async def _create(admin: Any, entries: list[TopicLike], replication: int) -> None:
+    if not entries:
+        return
+    new = [
+        NewTopic(
+            name=entry.name,
+            num_partitions=entry.partitions,
+            replication_factor=replication,
+            topic_configs={
+                "cleanup.policy": "delete",
+                "retention.ms": str(-1 if entry.retention_ms is None else entry.retention_ms),
+            },
+        )
+        for entry in entries
+    ]
+    answer = await admin.create_topics(new)
+    for name, code, *message in answer.topic_errors:
+        if code not in {0, _ALREADY_EXISTS}:
+            raise LocalError(f"the broker refused to create {name}: {for_code(code).__name__} {message or ''}".strip())
+
+
+async def _wait_for_leaders(admin: Any, wanted: dict[str, TopicLike]) -> None:
+    """Wait until the metadata are there: a producer that is faster gets errors and retries."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _METADATA_SECONDS
+    while True:
+        found = await _partitions(admin, set(wanted))
+        if len(found) == len(wanted):
+            _refuse_drift(wanted, found)
+            return
+        if loop.time() >= end:
+            lacking = sorted(set(wanted) - set(found))
+            raise LocalError(f"after {_METADATA_SECONDS:.0f} s there is no leader for {', '.join(lacking)}")
+        await asyncio.sleep(0.05)
+
+
+async def _partitions(admin: Any, names: set[str]) -> dict[str, int]:
+    """Give the number of partitions of each topic all of whose partitions have a leader."""
+    if not names:
+        return {}
+    try:
+        described = await admin.describe_topics(sorted(names))
+    except KafkaError as error:
+        raise LocalError(f"the broker did not describe its topics: {error}") from error
+    return {
+        topic["topic"]: len(topic["partitions"])
+        for topic in described
+        if topic["error_code"] == 0 and all(p["leader"] >= 0 for p in topic["partitions"])
+    }

@@ -1,0 +1,81 @@
+"""PostgreSQL as the chassis uses it: pools, a batch's transaction with its ordered locks, and failure classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import asyncpg
+
+__all__ = ["Batch", "Connection", "Pool", "is_data_error", "is_transient", "open_pool"]
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+_LOCK = """
+INSERT INTO entity (name) SELECT name FROM unnest($1::text[]) AS t(name) ORDER BY name COLLATE "C"
+ON CONFLICT (name) DO UPDATE SET parked = entity.parked WHERE false
+"""
+# DO UPDATE … WHERE false locks every row that is there, in the order given, and writes nothing.
+
+_PARKED = "SELECT name FROM entity WHERE name = ANY($1) AND parked"
+
+
+async def open_pool(dsn: str, *, size: int, application: str) -> Pool:
+    """A pool whose sessions fail rather than hang: statements, locks and idle transactions have limits."""
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        command_timeout=60,
+        server_settings={
+            "application_name": application,
+            "timezone": "UTC",
+            "jit": "off",
+            "statement_timeout": "30s",
+            "lock_timeout": "10s",
+            "idle_in_transaction_session_timeout": "60s",
+        },
+    )
+
+
+class Batch:
+    """One open transaction and the entities locked in it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.locked: set[str] = set()
+
+    async def lock(self, names: Iterable[str]) -> set[str]:
+        """Lock these entities, made if missing, in name order; give those that are parked. Two statements.
+
+        Every batch locks in ascending rounds, so no two can wait for each other in a circle; a name that sorts
+        before an earlier round is a fault of the service and raises ``ValueError``.
+        """
+        wanted = sorted(set(names) - self.locked)
+        if wanted and self.locked and wanted[0] < max(self.locked):
+            raise ValueError(f"lock {wanted[0]!r} would be taken after {max(self.locked)!r}")
+        if not wanted:
+            return set()
+        await self.connection.execute(_LOCK, wanted)
+        self.locked.update(wanted)
+        return {row[0] for row in await self.connection.fetch(_PARKED, wanted)}
+
+
+_TRANSIENT_CLASSES = ("08", "40", "53", "57")
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same batch may succeed later unchanged: connections, deadlocks, resources, locks, shutdown."""
+    if isinstance(error, asyncpg.PostgresError):
+        code = error.sqlstate or ""
+        return code[:2] in _TRANSIENT_CLASSES or code in ("55P03", "25P03")
+    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError)
+
+
+def is_data_error(error: BaseException) -> bool:
+    """Whether the data of some message made the database refuse (classes 22 and 23)."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "")[:2] in ("22", "23")
+    # asyncpg encodes arguments itself and refuses before the server sees them (a NUL in text, an integer too large).
+    return isinstance(error, asyncpg.DataError | UnicodeEncodeError)

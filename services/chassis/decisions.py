@@ -1,0 +1,161 @@
+"""What a decision takes and gives: pure values. Rules import this and contracts, nothing else of ours.
+
+Every service is ``decide(states, inbound, now) -> Decision`` with a database around it (DESIGN).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from contracts.envelope import Event
+from contracts.messages import Message
+from contracts.topics import TopicEntry
+
+__all__ = ["CancelTimer", "Decide", "Decision", "Inbound", "Send", "States", "Timer", "Wait"]
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message as a decision sees it."""
+
+    event: Event
+    topic: str
+    fresh_id: UUID
+    """Random, drawn by the chassis for this message, for ids that must not be guessable."""
+    received_at: datetime
+    """When this service first saw it, by its clock; a wait is counted from here."""
+    waited_out: bool = False
+    """It waited for a fact and its time is up: give the typed refusal now, do not wait again."""
+
+    @property
+    def data(self) -> Any:
+        """The message itself."""
+        return self.event.data
+
+    @property
+    def time(self) -> datetime:
+        """CloudEvents time: windows and expiries are judged at it (DESIGN §5)."""
+        return self.event.time
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message to publish by the outbox. ``time`` of None means the moment of decision."""
+
+    topic: TopicEntry
+    message: Message
+    time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """At ``due`` this message goes to the service's own topic. The same name again replaces the timer."""
+
+    name: str
+    due: datetime
+    topic: TopicEntry
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget the timer of this name, if it stands."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """This message needs ``fact``, an entity name that is locked in this batch. Nothing else of the decision counts.
+
+    Later messages of the same subject wait behind it. ``until`` of None means the service's ``await_facts`` after
+    the message was first seen.
+    """
+
+    fact: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows from one message: all of it is committed, or none."""
+
+    changes: tuple[Any, ...] = ()
+    """New states: frozen dataclass rows of the store's tables; a row replaces the one with its key."""
+    sends: tuple[Send, ...] = ()
+    timers: tuple[Timer | CancelTimer, ...] = ()
+    facts: tuple[str, ...] = ()
+    """Facts that are here now: what waits for them is decided again, soon and in order."""
+    wait: Wait | None = None
+
+
+@dataclass(slots=True)
+class _Kind:
+    key: Callable[[Any], Hashable]
+    groups: dict[str, Callable[[Any], Hashable]]
+    rows: dict[Hashable, Any] = field(default_factory=dict)
+    grouped: dict[str, dict[Hashable, dict[Hashable, Any]]] = field(default_factory=dict)
+    changed: dict[Hashable, Any] = field(default_factory=dict)
+
+
+class States:
+    """The states that a batch has loaded and locked, by row type. Rules read; the chassis puts changes back."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[type, _Kind] = {}
+
+    def declare(
+        self,
+        kind: type,
+        key: Callable[[Any], Hashable],
+        groups: dict[str, Callable[[Any], Hashable]] | None = None,
+    ) -> None:
+        """Make a row type known, with its key and the groups it is asked for by. Tables do this on load."""
+        names = groups or {}
+        self._kinds[kind] = _Kind(key, names, grouped={name: {} for name in names})
+
+    def get(self, kind: type[R], key: Hashable) -> R | None:
+        """The row with this key, or None where there is none."""
+        found: R | None = self._kinds[kind].rows.get(key)
+        return found
+
+    def group(self, kind: type[R], name: str, value: Hashable) -> list[R]:
+        """The loaded rows whose group ``name`` has this value, in order of arrival."""
+        return list(self._kinds[kind].grouped[name].get(value, {}).values())
+
+    def load(self, rows: Iterable[Any]) -> None:
+        """Enter rows as the database has them."""
+        for row in rows:
+            self._enter(row)
+
+    def put(self, row: Any) -> None:
+        """Enter a changed row; it will be saved."""
+        kind = self._enter(row)
+        kind.changed[kind.key(row)] = row
+
+    def changed(self, kind: type[R]) -> list[R]:
+        """Rows of this type to save, the last state of each."""
+        return list(self._kinds[kind].changed.values())
+
+    def _enter(self, row: Any) -> _Kind:
+        kind = self._kinds[type(row)]
+        key = kind.key(row)
+        old = kind.rows.get(key)
+        kind.rows[key] = row
+        for name, group_of in kind.groups.items():
+            if old is not None and group_of(old) != group_of(row):
+                kind.grouped[name].get(group_of(old), {}).pop(key, None)
+            kind.grouped[name].setdefault(group_of(row), {})[key] = row
+        return kind
+
+    def __iter__(self) -> Iterator[type]:
+        return iter(self._kinds)
+
+
+Decide = Callable[[States, Inbound, datetime], Decision]

@@ -1,0 +1,79 @@
+"""What a service is: its table of contents. The chassis runs whatever is described here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from fastapi import APIRouter
+
+from contracts.envelope import ContractError
+from contracts.messages import Message
+from contracts.topics import TopicEntry
+from services.chassis.database import Batch, Pool
+from services.chassis.decisions import Decide, Inbound, Send, States
+from services.chassis.settings import Settings
+from services.chassis.tables import Table
+
+__all__ = ["Service", "Store", "Stream", "Undecodable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One consumer group over some topics.
+
+    ``sources`` are the CloudEvents sources that may speak there. ``backlog_limit``: while more rows of this group's
+    making stand in the outbox, the group pauses (a flood delays only its own sender).
+    """
+
+    group: str
+    topics: tuple[TopicEntry, ...]
+    sources: frozenset[str]
+    backlog_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A record that is not in the contract; it is quarantined in any case."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str | None
+    error: ContractError
+
+
+class Store(Protocol):
+    """A service's database: its tables, and how the states that a batch needs are loaded."""
+
+    tables: Sequence[Table[Any]]
+
+    async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
+        """Enter into ``states`` all rows that deciding these messages may read: a constant number of statements.
+
+        Subjects and ``locks`` are locked already. Further names found by loading are locked with
+        ``await batch.lock(names)``: they must sort after all names locked before.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service as the chassis runs it."""
+
+    name: str
+    streams: tuple[Stream, ...]
+    decisions: Mapping[type[Message], Decide]
+    store: Store
+    subject: Callable[[Inbound], str]
+    """The entity decided, as a lock name such as ``signup:…``. Messages of one subject keep their order."""
+    locks: Callable[[Inbound], Iterable[str]]
+    """Further lock names a message needs, facts it may wait for or make known included."""
+    migrations: Path
+    refuse: Callable[[Undecodable], Iterable[Send]] | None = None
+    """What the border answers to a record that is not in the contract."""
+    api: Callable[[Pool, Settings], APIRouter] | None = None
+    workers: tuple[Callable[[Pool, Settings], Awaitable[None]], ...] = field(default=())
+    """Long tasks beside consuming (an adapter's caller); cancelled at stop."""

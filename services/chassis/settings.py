@@ -1,0 +1,53 @@
+"""What a process can be told from outside: environment variables with the prefix SHUANGCHENG_."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseSettings):
+    """Settings of one service process; each field is the variable ``SHUANGCHENG_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="SHUANGCHENG_", frozen=True, extra="ignore")
+
+    profile: Literal["production", "embedded", "test"] = "production"
+    kafka: str = "127.0.0.1:9092"
+    database: SecretStr = SecretStr("postgresql://127.0.0.1/shuangcheng")
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8080, ge=0, le=65535)
+    registries: Path | None = None
+    """Folder with one ``<code>.yaml`` per registry."""
+    registry: str | None = None
+    """The seat that an adapter or sandbox stands for."""
+    sandbox_url: str | None = None
+    tokens_file: Path | None = None
+    """YAML: token -> ``registry:<code>`` or ``operator``."""
+    lanes: int = Field(default=1, ge=1, le=16)
+    batch: int = Field(default=500, ge=1, le=5000)
+    await_facts: float = Field(default=60.0, gt=0)
+    """Seconds that a message waits for a fact that is not here yet."""
+    receipt_due: float = Field(default=30.0, gt=0)
+    """Seconds after which a sent transfer without receipt is asked about."""
+    day_cap_minutes: int = Field(default=480, ge=1, le=1440)
+    """Service minutes of one person on one Shanghai day, over all registries, confirmed without review (rule 72)."""
+    instance: int = 0
+    failpoint: str | None = None
+    """``P3`` or ``P3:5``: kill this process at the (fifth) passing of P3. Refused in production."""
+    log_level: str = "INFO"
+
+    @property
+    def embedded_broker(self) -> bool:
+        """Whether the broker lacks idempotent producers and static membership (libraries.md §1.1)."""
+        return self.profile == "embedded"
+
+    @property
+    def await_facts_for(self) -> timedelta:
+        """``await_facts`` as a duration."""
+        return timedelta(seconds=self.await_facts)
