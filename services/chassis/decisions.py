@@ -51,6 +51,8 @@ class Send:
     topic: TopicEntry
     message: Message
     time: datetime | None = None
+    source: str | None = None
+    """Only for an adapter, which speaks as its registry; None is the service itself."""
 
 
 @dataclass(frozen=True, slots=True)

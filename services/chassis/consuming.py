@@ -1,0 +1,286 @@
+"""A lane: one FastStream batch subscriber of a group with its own connection, its fence and its seeks.
+
+FastStream hands over raw records (its own decoding loses good messages beside a bad one, performance.md §5) and
+never acknowledges: offsets stand in PostgreSQL, Kafka's are a hint. Whatever fails is sought back to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER
+
+from services.chassis import kafka, metrics, outbox, positions
+from services.chassis.database import Connection, Pool, is_transient
+from services.chassis.failpoints import failpoint
+from services.chassis.live import LiveBatches
+from services.chassis.logs import log
+from services.chassis.positions import FenceLost
+from services.chassis.processing import Effects, Processor
+from services.chassis.records import Record
+from services.chassis.service import Stream
+from services.chassis.settings import Settings
+
+__all__ = ["Lane"]
+
+_BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+async def _keep_raw(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+    # FastStream's own parser decodes headers and drops the whole batch when one is not UTF-8.
+    return KafkaMessage(
+        body=b"", headers={}, raw_message=records, consumer=FAKE_CONSUMER, message_id="", correlation_id="raw"
+    )
+
+
+async def _no_decoding(message: KafkaMessage) -> Any:
+    return message.raw_message
+
+
+class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
+    """One subscriber; ``ready`` once it knows its partitions."""
+
+    def __init__(
+        self,
+        processor: Processor,
+        stream: Stream,
+        number: int,
+        pool: Pool,
+        on_commit: Callable[[Effects], None],
+        on_fatal: Callable[[Exception], None],
+    ) -> None:
+        self.processor = processor
+        self.stream = stream
+        self.settings: Settings = processor.settings
+        self.member = f"{stream.group}-{self.settings.instance}-{number}"
+        self.pool = pool
+        self.on_commit = on_commit
+        self.on_fatal = on_fatal
+        self.ready = asyncio.Event()
+        self._subscriber: Any = None
+        self._batches: LiveBatches | None = None
+        self._failures = 0
+        self._gaps: set[tuple[TopicPartition, int]] = set()
+        self._seek_lock = asyncio.Lock()
+
+    def subscribe(self, broker: KafkaBroker) -> None:
+        """Register with the broker; it starts consuming when the broker does."""
+        self._subscriber = broker.subscriber(
+            *(entry.name for entry in self.stream.topics),
+            batch=True,
+            group_id=self.stream.group,
+            max_records=self.settings.batch,
+            batch_timeout_ms=20,
+            ack_policy=AckPolicy.MANUAL,
+            listener=self,
+            parser=_keep_raw,
+            decoder=_no_decoding,
+            **kafka.consumer_options(self.settings, self.member),
+        )
+        self._subscriber(self._handle)
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer:
+        """The subscriber's consumer while it runs."""
+        return self._subscriber.consumer
+
+    def lag(self) -> int:
+        """Messages in the log behind what this lane has applied, as far as the client knows."""
+        if self._batches is None or self.consumer is None:
+            return 0
+        behind = 0
+        for tp, following in self._batches.next.items():
+            end = self.consumer.highwater(tp)
+            behind += max(0, (end or following) - following)
+        return behind
+
+    # -- rebalances --------------------------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Forget them; a batch still under way is fenced by whoever has them next."""
+        failpoint("P10")
+        if self._batches is not None:
+            for tp in revoked:
+                self._batches.next.pop(tp, None)
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Seek to the stored offsets, after the log has proved to be the one they speak of."""
+        await self._take_over_or_say(list(assigned))
+        failpoint("P10")
+
+    async def _take_over_or_say(self, assigned: list[TopicPartition]) -> None:
+        try:
+            async with self._seek_lock:
+                await self._take_over(assigned)
+        except (positions.LogMismatch, kafka.PartitionDrift) as error:
+            self.on_fatal(error)
+        except Exception as error:
+            # Without positions nothing is applied; the next batch finds none and tries again.
+            detail = f"{type(error).__name__}: {error}"[:300]
+            log().warning("positions not read", group=self.stream.group, detail=detail)
+            await asyncio.sleep(0.2)
+
+    async def _take_over(self, assigned: list[TopicPartition]) -> None:
+        await kafka.check_partitions(self.settings, self.stream.topics)
+        stored = await self._stored(assigned) if assigned else {}
+        batches = await self._connected()
+        for tp, position in stored.items():
+            self.consumer.seek(tp, position.next_offset)
+            batches.next[tp] = position.next_offset
+        self.ready.set()
+
+    async def _stored(self, assigned: list[TopicPartition]) -> dict[TopicPartition, positions.Position]:
+        reader = kafka.new_reader(self.settings, f"{self.member}-check")
+        reader.assign(assigned)  # a reader that was never assigned anything hangs in stop()
+        await reader.start()
+        try:
+            stored = await positions.read(self.pool, self.stream.group, await kafka.beginnings(reader, assigned))
+            await positions.verify(reader, stored, ends_known=not self.settings.embedded_broker)
+        finally:
+            await reader.stop()
+        return stored
+
+    async def _connected(self) -> LiveBatches:
+        if self._batches is None or self._batches.connection.is_closed():
+            known = {} if self._batches is None else self._batches.next
+            connection: Connection = await asyncpg.connect(
+                self.settings.database.get_secret_value(),
+                server_settings={
+                    "application_name": self.member,
+                    "timezone": "UTC",
+                    "jit": "off",
+                    "statement_timeout": "30s",
+                    "lock_timeout": "10s",
+                    "idle_in_transaction_session_timeout": "60s",
+                },
+                timeout=10,
+                command_timeout=60,
+            )
+            self._batches = LiveBatches(self.processor, self.stream, connection)
+            self._batches.next = known
+        return self._batches
+
+    # -- batches -----------------------------------------------------------------------------------------------
+
+    async def _handle(self, raw: Any) -> None:
+        failpoint("P1")
+        started = time.perf_counter()
+        try:
+            if await self._paused():
+                return await self._seek_back(raw)
+            records = await self._expected(raw)
+            if records:
+                batches = await self._connected()
+                effects = await batches.apply(records)
+                self._count(effects, len(records), time.perf_counter() - started)
+                failpoint("P3")
+                self.on_commit(effects)
+                await self._hint(records)
+            self._failures = 0
+        except asyncio.CancelledError:
+            self._drop_connection()
+            raise
+        except FenceLost:
+            log().info("offsets moved on elsewhere", group=self.stream.group)
+            await self._reread()
+        except Exception as error:
+            await self._failed(raw, error)
+
+    async def _expected(self, raw: Sequence[ConsumerRecord]) -> list[Record]:
+        """Only records at the places that the stored offsets name; a jump is sought back once before it is believed."""
+        following = dict(self._batches.next) if self._batches is not None else {}
+        if not following:
+            await self._reread()
+            return []
+        kept: list[Record] = []
+        dropped: set[TopicPartition] = set()
+        for message in raw:
+            tp = TopicPartition(message.topic, message.partition)
+            expected = following.get(tp)
+            if expected is None or tp in dropped or message.offset < expected:
+                continue
+            if message.offset > expected and (tp, expected) not in self._gaps:
+                self._gaps.add((tp, expected))
+                dropped.add(tp)
+                self.consumer.seek(tp, expected)
+                continue
+            self._gaps.discard((tp, expected))
+            following[tp] = message.offset + 1
+            kept.append(
+                Record(
+                    message.topic,
+                    message.partition,
+                    message.offset,
+                    message.timestamp,
+                    message.key,
+                    message.headers,
+                    message.value,
+                )
+            )
+        return kept
+
+    async def _paused(self) -> bool:
+        """Whether this group's own backlog stands too high; waits a little for the relay first."""
+        limit = self.stream.backlog_limit
+        if limit is None:
+            return False
+        batches = await self._connected()
+        for _ in range(20):
+            if not await outbox.backlog(batches.connection, self.stream.group, limit):
+                return False
+            await asyncio.sleep(0.05)
+        return True
+
+    async def _failed(self, raw: Sequence[ConsumerRecord], error: Exception) -> None:
+        transient = is_transient(error) or isinstance(error, KafkaError)
+        report = log().warning if transient else log().error
+        report("batch failed, tried again", group=self.stream.group, detail=f"{type(error).__name__}: {error}"[:300])
+        self._drop_connection()
+        pause = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
+        self._failures += 1
+        await asyncio.sleep(pause)
+        await self._seek_back(raw)
+
+    async def _seek_back(self, raw: Sequence[ConsumerRecord]) -> None:
+        following = {} if self._batches is None else self._batches.next
+        touched = {TopicPartition(message.topic, message.partition) for message in raw}
+        for tp in touched & set(following) & set(self.consumer.assignment()):
+            self.consumer.seek(tp, following[tp])
+
+    async def _reread(self) -> None:
+        """Read the stored offsets of everything assigned again, and seek there."""
+        await self._take_over_or_say(list(self.consumer.assignment()))
+
+    async def _hint(self, records: Sequence[Record]) -> None:
+        """Tell Kafka where the group stands: for lag displays only, so a failure is no failure."""
+        offsets = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+        try:
+            await self.consumer.commit(offsets)
+        except KafkaError as error:
+            log().debug("offset hint not taken", group=self.stream.group, detail=str(error)[:200])
+
+    def _count(self, effects: Effects, records: int, seconds: float) -> None:
+        group = self.stream.group
+        metrics.batch_seconds.labels(group).observe(seconds)
+        metrics.messages.labels(group, "applied").inc(len(effects.applied))
+        metrics.messages.labels(group, "set_aside").inc(len(effects.asides))
+        metrics.messages.labels(group, "duplicate").inc(records - len(effects.applied) - len(effects.asides))
+        metrics.lag.labels(group).set(self.lag())
+
+    def _drop_connection(self) -> None:
+        # A cancelled or broken exchange can leave a transaction open inside the connection: never use it again.
+        if self._batches is not None and not self._batches.connection.is_closed():
+            self._batches.connection.terminate()
+
+    async def close(self) -> None:
+        """Close the lane's connection, after the broker has stopped."""
+        if self._batches is not None and not self._batches.connection.is_closed():
+            await self._batches.connection.close(timeout=5)

@@ -1,0 +1,39 @@
+"""Named places to die at (reliability.md §6.1). Off unless a test arms one; then SIGKILL, as a power cut would.
+
+P1 after fetch, P2 inside the transaction, P3 after commit before the offset hint, P4 after the outbox was read,
+P5 after the broker's ack before rows are deleted, P6 before a call to a home's system, P7 after that call before
+its answer is saved, P8 in the orderly stop, P9 during migration and start-up, P10 during a rebalance.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Final, Literal, get_args
+
+__all__ = ["NAMES", "Failpoint", "arm", "failpoint"]
+
+Failpoint = Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10"]
+NAMES: Final[tuple[Failpoint, ...]] = get_args(Failpoint)
+
+_armed: dict[str, int] = {}
+
+
+def arm(text: str) -> None:
+    """Arm ``P3`` or ``P3:5`` (the fifth passing). Raises ``ValueError`` for an unknown name or count."""
+    name, _, count = text.partition(":")
+    if name not in NAMES or (count and (not count.isdigit() or int(count) < 1)):
+        raise ValueError(f"failpoint {text!r}: expected one of {', '.join(NAMES)}, with :n for the n-th passing")
+    _armed[name] = int(count or 1)
+
+
+def failpoint(name: Failpoint) -> None:
+    """Die here if this point is armed and its count is up."""
+    if not _armed:
+        return
+    left = _armed.get(name)
+    if left is None:
+        return
+    _armed[name] = left - 1
+    if left == 1:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,125 @@
+"""Live batches: from records of a consumer group to a commit, with isolation of what the database refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiokafka import TopicPartition
+
+from contracts.topics import TopicEntry
+from services.chassis import inbox, outbox, positions
+from services.chassis.database import Batch, Connection, is_transient
+from services.chassis.decisions import Send
+from services.chassis.failpoints import failpoint
+from services.chassis.logs import log
+from services.chassis.positions import FenceLost
+from services.chassis.processing import Effects, Processor, Work
+from services.chassis.records import Candidate, Record, decode_record
+from services.chassis.service import Stream, Undecodable
+from services.chassis.set_aside import Aside
+
+__all__ = ["LiveBatches"]
+
+
+class LiveBatches:
+    """Applies records of one group over one connection; knows the next offset of each of its partitions."""
+
+    def __init__(self, processor: Processor, stream: Stream, connection: Connection) -> None:
+        self.processor = processor
+        self.stream = stream
+        self.connection = connection
+        self.next: dict[TopicPartition, int] = {}
+        self._entries: dict[str, TopicEntry] = {entry.name: entry for entry in stream.topics}
+
+    async def apply(self, records: Sequence[Record]) -> Effects:
+        """Apply records, grouped by partition and in order within each. Gives what they led to, after the commit.
+
+        Raises ``FenceLost`` (nothing changed) and transient errors (the same batch again later).
+        """
+        candidates = [decode_record(record, self._entries[record.topic], self.stream.sources) for record in records]
+        try:
+            return await self._commit(candidates)
+        except Exception as error:
+            if isinstance(error, FenceLost) or is_transient(error):
+                raise
+            # A constraint or the data itself: the second decision sees fresh state and refuses in the ordinary way.
+            log().warning("batch decided again", group=self.stream.group, detail=str(error)[:300])
+        return await self._isolate(candidates)
+
+    async def _isolate(self, candidates: Sequence[Candidate]) -> Effects:
+        """Halve until only what really fails is left, and set that aside; each part is its own transaction."""
+        try:
+            return await self._commit(candidates)
+        except Exception as error:
+            if isinstance(error, FenceLost) or is_transient(error):
+                raise
+            if len(candidates) == 1:
+                return await self._commit(candidates, failed=error)
+        middle = len(candidates) // 2
+        first = await self._isolate(candidates[:middle])
+        second = await self._isolate(candidates[middle:])
+        second.applied = first.applied + second.applied
+        second.asides = first.asides + second.asides
+        second.released += first.released
+        return second
+
+    async def _commit(self, candidates: Sequence[Candidate], failed: Exception | None = None) -> Effects:
+        last = {TopicPartition(c.record.topic, c.record.partition): c.record for c in candidates}
+        effects = Effects()
+        async with self.connection.transaction():
+            await positions.advance(
+                self.connection, self.stream.group, list(last.values()), [self.next[tp] for tp in last]
+            )
+            await self._decide(candidates, effects, failed)
+            await self.processor.write(self.connection, effects, self.stream.group)
+            failpoint("P2")
+        for tp, record in last.items():
+            self.next[tp] = record.offset + 1
+        return effects
+
+    async def _decide(self, candidates: Sequence[Candidate], effects: Effects, failed: Exception | None) -> None:
+        now = self.processor.clock.now()
+        for candidate in candidates:
+            if candidate.error is not None:
+                effects.asides.append(Aside(candidate.record, candidate.error.reason, now, detail=str(candidate.error)))
+                effects.rows += [
+                    outbox.outgoing(send, self.processor.service.name, now, None) for send in self._refusal(candidate)
+                ]
+        fresh, reused, _ = await inbox.first_sightings(
+            self.connection, [candidate for candidate in candidates if candidate.event is not None]
+        )
+        effects.asides += [
+            Aside(candidate.record, "reused_id", now, detail="the same id was seen with other content")
+            for candidate in reused
+        ]
+        works = [
+            Work(self.processor.inbound(candidate.event, candidate.record.topic, now), candidate.record)
+            for candidate in fresh
+            if candidate.event is not None
+        ]
+        if failed is None:
+            await self.processor.decide(self.connection, works, effects, now)
+        else:
+            await self._set_failed_aside(works, effects, failed)
+
+    async def _set_failed_aside(self, works: Sequence[Work], effects: Effects, failed: Exception) -> None:
+        """What fails alone and again: raised, with its subject parked, though its states could not be touched."""
+        for work in works:
+            subject = self.processor.service.subject(work.inbound)
+            parked = await Batch(self.connection).lock([subject])
+            reason = "behind" if parked else "raised"
+            detail = f"{type(failed).__name__}: {failed}"
+            log().error("message set aside", subject=subject, type=work.inbound.event.type, detail=detail[:300])
+            effects.asides.append(
+                Aside(work.record, reason, work.inbound.received_at, subject, detail=detail, attempts=1)
+            )
+            effects.parked.add(subject)
+
+    def _refusal(self, candidate: Candidate) -> Sequence[Send]:
+        if self.processor.service.refuse is None or candidate.error is None:
+            return ()
+        record = candidate.record
+        key = "" if record.key is None else record.key.decode("utf-8", "replace")
+        readable = key if key.isprintable() and 0 < len(key) <= 200 else None
+        unreadable = Undecodable(record.topic, record.partition, record.offset, readable, candidate.error)
+        return list(self.processor.service.refuse(unreadable))

@@ -1,0 +1,25 @@
+"""Metrics of a service process; the only file that names the metrics library."""
+
+from __future__ import annotations
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["batch_seconds", "exposition", "lag", "messages", "outbox_age", "outbox_rows", "relayed", "set_aside_rows"]
+
+messages = Counter("shuangcheng_messages_total", "Messages by what became of them", ["group", "outcome"])
+batch_seconds = Histogram(
+    "shuangcheng_batch_seconds",
+    "Seconds from fetch to commit of one batch",
+    ["group"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+relayed = Counter("shuangcheng_relayed_total", "Outbox rows acknowledged by the broker")
+outbox_rows = Gauge("shuangcheng_outbox_rows", "Rows in the outbox")
+outbox_age = Gauge("shuangcheng_outbox_oldest_seconds", "Age of the oldest row in the outbox")
+set_aside_rows = Gauge("shuangcheng_set_aside_rows", "Messages set aside, by reason", ["reason"])
+lag = Gauge("shuangcheng_lag_messages", "Messages in the log that are not applied yet", ["group"])
+
+
+def exposition() -> bytes:
+    """All metrics in the Prometheus text format."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,110 @@
+"""What goes out is written in the transaction of its decision; the relay publishes it. Timers wait beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import uuid_utils
+
+from contracts.envelope import Event, encode
+from contracts.topics import service_source
+from services.chassis.database import Connection
+from services.chassis.decisions import CancelTimer, Send, Timer
+from services.chassis.records import pack_headers
+
+__all__ = ["OutboxRow", "append", "backlog", "cancel_timers", "fire_due_timers", "outgoing", "publish", "set_timers"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """An encoded message on its way out."""
+
+    topic: str
+    key: str
+    headers: bytes
+    value: bytes
+
+
+def outgoing(send: Send | Timer, service: str, now: datetime, cause: Event | None) -> OutboxRow:
+    """Encode a message under a fresh UUIDv7 with its correlation and causation."""
+    source, time = service_source(service), now
+    if isinstance(send, Timer):
+        time = send.due
+    else:
+        source, time = send.source or source, send.time or now
+    event = Event(
+        id=str(uuid_utils.uuid7()),
+        source=source,
+        time=time,
+        data=send.message,
+        correlation=None if cause is None else cause.correlation or cause.id,
+        causation=None if cause is None else cause.id,
+        traceparent=None if cause is None else cause.traceparent,
+    )
+    value, headers = encode(event)
+    return OutboxRow(send.topic.name, send.message.key, pack_headers(headers), value)
+
+
+async def append(db: Connection, rows: Sequence[OutboxRow], origin: str | None = None) -> None:
+    """Write rows to the outbox, in order. In the caller's transaction; never commits."""
+    if rows:
+        await db.execute(
+            """INSERT INTO outbox (origin, topic, key, headers, value)
+               SELECT $1, topic, key, headers, value
+               FROM unnest($2::text[], $3::text[], $4::bytea[], $5::bytea[])
+                 WITH ORDINALITY AS t(topic, key, headers, value, nr) ORDER BY nr""",
+            origin,
+            [row.topic for row in rows],
+            [row.key for row in rows],
+            [row.headers for row in rows],
+            [row.value for row in rows],
+        )
+
+
+async def publish(db: Connection, sends: Iterable[Send], service: str, now: datetime) -> None:
+    """For workers: put messages into the outbox within their own transaction."""
+    await append(db, [outgoing(send, service, now, None) for send in sends])
+
+
+async def backlog(db: Connection, origin: str, limit: int) -> bool:
+    """Whether more than ``limit`` rows of this group's making still stand in the outbox."""
+    found = await db.fetchval(
+        "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE origin = $1 LIMIT $2) AS some", origin, limit + 1
+    )
+    return bool(found > limit)
+
+
+async def set_timers(db: Connection, timers: Sequence[tuple[Timer, OutboxRow]]) -> None:
+    """Set or replace timers by name; within a batch the last one of a name counts."""
+    last = {timer.name: (timer, row) for timer, row in timers}
+    if last:
+        await db.execute(
+            """INSERT INTO timer (name, due, topic, key, headers, value)
+               SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[], $6::bytea[])
+               ON CONFLICT (name) DO UPDATE SET due = excluded.due, topic = excluded.topic, key = excluded.key,
+                 headers = excluded.headers, value = excluded.value""",
+            list(last),
+            [timer.due for timer, _ in last.values()],
+            [row.topic for _, row in last.values()],
+            [row.key for _, row in last.values()],
+            [row.headers for _, row in last.values()],
+            [row.value for _, row in last.values()],
+        )
+
+
+async def cancel_timers(db: Connection, timers: Sequence[CancelTimer]) -> None:
+    """Forget timers by name."""
+    if timers:
+        await db.execute("DELETE FROM timer WHERE name = ANY($1)", [timer.name for timer in timers])
+
+
+async def fire_due_timers(db: Connection, now: datetime) -> int:
+    """Move due timers to the outbox: they become ordinary messages. One statement; gives how many."""
+    status = await db.execute(
+        """WITH due AS (DELETE FROM timer WHERE due <= $1 RETURNING *)
+           INSERT INTO outbox (topic, key, headers, value) SELECT topic, key, headers, value FROM due ORDER BY due""",
+        now,
+    )
+    return int(status.split()[-1])

@@ -1,0 +1,146 @@
+"""Stored offsets: the fence of every batch, and the check that the log is still the one they speak of (DESIGN §7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from services.chassis.database import Connection, Pool
+from services.chassis.records import Record, mark
+
+__all__ = ["FenceLost", "LogMismatch", "Position", "advance", "forget", "read", "verify"]
+
+_READ_BACK_SECONDS = 15.0
+
+
+class FenceLost(Exception):
+    """Another consumer has moved these offsets on; nothing was changed."""
+
+
+class LogMismatch(RuntimeError):
+    """The log is not the one that the stored offsets speak of. Stops the service until an operator decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a group stands in one partition. ``last_*`` describe the message before ``next_offset``, if any."""
+
+    next_offset: int
+    last_timestamp: int | None
+    last_mark: str | None
+
+
+async def read(pool: Pool, group: str, partitions: Mapping[TopicPartition, int]) -> dict[TopicPartition, Position]:
+    """Stored positions; a partition never seen starts at the given beginning offset and is entered as such."""
+    async with pool.acquire() as db:
+        await db.execute(
+            """INSERT INTO consumed (grp, topic, partition, next_offset)
+               SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[]) ON CONFLICT DO NOTHING""",
+            group,
+            [tp.topic for tp in partitions],
+            [tp.partition for tp in partitions],
+            list(partitions.values()),
+        )
+        rows = await db.fetch(
+            """SELECT c.* FROM consumed c JOIN unnest($2::text[], $3::int[]) AS t(topic, partition)
+               USING (topic, partition) WHERE c.grp = $1""",
+            group,
+            [tp.topic for tp in partitions],
+            [tp.partition for tp in partitions],
+        )
+    return {
+        TopicPartition(row["topic"], row["partition"]): Position(
+            row["next_offset"], row["last_timestamp"], row["last_mark"]
+        )
+        for row in rows
+    }
+
+
+async def advance(db: Connection, group: str, last: Sequence[Record], expected: Sequence[int]) -> None:
+    """Move each partition from ``expected`` to behind its ``last`` record: compare and swap, one statement.
+
+    Raises ``FenceLost``; the transaction is then to be rolled back.
+    """
+    status = await db.execute(
+        """UPDATE consumed AS c SET next_offset = n.last + 1, last_timestamp = n.stamp, last_mark = n.mark
+           FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
+             AS n(topic, partition, expected, last, stamp, mark)
+           WHERE c.grp = $1 AND c.topic = n.topic AND c.partition = n.partition AND c.next_offset = n.expected""",
+        group,
+        [record.topic for record in last],
+        [record.partition for record in last],
+        list(expected),
+        [record.offset for record in last],
+        [record.timestamp for record in last],
+        [mark(record) for record in last],
+    )
+    if status != f"UPDATE {len(last)}":
+        raise FenceLost
+
+
+async def forget(pool: Pool, topics: Iterable[str]) -> int:
+    """An operator's decision after ``LogMismatch``: start these topics again; inboxes keep effects once."""
+    status = await pool.execute("DELETE FROM consumed WHERE topic = ANY($1)", list(topics))
+    return int(status.split()[-1])
+
+
+async def verify(
+    reader: AIOKafkaConsumer, stored: Mapping[TopicPartition, Position], *, ends_known: bool = True
+) -> None:
+    """Read the last consumed messages back and compare. ``reader`` has no group and these partitions assigned.
+
+    ``ends_known`` is False on the embedded broker, which gives the begin of the last batch as the log's end; there
+    only what is read back counts.
+
+    Raises ``LogMismatch`` naming the partition and both sides.
+    """
+    if not stored:
+        return
+    begins, ends = await reader.beginning_offsets(list(stored)), await reader.end_offsets(list(stored))
+    readable: dict[TopicPartition, Position] = {}
+    for tp, position in stored.items():
+        if ends_known and position.next_offset > ends[tp]:
+            raise LogMismatch(
+                f"{tp.topic}/{tp.partition}: the log ends at {ends[tp]}, but messages up to "
+                f"{position.next_offset - 1} were applied: the log was replaced by a shorter one"
+            )
+        if begins[tp] > position.next_offset:
+            raise LogMismatch(
+                f"{tp.topic}/{tp.partition}: the log begins at {begins[tp]}, but {position.next_offset} is the next "
+                "to apply: retention has removed messages that were never applied"
+            )
+        if position.last_mark is not None and begins[tp] < position.next_offset:
+            readable[tp] = position
+    await _compare(reader, readable)
+
+
+async def _compare(reader: AIOKafkaConsumer, stored: dict[TopicPartition, Position]) -> None:
+    waiting = dict(stored)
+    for tp in list(reader.assignment() - set(waiting)):
+        reader.pause(tp)
+    for tp, position in waiting.items():
+        reader.seek(tp, position.next_offset - 1)
+    deadline = asyncio.get_running_loop().time() + _READ_BACK_SECONDS
+    while waiting:
+        if asyncio.get_running_loop().time() > deadline:
+            tp, position = next(iter(waiting.items()))
+            raise LogMismatch(
+                f"{tp.topic}/{tp.partition}: offset {position.next_offset - 1} was applied, but nothing is there to "
+                "read back: the log was replaced"
+            )
+        for tp, messages in (await reader.getmany(*waiting, timeout_ms=1000)).items():
+            if (position := waiting.pop(tp, None)) is None:
+                continue
+            first = messages[0]
+            record = Record(
+                tp.topic, tp.partition, first.offset, first.timestamp, first.key, first.headers, first.value
+            )
+            if mark(record) != position.last_mark or first.timestamp != position.last_timestamp:
+                raise LogMismatch(
+                    f"{tp.topic}/{tp.partition}: offset {position.next_offset - 1} holds another message than the one "
+                    "that was applied: the log was replaced"
+                )
+            reader.pause(tp)

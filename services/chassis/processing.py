@@ -1,0 +1,175 @@
+"""One batch: decode, fence, dedupe, lock, load, decide, save, commit. Decisions and effects stand or fall together.
+
+The number of SQL statements does not depend on how many messages a batch has.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from contracts.envelope import Event
+from services.chassis import outbox, set_aside
+from services.chassis.clock import Clock
+from services.chassis.database import Batch, Connection
+from services.chassis.decisions import CancelTimer, Decision, Inbound, States, Timer
+from services.chassis.logs import log
+from services.chassis.outbox import OutboxRow
+from services.chassis.records import Record
+from services.chassis.service import Service
+from services.chassis.set_aside import Aside
+from services.chassis.settings import Settings
+
+__all__ = ["Effects", "Processor", "Work"]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A message to decide, and the row it stands in when it was set aside before."""
+
+    inbound: Inbound
+    record: Record
+    aside: Aside | None = None
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a batch leads to, collected before anything is written."""
+
+    rows: list[OutboxRow] = field(default_factory=list)
+    timers: dict[str, tuple[Timer, OutboxRow] | CancelTimer] = field(default_factory=dict)
+    facts: set[str] = field(default_factory=set)
+    asides: list[Aside] = field(default_factory=list)
+    parked: set[str] = field(default_factory=set)
+    applied: list[Work] = field(default_factory=list)
+    released: int = 0
+
+
+class Processor:
+    """Decides messages of one service. Holds no connection and no state between batches."""
+
+    def __init__(self, service: Service, settings: Settings, clock: Clock) -> None:
+        self.service = service
+        self.settings = settings
+        self.clock = clock
+        # Ids drawn here must not be guessable from outside; seeded runs replace the source.
+        self._random = random.SystemRandom()
+
+    def inbound(self, event: Event, topic: str, received_at: datetime) -> Inbound:
+        """A message with its fresh random id (UUIDv4)."""
+        fresh = UUID(int=self._random.getrandbits(128), version=4)
+        return Inbound(event, topic, fresh, received_at)
+
+    async def decide(self, db: Connection, works: Sequence[Work], effects: Effects, now: datetime) -> None:
+        """Lock, load and decide; states are saved, everything else is left in ``effects`` for ``write``.
+
+        Works that come from ``set_aside`` open their own parked subject; live ones go behind a parked one.
+        """
+        if not works:
+            return
+        subjects = [self.service.subject(work.inbound) for work in works]
+        names = set(subjects)
+        for work in works:
+            names.update(self.service.locks(work.inbound))
+        batch = Batch(db)
+        parked = await batch.lock(names)
+        states = States()
+        for table in self.service.store.tables:
+            table.declare(states)
+        await self.service.store.load(batch, [work.inbound for work in works], states)
+        blocked: set[str] = set()
+        for work, subject in zip(works, subjects, strict=True):
+            if subject in blocked:
+                if work.aside is None:
+                    effects.asides.append(Aside(work.record, "behind", work.inbound.received_at, subject))
+            elif work.aside is None and subject in parked:
+                blocked.add(subject)
+                effects.asides.append(Aside(work.record, "behind", work.inbound.received_at, subject))
+            elif (aside := self._one(work, subject, states, batch, effects, now)) is not None:
+                blocked.add(subject)
+                effects.asides.append(aside)
+        effects.parked |= blocked
+        for table in self.service.store.tables:
+            await table.save(db, states.changed(table.row))
+
+    def _one(
+        self, work: Work, subject: str, states: States, batch: Batch, effects: Effects, now: datetime
+    ) -> Aside | None:
+        """Decide one message; gives what to set aside instead, if it cannot be applied."""
+        try:
+            decision = self._decision(work, states, now)
+            if decision.wait is None:
+                self._take(decision, work, states, batch, effects, now)
+                return None
+            if decision.wait.fact not in batch.locked:
+                raise RuntimeError(f"waits for {decision.wait.fact!r}, which this batch did not lock")
+        except Exception as error:
+            detail = f"{type(error).__name__}: {error}"
+            log().error("decision raised", subject=subject, type=work.inbound.event.type, detail=detail[:300])
+            return self._aside(work, "raised", subject, detail=detail)
+        return self._aside(
+            work, "waiting", subject, fact=decision.wait.fact, deadline=self._deadline(decision, work.inbound)
+        )
+
+    def _decision(self, work: Work, states: States, now: datetime) -> Decision:
+        decide = self.service.decisions[type(work.inbound.data)]
+        inbound = work.inbound
+        decision = decide(states, inbound, now)
+        if decision.wait is not None and self._deadline(decision, inbound) <= now:
+            decision = decide(states, replace(inbound, waited_out=True), now)
+            if decision.wait is not None:
+                raise RuntimeError("a message that waited its time out may not wait again")
+        return decision
+
+    def _deadline(self, decision: Decision, inbound: Inbound) -> datetime:
+        assert decision.wait is not None
+        return decision.wait.until or inbound.received_at + self.settings.await_facts_for
+
+    def _take(
+        self, decision: Decision, work: Work, states: States, batch: Batch, effects: Effects, now: datetime
+    ) -> None:
+        # Encoding can fail on a decision's own fault, so it comes before the first change: all or nothing.
+        name, cause = self.service.name, work.inbound.event
+        rows = [outbox.outgoing(send, name, now, cause) for send in decision.sends]
+        timers = {
+            timer.name: timer if isinstance(timer, CancelTimer) else (timer, outbox.outgoing(timer, name, now, cause))
+            for timer in decision.timers
+        }
+        if unlocked := set(decision.facts) - batch.locked:
+            raise RuntimeError(f"makes known {sorted(unlocked)}, which this batch did not lock")
+        for row in decision.changes:
+            states.put(row)
+        effects.rows += rows
+        effects.timers.update(timers)
+        effects.facts.update(decision.facts)
+        effects.applied.append(work)
+
+    @staticmethod
+    def _aside(
+        work: Work,
+        reason: str,
+        subject: str,
+        *,
+        fact: str | None = None,
+        deadline: datetime | None = None,
+        detail: str | None = None,
+    ) -> Aside:
+        attempts = work.aside.attempts + 1 if work.aside else 1
+        seq = work.aside.seq if work.aside else None
+        return Aside(work.record, reason, work.inbound.received_at, subject, fact, deadline, detail, attempts, seq)
+
+    async def write(self, db: Connection, effects: Effects, origin: str | None) -> None:
+        """Write what was collected; the caller commits. Facts are released after this batch's own waits stand."""
+        await outbox.append(db, effects.rows, origin)
+        last = effects.timers.values()
+        await outbox.set_timers(db, [item for item in last if not isinstance(item, CancelTimer)])
+        await outbox.cancel_timers(db, [item for item in last if isinstance(item, CancelTimer)])
+        await set_aside.insert(db, [aside for aside in effects.asides if aside.seq is None])
+        await set_aside.rewrite(db, [aside for aside in effects.asides if aside.seq is not None])
+        done = [work.aside.seq for work in effects.applied if work.aside is not None and work.aside.seq is not None]
+        await set_aside.remove(db, done)
+        await set_aside.park(db, effects.parked)
+        effects.released = await set_aside.release_facts(db, effects.facts)

@@ -1,0 +1,79 @@
+"""A Kafka record as the chassis carries it, and the way from its bytes to a message of the contract."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from contracts.envelope import ContractError, Event, decode
+from contracts.topics import TopicEntry
+
+__all__ = ["Candidate", "Record", "decode_record", "mark", "pack_headers", "unpack_headers"]
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Bytes at a place in a log. ``timestamp`` is Kafka's, in milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    headers: Headers
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A record after decoding: an event, or what is wrong with it."""
+
+    record: Record
+    event: Event | None
+    error: ContractError | None
+    digest: bytes = b""
+
+
+def pack_headers(headers: Headers) -> bytes:
+    """Headers as bytes for a column; any bytes survive."""
+    return orjson.dumps([(name, value.decode("latin-1")) for name, value in headers])
+
+
+def unpack_headers(packed: bytes) -> list[tuple[str, bytes]]:
+    """The inverse of ``pack_headers``."""
+    return [(name, value.encode("latin-1")) for name, value in orjson.loads(packed)]
+
+
+def mark(record: Record) -> str:
+    """What a record is recognised by when it is read back (DESIGN §7)."""
+    return hashlib.blake2b((record.key or b"") + b"\0" + (record.value or b""), digest_size=12).hexdigest()
+
+
+def decode_record(record: Record, entry: TopicEntry, sources: frozenset[str]) -> Candidate:
+    """Decode one record alone: whatever is wrong with it concerns no other one."""
+    try:
+        event = decode(record.value, record.headers)
+        _check(event, record, entry, sources)
+    except ContractError as error:
+        return Candidate(record, None, error)
+    content = hashlib.blake2b(record.value or b"", digest_size=16, key=event.type.encode()[:64])
+    return Candidate(record, event, None, content.digest())
+
+
+def _check(event: Event, record: Record, entry: TopicEntry, sources: frozenset[str]) -> None:
+    reason = None
+    if event.source not in sources:
+        reason, detail = "wrong_source", f"{event.source} does not own {entry.name}"
+    elif type(event.data) not in entry.messages:
+        reason, detail = "wrong_topic", f"{event.type} does not travel on {entry.name}"
+    elif record.key != event.key.encode():
+        reason, detail = "wrong_key", "the record's key is not the key of its body"
+    if reason:
+        error = ContractError(reason, detail)
+        error.id, error.source, error.type = event.id, event.source, event.type
+        raise error

@@ -1,0 +1,92 @@
+"""The way back in: messages set aside are decided again once their fact has come, their time is up or on release."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.chassis import set_aside
+from services.chassis.database import Connection, Pool, is_transient
+from services.chassis.logs import log
+from services.chassis.processing import Effects, Processor, Work
+from services.chassis.records import decode_record
+from services.chassis.set_aside import Aside
+
+__all__ = ["Reentry"]
+
+_POLL = 0.25
+_ONE_AT_A_TIME = 0x5C_02
+
+
+class Reentry:
+    """A worker per process; an advisory lock lets one batch at a time run over all instances, so order holds."""
+
+    def __init__(self, processor: Processor, pool: Pool, wake_relay: asyncio.Event) -> None:
+        self.processor = processor
+        self.pool = pool
+        self.wake = asyncio.Event()
+        self._wake_relay = wake_relay
+        self._streams = {entry.name: (entry, stream) for stream in processor.service.streams for entry in stream.topics}
+
+    async def run(self) -> None:
+        """Work until cancelled; transient failures are tried again."""
+        while True:
+            try:
+                while await self.once():
+                    self._wake_relay.set()
+            except Exception as error:
+                if not is_transient(error):
+                    log().error("re-entry failed", detail=f"{type(error).__name__}: {error}"[:300])
+                await asyncio.sleep(1)
+            try:
+                await asyncio.wait_for(self.wake.wait(), _POLL)
+            except TimeoutError:
+                continue
+            self.wake.clear()
+
+    async def once(self, limit: int = 500) -> int:
+        """Decide what is ready; gives how many messages were applied or given another reason."""
+        now = self.processor.clock.now()
+        async with self.pool.acquire() as db:
+            rows = await set_aside.due_rows(db, now, limit)
+            return await self._isolate(db, rows, now) if rows else 0
+
+    async def _isolate(self, db: Connection, rows: Sequence[Aside], now: datetime) -> int:
+        try:
+            return await self._commit(db, rows, now)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            if len(rows) == 1:
+                log().error("message set aside again", subject=rows[0].subject, detail=str(error)[:300])
+                await self._raise_again(db, rows[0], error)
+                return 1
+        middle = len(rows) // 2
+        return await self._isolate(db, rows[:middle], now) + await self._isolate(db, rows[middle:], now)
+
+    async def _commit(self, db: Connection, rows: Sequence[Aside], now: datetime) -> int:
+        effects = Effects()
+        async with db.transaction():
+            await db.execute("SELECT pg_advisory_xact_lock($1)", _ONE_AT_A_TIME)
+            works = [self._work(row) for row in await set_aside.decidable(db, rows, now)]
+            await self.processor.decide(db, works, effects, now)
+            effects.parked.clear()  # they are parked already; what remains keeps them so
+            await self.processor.write(db, effects, None)
+            await set_aside.unpark(db, {row.subject for row in rows if row.subject is not None})
+        return len(effects.applied) + len(effects.asides)
+
+    async def _raise_again(self, db: Connection, row: Aside, error: Exception) -> None:
+        detail = f"{type(error).__name__}: {error}"
+        raised = Aside(
+            row.record, "raised", row.received_at, row.subject, None, None, detail, row.attempts + 1, row.seq
+        )
+        async with db.transaction():
+            await set_aside.rewrite(db, [raised])
+
+    def _work(self, row: Aside) -> Work:
+        entry, stream = self._streams[row.record.topic]
+        candidate = decode_record(row.record, entry, stream.sources)
+        if candidate.event is None:
+            raise ValueError(f"cannot be decoded any more: {candidate.error}")
+        return Work(self.processor.inbound(candidate.event, row.record.topic, row.received_at), row.record, row)

@@ -1,0 +1,248 @@
+"""A service as a process: settings, migrations, consumers, relay, re-entry, workers, HTTP; and an orderly stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import uvicorn
+from aiokafka.errors import KafkaError
+from faststream.kafka import KafkaBroker
+from pydantic import ValidationError
+
+from services.chassis import http, kafka, logs, metrics, migrations, positions
+from services.chassis.clock import Clock
+from services.chassis.configuration import ConfigurationError
+from services.chassis.consuming import Lane
+from services.chassis.database import Pool, open_pool
+from services.chassis.failpoints import arm, failpoint
+from services.chassis.logs import log
+from services.chassis.processing import Effects, Processor
+from services.chassis.reentry import Reentry
+from services.chassis.relay import Relay
+from services.chassis.service import Service
+from services.chassis.settings import Settings
+
+__all__ = ["Runtime", "main"]
+
+Build = Callable[[Settings], Service]
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # the runtime handles signals; uvicorn would stop the HTTP face first and leave the rest
+
+
+class Runtime:
+    """One running instance of a service."""
+
+    def __init__(self, service: Service, settings: Settings, clock: Clock | None = None) -> None:
+        self.service = service
+        self.settings = settings
+        self.clock = clock or Clock(timedelta(seconds=settings.clock_offset))
+        self.fatal: Exception | None = None
+        self.stopping = asyncio.Event()
+        self.lanes: list[Lane] = []
+        self.relay = Relay(settings, service.name, self.clock)
+        self.processor = Processor(service, settings, self.clock)
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def run(self) -> None:
+        """Run until ``stopping`` is set. Raises what made it stop, if it was not asked to."""
+        settings = self.settings
+        failpoint("P9")
+        self.pool: Pool = await open_pool(settings.database.get_secret_value(), size=6, application=self.service.name)
+        try:
+            await self._check_migrated()
+            await self._check_log()
+            self.reentry = Reentry(self.processor, self.pool, self.relay.wake)
+            broker = self._broker()
+            server = self._server()
+            self._start(server.serve())
+            self._start(self.relay.run())
+            self._start(self.reentry.run())
+            for worker in self.service.workers:
+                self._start(worker(self.pool, settings))
+            await broker.start()
+            # A quarter of Python's time went into looking for cycles that are not there (performance.md §9).
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(100_000, 50, 1000)
+            log().info("started", kind=self.service.name, lanes=settings.lanes, profile=settings.profile)
+            await self.stopping.wait()
+            await self._stop(broker, server)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.pool.close(), 5)
+        if self.fatal is not None:
+            raise self.fatal
+
+    async def _check_migrated(self) -> None:
+        missing = await migrations.pending(self.settings.database.get_secret_value(), self.service.migrations)
+        if missing:
+            raise ConfigurationError(
+                f"the database of {self.service.name} lacks {', '.join(missing)}; "
+                f"run: python -m services.{self.service.name} migrate"
+            )
+
+    async def _check_log(self) -> None:
+        await kafka.wait_for_broker(self.settings)
+        await kafka.check_partitions(
+            self.settings, [entry for stream in self.service.streams for entry in stream.topics]
+        )
+
+    def _broker(self) -> KafkaBroker:
+        broker = KafkaBroker(
+            self.settings.kafka,
+            client_id=self.service.name,
+            graceful_timeout=15,
+            logger=None,
+            allow_auto_create_topics=False,
+        )
+        for stream in self.service.streams:
+            for number in range(self.settings.lanes):
+                lane = Lane(self.processor, stream, number, self.pool, self._committed, self._fail)
+                lane.subscribe(broker)
+                self.lanes.append(lane)
+        return broker
+
+    def _server(self) -> _Server:
+        tokens = http.read_tokens(self.settings.tokens_file)
+        app = http.create_app(self.service.name, tokens, self.health)
+        app.include_router(http.operations(self.pool, self.reentry.wake.set))
+        if self.service.api is not None:
+            app.include_router(self.service.api(self.pool, self.settings))
+        config = uvicorn.Config(
+            app, self.settings.http_host, self.settings.http_port, log_config=None, access_log=False, lifespan="off"
+        )
+        return _Server(config)
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if self.stopping.is_set() or task.cancelled():
+            return
+        error = task.exception()
+        self._fail(error if isinstance(error, Exception) else RuntimeError("a part of the service ended by itself"))
+
+    def _committed(self, effects: Effects) -> None:
+        if effects.rows or effects.timers:
+            self.relay.wake.set()
+        if effects.released:
+            self.reentry.wake.set()
+
+    def _fail(self, error: Exception) -> None:
+        if self.fatal is None:
+            self.fatal = error
+            log().error("stopping", detail=f"{type(error).__name__}: {error}")
+        self.stopping.set()
+
+    async def _stop(self, broker: KafkaBroker, server: _Server) -> None:
+        """No new batch, the one under way commits, what it sent goes out, then the rest."""
+        log().info("stopping in order")
+        failpoint("P8")
+        with contextlib.suppress(TimeoutError, KafkaError):
+            await asyncio.wait_for(broker.stop(), 20)
+        for lane in self.lanes:
+            await lane.close()
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._drained(), 3)
+        server.should_exit = True
+
+    async def _drained(self) -> None:
+        while self.relay.leading and await self.pool.fetchval("SELECT EXISTS (SELECT FROM outbox)"):
+            self.relay.wake.set()
+            await asyncio.sleep(0.05)
+
+    async def health(self) -> dict[str, Any]:
+        """Whether it can do its work, and the figures that say so."""
+        waiting = [lane.member for lane in self.lanes if not lane.ready.is_set()]
+        state: dict[str, Any] = {
+            "service": self.service.name,
+            "lanes_waiting": waiting,
+            "relay": "leading" if self.relay.leading else "standing by" if self.relay.alive else "down",
+            "lag": sum(lane.lag() for lane in self.lanes),
+        }
+        try:
+            row = await self.pool.fetchrow(
+                """SELECT (SELECT count(*) FROM outbox) AS rows,
+                   (SELECT extract(epoch FROM now() - made_at)::float8 FROM outbox ORDER BY id LIMIT 1) AS age""",
+                timeout=5,
+            )
+            aside = await self.pool.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason", timeout=5)
+        except Exception as error:
+            return state | {"ready": False, "database": f"{type(error).__name__}: {error}"[:200]}
+        assert row is not None
+        state |= {"database": "ok", "outbox_rows": row["rows"], "outbox_oldest_seconds": row["age"] or 0.0}
+        state["set_aside"] = {row[0]: row[1] for row in aside}
+        metrics.outbox_rows.set(row["rows"])
+        metrics.outbox_age.set(row["age"] or 0.0)
+        for reason, count in aside:
+            metrics.set_aside_rows.labels(reason).set(count)
+        state["ready"] = not waiting and self.relay.alive and self.fatal is None and not self.stopping.is_set()
+        return state
+
+
+async def _run(service: Service, settings: Settings) -> None:
+    runtime = Runtime(service, settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, runtime.stopping.set)
+    await runtime.run()
+
+
+def main(name: str, build: Build) -> None:
+    """``python -m services.<name> [migrate | forget-positions TOPIC…]``: exit 0, 1 stopped by a fault, 2 usage."""
+    try:
+        settings = Settings()
+        logs.configure(settings.log_level, name, settings.instance)
+        _arm(settings)
+        service = build(settings)
+    except (ValidationError, ValueError, OSError) as error:
+        sys.exit(_say(name, error))
+    arguments = sys.argv[1:]
+    try:
+        if arguments == ["migrate"]:
+            asyncio.run(migrations.migrate(settings.database.get_secret_value(), service.migrations))
+        elif arguments[:1] == ["forget-positions"] and len(arguments) > 1:
+            asyncio.run(_forget(settings, arguments[1:]))
+        elif arguments:
+            sys.exit(_say(name, ValueError(f"unknown arguments {arguments}; see migrate, forget-positions TOPIC…")))
+        else:
+            asyncio.run(_run(service, settings))
+    except (ConfigurationError, kafka.BrokerUnreachable, kafka.PartitionDrift, OSError) as error:
+        sys.exit(_say(name, error))
+    except (positions.LogMismatch, migrations.MigrationError) as error:
+        _say(name, error)
+        sys.exit(1)
+
+
+def _arm(settings: Settings) -> None:
+    if settings.profile == "production" and (settings.failpoint or settings.clock_offset):
+        raise ValueError("SHUANGCHENG_FAILPOINT and SHUANGCHENG_CLOCK_OFFSET are refused in the production profile")
+    if settings.failpoint:
+        arm(settings.failpoint)
+
+
+async def _forget(settings: Settings, topics: list[str]) -> None:
+    pool = await open_pool(settings.database.get_secret_value(), size=1, application="forget-positions")
+    log().info("positions forgotten", count=await positions.forget(pool, topics))
+    await pool.close()
+
+
+def _say(name: str, error: Exception) -> int:
+    print(f"services.{name}: {error}", file=sys.stderr)
+    return 2

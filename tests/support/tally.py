@@ -1,0 +1,119 @@
+"""A small service for tests of the chassis: it adds up ``delta`` per volunteer.
+
+A volunteer ``raise-…`` makes the decision raise while ``Tally.broken`` is set; one ``wait-<name>…`` waits for the
+fact that a message for ``fact-<name>`` brings; ``check-…`` may not sink below zero, which only the database guards.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from contracts.envelope import Event, encode
+from contracts.messages.receipts import CreditAccepted
+from contracts.messages.refusals import MessageRefused
+from contracts.topics import TopicEntry
+from services.chassis.database import Batch
+from services.chassis.decisions import Decision, Inbound, Send, States, Wait
+from services.chassis.service import Service, Stream, Undecodable
+from services.chassis.tables import Table
+
+SOURCE = "urn:shuangcheng:registry:tt"
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What one volunteer has."""
+
+    ref: str
+    minutes: int
+    seen: list[int]
+
+
+class TallyStore:
+    """One table."""
+
+    tables = (Table(Total, "total", key=("ref",)),)
+
+    async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
+        """Totals of the volunteers spoken of, and of those whose facts are waited for."""
+        refs = {message.data.volunteer_ref for message in messages}
+        refs |= {f"fact-{ref.split('-')[1]}" for ref in refs if ref.startswith("wait-")}
+        states.load(await self.tables[0].fetch_keys(batch.connection, refs))
+
+
+class Tally:
+    """The service with its topics; names are unique to a test."""
+
+    def __init__(self, suffix: str, migrations: Path, partitions: int = 4) -> None:
+        self.inlet = TopicEntry(
+            f"tally-in-{suffix}", "volunteer_ref", "registry", ("tally",), (CreditAccepted,), "in", partitions
+        )
+        self.outlet = TopicEntry(
+            f"tally-out-{suffix}", "volunteer_ref", "tally", (), (CreditAccepted, MessageRefused), "out", partitions
+        )
+        self.broken = True
+        self.migrations = migrations
+        self.group = f"tally-{suffix}"
+
+    def service(self) -> Service:
+        """The description that the chassis runs."""
+        return Service(
+            name="tally",
+            streams=(Stream(self.group, (self.inlet,), frozenset({SOURCE})),),
+            decisions={CreditAccepted: self.decide},
+            store=TallyStore(),
+            subject=lambda inbound: f"volunteer:{inbound.data.volunteer_ref}",
+            locks=_locks,
+            migrations=self.migrations,
+            refuse=self.refuse,
+        )
+
+    def decide(self, states: States, inbound: Inbound, now: datetime) -> Decision:
+        """Add."""
+        ref, delta = inbound.data.volunteer_ref, inbound.data.delta
+        if ref.startswith("raise-") and self.broken and delta < 0:
+            raise ValueError("as asked")
+        fact = f"fact-{ref.split('-')[1]}" if ref.startswith("wait-") else ""
+        if fact and states.get(Total, fact) is None:
+            if inbound.waited_out:
+                refused = MessageRefused(message_id=inbound.event.id, reason="not_linked", refused_key=ref)
+                return Decision(sends=(Send(self.outlet, refused),))
+            return Decision(wait=Wait(f"fact:{fact}"))
+        total = states.get(Total, ref) or Total(ref, 0, [])
+        total = replace(total, minutes=total.minutes + delta, seen=[*total.seen, delta])
+        facts = (f"fact:{ref}",) if ref.startswith("fact-") else ()
+        return Decision(changes=(total,), sends=(Send(self.outlet, inbound.data),), facts=facts)
+
+    def refuse(self, unreadable: Undecodable) -> Iterable[Send]:
+        """Tell the sender."""
+        message_id = unreadable.error.id or f"{unreadable.topic}/{unreadable.partition}/{unreadable.offset}"
+        reason = unreadable.error.reason
+        return [Send(self.outlet, MessageRefused(message_id=message_id, reason=reason, refused_key="-"))]
+
+
+def _locks(inbound: Inbound) -> Iterable[str]:
+    ref = inbound.data.volunteer_ref
+    if ref.startswith("wait-"):
+        return [f"fact:fact-{ref.split('-')[1]}"]
+    return [f"fact:{ref}"] if ref.startswith("fact-") else []
+
+
+MIGRATION = """CREATE TABLE total (ref text PRIMARY KEY, minutes bigint NOT NULL, seen jsonb NOT NULL,
+    CHECK (ref NOT LIKE 'check-%' OR minutes >= 0));"""
+
+
+def credit(ref: str, delta: int, id: str | None = None, source: str = SOURCE) -> Event:
+    """An event that the tally understands."""
+    now = datetime.now(UTC)
+    body = CreditAccepted(transfer_id=uuid.uuid4(), volunteer_ref=ref, delta=delta, posted_at=now)
+    return Event(id or str(uuid.uuid4()), source, now, body)
+
+
+def as_record(event: Event) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
+    """Key, value and headers as a producer sends them."""
+    value, headers = encode(event)
+    return event.key.encode(), value, headers
