@@ -1,1 +1,1 @@
-"""Ways to run Shuangcheng: compose, local backends and launcher, registries, sandboxes and the command line."""
+"""Ways to run Shuangcheng: compose, local launcher, registries, sandboxes and the command line."""

@@ -1,4 +1,6 @@
-"""All messages by context: one file each. ``catalogue()`` gives every class by its type name."""
+"""All messages by context: one file each. ``message_types()`` gives every class by its type name."""
+
+from typing import Final
 
 from contracts.messages import (
     attendance,
@@ -16,6 +18,7 @@ from contracts.messages import (
 from contracts.messages.base import Message, message_types
 
 __all__ = [
+    "RETIRED",
     "Message",
     "attendance",
     "bridge",
@@ -30,3 +33,6 @@ __all__ = [
     "signups",
     "volunteers",
 ]
+
+RETIRED: Final[frozenset[str]] = frozenset()
+"""Type names that were published once and are gone. None is ever used again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from contracts.messages.base import Instant, Message, Minutes, Origin, Ref, RegistryCode
+from contracts.messages.base import Instant, Message, Minutes, Origin, ReasonCode, Ref, RegistryCode
 from contracts.messages.service import ServiceRecord
 
 HoldReason = Literal["no_check_in", "no_signup", "overlap", "duplicate", "over_cap"]
@@ -78,7 +78,7 @@ class ServiceRevoked(_ServiceFact):
 
 
 class CommandRefused(_OfPerson):
-    """An attestation or presence could not be followed (a version with other content, a check-out before its check-in, …)."""
+    """An attestation or presence could not be followed: a version with other content, a check-out too early."""
 
-    reason: str
+    reason: ReasonCode
     origin: Origin

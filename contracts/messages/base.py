@@ -3,39 +3,82 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
-from uuid import UUID
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 __all__ = [
     "AgeBand",
     "Consent",
+    "Count",
+    "Delta",
+    "EventId",
     "EvidenceClass",
     "Instant",
+    "Key",
     "Message",
     "Minutes",
     "Origin",
+    "ReasonCode",
     "Ref",
     "RegistryCode",
     "Sha256",
+    "Text",
     "Value",
     "Version",
+    "instant",
     "message_types",
 ]
 
-RegistryCode = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,7}$", examples=["gz"])]
-"""A registry's seat in the linkage (DESIGN §3), not the software in it."""
+_CLOCK: Final = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_RFC_3339: Final = rf"20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}T{_CLOCK}:[0-5][0-9](\.[0-9]{{1,9}})?(Z|[+-]{_CLOCK})"
+_INSTANT: Final = re.compile(_RFC_3339)
 
-Ref = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$")]
-"""An identifier inside one registry, opaque to everyone else."""
 
+def instant(text: object) -> object:
+    """Read RFC 3339 strictly; what is no text passes. Bare seconds and local times are no instants (ValueError)."""
+    if not isinstance(text, str):
+        return text
+    if _INSTANT.fullmatch(text) is None:
+        raise ValueError("must be RFC 3339 with an offset, from 2000 to 2099")
+    return datetime.fromisoformat(text)
+
+
+RegistryCode = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9]{1,7}$", description="A registry's seat in the linkage, not the software in it."),
+]
+Ref = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$",
+        description="An identifier inside one registry, opaque to everyone else.",
+    ),
+]
 Version = Annotated[int, Field(ge=1, le=1_000_000)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Minutes = Annotated[int, Field(ge=0, le=1440)]
+Delta = Annotated[int, Field(ge=-1440, le=1440, description="Signed whole minutes.")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Instant = Annotated[AwareDatetime, Field(description="RFC 3339 with an offset")]
+ReasonCode = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+"""One line for people: no control characters, which would break a database (NUL) or forge a log line (CR, LF).
+A field bounds its length."""
+
+EventId = Annotated[Text, Field(min_length=1, max_length=300, description="The CloudEvents id, a stranger's own text.")]
+Key = Annotated[Text, Field(max_length=300)]
+Instant = Annotated[
+    AwareDatetime,
+    Field(
+        ge=datetime(2000, 1, 1, tzinfo=UTC),
+        lt=datetime(2100, 1, 1, tzinfo=UTC),
+        description="RFC 3339 with an offset, from 2000 to 2099.",
+        json_schema_extra={"pattern": f"^{_RFC_3339}$"},
+    ),
+    BeforeValidator(instant),
+]
 
 
 class AgeBand(StrEnum):
@@ -64,7 +107,7 @@ class EvidenceClass(StrEnum):
 class Value(BaseModel):
     """A part of a message. Frozen; a consumer ignores fields that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_enum_values=False)
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
 class Consent(Value):
@@ -84,9 +127,9 @@ class Origin(Value):
     """The registry message that a command came from, so that a refusal finds its sender."""
 
     registry: RegistryCode
-    message_id: str
-    message_type: str
-    key: str
+    message_id: EventId
+    message_type: Annotated[Text, Field(min_length=1, max_length=300)]
+    key: Key
 
 
 class Message(Value):
@@ -125,6 +168,3 @@ _CATALOGUE: dict[str, type[Message]] = {}
 def message_types() -> dict[str, type[Message]]:
     """Every message class by its type name. Import ``contracts.messages`` first, or use ``contracts.topics``."""
     return dict(_CATALOGUE)
-
-
-Id = UUID

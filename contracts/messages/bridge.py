@@ -1,10 +1,10 @@
-"""``bridge.commands.v1`` (the bridge's own timers) and ``bridge.events.v1`` (transfers). Keys: host:record and person."""
+"""``bridge.commands.v1``, the bridge's own timers (key host:record), and ``bridge.events.v1`` (key person)."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from contracts.messages.base import Message, Minutes, Ref, RegistryCode, Version
+from contracts.messages.base import Count, Delta, Message, Minutes, ReasonCode, Ref, RegistryCode, Version
 from contracts.messages.deliveries import TransferState
 
 
@@ -12,7 +12,7 @@ class _OfRecord(Message, abstract=True):
     host: RegistryCode
     record_ref: Ref
     transfer_id: UUID
-    attempt: int
+    attempt: Count
 
     @property
     def key(self) -> str:
@@ -37,9 +37,9 @@ class TransferChanged(Message):
     record_ref: Ref
     version: Version
     total: Minutes
-    delta: int
+    delta: Delta
     state: TransferState
-    reason: str | None = None
+    reason: ReasonCode | None = None
 
     @property
     def key(self) -> str:

@@ -1,11 +1,22 @@
-"""``registry.<code>.deliveries.v1``: what the linkage tells a registry, in that registry's own refs. Key: volunteer_ref."""
+"""``registry.<code>.deliveries.v1``: what the linkage tells a registry, in its own refs. Key: volunteer_ref."""
 
 from __future__ import annotations
 
 from typing import Literal
 from uuid import UUID
 
-from contracts.messages.base import AgeBand, Instant, Message, Minutes, Ref, RegistryCode, Version
+from contracts.messages.base import (
+    AgeBand,
+    Count,
+    Delta,
+    Instant,
+    Message,
+    Minutes,
+    ReasonCode,
+    Ref,
+    RegistryCode,
+    Version,
+)
 from contracts.messages.service import ServiceRecord
 
 SignupState = Literal["confirmed", "waitlisted", "promoted", "refused", "withdrawn", "reported"]
@@ -25,8 +36,8 @@ class LinkChanged(_ToRegistry):
 
     registry: RegistryCode
     state: Literal["established", "refused", "broken", "restored"]
-    reason: str | None = None
-    link_version: int = 0
+    reason: ReasonCode | None = None
+    link_version: Count = 0
     age_band: AgeBand | None = None
     guardian_approved: bool | None = None
 
@@ -49,7 +60,7 @@ class SignupChanged(_ToRegistry):
     project_ref: Ref
     shift_ref: Ref
     state: SignupState
-    reason: str | None = None
+    reason: ReasonCode | None = None
     starts_at: Instant | None = None
     ends_at: Instant | None = None
 
@@ -65,7 +76,7 @@ class ServiceDecided(_ToRegistry):
     record_ref: Ref
     version: Version
     state: Literal["confirmed", "held", "revoked"]
-    reason: str | None = None
+    reason: ReasonCode | None = None
     minutes: Minutes
 
     @property
@@ -80,7 +91,7 @@ class CreditPosted(_ToRegistry):
     transfer_id: UUID
     host: RegistryCode
     total: Minutes
-    delta: int
+    delta: Delta
     record: ServiceRecord
 
     @property
@@ -109,7 +120,7 @@ class CreditReported(_ToRegistry):
     transfer_id: UUID
     state: TransferState
     total: Minutes
-    reason: str | None = None
+    reason: ReasonCode | None = None
 
     @property
     def subject(self) -> str:

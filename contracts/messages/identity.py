@@ -1,4 +1,4 @@
-"""``identity.commands.v1`` (key home:ref) and ``identity.events.v1`` (key person): who is one human being in two registries."""
+"""``identity.commands.v1`` (key home:ref) and ``identity.events.v1`` (key person): who is one human being."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from uuid import UUID
 from contracts.messages.base import (
     AgeBand,
     Consent,
+    EventId,
     Instant,
     Message,
     Origin,
+    ReasonCode,
     Ref,
     RegistryCode,
     Sha256,
@@ -53,7 +55,7 @@ class RequestLink(_OfHomeAccount):
 class ExpireLinkRequest(_OfHomeAccount):
     """A timer: refuse the request ``request_id`` if it still stands without an offer."""
 
-    request_id: str
+    request_id: EventId
 
 
 class RecordConsent(_OfHomeAccount):
@@ -68,7 +70,7 @@ class BreakLink(_OfHomeAccount):
     """Let the tie rest, as ``by`` asked."""
 
     by: RegistryCode
-    reason: str
+    reason: ReasonCode
 
 
 class RestoreLink(_OfHomeAccount):
@@ -112,7 +114,7 @@ class LinkBroken(_OfPerson):
     host_ref: Ref
     link_version: Version
     by: RegistryCode
-    reason: str
+    reason: ReasonCode
 
 
 class LinkRestored(_OfPerson):
@@ -134,5 +136,5 @@ class ConsentChanged(_OfPerson):
 class CommandRefused(_OfPerson):
     """A command of this person's home account could not be followed (nothing to break, not yours to restore, …)."""
 
-    reason: str
+    reason: ReasonCode
     origin: Origin

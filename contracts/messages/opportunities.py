@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from contracts.messages.base import AgeBand, Instant, Message, Origin, Ref, RegistryCode
+from contracts.messages.base import AgeBand, Count, Instant, Message, Origin, ReasonCode, Ref, RegistryCode
 from contracts.messages.shifts import ProjectPublished, ShiftPublished
 
 SignupRefusal = Literal[
@@ -62,8 +62,8 @@ class RequestSignup(_OfSignup):
 
     age_band: AgeBand
     guardian_approved: bool
-    link_version: int
-    consent_version: int
+    link_version: Count
+    consent_version: Count
 
 
 class WithdrawSignup(_OfSignup):
@@ -104,7 +104,7 @@ class SignupRefused(_SignupFact):
 class SignupWithdrawn(_SignupFact):
     """The post, the place in line or the reported window is free again. ``reason`` when the host cancelled."""
 
-    reason: str | None = None
+    reason: ReasonCode | None = None
 
 
 class SignupNoted(_SignupFact):
@@ -114,5 +114,5 @@ class SignupNoted(_SignupFact):
 class CommandRefused(_OfProject):
     """A project or shift version, or a withdrawal of nothing, could not be followed."""
 
-    reason: str
+    reason: ReasonCode
     origin: Origin

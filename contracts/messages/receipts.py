@@ -1,11 +1,8 @@
 """``registry.<code>.receipts.v1``: a home's answers to CreditPosted and CreditQueried. Key: volunteer_ref."""
 
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
-
-from contracts.messages.base import Instant, Message, Ref
+from contracts.messages.base import Delta, Instant, Message, ReasonCode, Ref
 
 
 class _OfReceipt(Message, abstract=True):
@@ -24,14 +21,14 @@ class _OfReceipt(Message, abstract=True):
 class CreditAccepted(_OfReceipt):
     """Home: ``delta`` minutes of this transfer stand in the ledger. A repeat gives the first answer again."""
 
-    delta: int
+    delta: Delta
     posted_at: Instant
 
 
 class CreditRefused(_OfReceipt):
     """Home: not posted. ``retry`` says that the same transfer may be tried again later."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+$")]
+    reason: ReasonCode
     retry: bool = False
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from contracts.messages.base import Message
+from contracts.messages.base import EventId, Key, Message, ReasonCode, Text
 
 
 class MessageRefused(Message):
@@ -13,12 +13,12 @@ class MessageRefused(Message):
     ``pointer`` is a JSON pointer into the refused body (RFC 6901). ``refused_key`` is that message's key.
     """
 
-    message_id: Annotated[str, Field(max_length=400)]
-    message_type: str | None = None
-    reason: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
-    pointer: str | None = None
-    detail: Annotated[str, Field(max_length=500)] | None = None
-    refused_key: Annotated[str, Field(max_length=400)]
+    message_id: EventId
+    message_type: Annotated[Text, Field(max_length=300)] | None = None
+    reason: ReasonCode
+    pointer: Annotated[Text, Field(max_length=300)] | None = None
+    detail: Annotated[Text, Field(max_length=500)] | None = None
+    refused_key: Key
 
     @property
     def key(self) -> str:

@@ -1,4 +1,4 @@
-"""``registry.<code>.volunteers.v1``: what a registry says about the linking of its own volunteers. Key: volunteer_ref."""
+"""``registry.<code>.volunteers.v1``: a registry on the linking of its own volunteers. Key: volunteer_ref."""
 
 from typing import Annotated, Literal
 

@@ -1,0 +1,1 @@
+"""Tools of whoever keeps the contracts: publish them, and hold them compatible."""

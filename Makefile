@@ -1,0 +1,69 @@
+# Everything from a bare machine with Python >= 3.11 and make. Options go to the command underneath: make demo ARGS="--help"
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+ARGS ?=
+UV_VERSION := 0.13.9
+
+BIN := .venv/bin
+READY := .venv/.ready
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
+  --no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
+.PHONY: help setup demo up test test-fast test-compose check format contracts lock clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  Options are passed on: make demo ARGS="--broker java"; all of them: $(BIN)/shuangcheng --help'
+
+setup: $(READY) ## Make .venv from the lock (the other targets do it when needed)
+
+demo: $(READY) ## Run a weekend and a summer through a whole linkage on this machine
+	@$(BIN)/shuangcheng demo $(ARGS)
+
+up: $(READY) ## Keep a whole linkage up on this machine until Ctrl-C
+	@$(BIN)/shuangcheng up $(ARGS)
+
+test: $(READY) ## Run all tests, on the best broker there is (SHUANGCHENG_BROKER=embedded|java|docker|HOST:PORT)
+	$(BIN)/python -m pytest -m 'not compose' $(ARGS)
+
+test-fast: $(READY) ## Run the tests that need no broker and no database
+	$(BIN)/python -m pytest tests/unit tests/contract tests/architecture $(ARGS)
+
+test-compose: $(READY) ## Prove deploy/compose.yaml; needs Docker with compose v2
+	$(BIN)/python -m pytest -m compose $(ARGS)
+
+check: $(READY) ## Check formatting, lint, types and import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+contracts: $(READY) ## Write the published contracts anew from the messages and topics
+	$(BIN)/python -m contracts.tools.publish
+
+lock: $(READY) ## Write deploy/lock anew from pyproject.toml
+	$(BIN)/pip install --quiet uv==$(UV_VERSION)
+	$(LOCK) --upgrade --output-file deploy/lock/runtime.txt
+	$(LOCK) --upgrade --extra embedded --extra dev --output-file deploy/lock/all.txt
+
+clean: ## Remove .venv and what tools left behind
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): deploy/lock/all.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) -V 2>&1 | head -n 1). Try: make PYTHON=/path/to/python3.11" >&2; \
+	  exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@echo "setting up .venv (once)"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r deploy/lock/all.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $(READY)

@@ -1,0 +1,53 @@
+"""Entry point of `shuangcheng`: the list of its commands."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from deploy.cli.doctor import doctor
+from deploy.cli.topics import topics
+from deploy.cli.up import up
+
+app = typer.Typer(
+    name="shuangcheng",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Shuangcheng (双城): the linkage between two cities' volunteer registries.",
+    epilog="Exit status: 0 done; 1 it failed or does not balance; 2 wrong usage, or this machine lacks something.",
+)
+
+# One command a file: its function is registered here.
+app.command()(up)
+app.command()(topics)
+app.command()(doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(f"shuangcheng {version('shuangcheng')}")
+        except PackageNotFoundError:
+            typer.echo("shuangcheng (not installed: run from a checkout)")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Hold the options that stand before a command."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""`shuangcheng topics`: make the topics of the contracts on a broker."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.topics import all_topics
+from deploy.cli.running import run
+from deploy.local.errors import EnvironmentProblem
+from deploy.local.ports import parse_address
+from deploy.local.registries import CONFIGURED, configured_codes
+from deploy.local.topics import ensure_topics
+
+
+def topics(
+    kafka: Annotated[str, typer.Option(help="Broker, HOST:PORT.", envvar="SHUANGCHENG_KAFKA", show_default=False)],
+    registries: Annotated[
+        str, typer.Option(help="Codes, comma-separated; by default those that are configured.", show_default=False)
+    ] = "",
+    replication: Annotated[int, typer.Option(min=1, help="Replicas of each partition.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Create the topics that are missing; change nothing, and fail, when one has other partitions than its entry.
+
+    Example: shuangcheng topics --kafka 127.0.0.1:9092 --registries gz,sz
+    """
+    run(_topics(kafka, registries, replication, as_json))
+
+
+async def _topics(kafka: str, registries: str, replication: int, as_json: bool) -> int:
+    parse_address(kafka)
+    report = await ensure_topics(kafka, all_topics(_codes(registries)), replication=replication)
+    if as_json:
+        typer.echo(json.dumps({"created": report.created, "present": report.present}, indent=2))
+        return 0
+    for name in report.created:
+        typer.echo(f"created  {name}")
+    typer.echo(f"{len(report.created)} created, {len(report.present)} were there already")
+    return 0
+
+
+def _codes(registries: str) -> list[str]:
+    if registries:
+        return [code.strip() for code in registries.split(",") if code.strip()]
+    folder = Path(os.environ.get("SHUANGCHENG_REGISTRIES") or CONFIGURED)
+    codes = configured_codes(folder)
+    if not codes:
+        raise EnvironmentProblem(f"no registry is configured in {folder}", todo="give --registries, for example gz,sz")
+    return codes

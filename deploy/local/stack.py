@@ -1,0 +1,243 @@
+"""The launcher: a whole linkage on this machine, every service, adapter and sandbox as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import yaml
+
+import deploy
+from contracts.topics import all_topics
+from deploy.local import brokers, folders
+from deploy.local.broker import Broker
+from deploy.local.errors import LocalError, ProcessFailed
+from deploy.local.health import death, wait_until_ready
+from deploy.local.ports import LOOPBACK, free_port, require_free
+from deploy.local.postgres import Postgres, postgres
+from deploy.local.processes import Child, own_environment
+from deploy.local.registries import write_registries
+from deploy.local.specs import ProcessSpec, databases, process_table
+from deploy.local.topics import ensure_topics
+
+_ROOT = Path(deploy.__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """What a launch may be told. `kinds`: registry code → kind of its system."""
+
+    kinds: Mapping[str, str] = field(default_factory=lambda: {"gz": "kafka_native", "sz": "rest_api"})
+    capabilities: Mapping[str, str] = field(default_factory=dict)
+    """What a registry's ledger can do (`idempotent`, `queryable`, `neither`), where not as configured."""
+    broker: str | None = None
+    default_broker: str = "embedded"
+    instances: int = 1
+    profile: str | None = None
+    """Settings profile; by default what the broker allows: `production`, or `embedded`."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Further settings of every process, without the prefix, for example AWAIT_FACTS."""
+    first_http_port: int | None = None
+    """HTTP ports from here on; by default free ones."""
+    ready_seconds: float = 60.0
+    keep_folder: bool = False
+
+
+def _print_death(failure: ProcessFailed) -> None:
+    print(failure, file=sys.stderr)
+
+
+class Stack:
+    """A running linkage: `async with Stack(options) as stack`. A process that dies is reported, not restarted."""
+
+    def __init__(
+        self,
+        options: StackOptions | None = None,
+        *,
+        progress: Callable[[str], None] = lambda step: None,
+        on_death: Callable[[ProcessFailed], None] = _print_death,
+        table: Iterable[ProcessSpec] | None = None,
+    ) -> None:
+        self.options = options or StackOptions()
+        if table is None:
+            table = process_table(self.options.kinds, instances=self.options.instances)
+        self.specs = {spec.name: spec for spec in table}
+        self.processes: dict[str, Child] = {}
+        self.deaths: list[ProcessFailed] = []
+        self.dsn: dict[str, str] = {}
+        """Database of each process, by the database's name (`bridge`, `sandbox_gz`, …)."""
+        self.tokens: dict[str, str] = {}
+        """Token of `operator` and of each `registry:<code>`."""
+        self.broker: Broker
+        self.postgres: Postgres
+        self.broker_reason = ""
+        self._progress, self._on_death = progress, on_death
+        self._ports: dict[str, int] = {}
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._died = asyncio.Event()
+        self._awaited: set[str] = set()
+        self._servers: list[Broker | Postgres] = []
+        self._folder: Path | None = None
+        self._failed = False
+
+    @property
+    def folder(self) -> Path:
+        """The run folder: logs, registries, tokens, and the servers' data."""
+        if self._folder is None:
+            raise RuntimeError("the stack was not started")
+        return self._folder
+
+    async def __aenter__(self) -> Stack:
+        try:
+            await self._start_all()
+        except BaseException:
+            self._failed = True
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._failed = isinstance(error, Exception)
+        await self.stop()
+
+    def url(self, name: str) -> str:
+        """Give the base URL of a process."""
+        return f"http://{LOOPBACK}:{self._ports[name]}"
+
+    async def start(self, name: str, *, settings: Mapping[str, str] | None = None) -> None:
+        """Start a process (again) and return once it is ready; `settings` hold for this start only."""
+        self._awaited.add(name)
+        try:
+            await self.launch(name, settings=settings)
+            await wait_until_ready(self.processes[name], self.url(name), seconds=self.options.ready_seconds)
+        finally:
+            self._awaited.discard(name)
+
+    async def launch(self, name: str, *, settings: Mapping[str, str] | None = None) -> None:
+        """Start a process (again) without waiting until it is ready."""
+        spec = self.specs[name]
+        watcher = self._watchers.pop(name, None)
+        if watcher is not None:
+            await watcher  # the killed one is gone before its port is used again
+        child = Child(
+            name=name,
+            command=[sys.executable, "-m", spec.module],
+            log=self.folder / "logs" / f"{name}.log",
+            env=own_environment(self.environment(spec, settings or {})),
+            folder=_ROOT,
+        )
+        await child.start()
+        self.processes[name] = child
+        self._watchers[name] = asyncio.create_task(self._watch(child), name=f"watch {name}")
+
+    async def wait(self) -> None:
+        """Wait until a process dies unasked, and raise what is known about it."""
+        await self._died.wait()
+        raise self.deaths[-1]
+
+    async def stop(self) -> None:
+        """Stop all processes, then broker and database; logs of a failed launch stay in the run folder."""
+        for child in self.processes.values():
+            child.expected_end = True
+        await asyncio.gather(*(child.stop() for child in self.processes.values()))
+        await asyncio.gather(*self._watchers.values())
+        results = await asyncio.gather(*(server.stop() for server in self._servers), return_exceptions=True)
+        if self._folder is not None and not self._failed and not self.options.keep_folder:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    def environment(self, spec: ProcessSpec, settings: Mapping[str, str]) -> dict[str, str]:
+        """Give the SHUANGCHENG_ variables of a process."""
+        profile = self.options.profile or ("production" if self.broker.idempotent else "embedded")
+        values = {
+            "PROFILE": profile,
+            "DATABASE": self.dsn[spec.database],
+            "HTTP_HOST": LOOPBACK,
+            "HTTP_PORT": str(self._ports[spec.name]),
+            "REGISTRIES": str(self.folder / "registries"),
+            "TOKENS_FILE": str(self.folder / "tokens.yaml"),
+            "INSTANCE": str(spec.instance),
+        }
+        if spec.reads_kafka:
+            values["KAFKA"] = self.broker.address
+        if spec.registry is not None:
+            values["REGISTRY"] = spec.registry
+        if spec.sandbox is not None:
+            values["SANDBOX_URL"] = self.url(spec.sandbox)
+        values |= self.options.settings
+        return {f"SHUANGCHENG_{name}": value for name, value in (values | dict(settings)).items()}
+
+    async def _start_all(self) -> None:
+        self._folder = await asyncio.to_thread(folders.new_run_folder)
+        choice = await brokers.choose(self.options.broker, self.folder / "broker", default=self.options.default_broker)
+        self.broker, self.broker_reason = choice.broker, choice.reason
+        await self.broker.check()
+        await asyncio.to_thread(self._write_files)
+        self.postgres = postgres(self.folder / "postgresql")
+        self._servers = [self.broker, self.postgres]
+        self._progress(f"starting broker ({self.broker.kind}) and PostgreSQL")
+        await _together(self.broker.start(), self.postgres.start())
+        for name in databases(self.specs.values()):
+            self.dsn[name] = await self.postgres.create_database(name)
+        self._progress("creating topics and tables")
+        topics = ensure_topics(self.broker.address, all_topics(self.options.kinds))
+        await _together(topics, *(self._migrate(spec) for spec in self.specs.values() if spec.migrates))
+        self._progress(f"starting {len(self.specs)} processes")
+        await _together(*(self.start(name) for name in self.specs))
+
+    def _write_files(self) -> None:
+        (self.folder / "logs").mkdir()
+        first = self.options.first_http_port
+        for index, name in enumerate(self.specs):
+            self._ports[name] = free_port() if first is None else require_free(first + index)
+        write_registries(self.folder / "registries", self.options.kinds, capabilities=self.options.capabilities)
+        bearers = ["operator", *(f"registry:{code}" for code in self.options.kinds)]
+        self.tokens = {bearer: secrets.token_urlsafe(24) for bearer in bearers}
+        path = self.folder / "tokens.yaml"
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump({token: bearer for bearer, token in self.tokens.items()}))
+
+    async def _migrate(self, spec: ProcessSpec) -> None:
+        job = Child(
+            name=f"{spec.name} migrate",
+            command=[sys.executable, "-m", spec.module, "migrate"],
+            log=self.folder / "logs" / f"{spec.name}.migrate.log",
+            env=own_environment(self.environment(spec, {})),
+            folder=_ROOT,
+        )
+        if await job.run() != 0:
+            raise death(job)
+
+    async def _watch(self, child: Child) -> None:
+        await child.wait()
+        if child.expected_end:
+            return
+        failure = death(child)
+        self.deaths.append(failure)
+        self._died.set()
+        if child.name not in self._awaited:  # otherwise `start` raises it
+            self._on_death(failure)
+
+
+async def _together(*steps: Awaitable[object]) -> None:
+    """Run steps at the same time; the first error ends the others and is the one raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for step in steps:
+                group.create_task(_run(step))
+    except BaseExceptionGroup as errors:
+        raise (errors.subgroup(LocalError) or errors).exceptions[0] from None
+
+
+async def _run(step: Awaitable[object]) -> None:
+    await step

@@ -1,0 +1,179 @@
+"""Keeping the books: any number of letters in one statement per kind of entry, each letter once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any
+
+import orjson
+
+from deploy.sandbox.database import Connection
+from deploy.sandbox.entries import (
+    Attested,
+    ConsentTold,
+    Decided,
+    Entry,
+    Letter,
+    LinkAsked,
+    LinkTold,
+    Presence,
+    Project,
+    Refused,
+    Shift,
+    SignupAsked,
+    SignupTold,
+    TransferTold,
+)
+
+__all__ = ["keep"]
+
+_FIRST_SEEN = """
+INSERT INTO inbox (source, id) SELECT source, id FROM unnest($1::text[], $2::text[]) AS t(source, id)
+ON CONFLICT DO NOTHING RETURNING source, id
+"""
+_SENT = """
+INSERT INTO sent (id, kind, ref, at) SELECT id, kind, ref, at FROM jsonb_populate_recordset(NULL::sent, $1::jsonb)
+ON CONFLICT DO NOTHING
+"""
+_VOLUNTEERS = """
+INSERT INTO volunteer (ref, known_since)
+SELECT ref, min(at) FROM jsonb_populate_recordset(NULL::sent, $1::jsonb) WHERE ref IS NOT NULL GROUP BY ref
+ON CONFLICT DO NOTHING
+"""
+
+
+def _later(_: Any, later: Any) -> Any:
+    return later
+
+
+def _higher(earlier: Any, later: Any) -> Any:
+    return later if later.version >= earlier.version else earlier
+
+
+def _first(earlier: Any, _: Any) -> Any:
+    return earlier
+
+
+def _tie(earlier: LinkTold, later: LinkTold) -> LinkTold:
+    # A refused second request does not undo a tie that stands.
+    return earlier if later.state == "refused" and earlier.state != "refused" else later
+
+
+@dataclass(frozen=True)
+class _Page:
+    """Where entries of one kind go: their table, its key, which of two for one key stays, and the same rule in SQL."""
+
+    entry: type[Any]
+    table: str
+    key: tuple[str, ...]
+    stays: Callable[[Any, Any], Any]
+    on_conflict: str
+
+    @property
+    def statement(self) -> str:
+        columns = ", ".join(field.name for field in fields(self.entry))
+        return (
+            f"INSERT INTO {self.table} ({columns}) SELECT {columns} "  # noqa: S608
+            f"FROM jsonb_populate_recordset(NULL::{self.table}, $1::jsonb) "
+            f"ON CONFLICT ({', '.join(self.key)}) {self.on_conflict}"
+        )
+
+    def reduce(self, entries: Iterable[Any]) -> list[Any]:
+        """One entry per key, in the order of the last telling: a statement may touch a row only once."""
+        key_of: Callable[[Any], Hashable] = attrgetter(*self.key)
+        kept: dict[Hashable, Any] = {}
+        for entry in entries:
+            key = key_of(entry)
+            earlier = kept.pop(key, None)
+            kept[key] = entry if earlier is None else self.stays(earlier, entry)
+        return list(kept.values())
+
+
+def _replace(entry: type[Any], key: tuple[str, ...], extra: str = "", guard: str = "") -> str:
+    changed = ", ".join(f"{f.name} = excluded.{f.name}" for f in fields(entry) if f.name not in key)
+    return f"DO UPDATE SET {changed}{extra} {guard}".rstrip()
+
+
+_OF_TIE = ("ref", "registry")
+_OF_RECORD = ("record_ref", "version")
+_OF_SHIFT = ("project_ref", "shift_ref")
+_PAGES = (
+    _Page(LinkAsked, "link", _OF_TIE, _first, "DO UPDATE SET role = coalesce(link.role, excluded.role)"),
+    _Page(
+        LinkTold,
+        "link",
+        _OF_TIE,
+        _tie,
+        "DO UPDATE SET state = excluded.state, reason = excluded.reason "
+        "WHERE NOT (excluded.state = 'refused' AND link.established)",
+    ),
+    _Page(ConsentTold, "consent", _OF_TIE, _later, _replace(ConsentTold, _OF_TIE)),
+    _Page(
+        Project,
+        "project",
+        ("project_ref",),
+        _higher,
+        _replace(Project, ("project_ref",), guard="WHERE project.version <= excluded.version"),
+    ),
+    _Page(
+        Shift,
+        "shift",
+        _OF_SHIFT,
+        _higher,
+        _replace(Shift, _OF_SHIFT, guard="WHERE shift.version <= excluded.version"),
+    ),
+    _Page(SignupAsked, "signup_request", ("signup_ref",), _later, _replace(SignupAsked, ("signup_ref",))),
+    _Page(SignupTold, "signup", ("signup_id",), _later, _replace(SignupTold, ("signup_id",))),
+    _Page(Presence, "presence", ("message_id",), _first, "DO NOTHING"),
+    _Page(Attested, "attestation", ("message_id",), _first, "DO NOTHING"),
+    _Page(Decided, "decision", _OF_RECORD, _later, _replace(Decided, _OF_RECORD, extra=", seq = excluded.seq")),
+    _Page(TransferTold, "transfer_report", _OF_RECORD, _later, _replace(TransferTold, _OF_RECORD)),
+    _Page(Refused, "refusal", ("message_id",), _later, _replace(Refused, ("message_id",))),
+)
+_ESTABLISHED = """
+UPDATE link SET established = true
+WHERE NOT established AND (ref, registry) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+"""
+
+
+def _text(rows: Sequence[Any]) -> str:
+    return orjson.dumps(rows).decode()
+
+
+async def keep(connection: Connection, letters: Sequence[Letter]) -> list[Letter]:
+    """Write these letters into the books, in the caller's transaction, and give those seen for the first time.
+
+    Order matters only between letters of one sender about one thing, and is theirs to keep. Credits and queries are
+    not written here: they are the ledger's.
+    """
+    keys = [(letter.source, letter.id) for letter in letters]
+    found = await connection.fetch(_FIRST_SEEN, [source for source, _ in keys], [id_ for _, id_ in keys])
+    unseen = {(row["source"], row["id"]) for row in found}
+    fresh = []
+    for key, letter in zip(keys, letters, strict=True):
+        if key in unseen:
+            unseen.discard(key)
+            fresh.append(letter)
+    await _keep_sent(connection, [letter for letter in fresh if letter.own])
+    entries = [letter.entry for letter in fresh if letter.entry is not None]
+    for page in _PAGES:
+        chosen = page.reduce(entry for entry in entries if type(entry) is page.entry)
+        if chosen:
+            await connection.execute(page.statement, _text(chosen))
+    await _keep_established(connection, entries)
+    return fresh
+
+
+async def _keep_sent(connection: Connection, own: Sequence[Letter]) -> None:
+    if own:
+        rows = _text([{"id": o.id, "kind": o.kind, "ref": o.ref, "at": o.at} for o in own])
+        await connection.execute(_SENT, rows)
+        await connection.execute(_VOLUNTEERS, rows)
+
+
+async def _keep_established(connection: Connection, entries: Sequence[Entry]) -> None:
+    tied = [entry for entry in entries if isinstance(entry, LinkTold) and entry.state != "refused"]
+    if tied:
+        await connection.execute(_ESTABLISHED, [entry.ref for entry in tied], [entry.registry for entry in tied])

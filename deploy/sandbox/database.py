@@ -1,0 +1,47 @@
+"""The sandbox's own PostgreSQL database: a pool, and migrations applied in the order of their file names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeAlias
+
+import asyncpg
+
+from deploy.sandbox.settings import SandboxSettings
+
+__all__ = ["Connection", "Pool", "migrate", "open_pool"]
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+_SHARED = Path(__file__).parent / "migrations"
+_LOCK = 20_230_722
+"""Any number, the same for every process that migrates this database."""
+
+
+async def open_pool(settings: SandboxSettings) -> Pool:
+    """A pool on the sandbox's database."""
+    return await asyncpg.create_pool(
+        settings.database.get_secret_value(),
+        min_size=1,
+        max_size=6,
+        command_timeout=30,
+        server_settings={"application_name": f"sandbox-{settings.registry}", "timezone": "UTC", "jit": "off"},
+    )
+
+
+async def migrate(settings: SandboxSettings, *more: Path) -> None:
+    """Apply what is not applied yet: the shared books, then the folders in ``more``. One transaction."""
+    files = [file for folder in (_SHARED, *more) for file in sorted(folder.glob("*.sql"))]
+    connection = await asyncpg.connect(settings.database.get_secret_value())
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            await connection.execute("CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY)")
+            done = {row["name"] for row in await connection.fetch("SELECT name FROM migration")}
+            for file in files:
+                if file.name not in done:
+                    await connection.execute(file.read_text(encoding="utf-8"))
+                    await connection.execute("INSERT INTO migration VALUES ($1)", file.name)
+    finally:
+        await connection.close()

@@ -1,0 +1,1 @@
+"""A registry whose platform speaks Kafka itself."""

@@ -1,0 +1,64 @@
+"""The registry as an application: its tasks, its pages, its health."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, HTTPException
+
+from deploy.sandbox import pages
+from deploy.sandbox.database import Pool, open_pool
+from deploy.sandbox.kafka_native.reader import Reader
+from deploy.sandbox.kafka_native.receipts import Publisher
+from deploy.sandbox.mischief import Mischief, mischief_routes
+from deploy.sandbox.server import health_routes, running
+from deploy.sandbox.settings import SandboxSettings
+
+__all__ = ["build"]
+
+
+def build(settings: SandboxSettings) -> FastAPI:
+    """The application; it connects when it starts."""
+    seat = settings.seat(rounding=1)
+    mischief = Mischief()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with await open_pool(settings) as pool:
+            publisher = Publisher(settings, pool)
+            reader = Reader(settings, seat, pool, mischief, publisher)
+            app.state.pool, app.state.publisher, app.state.reader = pool, publisher, reader
+            async with running([publisher.run, reader.run]):
+                yield
+
+    app = FastAPI(title=f"sandbox {seat.code}", lifespan=lifespan)
+
+    def pool() -> Pool:
+        found: Pool = app.state.pool
+        return found
+
+    def lacking() -> list[str]:
+        parts = {"reader": app.state.reader.ready, "publisher": app.state.publisher.ready}
+        return [f"{name} is not connected to the broker" for name, ready in parts.items() if not ready]
+
+    app.include_router(health_routes(pool, lacking))
+    app.include_router(mischief_routes(mischief, settings))
+
+    @app.get("/books/volunteers/{ref}")
+    async def volunteer(ref: str) -> dict[str, Any]:
+        page = await pages.volunteer(pool(), seat, ref)
+        if page is None:
+            raise HTTPException(404, "no such volunteer here")
+        return page
+
+    @app.get("/books/shifts")
+    async def shifts(project_ref: str | None = None) -> list[dict[str, Any]]:
+        return await pages.shifts(pool(), seat, project_ref)
+
+    @app.get("/books/returned")
+    async def returned() -> list[dict[str, Any]]:
+        return await pages.returned(pool())
+
+    return app

@@ -1,0 +1,132 @@
+"""Taking in: what was sent in our name and what the linkage tells us, in batches, each letter once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from contracts.envelope import ContractError, decode
+from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, TopicEntry, registry_source, service_source
+from deploy.sandbox import books, ledger
+from deploy.sandbox.database import Connection, Pool
+from deploy.sandbox.entries import Credit, Letter, Query
+from deploy.sandbox.kafka_native.letters import letter
+from deploy.sandbox.kafka_native.receipts import Publisher, write
+from deploy.sandbox.mischief import Mischief
+from deploy.sandbox.settings import SandboxSettings, Seat
+
+__all__ = ["Reader"]
+
+_POSITIONS = "SELECT topic, partition, next_offset FROM position"
+_MOVE = """
+INSERT INTO position (topic, partition, next_offset) SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
+ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset
+"""
+_BATCH = 2000
+_WAIT_MS = 100
+
+Records = Mapping[TopicPartition, Sequence[Any]]
+
+
+class Reader:
+    """The one reader of this registry. It keeps its own positions, so it needs no consumer group."""
+
+    def __init__(
+        self, settings: SandboxSettings, seat: Seat, pool: Pool, mischief: Mischief, publisher: Publisher
+    ) -> None:
+        self._settings = settings
+        self._seat = seat
+        self._pool = pool
+        self._mischief = mischief
+        self._publisher = publisher
+        self._own = [entry.of(seat.code) for entry in INBOUND if entry is not RECEIPTS]
+        self._told = [DELIVERIES.of(seat.code), REFUSALS.of(seat.code)]
+        self._own_names = {entry.name for entry in self._own}
+        self.ready = False
+
+    async def run(self) -> None:
+        """Read until cancelled. After any failure everything is read again from the stored positions."""
+        log = structlog.get_logger()
+        while True:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._settings.kafka,
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_uncommitted" if self._settings.profile == "embedded" else "read_committed",
+                fetch_max_wait_ms=_WAIT_MS,
+            )
+            try:
+                await consumer.start()
+                await self._read(consumer)
+            except Exception as error:
+                log.warning("reading_interrupted", error=repr(error))
+            finally:
+                self.ready = False
+                await consumer.stop()
+            await asyncio.sleep(1)
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        told = _partitions(self._told)
+        consumer.assign([*_partitions(self._own), *told])
+        for row in await self._pool.fetch(_POSITIONS):
+            consumer.seek(TopicPartition(row["topic"], row["partition"]), row["next_offset"])
+        self.ready = True
+        down = False
+        while True:
+            if self._mischief.down != down:
+                down = not down
+                (consumer.pause if down else consumer.resume)(*told)
+            records = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=_BATCH)
+            if records:
+                await self._take_in(records)
+
+    async def _take_in(self, records: Records) -> None:
+        letters = self._letters(records)
+        moved = [(tp.topic, tp.partition, batch[-1].offset + 1) for tp, batch in records.items() if batch]
+        async with self._pool.acquire() as connection, connection.transaction():
+            answered = await self._apply(connection, letters)
+            await connection.execute(_MOVE, *map(list, zip(*moved, strict=True)))
+        if answered:
+            self._publisher.wake()
+
+    async def _apply(self, connection: Connection, letters: Sequence[Letter]) -> int:
+        now = datetime.now(UTC)
+        fresh = await books.keep(connection, letters)
+        asked = [one.entry for one in fresh if isinstance(one.entry, Credit | Query)]
+        answers = await ledger.answer(connection, self._seat, self._mischief, asked, now)
+        return await write(connection, self._seat.code, answers, now)
+
+    def _letters(self, records: Records) -> list[Letter]:
+        """Our own first: what the linkage tells us follows from it."""
+        found = []
+        for tp in sorted(records, key=lambda tp: (tp.topic not in self._own_names, tp)):
+            own = tp.topic in self._own_names
+            speaker = registry_source(self._seat.code) if own else service_source("bridge")
+            for record in records[tp]:
+                one = _letter(record, own=own, speaker=speaker)
+                if one is not None:
+                    found.append(one)
+        return found
+
+
+def _letter(record: Any, *, own: bool, speaker: str) -> Letter | None:
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    try:
+        event = decode(record.value, record.headers)
+    except ContractError as error:
+        structlog.get_logger().warning("letter_unreadable", place=place, error=str(error))
+        return None
+    if event.source != speaker:
+        structlog.get_logger().warning("letter_of_a_stranger", place=place, source=event.source)
+        return None
+    return letter(event, own=own)
+
+
+def _partitions(entries: Iterable[TopicEntry]) -> list[TopicPartition]:
+    return [TopicPartition(entry.name, number) for entry in entries for number in range(entry.partitions)]

@@ -1,0 +1,110 @@
+"""Misbehaving on request, so that a linkage can be tested against what registries really do."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, ConfigDict, Field
+
+from deploy.sandbox.settings import SandboxSettings
+
+__all__ = ["Mischief", "Refusing", "mischief_routes"]
+
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class Refusing(BaseModel):
+    """Refuse the next ``n`` credits, for this reason."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
+    retry: bool = False
+    n: Count = 1
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    commit_and_lose_answer: Count | None = None
+    answer_twice: Count | None = None
+    down_for_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
+    refuse: Refusing | None = None
+
+
+class Mischief:
+    """How often this registry still misbehaves, and how. Kept in memory: a restart behaves well."""
+
+    def __init__(self) -> None:
+        self.lose = 0
+        self.twice = 0
+        self.refusing: Refusing | None = None
+        self._down_until = 0.0
+
+    @property
+    def down(self) -> bool:
+        """Whether it takes nothing from the linkage at the moment."""
+        return time.monotonic() < self._down_until
+
+    def copies(self) -> int:
+        """How many answers a credit that was just posted gets: 1, or as asked for none or two."""
+        if self.lose:
+            self.lose -= 1
+            return 0
+        if self.twice:
+            self.twice -= 1
+            return 2
+        return 1
+
+    def refusal(self) -> Refusing | None:
+        """Why the next new credit is refused, if it is."""
+        if self.refusing is None or not self.refusing.n:
+            return None
+        self.refusing = self.refusing.model_copy(update={"n": self.refusing.n - 1})
+        return self.refusing
+
+    def request(self, wanted: _Request) -> None:
+        """Change what was named, leave the rest."""
+        if wanted.commit_and_lose_answer is not None:
+            self.lose = wanted.commit_and_lose_answer
+        if wanted.answer_twice is not None:
+            self.twice = wanted.answer_twice
+        if wanted.down_for_seconds is not None:
+            self._down_until = time.monotonic() + wanted.down_for_seconds
+        if wanted.refuse is not None:
+            self.refusing = wanted.refuse
+
+    def state(self) -> dict[str, object]:
+        """What is left to do."""
+        left = self.refusing if self.refusing and self.refusing.n else None
+        return {
+            "commit_and_lose_answer": self.lose,
+            "answer_twice": self.twice,
+            "down_for_seconds": round(max(0.0, self._down_until - time.monotonic()), 3),
+            "refuse": left.model_dump() if left else None,
+        }
+
+
+def mischief_routes(mischief: Mischief, settings: SandboxSettings) -> APIRouter:
+    """``GET`` and ``POST /misbehave``; not there in production."""
+    router = APIRouter()
+
+    @router.get("/misbehave")
+    async def state() -> dict[str, object]:
+        _refuse_in_production(settings)
+        return mischief.state()
+
+    @router.post("/misbehave")
+    async def request(wanted: _Request) -> dict[str, object]:
+        _refuse_in_production(settings)
+        mischief.request(wanted)
+        return mischief.state()
+
+    return router
+
+
+def _refuse_in_production(settings: SandboxSettings) -> None:
+    if settings.profile == "production":
+        raise HTTPException(404)

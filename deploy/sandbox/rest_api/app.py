@@ -1,0 +1,67 @@
+"""The registry as an application: its interface, its pages, its health."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, HTTPException
+
+from deploy.sandbox import pages
+from deploy.sandbox.database import Pool, open_pool
+from deploy.sandbox.mischief import Mischief, mischief_routes
+from deploy.sandbox.rest_api.clerk import Clerk
+from deploy.sandbox.rest_api.forms import in_own_words
+from deploy.sandbox.rest_api.interface import interface
+from deploy.sandbox.server import health_routes, running
+from deploy.sandbox.settings import SandboxSettings
+
+__all__ = ["build"]
+
+
+def build(settings: SandboxSettings) -> FastAPI:
+    """The application; it connects when it starts."""
+    seat = settings.seat(rounding=30)
+    mischief = Mischief()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with await open_pool(settings) as pool:
+            app.state.pool, app.state.clerk = pool, Clerk(pool, seat, mischief)
+            async with running([app.state.clerk.run]):
+                yield
+
+    app = FastAPI(title=f"sandbox {seat.code}", lifespan=lifespan)
+
+    def pool() -> Pool:
+        found: Pool = app.state.pool
+        return found
+
+    def clerk() -> Clerk:
+        found: Clerk = app.state.clerk
+        return found
+
+    app.include_router(health_routes(pool, list))
+    app.include_router(mischief_routes(mischief, settings))
+    app.include_router(interface(seat, mischief, pool, clerk))
+
+    @app.get("/books/volunteers/{ref}")
+    async def volunteer(ref: str) -> dict[str, Any]:
+        page = await pages.volunteer(pool(), seat, ref)
+        if page is None:
+            raise HTTPException(404, "查无此人")
+        found: dict[str, Any] = in_own_words(page)
+        return found
+
+    @app.get("/books/shifts")
+    async def shifts(project_ref: str | None = None) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = in_own_words(await pages.shifts(pool(), seat, project_ref))
+        return found
+
+    @app.get("/books/returned")
+    async def returned() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = in_own_words(await pages.returned(pool()))
+        return found
+
+    return app

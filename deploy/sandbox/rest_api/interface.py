@@ -1,0 +1,107 @@
+"""The HTTP interface: 入账 posts a credit and answers, 通知 and 报送 take letters in by the batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from pydantic import ValidationError
+
+from deploy.sandbox import books
+from deploy.sandbox.database import Pool
+from deploy.sandbox.entries import Query
+from deploy.sandbox.ledger import Answer
+from deploy.sandbox.mischief import Mischief
+from deploy.sandbox.rest_api.clerk import Clerk
+from deploy.sandbox.rest_api.forms import CreditForm, Unreadable, read_letter, receipt
+from deploy.sandbox.settings import Seat
+
+__all__ = ["interface"]
+
+_LONGEST_SILENCE = 60.0
+"""Seconds that a request whose answer gets lost stays open, unless its client goes before."""
+_STATUS = {"conflict": 409, "volunteer_unknown": 404}
+
+
+def interface(seat: Seat, mischief: Mischief, pool: Callable[[], Pool], clerk: Callable[[], Clerk]) -> APIRouter:
+    """The routes under ``/接口``."""
+
+    def open_for_business() -> None:
+        if mischief.down:
+            raise HTTPException(503, "系统维护中")
+
+    router = APIRouter(prefix="/接口", dependencies=[Depends(open_for_business)])
+
+    @router.post("/入账")
+    async def post(request: Request) -> Response:
+        try:
+            form = CreditForm.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _json({"错误": error.errors(include_url=False, include_input=False)[0]["msg"]}, 400)
+        answer = await clerk().ask(form.credit())
+        if not answer.copies:
+            return await _silence(request)
+        return _json({"回执": [receipt(answer)] * answer.copies}, _status(answer))
+
+    @router.get("/入账/{number}")
+    async def query(request: Request, number: str) -> Response:
+        if seat.capability == "neither":
+            raise HTTPException(405, "本系统不支持查询")
+        try:
+            transfer_id = UUID(number)
+        except ValueError:
+            raise HTTPException(400, "流水号有误") from None
+        answer = await clerk().ask(Query(transfer_id, request.query_params.get("志愿者编号", "")))
+        return _json({"回执": [receipt(answer)]}, 200 if answer.result == "accepted" else 404)
+
+    @router.post("/通知")
+    async def told(request: Request) -> Response:
+        return await _take_in(request, pool(), "通知", own=False)
+
+    @router.post("/报送")
+    async def reported(request: Request) -> Response:
+        return await _take_in(request, pool(), "报送", own=True)
+
+    return router
+
+
+async def _take_in(request: Request, pool: Pool, name: str, *, own: bool) -> Response:
+    """Keep a batch of letters: each once, those that cannot be read are named and the others kept."""
+    try:
+        sent = orjson.loads(await request.body())[name]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return _json({"错误": f"需要 {name}"}, 400)
+    letters, unreadable = [], []
+    for raw in sent:
+        try:
+            letters.append(read_letter(raw, own=own))
+        except Unreadable as error:
+            number = raw.get("消息号") if isinstance(raw, dict) else None
+            unreadable.append({"消息号": number, "原因": str(error)})
+    async with pool.acquire() as connection, connection.transaction():
+        fresh = await books.keep(connection, letters)
+    return _json({"已收": len(fresh), "未收": unreadable}, 200)
+
+
+async def _silence(request: Request) -> Response:
+    async def until_gone() -> None:
+        while not await request.is_disconnected():
+            await asyncio.sleep(0.05)
+
+    try:
+        await asyncio.wait_for(until_gone(), _LONGEST_SILENCE)
+    except TimeoutError:
+        return _json({"错误": "超时"}, 504)
+    return Response(status_code=504)
+
+
+def _status(answer: Answer) -> int:
+    return 200 if answer.result == "accepted" else _STATUS.get(answer.reason or "", 422)
+
+
+def _json(body: Any, status: int) -> Response:
+    return Response(orjson.dumps(body), status_code=status, media_type="application/json")

@@ -1,0 +1,60 @@
+"""What a sandbox can be told from outside, and the seat that it takes in the linkage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.messages.base import RegistryCode
+from contracts.registry import Capability, Registry
+
+__all__ = ["SandboxSettings", "Seat"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Which registry this is, what its ledger can do, and the minutes to which its pages round."""
+
+    code: str
+    capability: Capability
+    rounding: int
+
+    def shown(self, minutes: int) -> int:
+        """What people see of these minutes: the nearest step, halves downwards. Books stay raw (rule 75)."""
+        return -((self.rounding - 2 * minutes) // (2 * self.rounding)) * self.rounding
+
+
+class SandboxSettings(BaseSettings):
+    """Settings of one sandbox process; each field is the variable ``SHUANGCHENG_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="SHUANGCHENG_", frozen=True, extra="ignore")
+
+    registry: RegistryCode
+    profile: Literal["production", "embedded", "test"] = "production"
+    kafka: str = "127.0.0.1:9092"
+    database: SecretStr = SecretStr("postgresql://127.0.0.1/sandbox")
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8090, ge=0, le=65535)
+    registries: Path | None = None
+    capability: Capability | None = None
+    """What the ledger can do; wins over the registry's YAML."""
+    log_level: str = "INFO"
+
+    def seat(self, *, rounding: int) -> Seat:
+        """The seat as ``<registries>/<code>.yaml`` describes it; ``rounding`` is the usual one of this software."""
+        known = self._registry()
+        capability: Capability = self.capability or (known.capability if known else "idempotent")
+        if known is not None and "shown_rounding_minutes" in known.model_fields_set:
+            rounding = known.shown_rounding_minutes
+        return Seat(self.registry, capability, rounding)
+
+    def _registry(self) -> Registry | None:
+        if self.registries is None:
+            return None
+        text = (self.registries / f"{self.registry}.yaml").read_text(encoding="utf-8")
+        return Registry.model_validate(yaml.safe_load(text))

@@ -1,0 +1,236 @@
+"""Registries of the kind ``rest_api``: the linkage's messages in their words, over HTTP, and their answers in ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+import orjson
+
+from contracts.messages.service import ServiceAttested
+from services.adapters.states import Away, Credit, Lost, Notice, NotPosted, Outcome, Posted, Refused
+from services.adapters.systems import SystemAway
+from services.adapters.worker import IN_FLIGHT
+
+__all__ = ["RestApi", "letter", "read_answer"]
+
+_POST = quote("/接口/入账")
+_TELL = {True: (quote("/接口/报送"), "报送"), False: (quote("/接口/通知"), "通知")}
+_REASONS: Final = {"流水号冲突": "conflict", "查无此人": "volunteer_unknown"}
+_REASON = re.compile(r"[a-z0-9_]{1,64}")
+_NEVER_TAKEN = frozenset({401, 403, 404, 405, 429, 503})
+"""Without a receipt in the answer these come from before the ledger: wrong key, wrong address, too fast, closed."""
+
+_CATEGORIES: Final = {
+    "shuangcheng.volunteers.link_offered.v1": "外派申请",
+    "shuangcheng.volunteers.link_requested.v1": "来访申请",
+    "shuangcheng.volunteers.consent_given.v1": "授权",
+    "shuangcheng.volunteers.consent_withdrawn.v1": "撤回授权",
+    "shuangcheng.volunteers.link_broken.v1": "解除关联",
+    "shuangcheng.volunteers.link_restored.v1": "恢复关联",
+    "shuangcheng.shifts.project_published.v1": "项目",
+    "shuangcheng.shifts.shift_published.v1": "班次",
+    "shuangcheng.signups.signup_requested.v1": "报名申请",
+    "shuangcheng.signups.signup_withdrawn.v1": "退出报名",
+    "shuangcheng.signups.signup_reported.v1": "本地报名",
+    "shuangcheng.service.checked_in.v1": "签到",
+    "shuangcheng.service.checked_out.v1": "签退",
+    "shuangcheng.service.service_attested.v1": "服务记录",
+    "shuangcheng.deliveries.link_changed.v1": "关联结果",
+    "shuangcheng.deliveries.consent_changed.v1": "授权结果",
+    "shuangcheng.deliveries.signup_changed.v1": "报名结果",
+    "shuangcheng.deliveries.service_decided.v1": "记录核定",
+    "shuangcheng.deliveries.credit_reported.v1": "入账进度",
+    "shuangcheng.refusals.message_refused.v1": "退回",
+}
+_WORDS: Final = {
+    "asker": "申请方",
+    "at": "时间",
+    "break_minutes": "休息分钟",
+    "category": "分类",
+    "detail": "说明",
+    "ended_at": "结束时间",
+    "ends_at": "结束时间",
+    "evidence_class": "凭证类别",
+    "for_registry": "对方",
+    "home": "户籍方",
+    "host": "服务方",
+    "message_id": "消息号",
+    "method": "方式",
+    "minimum_age": "最低年龄",
+    "minutes": "分钟",
+    "organiser_ref": "组织编号",
+    "pointer": "位置",
+    "posts": "岗位",
+    "project_ref": "项目编号",
+    "reason": "原因",
+    "record_ref": "记录编号",
+    "registry": "对方",
+    "revoked": "已撤销",
+    "shift_ref": "班次编号",
+    "signup_closes_at": "报名截止",
+    "signup_id": "报名流水",
+    "signup_opens_at": "报名开始",
+    "signup_ref": "报名编号",
+    "started_at": "开始时间",
+    "starts_at": "开始时间",
+    "state": "状态",
+    "title": "名称",
+    "total": "累计分钟",
+    "transfer_id": "流水号",
+    "version": "版本",
+    "volunteer_ref": "志愿者编号",
+    "waitlist_posts": "候补",
+}
+
+
+def letter(notice: Notice) -> dict[str, Any]:
+    """A notice as this kind of system takes it: flat, in its own words; what it has no word for stays behind."""
+    body = notice.body
+    content = {_WORDS[name]: value for name, value in body.items() if name in _WORDS}
+    category = _CATEGORIES[notice.type]
+    if category == "来访申请":
+        content["对方"] = body["home"]
+    elif category == "项目" and "campaign" in body:
+        content |= {"专区编号": body["campaign"]["ref"], "专区名称": body["campaign"]["title"]}
+    elif category == "班次":
+        content |= {"区划代码": body["place"]["division_code"], "地点": body["place"]["text"]}
+    elif category == "本地报名" and body.get("state") == "withdrawn":
+        category = "退出报名"
+    elif category == "服务记录":
+        content |= {"消息号": notice.message_id, "分钟": ServiceAttested.model_validate(body).minutes}
+    elif category in ("签到", "签退"):
+        content["消息号"] = notice.message_id
+    return {
+        "来源": notice.source,
+        "消息号": notice.message_id,
+        "时间": notice.time.isoformat(),
+        "类别": category,
+        "志愿者编号": body.get("volunteer_ref"),
+        "内容": content,
+    }
+
+
+class RestApi:
+    """A client of one such system; connections are kept alive, shorter than the other side keeps them."""
+
+    def __init__(self, url: str, *, seconds: float = 5.0) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            timeout=httpx.Timeout(seconds),
+            limits=httpx.Limits(max_connections=IN_FLIGHT + 2, keepalive_expiry=2.0),
+            headers={"content-type": "application/json"},
+            trust_env=False,
+        )
+
+    async def post(self, credit: Credit) -> Outcome:
+        """POST 入账: any answer that cannot be read as one is no answer."""
+        body = credit.body
+        assert body is not None
+        form = {
+            "流水号": str(body.transfer_id),
+            "志愿者编号": body.volunteer_ref,
+            "服务方": body.host,
+            "分钟": body.delta,
+            "累计分钟": body.total,
+            "记录编号": body.record.record_ref,
+            "版本": body.record.version,
+        }
+        return await self._outcome(credit, "POST", _POST, orjson.dumps(form))
+
+    async def ask(self, credit: Credit) -> Outcome:
+        """GET 入账."""
+        address = f"{_POST}/{credit.transfer_id}?{quote('志愿者编号')}={quote(credit.volunteer_ref)}"
+        return await self._outcome(credit, "GET", address, None)
+
+    async def tell(self, notices: Sequence[Notice]) -> Mapping[UUID, str]:
+        """POST 报送 what was sent in its name, then 通知 what the linkage says."""
+        rejected: dict[UUID, str] = {}
+        for own in (True, False):
+            chosen = [notice for notice in notices if notice.own == own]
+            if chosen:
+                rejected |= await self._tell(chosen, own=own)
+        return rejected
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.aclose()
+
+    async def _outcome(self, credit: Credit, method: str, address: str, content: bytes | None) -> Outcome:
+        try:
+            answer = await self._client.request(method, address, content=content)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            return Away(f"{type(error).__name__}: {error}")
+        except httpx.HTTPError as error:
+            return Lost(f"{type(error).__name__}: {error}")
+        return read_answer(credit, answer)
+
+    async def _tell(self, notices: Sequence[Notice], *, own: bool) -> dict[UUID, str]:
+        address, name = _TELL[own]
+        content = orjson.dumps({name: [letter(notice) for notice in notices]})
+        try:
+            answer = await self._client.post(address, content=content)
+        except httpx.HTTPError as error:
+            raise SystemAway(f"{type(error).__name__}: {error}") from None
+        if answer.is_success:
+            return _rejected(notices, answer)
+        if answer.status_code not in (400, 413, 422):
+            raise SystemAway(f"{address} answered {answer.status_code}")
+        if len(notices) == 1:
+            return {notices[0].id: f"answered {answer.status_code}"}
+        middle = len(notices) // 2
+        first = await self._tell(notices[:middle], own=own)
+        return first | await self._tell(notices[middle:], own=own)
+
+
+def _rejected(notices: Sequence[Notice], answer: httpx.Response) -> dict[UUID, str]:
+    try:
+        named = {one["消息号"]: str(one["原因"]) for one in answer.json()["未收"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise SystemAway(f"an answer that cannot be read: {error!r}") from None
+    return {notice.id: named[notice.message_id] for notice in notices if notice.message_id in named}
+
+
+def read_answer(credit: Credit, answer: httpx.Response) -> Outcome:
+    """What an answer to a post or a question means."""
+    status = answer.status_code
+    receipts = _receipts(credit, answer)
+    if receipts:
+        said = receipts[0]
+        if said["结果"] == "已入账" and status == 200:
+            return _posted(receipts)
+        if said["结果"] == "拒绝" and 400 <= status < 500:
+            reason = str(said.get("原因"))
+            typed = _REASONS.get(reason) or (reason if _REASON.fullmatch(reason) else "refused_by_home")
+            return Refused(typed, retry=bool(said.get("可重试")))
+        if said["结果"] == "查无" and status == 404:
+            return NotPosted()
+    elif status in _NEVER_TAKEN:
+        return Away(f"answered {status}")
+    elif 400 <= status < 500:
+        # It could not read the form: our mistake or its new field. Nothing is lost, and somebody must look.
+        return Refused("form_not_accepted", retry=True)
+    return Lost(f"answered {status} without a receipt that can be read")
+
+
+def _posted(receipts: Sequence[Mapping[str, Any]]) -> Outcome:
+    try:
+        posted_at = datetime.fromisoformat(receipts[0]["入账时间"])
+        return Posted(int(receipts[0]["分钟"]), posted_at, times=len(receipts))
+    except (KeyError, TypeError, ValueError) as error:
+        return Lost(f"a receipt that cannot be read: {error!r}")
+
+
+def _receipts(credit: Credit, answer: httpx.Response) -> list[Mapping[str, Any]]:
+    """The receipts in an answer, if they are about this transfer."""
+    try:
+        found = answer.json()["回执"]
+        mine = [one for one in found if UUID(one["流水号"]) == credit.transfer_id and "结果" in one]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return mine

@@ -1,0 +1,101 @@
+"""Adapters: a registry without Kafka, on the linkage's topics. Which rule decides which message, and who calls."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from contracts.messages import Message, deliveries
+from contracts.registry import Capability, Registry
+from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, registry_source, service_source
+from services.adapters import rules
+from services.adapters.rest_api import RestApi
+from services.adapters.states import account_name
+from services.adapters.store import AdapterStore
+from services.adapters.systems import System
+from services.adapters.worker import Caller, Messenger, persistent
+from services.chassis.clock import Clock
+from services.chassis.configuration import ConfigurationError, read_folder
+from services.chassis.database import Pool
+from services.chassis.decisions import Decide, Inbound
+from services.chassis.service import Service, Stream
+from services.chassis.settings import Settings
+
+__all__ = ["KINDS", "build"]
+
+KINDS: Final[dict[str, Callable[[str], System]]] = {"rest_api": RestApi}
+"""How the kinds of outside systems are reached; the registry's YAML names its kind as ``system``."""
+
+_OWN: Final = tuple(entry for entry in INBOUND if entry is not RECEIPTS)
+
+
+def build(settings: Settings) -> Service:
+    """The service as the chassis runs it. Raises ``ConfigurationError`` (no seat, unknown kind, no address)."""
+    registry = _registry(settings)
+    code = registry.code
+    return Service(
+        name="adapters",
+        streams=(
+            Stream(
+                group=f"adapter.{code}",
+                topics=tuple(entry.of(code) for entry in (*_OWN, DELIVERIES, REFUSALS)),
+                sources=frozenset({service_source("bridge"), registry_source(code)}),
+            ),
+        ),
+        decisions=_decisions(code, registry.capability),
+        store=AdapterStore(),
+        subject=partial(_subject, code),
+        locks=lambda _: (),
+        migrations=Path(__file__).parent / "migrations",
+        workers=_workers(registry),
+    )
+
+
+def _decisions(code: str, capability: Capability) -> dict[type[Message], Decide]:
+    passed_on = {message for entry in (*_OWN, DELIVERIES, REFUSALS) for message in entry.messages}
+    return {
+        **{message: partial(rules.pass_on, registry=code) for message in passed_on},
+        deliveries.CreditPosted: partial(rules.receive, registry=code),
+        deliveries.CreditQueried: partial(rules.query, registry=code, capability=capability),
+        deliveries.ConsentChanged: partial(rules.change_consent, registry=code),
+    }
+
+
+def _workers(registry: Registry) -> tuple[Callable[[Pool, Settings], Awaitable[None]], ...]:
+    async def call(pool: Pool, settings: Settings) -> None:
+        clock = Clock(timedelta(seconds=settings.clock_offset))
+        system = KINDS[registry.system](settings.sandbox_url or "")
+        try:
+            caller = Caller(pool, system, registry.code, registry.capability, clock.now)
+            await persistent(caller.session)
+        finally:
+            await system.close()
+
+    async def pass_on(pool: Pool, settings: Settings) -> None:
+        system = KINDS[registry.system](settings.sandbox_url or "")
+        try:
+            await persistent(Messenger(pool, system, registry.code).session)
+        finally:
+            await system.close()
+
+    return (call, pass_on)
+
+
+def _subject(code: str, inbound: Inbound) -> str:
+    return account_name(code, inbound.event.key)
+
+
+def _registry(settings: Settings) -> Registry:
+    if settings.registries is None:
+        raise ConfigurationError("set SHUANGCHENG_REGISTRIES to the folder with one YAML file per registry")
+    found = read_folder(settings.registries, Registry).get(settings.registry or "")
+    if found is None:
+        raise ConfigurationError(f"no registry {settings.registry!r}: set SHUANGCHENG_REGISTRY to one of the folder's")
+    if found.system not in KINDS:
+        raise ConfigurationError(f"no adapter for systems of kind {found.system!r}: there is {', '.join(KINDS)}")
+    if not settings.sandbox_url:
+        raise ConfigurationError("set SHUANGCHENG_SANDBOX_URL to the base URL of the registry's system")
+    return found

@@ -1,0 +1,100 @@
+"""The rows of an adapter: credits for a registry's ledger, notices to pass on; and what comes of a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+from uuid import UUID
+
+from contracts.messages.deliveries import CreditPosted
+
+__all__ = [
+    "Away",
+    "Credit",
+    "CreditState",
+    "Lost",
+    "NotPosted",
+    "Notice",
+    "Outcome",
+    "Posted",
+    "Refused",
+    "account_name",
+]
+
+CreditState = Literal["due", "calling", "unknown", "accepted", "refused", "uncertain"]
+"""due: surely not at the registry, to be called; calling: an attempt is committed and under way; unknown: an attempt
+was made and nobody knows what came of it; uncertain: the same, and nobody will find out here. The rest are answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """One transfer and how far it is with the registry's system. ``body`` is None for a mere question."""
+
+    transfer_id: UUID
+    volunteer_ref: str
+    body: CreditPosted | None
+    state: CreditState
+    attempts: int
+    due_at: datetime
+    posted_delta: int | None = None
+    posted_at: datetime | None = None
+    reason: str | None = None
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message to pass on as it is: told by the linkage, or sent in the registry's name (``own``)."""
+
+    id: UUID
+    own: bool
+    source: str
+    message_id: str
+    type: str
+    time: datetime
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The registry says that it stands in the ledger; ``times`` is how often it said so."""
+
+    delta: int
+    posted_at: datetime
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NotPosted:
+    """The registry was asked and has not seen this transfer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The registry refuses: surely not posted."""
+
+    reason: str
+    retry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The answer is missing or cannot be read: nobody knows."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """The registry's system did not take the call: surely nothing happened."""
+
+    detail: str
+
+
+Outcome: TypeAlias = Posted | NotPosted | Refused | Lost | Away
+
+
+def account_name(registry: str, key: str) -> str:
+    """The entity of one key of this registry: a volunteer's ref, or a project's."""
+    return f"account:{registry}:{key}"

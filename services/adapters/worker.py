@@ -1,0 +1,148 @@
+"""The caller: several volunteers at a time, one call per volunteer, every attempt committed before it is made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import asyncpg
+
+from contracts.registry import Capability
+from services.adapters import rules
+from services.adapters.states import Away, Credit, Lost, Outcome
+from services.adapters.store import Calls
+from services.adapters.systems import System, SystemAway
+from services.chassis.database import Pool, is_transient
+from services.chassis.failpoints import failpoint
+from services.chassis.logs import log
+
+__all__ = ["IN_FLIGHT", "Caller", "Messenger", "persistent"]
+
+IN_FLIGHT = 16
+_POLL_SECONDS = 0.1
+_NOTICES = 500
+_LONGEST_REST = 5.0
+
+
+class _Rest:
+    """A registry's system that is away is left in peace, longer each time: its state, not that of single calls."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._until = 0.0
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self._until - asyncio.get_running_loop().time())
+
+    def away(self, detail: str) -> None:
+        if self.left:
+            return
+        self._until = asyncio.get_running_loop().time() + min(_LONGEST_REST, 0.2 * 2 ** min(self._failures, 10))
+        self._failures += 1
+        log().warning("system away", detail=detail[:200], attempt=self._failures)
+
+    def back(self) -> None:
+        self._failures = 0
+
+
+async def persistent(work: Callable[[], Awaitable[None]]) -> None:
+    """Run a session again after what passes by itself; everything it needs to know is in the database."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log().warning("calling interrupted", detail=f"{type(error).__name__}: {error}"[:200])
+            await asyncio.sleep(1)
+
+
+class Caller:
+    """Takes credits to the registry's ledger and its answers back."""
+
+    def __init__(
+        self, pool: Pool, system: System, registry: str, capability: Capability, now: Callable[[], datetime]
+    ) -> None:
+        self._pool = pool
+        self._system = system
+        self._capability = capability
+        self._now = now
+        self._calls = Calls(pool, registry)
+        self._flights: dict[asyncio.Task[Outcome], Credit] = {}
+        self._rest = _Rest()
+
+    async def session(self) -> None:
+        """Call until cancelled or the database is lost. What is under way then is unknown to the next session."""
+        async with self._pool.acquire() as leader:
+            while not await self._calls.lead(leader):
+                await asyncio.sleep(0.5)
+            await self._calls.recover()
+            try:
+                while not leader.is_closed():
+                    await self._turn()
+            finally:
+                for flight in self._flights:
+                    flight.cancel()
+                await asyncio.gather(*self._flights, return_exceptions=True)
+                self._flights.clear()
+                with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                    await leader.execute("SELECT pg_advisory_unlock_all()")
+
+    async def _turn(self) -> None:
+        settled = [
+            rules.settle(self._flights.pop(flight), flight.result(), self._capability, self._now())
+            for flight in [flight for flight in self._flights if flight.done()]
+        ]
+        room = 0 if self._rest.left else IN_FLIGHT - len(self._flights)
+        busy = {credit.volunteer_ref for credit in self._flights.values()}
+        for credit in await self._calls.turn(settled, room, busy, self._now()):
+            self._flights[asyncio.create_task(self._call(credit))] = credit
+        if self._flights:
+            await asyncio.wait(self._flights, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        elif not settled:
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _call(self, credit: Credit) -> Outcome:
+        step = rules.next_step(credit, self._capability)
+        if step == "give_up":
+            return Lost("this system can neither be asked nor called twice")
+        failpoint("P6")
+        outcome = await (self._system.post(credit) if step == "post" else self._system.ask(credit))
+        failpoint("P7")
+        if isinstance(outcome, Away):
+            self._rest.away(outcome.detail)
+        else:
+            self._rest.back()
+        if isinstance(outcome, Lost):
+            log().warning("answer lost", detail=outcome.detail[:200], attempt=credit.attempts + 1)
+        return outcome
+
+
+class Messenger:
+    """Passes notices on in batches, in order, as often as it takes."""
+
+    def __init__(self, pool: Pool, system: System, registry: str) -> None:
+        self._system = system
+        self._calls = Calls(pool, registry)
+        self._rest = _Rest()
+
+    async def session(self) -> None:
+        """Pass on until cancelled or the database is lost."""
+        while True:
+            notices = await self._calls.notices(_NOTICES)
+            if not notices:
+                await asyncio.sleep(_POLL_SECONDS)
+                continue
+            try:
+                rejected = await self._system.tell(notices)
+            except SystemAway as error:
+                self._rest.away(str(error))
+                await asyncio.sleep(self._rest.left)
+                continue
+            self._rest.back()
+            for reason in rejected.values():
+                log().error("notice rejected", detail=reason[:200])
+            await self._calls.passed_on(notices, rejected)

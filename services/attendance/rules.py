@@ -1,0 +1,146 @@
+"""What counts of a person's service: pure decisions over her sign-ups, presence and records of all registries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from contracts.messages import attendance as messages
+from contracts.messages import opportunities
+from contracts.messages.service import shanghai_day
+from contracts.topics import ATTENDANCE_EVENTS
+from services.attendance.books import Books
+from services.attendance.states import Presence, Signup, SignupState, Standing, person_name
+from services.chassis.decisions import Decision, Inbound, Send, States, Wait
+
+__all__ = ["attest", "check_in", "check_out", "ignore", "note_signup"]
+
+PAIRS_A_DAY: Final = 3
+LONGEST_STAY: Final = timedelta(hours=48)
+"""A check-out ends a stay begun at most so long before; the longest service known lasts 45 hours."""
+
+_SIGNUP_STATES: Final[dict[type, SignupState]] = {
+    opportunities.SignupConfirmed: "confirmed",
+    opportunities.SignupPromoted: "promoted",
+    opportunities.SignupNoted: "noted",
+    opportunities.SignupWaitlisted: "waitlisted",
+    opportunities.SignupRefused: "refused",
+    opportunities.SignupWithdrawn: "withdrawn",
+}
+_Command: TypeAlias = messages.RecordCheckIn | messages.RecordCheckOut | messages.AttestService
+
+
+def note_signup(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Decision:
+    """Keep how a sign-up stands; a right to serve releases what waits or is held for it.
+
+    A refusal concerns one request: asked twice, the second is refused and the first stands.
+    """
+    fact = inbound.data
+    known = states.get(Signup, fact.signup_id)
+    signup = Signup(fact.signup_id, _SIGNUP_STATES[type(fact)])
+    if signup == known or (signup.state == "refused" and known is not None and known.state != "withdrawn"):
+        return Decision()
+    books = Books(states, fact.person, cap)
+    books.note(signup)
+    if not signup.active:
+        return books.decision()
+    books.settle()
+    return books.decision(facts=(person_name(fact.person),))
+
+
+def check_in(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Decision:
+    """Keep that she came, up to three times a day (rule 68); records held for want of it are decided again."""
+    command: messages.RecordCheckIn = inbound.data
+    signup = states.get(Signup, command.signup_id)
+    if signup is None or not signup.active:
+        return _refused(command, "no_signup") if inbound.waited_out else _wait(command)
+    day = shanghai_day(command.at)
+    today = [row for row in states.group(Presence, "signup_id", command.signup_id) if row.day == day]
+    if any(row.came_at == command.at for row in today):
+        return Decision()
+    if len(today) == PAIRS_A_DAY:
+        return _refused(command, "too_many_check_ins")
+    books = Books(states, command.person, cap)
+    books.visit(Presence(command.signup_id, day, len(today) + 1, command.at))
+    books.settle()
+    return books.decision()
+
+
+def check_out(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Decision:
+    """Keep that she left: it ends the latest stay that is open. Over midnight, both days are evidenced by it."""
+    command: messages.RecordCheckOut = inbound.data
+    stays = [
+        row
+        for row in states.group(Presence, "signup_id", command.signup_id)
+        if timedelta(0) <= command.at - row.came_at <= LONGEST_STAY
+    ]
+    if any(row.left_at == command.at for row in stays):
+        return Decision()
+    stay = max((row for row in stays if row.left_at is None), key=lambda row: row.came_at, default=None)
+    if stay is None:
+        return _refused(command, "no_check_in")
+    books = Books(states, command.person, cap)
+    books.visit(replace(stay, left_at=command.at))
+    books.settle()
+    return books.decision()
+
+
+def attest(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Decision:
+    """Confirm, hold or revoke a version of a service record; what that frees goes to records that are held.
+
+    Versions may come in any order: a lower one than known is history and changes nothing (rule 69). ``cap``:
+    minutes of one person's Shanghai day that are confirmed without review (rule 72).
+    """
+    command: messages.AttestService = inbound.data
+    record = command.record
+    known = states.get(Standing, (command.host, record.record_ref))
+    if known is not None:
+        if known.person != command.person:
+            return _refused(command, "other_person")
+        if record.version < known.version:
+            return Decision()
+        if record.version == known.version:
+            return Decision() if known.record() == record else _refused(command, "version_conflict")
+    row = _next_version(command, known, inbound.time)
+    books = Books(states, command.person, cap)
+    if record.revoked:
+        books.revoke(row, record)
+    elif not inbound.waited_out and not books.entitled(row):
+        return _wait(command)
+    else:
+        books.decide(row, record)
+    if known is not None and known.counted_version is not None:
+        books.settle()
+    return books.decision()
+
+
+def ignore(states: States, inbound: Inbound, now: datetime) -> Decision:
+    """Travels on a topic that is read here, and concerns others."""
+    return Decision()
+
+
+def _next_version(command: messages.AttestService, known: Standing | None, time: datetime) -> Standing:
+    record = command.record
+    body = record.__pydantic_serializer__.to_json(record, exclude_none=True).decode()
+    if known is not None:
+        return replace(known, signup_id=command.signup_id, version=record.version, body=body)
+    return Standing(
+        command.host, record.record_ref, command.person, command.signup_id, record.version, None, body, time
+    )
+
+
+def _wait(command: _Command) -> Decision:
+    # Any sign-up of hers releases it; if that was another one, it waits on, its time counted from the start.
+    return Decision(wait=Wait(person_name(command.person)))
+
+
+def _refused(command: _Command, reason: str) -> Decision:
+    refusal = messages.CommandRefused(
+        person=command.person,
+        host=command.host,
+        signup_id=command.signup_id,
+        reason=reason,
+        origin=command.origin,
+    )
+    return Decision(sends=(Send(ATTENDANCE_EVENTS, refusal),))

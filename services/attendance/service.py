@@ -1,0 +1,74 @@
+"""Attendance: presence and service records of persons, over all registries. Table of contents of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from contracts.messages import Message, attendance, opportunities
+from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_EVENTS, service_source
+from services.attendance import rules
+from services.attendance.api import api
+from services.attendance.states import person_name
+from services.attendance.store import AttendanceStore
+from services.chassis.decisions import Decide, Inbound
+from services.chassis.service import Service, Stream
+from services.chassis.settings import Settings
+
+__all__ = ["build"]
+
+
+def build(settings: Settings) -> Service:
+    """The service under these settings."""
+    cap = settings.day_cap_minutes
+    note_signup: Decide = partial(rules.note_signup, cap=cap)
+    decisions: dict[type[Message], Decide] = {
+        attendance.RecordCheckIn: partial(rules.check_in, cap=cap),
+        attendance.RecordCheckOut: partial(rules.check_out, cap=cap),
+        attendance.AttestService: partial(rules.attest, cap=cap),
+        opportunities.SignupConfirmed: note_signup,
+        opportunities.SignupPromoted: note_signup,
+        opportunities.SignupNoted: note_signup,
+        opportunities.SignupWaitlisted: note_signup,
+        opportunities.SignupRefused: note_signup,
+        opportunities.SignupWithdrawn: note_signup,
+        opportunities.CommandRefused: rules.ignore,
+    }
+    return Service(
+        name="attendance",
+        streams=(
+            Stream(
+                group="attendance",
+                topics=(ATTENDANCE_COMMANDS, OPPORTUNITIES_EVENTS),
+                sources=frozenset({service_source("bridge"), service_source("opportunities")}),
+            ),
+        ),
+        decisions=decisions,
+        store=AttendanceStore(),
+        subject=subject,
+        locks=locks,
+        migrations=Path(__file__).parent / "migrations",
+        api=api,
+    )
+
+
+def subject(inbound: Inbound) -> str:
+    """What keeps its order and is parked alone: a record, the presence of a sign-up, a sign-up.
+
+    Never ``person:…``: that is the fact waited for, and who brings it must not stand behind who waits.
+    """
+    data = inbound.data
+    if isinstance(data, attendance.AttestService):
+        return f"record:{data.host}:{data.record.record_ref}"
+    if isinstance(data, attendance.RecordCheckIn | attendance.RecordCheckOut):
+        return f"presence:{data.signup_id}"
+    if isinstance(data, opportunities.CommandRefused):
+        return f"project:{data.host}:{data.project_ref}"
+    return f"signup:{data.signup_id}"
+
+
+def locks(inbound: Inbound) -> Iterable[str]:
+    """The person: all that competes is hers, and what waits for a sign-up waits for one of hers."""
+    person = getattr(inbound.data, "person", None)
+    return () if person is None else (person_name(person),)

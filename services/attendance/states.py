@@ -1,0 +1,127 @@
+"""What attendance keeps: a copy of sign-ups, presence, and how the linkage stands to every service record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final, Literal, TypeAlias
+from uuid import UUID
+
+from contracts.messages.attendance import HoldReason
+from contracts.messages.service import ServiceRecord, shanghai_day
+
+__all__ = ["PersonDay", "Presence", "RecordKey", "Signup", "SignupState", "Standing", "person_name"]
+
+SignupState: TypeAlias = Literal["confirmed", "promoted", "noted", "waitlisted", "refused", "withdrawn"]
+RecordKey: TypeAlias = tuple[str, str]
+"""host, record_ref"""
+
+_RIGHT_TO_SERVE: Final = ("confirmed", "promoted", "noted")
+
+
+def person_name(person: UUID) -> str:
+    """Lock name of a person, under which all that competes stands; also the fact that a sign-up of hers has come."""
+    return f"person:{person}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signup:
+    """How a sign-up stands. Its id is derived from person and shift."""
+
+    id: UUID
+    state: SignupState
+
+    @property
+    def active(self) -> bool:
+        """Whether it gives the right to serve: a place in the waitlist does not."""
+        return self.state in _RIGHT_TO_SERVE
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """One check-in and, once she left, its check-out. ``day`` is the Shanghai day of the check-in."""
+
+    signup_id: UUID
+    day: date
+    pair: int
+    came_at: datetime
+    left_at: datetime | None = None
+
+    def covers(self, day: date) -> bool:
+        """Whether she was there on this Shanghai day: a stay over midnight evidences both days."""
+        return self.day <= day <= (self.day if self.left_at is None else shanghai_day(self.left_at))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the linkage stands to a service record: its latest version, and the version that counts.
+
+    ``held_for`` and ``body`` (JSON) are of the latest version. What counts is the last confirmed version: while a
+    later one is held, its span and minutes stay reserved; a revocation empties it.
+    """
+
+    host: str
+    record_ref: str
+    person: UUID
+    signup_id: UUID
+    version: int
+    held_for: HoldReason | None
+    body: str
+    attested_at: datetime
+    """CloudEvents time of the version seen first: who attested first is decided again first."""
+    counted_version: int | None = None
+    counted_signup: UUID | None = None
+    counted_from: datetime | None = None
+    counted_to: datetime | None = None
+    counted_minutes: int | None = None
+
+    @property
+    def key(self) -> RecordKey:
+        """Host and record_ref."""
+        return (self.host, self.record_ref)
+
+    @property
+    def counted_day(self) -> date | None:
+        """The Shanghai day on which it counts."""
+        return None if self.counted_from is None else shanghai_day(self.counted_from)
+
+    def record(self) -> ServiceRecord:
+        """The latest version, whole."""
+        return ServiceRecord.model_validate_json(self.body)
+
+    def confirmed(self, record: ServiceRecord) -> Standing:
+        """The latest version, which is ``record``, counts from now on."""
+        return replace(
+            self,
+            held_for=None,
+            counted_version=self.version,
+            counted_signup=self.signup_id,
+            counted_from=record.started_at,
+            counted_to=record.ended_at,
+            counted_minutes=record.minutes,
+        )
+
+    def revoked(self) -> Standing:
+        """Nothing of it counts any more."""
+        return replace(
+            self,
+            held_for=None,
+            counted_version=None,
+            counted_signup=None,
+            counted_from=None,
+            counted_to=None,
+            counted_minutes=None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PersonDay:
+    """What one batch adds to (or takes from) a person's minutes of a Shanghai day.
+
+    Never loaded: rules sum the records themselves, the database adds up on its own and compares with ``cap``.
+    """
+
+    person: UUID
+    day: date
+    added: int
+    cap: int

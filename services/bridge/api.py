@@ -1,0 +1,61 @@
+"""What can be asked of the border: where are my hours, and the books by direction."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, HTTPException, Query
+
+from services.bridge import store
+from services.bridge.rules.answers import timeline
+from services.chassis.database import Pool
+from services.chassis.http import Operator, Principal, principal
+from services.chassis.settings import Settings
+
+__all__ = ["api"]
+
+MINUTES: Final = ("confirmed", "credited", "withheld", "refused", "uncertain", "in_flight", "held")
+
+
+def api(pool: Pool, settings: Settings) -> APIRouter:
+    """``GET /timeline`` for the registry whose volunteer it is, ``GET /figures`` for operators."""
+    router = APIRouter(tags=["bridge"])
+
+    @router.get("/timeline")
+    async def hours(
+        who: Annotated[Principal, Depends(principal)],
+        registry: Annotated[str, Query(max_length=8)],
+        ref: Annotated[str, Query(max_length=64)],
+    ) -> dict[str, Any]:
+        """Links, sign-ups and services of the volunteer ``ref`` of ``registry``, and who must act next."""
+        if not who.may_read(registry):
+            raise HTTPException(403, "a registry asks about its own volunteers only")
+        async with pool.acquire() as db:
+            known = await store.history(db, registry, ref)
+        if known is None:
+            raise HTTPException(404, "no linked volunteer of this number")
+        viewer = None if who.kind == "operator" else registry
+        told = timeline(
+            viewer, known.links, known.consents, known.services, known.transfers, known.steps, datetime.now(UTC)
+        )
+        return {"registry": registry, "ref": ref, **told}
+
+    @router.get("/figures")
+    async def books(_: Operator) -> dict[str, Any]:
+        """Minutes per direction by state, refusals by registry and reason, people linked."""
+        async with pool.acquire() as db:
+            found = await store.figures(db)
+        refusals: dict[str, dict[str, int]] = {}
+        for code, reason, count in found.refusals:
+            refusals.setdefault(code, {})[reason] = count
+        directions = {
+            f"{row['host']}->{row['home']}": {
+                "service_records": row["service_records"],
+                "minutes": {name: int(row[name]) for name in MINUTES},
+            }
+            for row in found.directions
+        }
+        return {"people": {"linked": found.linked}, "directions": directions, "refusals": refusals}
+
+    return router

@@ -1,0 +1,1 @@
+"""The border's decisions: pure functions of states, message and moment."""

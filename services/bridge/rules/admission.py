@@ -1,0 +1,157 @@
+"""What the border lets in: a registry that may speak, of registries that are there, not of the future."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from contracts.envelope import ContractError
+from contracts.messages import service, signups, volunteers
+from contracts.messages.base import Message, Origin
+from contracts.messages.refusals import MessageRefused
+from contracts.registry import Registry
+from contracts.topics import INBOUND, REFUSALS
+from services.bridge.rules.draft import Draft
+from services.chassis.decisions import Decide, Decision, Inbound, Send, States
+
+__all__ = ["OTHER_REGISTRY", "Border", "admitted", "origin", "refusal_of_undecodable", "refuse", "sender"]
+
+AHEAD: Final = timedelta(minutes=5)
+"""How far a stranger's clock may be ahead of ours."""
+
+OTHER_REGISTRY: Final[Mapping[type[Message], str]] = {
+    volunteers.LinkOffered: "for_registry",
+    volunteers.LinkRequested: "home",
+    volunteers.ConsentGiven: "registry",
+    volunteers.ConsentWithdrawn: "registry",
+    volunteers.LinkBroken: "registry",
+    volunteers.LinkRestored: "registry",
+    signups.SignupRequested: "host",
+    signups.SignupWithdrawn: "host",
+    signups.SignupReported: "host",
+}
+"""The field of a message that names the registry it is about."""
+
+_BEGINS_SOMETHING: Final = (volunteers.LinkOffered, volunteers.LinkRequested, signups.SignupRequested)
+_ALREADY_PAST: Final[Mapping[type[Message], tuple[str, ...]]] = {
+    volunteers.LinkOffered: ("consent", "given_at"),
+    volunteers.ConsentGiven: ("consent", "given_at"),
+    service.CheckedIn: ("at",),
+    service.CheckedOut: ("at",),
+    service.ServiceAttested: ("ended_at",),
+}
+"""Times in a body that cannot lie after the message itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """The policy of this border, from configuration."""
+
+    registries: Mapping[str, Registry]
+    receipt_due: timedelta
+
+
+class Objection(NamedTuple):
+    """Why a message is not admitted; ``pointer`` is a JSON pointer into its body."""
+
+    reason: str
+    pointer: str | None = None
+
+
+BorderDecide: TypeAlias = Callable[[Border, States, Inbound, datetime], Decision]
+
+
+def sender(inbound: Inbound) -> str:
+    """The code of the registry that speaks; the chassis has checked that it owns the topic."""
+    return inbound.event.source.rpartition(":")[2]
+
+
+def origin(inbound: Inbound) -> Origin:
+    """Where a command came from, for a refusal that comes later."""
+    event = inbound.event
+    return Origin(registry=sender(inbound), message_id=event.id, message_type=event.type, key=event.key)
+
+
+def admitted(border: Border, decide: BorderDecide) -> Decide:
+    """The decision of a registry's message: refused, or decided by ``decide``."""
+
+    def admit(states: States, inbound: Inbound, now: datetime) -> Decision:
+        if objection := _objection(border, inbound, now):
+            return refuse(inbound, now, *objection)
+        return decide(border, states, inbound, now)
+
+    return admit
+
+
+def refuse(inbound: Inbound, now: datetime, reason: str, pointer: str | None = None) -> Decision:
+    """Nothing but a MessageRefused to the sender."""
+    draft = Draft(inbound, now)
+    draft.refuse(origin(inbound), reason, pointer)
+    return draft.decision()
+
+
+def _objection(border: Border, inbound: Inbound, now: datetime) -> Objection | None:
+    if border.registries[sender(inbound)].state == "closed":
+        return Objection("registry_closed")
+    if inbound.time > now + AHEAD:
+        return Objection("time_in_future", "/time")
+    data = inbound.data
+    path = _ALREADY_PAST.get(type(data), ())
+    if path and _at(data, path) > inbound.time + AHEAD:
+        return Objection("time_in_future", "".join(f"/{name}" for name in path))
+    if field := OTHER_REGISTRY.get(type(data)):
+        return _objection_to_other(border, sender(inbound), data, field)
+    return None
+
+
+def _objection_to_other(border: Border, code: str, data: Message, field: str) -> Objection | None:
+    other = border.registries.get(getattr(data, field))
+    if other is None:
+        return Objection("unknown_registry", f"/{field}")
+    if other.state == "closed" and isinstance(data, _BEGINS_SOMETHING):
+        return Objection("registry_closed", f"/{field}")
+    if isinstance(data, signups.SignupReported):
+        # A window at home is only the home's to report (host = home).
+        return None if other.code == code else Objection("not_yours", f"/{field}")
+    if isinstance(data, signups.SignupRequested | signups.SignupWithdrawn):
+        return None
+    return Objection("same_registry", f"/{field}") if other.code == code else None
+
+
+def _at(data: Any, path: Iterable[str]) -> datetime:
+    for name in path:
+        data = getattr(data, name)
+    found: datetime = data
+    return found
+
+
+def refusal_of_undecodable(topic: str, place: str, key: str | None, error: ContractError) -> Send | None:
+    """The answer to a record that is not in the contract, to the owner of the topic; None for inner topics.
+
+    Everything in it may be a stranger's bytes, so it is cut and cleaned. ``place`` stands in for an unreadable id.
+    """
+    code = next((topic.split(".")[1] for entry in INBOUND if _is(entry.name, topic)), None)
+    if code is None:
+        return None
+    refused = MessageRefused(
+        message_id=_clean(error.id, 400) or place,
+        message_type=_clean(error.type, 300),
+        reason=error.reason,
+        pointer=_clean(error.pointer, 300),
+        detail=_clean(error.detail, 500),
+        refused_key=_clean(key, 400) or "-",
+    )
+    return Send(REFUSALS.of(code), refused)
+
+
+def _is(template: str, topic: str) -> bool:
+    head, _, tail = template.partition("{registry}")
+    return topic.startswith(head) and topic.endswith(tail)
+
+
+def _clean(text: str | None, limit: int) -> str | None:
+    return (
+        None if text is None else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:limit]
+    )

@@ -1,0 +1,163 @@
+"""What moves transfers: attendance's word on a record, a home's receipt, a timer, consent that is there again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from contracts.messages import attendance, bridge, receipts
+from contracts.messages.deliveries import ServiceDecided
+from services.bridge.rules.admission import Border, origin, sender
+from services.bridge.rules.draft import Draft
+from services.bridge.rules.people import consent_of, home_link, person_unknown
+from services.bridge.rules.transfer import Answer, Way
+from services.bridge.states import ConsentState, Link, ServiceState, Transfer
+from services.chassis.decisions import Decision, Inbound, States
+
+__all__ = ["receipt", "receipt_due", "release", "retry_due", "service_decided"]
+
+_Fact: TypeAlias = attendance.ServiceConfirmed | attendance.ServiceHeld | attendance.ServiceRevoked
+_Receipt: TypeAlias = receipts.CreditAccepted | receipts.CreditRefused | receipts.CreditUnknown
+_STATES: dict[type[_Fact], Literal["confirmed", "held", "revoked"]] = {
+    attendance.ServiceConfirmed: "confirmed",
+    attendance.ServiceHeld: "held",
+    attendance.ServiceRevoked: "revoked",
+}
+
+
+def service_decided(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+    """Tell the host how its record stands; a version newly confirmed or revoked is a transfer, a held one is not.
+
+    Services at home (host = home) go nowhere. Versions that are not newer than the settled one change nothing.
+    """
+    fact: _Fact = inbound.data
+    tie = home_link(states, fact.person, fact.host)
+    if tie is None:
+        return person_unknown(inbound, fact.person)
+    known = states.get(ServiceState, (fact.host, fact.record.record_ref))
+    if known is not None and known.person != fact.person:
+        raise ValueError(f"record {fact.subject} is another person's")
+    if known is not None and fact.record.version <= known.settled_version:
+        return Decision()
+    draft = Draft(inbound, now)
+    service = _told(known, fact, tie.home)
+    state = service.state
+    _report(draft, tie, fact, state)
+    draft.change(service)
+    carried = fact.host != tie.home and state != "held"
+    # Revoked before anything of it was ever confirmed: there is no transfer to take back.
+    if carried and (state == "confirmed" or service.transfer_id is not None):
+        _way(draft, border, states, service, tie).add(fact.record)
+    return draft.decision()
+
+
+def _told(known: ServiceState | None, fact: _Fact, home: str) -> ServiceState:
+    state = _STATES[type(fact)]
+    settled = state != "held"
+    return ServiceState(
+        host=fact.host,
+        record_ref=fact.record.record_ref,
+        person=fact.person,
+        home=home,
+        record=fact.record,
+        state=state,
+        reason=fact.reason if isinstance(fact, attendance.ServiceHeld) else None,
+        minutes=fact.minutes,
+        settled_version=fact.record.version if settled else (known.settled_version if known else 0),
+        total=fact.minutes if settled else (known.total if known else 0),
+        posted=known.posted if known else 0,
+        transfer_id=known.transfer_id if known else None,
+    )
+
+
+def _report(draft: Draft, tie: Link, fact: _Fact, state: Literal["confirmed", "held", "revoked"]) -> None:
+    reason = fact.reason if isinstance(fact, attendance.ServiceHeld) else None
+    told = ServiceDecided(
+        volunteer_ref=tie.ref_at(fact.host),
+        record_ref=fact.record.record_ref,
+        version=fact.record.version,
+        state=state,
+        reason=reason,
+        minutes=fact.minutes,
+    )
+    draft.deliver(fact.host, told)
+    draft.step(
+        fact.person,
+        f"service_{state}",
+        fact.host,
+        fact.record.record_ref,
+        version=fact.record.version,
+        minutes=fact.minutes,
+        reason=reason,
+    )
+
+
+def receipt(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+    """A home's answer moves its own transfer, sent to that volunteer; anything else goes back to the home."""
+    data: _Receipt = inbound.data
+    draft = Draft(inbound, now)
+    transfer = states.get(Transfer, data.transfer_id)
+    answer: Answer | Literal["unknown_transfer", "not_yours"] | None
+    if transfer is None:
+        answer = "unknown_transfer"
+    elif (transfer.home, transfer.home_ref) != (sender(inbound), data.volunteer_ref):
+        answer = "not_yours"
+    else:
+        answer = _take(_way_of(draft, border, states, transfer), transfer, data)
+    if answer is not None:
+        draft.refuse(origin(inbound), answer)
+    return draft.decision()
+
+
+def _take(way: Way, transfer: Transfer, data: _Receipt) -> Answer | None:
+    match data:
+        case receipts.CreditAccepted(delta=delta):
+            return way.accepted(transfer, delta)
+        case receipts.CreditRefused(reason=reason, retry=retry):
+            return way.refused(transfer, reason, retry)
+        case _:
+            return way.unknown(transfer)
+
+
+def receipt_due(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+    """A receipt did not come in time."""
+    data: bridge.CheckReceipt = inbound.data
+    draft = Draft(inbound, now)
+    if transfer := states.get(Transfer, data.transfer_id):
+        _way_of(draft, border, states, transfer).receipt_is_due(transfer, data.attempt)
+    return draft.decision()
+
+
+def retry_due(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+    """A home that refused for the moment is tried again."""
+    data: bridge.RetryTransfer = inbound.data
+    draft = Draft(inbound, now)
+    if transfer := states.get(Transfer, data.transfer_id):
+        _way_of(draft, border, states, transfer).retry_is_due(transfer, data.attempt)
+    return draft.decision()
+
+
+def release(draft: Draft, border: Border, states: States, link: Link, consent: ConsentState | None) -> None:
+    """Link or consent changed for the better: send what this person's transfers from this host were held back for."""
+    held_back = {
+        transfer.record_key
+        for transfer in states.group(Transfer, "person", link.person)
+        if transfer.host == link.host and transfer.state in ("withheld", "uncertain")
+    }
+    for key in sorted(held_back):
+        service = states.get(ServiceState, key)
+        assert service is not None, "a transfer stands on its record"
+        Way(draft, border, link, consent, service, states.group(Transfer, "record_key", key)).release()
+
+
+def _way_of(draft: Draft, border: Border, states: States, transfer: Transfer) -> Way:
+    service = states.get(ServiceState, transfer.record_key)
+    link = states.get(Link, (transfer.person, transfer.host))
+    assert service is not None
+    assert link is not None
+    return _way(draft, border, states, service, link)
+
+
+def _way(draft: Draft, border: Border, states: States, service: ServiceState, link: Link) -> Way:
+    transfers = states.group(Transfer, "record_key", service.record_key)
+    return Way(draft, border, link, consent_of(states, link), service, transfers)

@@ -1,0 +1,79 @@
+"""From refs to persons and back: what the border knows of links when it translates."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, Literal, NamedTuple
+from uuid import UUID
+
+from services.bridge.rules.admission import refuse, sender
+from services.bridge.rules.names import account_name, person_name
+from services.bridge.states import Account, ConsentState, Link
+from services.chassis.decisions import Decision, Inbound, States, Wait
+
+__all__ = ["OBSTACLES", "Volunteer", "consent_of", "home_link", "obstacle", "person_unknown", "unlinked", "volunteer"]
+
+_LINK_UNDER_WAY: Final = timedelta(days=1)
+"""Longest wait behind a link request; identity answers every one much sooner, by LinkEstablished or LinkRefused."""
+OBSTACLES: Final = ("link_broken", "consent_missing", "consent_withdrawn", "consent_expired")
+"""Why nothing may be sent home."""
+
+
+class Volunteer(NamedTuple):
+    """Whom a registry's ref means, and in which role that registry keeps her."""
+
+    person: UUID
+    role: Literal["home", "host"]
+
+
+def volunteer(states: States, registry: str, ref: str) -> Volunteer | None:
+    """The person behind a ref, once it is linked."""
+    account = states.get(Account, (registry, ref))
+    if account is None or account.person is None:
+        return None
+    return Volunteer(account.person, account.role)
+
+
+def unlinked(states: States, inbound: Inbound, now: datetime) -> Decision:
+    """Wait for the sender's ref to be linked; when the time is up, refused(not_linked)."""
+    code, ref = sender(inbound), inbound.data.volunteer_ref
+    if inbound.waited_out:
+        return refuse(inbound, now, "not_linked", "/volunteer_ref")
+    account = states.get(Account, (code, ref))
+    under_way = account is not None and account.request is not None
+    return Decision(
+        wait=Wait(account_name(code, ref), until=inbound.received_at + _LINK_UNDER_WAY if under_way else None)
+    )
+
+
+def home_link(states: States, person: UUID, host: str) -> Link | None:
+    """The person's link with this host; where the host is her home, any link, since each knows her home."""
+    link = states.get(Link, (person, host))
+    if link is not None:
+        return link
+    return next((other for other in states.group(Link, "person", person) if other.home == host), None)
+
+
+def consent_of(states: States, link: Link) -> ConsentState | None:
+    """Consent that covers sharing between this link's home and host."""
+    return states.get(ConsentState, (link.home, link.home_ref, link.host))
+
+
+def obstacle(link: Link, consent: ConsentState | None, now: datetime) -> str | None:
+    """Why nothing may be sent home at this moment, or None (rules 38-40). Judged by the clock, never by a message."""
+    if link.state == "broken":
+        return "link_broken"
+    if consent is None:
+        return "consent_missing"
+    if consent.state == "withdrawn":
+        return "consent_withdrawn"
+    if consent.valid_until is not None and now >= consent.valid_until:
+        return "consent_expired"
+    return None
+
+
+def person_unknown(inbound: Inbound, person: UUID) -> Decision:
+    """An inner fact that overtook LinkEstablished waits for it. One that waited in vain is a fault: it raises."""
+    if inbound.waited_out:
+        raise LookupError(f"the border was never told of person {person}")
+    return Decision(wait=Wait(person_name(person)))

@@ -1,0 +1,295 @@
+"""The way of one service record home: one transfer at a time, each sent with consent, each answered for (DESIGN §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final, Literal
+
+from contracts.ids import transfer_id
+from contracts.messages.bridge import CheckReceipt, RetryTransfer, TransferChanged
+from contracts.messages.deliveries import CreditPosted, CreditQueried, CreditReported, TransferState
+from contracts.messages.service import ServiceRecord
+from contracts.topics import BRIDGE_COMMANDS, BRIDGE_EVENTS
+from services.bridge.rules.admission import Border
+from services.bridge.rules.draft import Draft
+from services.bridge.rules.people import OBSTACLES, obstacle
+from services.bridge.states import OPEN, UNDER_WAY, WAITING, ConsentState, Link, ServiceState, Transfer
+
+__all__ = ["Answer", "Way"]
+
+Answer = Literal["not_sent", "receipt_conflict"]
+"""Why a receipt is not taken; None means that it was, or that it says nothing new."""
+
+_FIRST_RETRY: Final = timedelta(seconds=1)
+_LONGEST_RETRY: Final = timedelta(minutes=5)
+_LONGEST_ASKING: Final = timedelta(minutes=15)
+_REPORTED: Final = ("credited", "refused", "withheld", "uncertain")
+
+
+class Way:
+    """A service record and its open transfers while one message is decided; what changes goes into the draft."""
+
+    def __init__(
+        self,
+        draft: Draft,
+        border: Border,
+        link: Link,
+        consent: ConsentState | None,
+        service: ServiceState,
+        transfers: Iterable[Transfer],
+    ) -> None:
+        self.service = service
+        self._draft = draft
+        self._link = link
+        self._obstacle = obstacle(link, consent, draft.now)
+        self._receipt_due = border.receipt_due
+        self._capability = border.registries[service.home].capability
+        self._transfers = {transfer.version: transfer for transfer in transfers}
+
+    def add(self, record: ServiceRecord) -> None:
+        """A version newer than all before was settled: queue what it is worth, and send it if the way is free."""
+        service = self.service
+        fresh = Transfer(
+            id=transfer_id(service.host, service.record_ref, record.version),
+            host=service.host,
+            record_ref=service.record_ref,
+            person=service.person,
+            home=service.home,
+            home_ref=self._link.home_ref,
+            version=record.version,
+            record=record,
+            total=service.total,
+            delta=service.total - service.posted,
+            state="queued",
+            reason=None,
+            attempts=0,
+            unanswered=0,
+            queried=False,
+            changed_at=self._draft.now,
+        )
+        self.service = replace(service, transfer_id=fresh.id)
+        self._draft.change(self.service)
+        self._keep(fresh)
+        self._advance()
+
+    def release(self) -> None:
+        """Consent or link are there again: what was held back for want of them goes on."""
+        for transfer in self._open():
+            if transfer.state == "uncertain" and transfer.reason in OBSTACLES:
+                self._ask_again(transfer)
+            elif transfer.state == "withheld" and transfer.in_the_way:
+                self._send(transfer)
+        self._advance()
+
+    def accepted(self, transfer: Transfer, delta: int) -> Answer | None:
+        """The home booked ``delta`` under this transfer. Late answers count; other minutes are a conflict."""
+        if transfer.attempts == 0:
+            return "not_sent"
+        if transfer.state not in OPEN:
+            same = transfer.state == "credited" and transfer.delta == delta
+            return None if same else "receipt_conflict"
+        if transfer.delta != delta:
+            self._settle(transfer, "uncertain", "delta_conflict", unanswered=max(1, transfer.unanswered))
+            return "receipt_conflict"
+        self.service = replace(self.service, posted=self.service.posted + delta)
+        self._draft.change(self.service)
+        self._settle(transfer, "credited", None)
+        self._advance()
+        return None
+
+    def refused(self, transfer: Transfer, reason: str, retry: bool) -> Answer | None:
+        """The home did not book it: tried again later, or refused for good, and then a later version may go."""
+        if transfer.attempts == 0:
+            return "not_sent"
+        if transfer.state == "credited" or _contradicted(transfer):
+            return "receipt_conflict"
+        if transfer.state not in OPEN:
+            return None
+        if not retry:
+            self._settle(transfer, "refused", reason)
+        elif transfer.state in UNDER_WAY:
+            self._retry_later(transfer, reason)
+        else:
+            self._keep(replace(transfer, unanswered=max(0, transfer.unanswered - 1)))
+        self._advance()
+        return None
+
+    def unknown(self, transfer: Transfer) -> Answer | None:
+        """The home cannot say. To a query this means that it never saw the transfer; else nobody knows (DESIGN §9)."""
+        if transfer.attempts == 0:
+            return "not_sent"
+        if transfer.state not in UNDER_WAY or _contradicted(transfer):
+            return None
+        if transfer.queried:
+            self._keep(replace(transfer, state="queued", reason="not_seen", unanswered=0, queried=False))
+            self._advance(retried=True)
+        elif self._capability == "queryable":
+            self._ask_again(self._keep(replace(transfer, state="uncertain", reason="unknown")))
+        elif self._capability == "idempotent":
+            self._await_receipt(self._keep(replace(transfer, state="uncertain", reason="unknown")))
+        else:
+            self._settle(transfer, "uncertain", "unknown", unanswered=transfer.unanswered)
+        return None
+
+    def receipt_is_due(self, transfer: Transfer, attempt: int) -> None:
+        """No receipt came in time: ask in the way that this home understands, or call it uncertain."""
+        if transfer.state in UNDER_WAY and transfer.attempts == attempt:
+            self._ask_again(transfer)
+
+    def retry_is_due(self, transfer: Transfer, attempt: int) -> None:
+        """The home's "later" has come."""
+        if transfer.state == "queued" and transfer.attempts == attempt:
+            self._send(transfer)
+
+    def _advance(self, *, retried: bool = False) -> None:
+        """The newest waiting version goes if nothing is in its way; it takes the place of older waiting ones."""
+        waiting = [t for t in self._open() if t.state in WAITING and not t.in_the_way]
+        if not waiting:
+            return
+        for older in waiting[:-1]:
+            self._settle(older, "superseded", None)
+        newest = waiting[-1]
+        backing_off = newest.state == "queued" and newest.attempts > 0 and not retried
+        if not backing_off and not any(t.in_the_way for t in self._open()):
+            self._send(newest)
+
+    def _send(self, transfer: Transfer) -> None:
+        if transfer.unanswered == 0:
+            transfer = replace(transfer, delta=transfer.total - self.service.posted)
+        if transfer.attempts == 0 and transfer.delta == transfer.total == 0:
+            # Taken back before anything was booked: the home has nothing to change and need not hear of it.
+            self._settle(transfer, "credited", "nothing_to_post")
+        elif self._obstacle is not None:
+            self._settle(transfer, "withheld", self._obstacle, unanswered=transfer.unanswered)
+        else:
+            self._post(transfer)
+
+    def _post(self, transfer: Transfer) -> None:
+        sent = replace(
+            transfer,
+            state="sent",
+            reason=None,
+            attempts=transfer.attempts + 1,
+            unanswered=transfer.unanswered + 1,
+            queried=False,
+        )
+        credit = CreditPosted(
+            volunteer_ref=sent.home_ref,
+            transfer_id=sent.id,
+            host=sent.host,
+            total=sent.total,
+            delta=sent.delta,
+            record=sent.record,
+        )
+        self._draft.deliver(sent.home, credit)
+        self._await_receipt(self._keep(sent))
+
+    def _ask_again(self, transfer: Transfer) -> None:
+        if self._capability == "neither":
+            self._settle(transfer, "uncertain", "no_receipt", unanswered=transfer.unanswered)
+        elif self._capability == "queryable":
+            asked = self._keep(replace(transfer, attempts=transfer.attempts + 1, queried=True))
+            query = CreditQueried(volunteer_ref=transfer.home_ref, transfer_id=transfer.id)
+            self._draft.deliver(transfer.home, query)
+            self._await_receipt(asked)
+        elif self._obstacle is not None:
+            # To repeat a credit is to send it: not without consent. It may have been booked, so it is not withheld.
+            self._settle(transfer, "uncertain", self._obstacle, unanswered=transfer.unanswered)
+        else:
+            self._post(transfer)
+
+    def _await_receipt(self, transfer: Transfer) -> None:
+        longest = max(self._receipt_due, _LONGEST_ASKING)
+        after = min(longest, self._receipt_due * 2 ** min(transfer.attempts - 1, 20))
+        due = CheckReceipt(
+            host=transfer.host,
+            record_ref=transfer.record_ref,
+            transfer_id=transfer.id,
+            attempt=transfer.attempts,
+        )
+        self._draft.timer(_timer_name(transfer), after, BRIDGE_COMMANDS, due)
+
+    def _retry_later(self, transfer: Transfer, reason: str) -> None:
+        unanswered = max(0, transfer.unanswered - 1)
+        self._keep(replace(transfer, state="queued", reason=reason, unanswered=unanswered, queried=False))
+        after = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(transfer.attempts - 1, 20))
+        retry = RetryTransfer(
+            host=transfer.host,
+            record_ref=transfer.record_ref,
+            transfer_id=transfer.id,
+            attempt=transfer.attempts,
+        )
+        self._draft.timer(_timer_name(transfer), after, BRIDGE_COMMANDS, retry)
+
+    def _settle(self, transfer: Transfer, state: TransferState, reason: str | None, *, unanswered: int = 0) -> None:
+        """A state in which no timer of this transfer stands."""
+        self._keep(replace(transfer, state=state, reason=reason, unanswered=unanswered, queried=False))
+        if transfer.attempts > 0:
+            self._draft.cancel(_timer_name(transfer))
+
+    def _open(self) -> list[Transfer]:
+        return sorted((t for t in self._transfers.values() if t.state in OPEN), key=lambda t: t.version)
+
+    def _keep(self, transfer: Transfer) -> Transfer:
+        """Enter a transfer's new state; where it stands differently from before, everyone is told."""
+        before = self._transfers.get(transfer.version)
+        moved = before is None or (before.state, before.reason) != (transfer.state, transfer.reason)
+        if moved:
+            transfer = replace(transfer, changed_at=self._draft.now)
+        self._transfers[transfer.version] = transfer
+        self._draft.change(transfer)
+        if moved:
+            self._tell(transfer)
+        return transfer
+
+    def _tell(self, transfer: Transfer) -> None:
+        self._draft.tell(
+            BRIDGE_EVENTS,
+            TransferChanged(
+                person=transfer.person,
+                transfer_id=transfer.id,
+                host=transfer.host,
+                home=transfer.home,
+                record_ref=transfer.record_ref,
+                version=transfer.version,
+                total=transfer.total,
+                delta=transfer.delta,
+                state=transfer.state,
+                reason=transfer.reason,
+            ),
+        )
+        self._draft.step(
+            transfer.person,
+            f"transfer_{transfer.state}",
+            transfer.host,
+            transfer.record_ref,
+            version=transfer.version,
+            total=transfer.total,
+            delta=transfer.delta,
+            reason=transfer.reason,
+        )
+        if transfer.state in _REPORTED:
+            self._draft.deliver(
+                transfer.host,
+                CreditReported(
+                    volunteer_ref=self._link.host_ref,
+                    record_ref=transfer.record_ref,
+                    version=transfer.version,
+                    home=transfer.home,
+                    transfer_id=transfer.id,
+                    state=transfer.state,
+                    total=transfer.total,
+                    reason=transfer.reason,
+                ),
+            )
+
+
+def _contradicted(transfer: Transfer) -> bool:
+    """The home says that it booked other minutes: only the right ones, or reconciliation, end this."""
+    return transfer.state == "uncertain" and transfer.reason == "delta_conflict"
+
+
+def _timer_name(transfer: Transfer) -> str:
+    return f"transfer:{transfer.id}"

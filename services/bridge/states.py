@@ -1,0 +1,180 @@
+"""What the border keeps: whose ref is whose, links, consent, service records, transfers, and what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+from uuid import UUID
+
+from contracts.messages.base import AgeBand
+from contracts.messages.deliveries import TransferState
+from contracts.messages.service import ServiceRecord
+
+__all__ = [
+    "OPEN",
+    "UNDER_WAY",
+    "WAITING",
+    "Account",
+    "ConsentState",
+    "Link",
+    "RecordKey",
+    "Refusal",
+    "ServiceState",
+    "Step",
+    "Transfer",
+]
+
+RecordKey: TypeAlias = tuple[str, str]
+"""host, record_ref"""
+
+WAITING: Final = ("queued", "withheld")
+UNDER_WAY: Final = ("sent", "uncertain")
+OPEN: Final = (*WAITING, *UNDER_WAY)
+"""States out of which a transfer can still move."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A registry's ref: the person behind it, once linked, and the link request under way for it."""
+
+    registry: str
+    ref: str
+    person: UUID | None
+    role: Literal["home", "host"]
+    request: str | None = None
+    """Message id of the LinkRequested that identity has not answered yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The tie of a host's ref to a person of a home, with what the border stamps on commands."""
+
+    person: UUID
+    host: str
+    host_ref: str
+    home: str
+    home_ref: str
+    age_band: AgeBand
+    guardian_approved: bool
+    link_version: int
+    state: Literal["active", "broken"]
+    since: datetime
+    """When it came to stand as it does, by the fact's own time."""
+
+    def broken_at(self, moment: datetime) -> bool:
+        """Whether it rested at this moment; what happened before the break is still accepted (DESIGN §5)."""
+        return self.state == "broken" and moment >= self.since
+
+    def ref_at(self, registry: str) -> str:
+        """Her ref in the home or in the host."""
+        return self.home_ref if registry == self.home else self.host_ref
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentState:
+    """Consent of a home's volunteer for one host. Kept by refs: it may come before the link (rules 38-40)."""
+
+    home: str
+    home_ref: str
+    host: str
+    version: int
+    state: Literal["given", "withdrawn"]
+    valid_until: datetime | None
+
+    def newer_than(self, other: ConsentState | None) -> bool:
+        """Versions only grow; within one, a withdrawal comes after the giving."""
+        if other is None:
+            return True
+        return (self.version, self.state == "withdrawn") > (other.version, other.state == "withdrawn")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """One service record as attendance told it last, and what the home has booked of it."""
+
+    host: str
+    record_ref: str
+    person: UUID
+    home: str
+    record: ServiceRecord
+    state: Literal["confirmed", "held", "revoked"]
+    reason: str | None
+    minutes: int
+    """What the newest version is worth; held minutes do not count yet."""
+    settled_version: int
+    """The last version confirmed or revoked, 0 before the first; ``total`` is what it is worth."""
+    total: int
+    posted: int
+    """Sum of the deltas that the home accepted."""
+    transfer_id: UUID | None
+    """The latest transfer."""
+
+    @property
+    def record_key(self) -> RecordKey:
+        """Host and record_ref."""
+        return (self.host, self.record_ref)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One settled version on its way home (DESIGN §3)."""
+
+    id: UUID
+    host: str
+    record_ref: str
+    person: UUID
+    home: str
+    home_ref: str
+    version: int
+    record: ServiceRecord
+    total: int
+    delta: int
+    """Total less what was posted; it can change until the transfer is sent for the first time."""
+    state: TransferState
+    reason: str | None
+    attempts: int
+    """How often it was sent or asked about; a timer of an earlier attempt means nothing."""
+    unanswered: int
+    """CreditPosted sent without a definite answer: while there are any, the home may have booked it."""
+    queried: bool
+    """A CreditQueried is the last thing that was sent."""
+    changed_at: datetime
+
+    @property
+    def record_key(self) -> RecordKey:
+        """Host and record_ref."""
+        return (self.host, self.record_ref)
+
+    @property
+    def in_the_way(self) -> bool:
+        """Whether a later version must wait for it: the home may have booked it, or may yet."""
+        return self.state in UNDER_WAY or (self.state in WAITING and self.unanswered > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happened to a person's links, sign-ups or hours, for her timeline. Append-only."""
+
+    id: UUID
+    person: UUID
+    at: datetime
+    """When the border knew it."""
+    happened_at: datetime
+    """The time of the message that told it."""
+    what: str
+    host: str
+    subject: str
+    """The sign-up's id or the record_ref; empty for links and consent."""
+    detail: dict[str, str | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A MessageRefused that was sent, for the tally. Append-only."""
+
+    id: UUID
+    registry: str
+    reason: str
+    message_type: str
+    at: datetime

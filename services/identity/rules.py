@@ -1,0 +1,152 @@
+"""Who is one human being in two registries: a decision per command. ``case`` has what they share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from contracts.messages import identity as messages
+from services.chassis.decisions import Decision, Inbound, States
+from services.identity.case import MOST_PENDING, Case
+from services.identity.states import ConsentState, Offer, Request
+
+__all__ = ["break_link", "expire_link_request", "offer_link", "record_consent", "request_link", "restore_link"]
+
+CommandRefusal = Literal[
+    "own_registry",
+    "guest_account",
+    "consent_incomplete",
+    "not_linked",
+    "already_broken",
+    "not_broken",
+    "not_yours_to_restore",
+]
+
+
+def _refuse(case: Case, inbound: Inbound, reason: CommandRefusal) -> Decision:
+    case.tell(messages.CommandRefused, reason=reason, origin=inbound.data.origin)
+    return case.decision()
+
+
+def offer_link(states: States, inbound: Inbound, now: datetime) -> Decision:
+    """Hold the newest offer and its consent; answer the requests it decides; renew a link that is there.
+
+    Newest by event time, so that a late older offer changes nothing.
+    """
+    case, command = Case.of(states, inbound, now), inbound.data
+    if command.home == command.host:
+        return _refuse(case, inbound, "own_registry")
+    if case.guest_of is not None:
+        return _refuse(case, inbound, "guest_account")
+    if case.offer is not None and inbound.time < case.offer.offered_at:
+        return case.decision()
+    case.keep_offer(
+        Offer(
+            case.account.person,
+            command.host,
+            command.code_hash,
+            command.age_band,
+            command.guardian_approved,
+            offered_at=inbound.time,
+            expires_at=command.expires_at,
+        )
+    )
+    consent = command.consent
+    renewed = case.keep_consent(
+        ConsentState(case.account.person, command.host, "given", consent.version, consent=consent)
+    )
+    if case.link is not None:
+        if renewed:
+            case.tell_consent()
+        case.catch_up(always=True)
+    case.settle()
+    return case.decision()
+
+
+def request_link(states: States, inbound: Inbound, now: datetime, *, stands_for: timedelta) -> Decision:
+    """Tie the two accounts if the code fits a live offer; let the request stand while an offer may be under way."""
+    case, command = Case.of(states, inbound, now), inbound.data
+    request = Request(
+        inbound.event.id,
+        case.account.person,
+        command.host,
+        command.host_ref,
+        command.code_hash,
+        asked_at=inbound.time,
+        origin=command.origin,
+    )
+    crowded = len(case.pending()) >= MOST_PENDING
+    outcome = case.settle(request)
+    if outcome is None and crowded:
+        case.refuse(request, "too_many_attempts")
+    elif outcome is None:
+        case.let_stand(request, now + stands_for)
+    elif outcome == "wrong_code" and case.offer is not None:
+        # Only guesses at an offer that is here count: those made before it came would make it void in advance.
+        case.keep_offer(replace(case.offer, wrong_codes=case.offer.wrong_codes + 1))
+    return case.decision()
+
+
+def expire_link_request(states: States, inbound: Inbound, now: datetime) -> Decision:
+    """Refuse a request that still stands; one that was answered meanwhile is left alone."""
+    case = Case.of(states, inbound, now)
+    for request in case.pending():
+        if request.request_id == inbound.data.request_id:
+            case.refuse(request, case.last_word(request))
+    return case.decision()
+
+
+def record_consent(states: States, inbound: Inbound, now: datetime) -> Decision:
+    """Keep the newest word on consent, linked or not; a stale one changes nothing (rules 38-40)."""
+    case, command = Case.of(states, inbound, now), inbound.data
+    consent = command.consent if command.state == "given" else None
+    if command.state == "given" and (consent is None or consent.version != command.version):
+        return _refuse(case, inbound, "consent_incomplete")
+    state = ConsentState(case.account.person, command.host, command.state, command.version, consent=consent)
+    if case.keep_consent(state):
+        case.tell_consent()
+        case.catch_up()
+        case.settle()
+    return case.decision()
+
+
+def break_link(states: States, inbound: Inbound, now: datetime) -> Decision:
+    """Let the tie rest. Each side's break stands by itself, so that neither can lift the other's."""
+    case, by = Case.of(states, inbound, now), inbound.data.by
+    if case.link is None or by not in (case.account.home, case.host):
+        return _refuse(case, inbound, "not_linked")
+    side = "home_break" if by == case.account.home else "host_break"
+    if getattr(case.link, side) is not None:
+        return _refuse(case, inbound, "already_broken")
+    case.change_link(**{side: inbound.data.reason})
+    _tell_broken(case, by, inbound.data.reason)
+    return case.decision()
+
+
+def restore_link(states: States, inbound: Inbound, now: datetime) -> Decision:
+    """Take back one's own break. The tie holds again once neither side's stands; until then the other's is told."""
+    case, by = Case.of(states, inbound, now), inbound.data.by
+    link = case.link
+    if link is None:
+        return _refuse(case, inbound, "not_linked")
+    if link.active:
+        return _refuse(case, inbound, "not_broken")
+    home = case.account.home
+    own = link.home_break if by == home else link.host_break if by == case.host else None
+    if own is None:
+        return _refuse(case, inbound, "not_yours_to_restore")
+    link = case.change_link(**{"home_break" if by == home else "host_break": None})
+    if not link.active:
+        other = case.host if by == home else home
+        _tell_broken(case, other, link.home_break or link.host_break or "")
+        return case.decision()
+    case.tell(messages.LinkRestored, host_ref=link.host_ref, link_version=link.version, by=by)
+    case.catch_up()
+    return case.decision()
+
+
+def _tell_broken(case: Case, by: str, reason: str) -> None:
+    assert case.link is not None
+    link = case.link
+    case.tell(messages.LinkBroken, host_ref=link.host_ref, link_version=link.version, by=by, reason=reason)

@@ -1,0 +1,105 @@
+"""What identity keeps, a row type per table. Refs are opaque; codes are here as hashes only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from contracts.messages.base import AgeBand, Consent, Origin
+from contracts.messages.identity import LinkRefusal
+
+__all__ = ["Account", "ConsentState", "Link", "Offer", "Outcome", "Request"]
+
+Outcome = Literal[LinkRefusal, "established"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A home account and the person behind it, for ever."""
+
+    home: str
+    home_ref: str
+    person: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The newest offer of a person for one host."""
+
+    person: UUID
+    host: str
+    code_hash: str
+    age_band: AgeBand
+    guardian_approved: bool
+    offered_at: datetime
+    expires_at: datetime
+    wrong_codes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a host asked: pending while no offer decides it, then with its outcome."""
+
+    request_id: str
+    person: UUID
+    host: str
+    host_ref: str
+    code_hash: str
+    asked_at: datetime
+    origin: Origin
+    outcome: Literal[Outcome, "pending"] = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The one tie of a person to a host. It rests while either side's break stands."""
+
+    person: UUID
+    host: str
+    host_ref: str
+    version: int
+    code_hash: str
+    """Of the code that made it: the code is spent."""
+    age_band: AgeBand
+    guardian_approved: bool
+    home_break: str | None = None
+    """Why the home broke it, None while the home has not."""
+    host_break: str | None = None
+
+    @property
+    def account(self) -> tuple[str, str]:
+        """The host account that is tied."""
+        return self.host, self.host_ref
+
+    @property
+    def active(self) -> bool:
+        """Whether nobody's break stands."""
+        return self.home_break is None and self.host_break is None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentState:
+    """What the home said last about sharing with a host; may be here before there is a link."""
+
+    person: UUID
+    host: str
+    state: Literal["given", "withdrawn"]
+    version: int
+    consent: Consent | None
+
+    @property
+    def rank(self) -> tuple[int, bool]:
+        """Versions grow; at one version the withdrawal is the later word."""
+        return self.version, self.state == "withdrawn"
+
+    def given_at(self, now: datetime) -> Consent | None:
+        """The consent if it stands now.
+
+        Its beginning is not compared: the home's clock may be ahead of ours, and what it says, it said already.
+        """
+        consent = self.consent
+        if consent is None or (consent.valid_until is not None and now >= consent.valid_until):
+            return None
+        return consent

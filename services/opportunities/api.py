@@ -1,0 +1,176 @@
+"""The read API: one-click search for any registry's app, campaigns, and the operators' figures."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, HTTPException
+from fastapi import Query as Parameter
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
+
+from contracts.messages.base import AgeBand, RegistryCode
+from contracts.messages.shifts import Campaign, Category, Place
+from services.chassis.clock import Clock
+from services.chassis.database import Pool
+from services.chassis.http import Operator, principal
+from services.chassis.settings import Settings
+from services.opportunities import search
+from services.opportunities.search import CursorError, Query, Row
+
+__all__ = ["CampaignFound", "Figures", "Page", "ShiftFound", "api"]
+
+
+class ShiftFound(BaseModel):
+    """A shift with its project, as search shows it."""
+
+    host: str
+    project_ref: str
+    shift_ref: str
+    title: str
+    category: Category
+    campaign: Campaign | None
+    organiser_ref: str
+    starts_at: datetime
+    ends_at: datetime
+    signup_opens_at: datetime
+    signup_closes_at: datetime
+    posts: int
+    free: int
+    waitlist_posts: int
+    waitlisted: int
+    minimum_age: int
+    place: Place
+    state: Literal["open", "cancelled"]
+
+    @classmethod
+    def of(cls, row: Row) -> ShiftFound:
+        """From a row of search."""
+        campaign = row["campaign_ref"] and Campaign(ref=row["campaign_ref"], title=row["campaign_title"])
+        place = Place(division_code=row["division_code"], text=row["place_text"])
+        return cls.model_validate(row | {"campaign": campaign, "place": place})
+
+
+class Page(BaseModel):
+    """One page; ``next`` goes into ``after`` and is null on the last page."""
+
+    shifts: list[ShiftFound]
+    next: str | None
+
+
+class CampaignFound(BaseModel):
+    """A host's campaign and what is open in it."""
+
+    host: str
+    ref: str
+    title: str
+    projects: int
+    shifts: int
+    posts: int
+    free: int
+
+
+class Figures(BaseModel):
+    """Counts over everything.
+
+    ``requested`` = ``confirmed`` + ``waitlisted`` (as they stand now) + ``withdrawn`` + all of ``refused``.
+    ``overbooked`` = confirmed sign-ups above what their shift has room for, over all shifts.
+    """
+
+    projects: int
+    campaigns: int
+    shifts: int
+    posts: int
+    requested: int
+    confirmed: int
+    waitlisted: int
+    promoted: int
+    withdrawn: int
+    refused: dict[str, int]
+    reported: int
+    overbooked: int
+
+
+def _interval(value: Any) -> Any:
+    """Read ``start/end`` (ISO 8601)."""
+    return tuple(value.split("/")) if isinstance(value, str) else value
+
+
+class SearchParameters(BaseModel):
+    """What a shift must be like; nothing given is no condition."""
+
+    host: RegistryCode | None = None
+    district: Annotated[str, Field(pattern=r"^[0-9]{2,6}$")] | None = None
+    """A division code or its beginning."""
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    """The shift starts in [since, until)."""
+    category: Category | None = None
+    campaign: str | None = None
+    text: Annotated[str, Field(max_length=100)] | None = None
+    """Words that all stand in the title, the campaign or the place."""
+    age_band: AgeBand | None = None
+    busy: Annotated[
+        list[Annotated[tuple[AwareDatetime, AwareDatetime], BeforeValidator(_interval)]], Field(max_length=100)
+    ] = []
+    """Windows ``start/end`` that must stay free."""
+    include_full: bool = False
+    at: AwareDatetime | None = None
+    """The moment judged; now, if not given."""
+    after: str | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+    def query(self, now: datetime) -> Query:
+        """As search reads it; one row more than asked for tells whether there is a next page."""
+        return Query(
+            at=self.at or now,
+            limit=self.limit + 1,
+            host=self.host,
+            district=self.district,
+            since=self.since,
+            until=self.until,
+            category=self.category.value if self.category else None,
+            campaign=self.campaign,
+            text=self.text,
+            oldest_minimum_age=self.age_band.youngest if self.age_band else None,
+            busy=self.busy,
+            include_full=self.include_full,
+            after=self.after,
+        )
+
+
+def api(pool: Pool, settings: Settings) -> APIRouter:
+    """Routes over this pool. Any registry's token may search: what a host offers is for everyone's volunteers."""
+    clock = Clock(timedelta(seconds=settings.clock_offset))
+    router = APIRouter(dependencies=[Depends(principal)])
+
+    @router.get("/search")
+    async def find(parameters: Annotated[SearchParameters, Parameter()]) -> Page:
+        """Shifts that can be joined, earliest first."""
+        try:
+            rows = await search.find(pool, parameters.query(clock.now()))
+        except CursorError as error:
+            raise HTTPException(422, str(error)) from error
+        page = rows[: parameters.limit]
+        following = search.cursor_of(page[-1]) if len(rows) > len(page) else None
+        return Page(shifts=[ShiftFound.of(row) for row in page], next=following)
+
+    @router.get("/shifts/{host}/{project_ref}/{shift_ref}")
+    async def shift(host: str, project_ref: str, shift_ref: str) -> ShiftFound:
+        """One shift, cancelled and full ones too."""
+        row = await search.shift(pool, (host, project_ref, shift_ref))
+        if row is None:
+            raise HTTPException(404, "no such shift")
+        return ShiftFound.of(row)
+
+    @router.get("/campaigns")
+    async def campaigns() -> list[CampaignFound]:
+        """Campaigns of all hosts."""
+        return [CampaignFound.model_validate(row) for row in await search.campaigns(pool)]
+
+    @router.get("/figures")
+    async def figures(_: Operator) -> Figures:
+        """Counts, for operators."""
+        return Figures.model_validate(await search.figures(pool))
+
+    return router

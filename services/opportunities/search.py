@@ -1,0 +1,170 @@
+"""What others read: open shifts page by page, campaigns, and the figures. All SQL of the read API."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from services.chassis.database import Pool
+from services.opportunities.states import ShiftKey
+
+__all__ = ["CursorError", "Query", "Row", "campaigns", "cursor_of", "figures", "find", "shift"]
+
+Row: TypeAlias = dict[str, Any]
+
+_SHIFT: Final = """
+SELECT shift.host, shift.project_ref, shift.shift_ref, shift.starts_at, shift.ends_at, shift.signup_opens_at,
+       shift.signup_closes_at, shift.posts, greatest(shift.posts - shift.confirmed, 0) AS free,
+       shift.waitlist_posts, shift.waitlisted, shift.minimum_age, shift.division_code, shift.place_text, shift.state,
+       project.title, project.category, project.campaign_ref, project.campaign_title, project.organiser_ref
+FROM shift JOIN project USING (host, project_ref)
+"""
+_ORDER: Final = "shift.starts_at, shift.host, shift.project_ref, shift.shift_ref"
+
+_CAMPAIGNS: Final = """
+SELECT project.host, project.campaign_ref AS ref, max(project.campaign_title) AS title,
+       count(DISTINCT project.project_ref) AS projects, count(shift.shift_ref) AS shifts,
+       coalesce(sum(shift.posts), 0)::bigint AS posts,
+       coalesce(sum(greatest(shift.posts - shift.confirmed, 0)), 0)::bigint AS free
+FROM project
+LEFT JOIN shift ON (shift.host, shift.project_ref, shift.state) = (project.host, project.project_ref, 'open')
+WHERE project.campaign_ref IS NOT NULL
+GROUP BY project.host, project.campaign_ref ORDER BY project.host, project.campaign_ref
+"""
+
+# Overbooked is counted from the sign-ups themselves, not from the counter that the CHECK guards.
+_FIGURES: Final = """
+SELECT (SELECT count(*) FROM project) AS projects,
+       (SELECT count(DISTINCT (host, campaign_ref)) FROM project WHERE campaign_ref IS NOT NULL) AS campaigns,
+       (SELECT count(*) FROM shift WHERE state = 'open') AS shifts,
+       (SELECT coalesce(sum(posts), 0)::bigint FROM shift WHERE state = 'open') AS posts,
+       (SELECT count(*) FROM signup_outcome WHERE outcome IN ('confirmed', 'waitlisted', 'refused')) AS requested,
+       (SELECT count(*) FROM signup WHERE state = 'confirmed') AS confirmed,
+       (SELECT count(*) FROM signup WHERE state = 'waitlisted') AS waitlisted,
+       (SELECT count(*) FROM signup WHERE state = 'reported') AS reported,
+       (SELECT count(*) FROM signup_outcome WHERE outcome = 'promoted') AS promoted,
+       (SELECT count(*) FROM signup_outcome WHERE outcome = 'withdrawn') AS withdrawn,
+       (SELECT coalesce(jsonb_object_agg(reason, n), '{}') FROM (
+            SELECT reason, count(*) AS n FROM signup_outcome WHERE outcome = 'refused' GROUP BY reason) AS refusals
+       ) AS refused,
+       (SELECT coalesce(sum(greatest(taken - coalesce(capacity, 0), 0)), 0)::bigint FROM (
+            SELECT host, project_ref, shift_ref, count(*) AS taken FROM signup WHERE state = 'confirmed'
+            GROUP BY host, project_ref, shift_ref) AS given
+        LEFT JOIN shift USING (host, project_ref, shift_ref)) AS overbooked
+"""
+
+
+class CursorError(ValueError):
+    """A page was asked for with a cursor that no page gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for; None is anything."""
+
+    at: datetime
+    """The moment judged: what has started or no longer takes sign-ups is not offered."""
+    limit: int
+    host: str | None = None
+    district: str | None = None
+    """Division code or the beginning of one (GB/T 2260: province, city, district by two digits each)."""
+    since: datetime | None = None
+    until: datetime | None = None
+    category: str | None = None
+    campaign: str | None = None
+    text: str | None = None
+    oldest_minimum_age: int | None = None
+    busy: Sequence[tuple[datetime, datetime]] = ()
+    include_full: bool = False
+    after: str | None = None
+
+
+@dataclass(slots=True)
+class _Conditions:
+    parts: list[str] = field(default_factory=list)
+    arguments: list[Any] = field(default_factory=list)
+
+    def add(self, condition: str, *arguments: Any) -> None:
+        """A condition with ``{0}``, ``{1}`` … where its arguments go; skipped when the first one is None."""
+        if arguments and arguments[0] is None:
+            return
+        numbers = range(len(self.arguments) + 1, len(self.arguments) + len(arguments) + 1)
+        self.parts.append(condition.format(*(f"${number}" for number in numbers)))
+        self.arguments += arguments
+
+
+def _conditions(query: Query) -> _Conditions:
+    # Only what is asked for is in the statement: a plan for "anything or $1" would use no index.
+    where = _Conditions()
+    where.add("shift.state = 'open' AND project.state = 'open'")
+    where.add("shift.starts_at > {0} AND shift.signup_closes_at > {0}", query.at)
+    where.add("shift.host = {0}", query.host)
+    where.add("starts_with(shift.division_code, {0}::text)", query.district)
+    where.add("shift.starts_at >= {0}", query.since)
+    where.add("shift.starts_at < {0}", query.until)
+    where.add("project.category = {0}", query.category)
+    where.add("project.campaign_ref = {0}", query.campaign)
+    where.add("shift.minimum_age <= {0}", query.oldest_minimum_age)
+    for word in (query.text or "").lower().split():
+        where.add("(position({0}::text IN project.words) > 0 OR position({0}::text IN shift.words) > 0)", word)
+    if not query.include_full:
+        where.add("shift.confirmed < shift.posts")
+    if query.busy:
+        where.add(
+            "NOT EXISTS (SELECT FROM unnest({0}::timestamptz[], {1}::timestamptz[]) AS busy(starts_at, ends_at)"
+            " WHERE busy.starts_at < shift.ends_at AND shift.starts_at < busy.ends_at)",
+            [starts_at for starts_at, _ in query.busy],
+            [ends_at for _, ends_at in query.busy],
+        )
+    if query.after is not None:
+        where.add(f"({_ORDER}) > ({{0}}, {{1}}, {{2}}, {{3}})", *_read_cursor(query.after))
+    return where
+
+
+async def find(pool: Pool, query: Query) -> list[Row]:
+    """One page in order of start. Raises ``CursorError``."""
+    where = _conditions(query)
+    rows = await pool.fetch(
+        f"{_SHIFT} WHERE {' AND '.join(where.parts)} ORDER BY {_ORDER} LIMIT {int(query.limit)}", *where.arguments
+    )
+    return [dict(row) for row in rows]
+
+
+async def shift(pool: Pool, key: ShiftKey) -> Row | None:
+    """One shift whatever its state, or None when it or its project is not known."""
+    row = await pool.fetchrow(f"{_SHIFT} WHERE (shift.host, shift.project_ref, shift.shift_ref) = ($1, $2, $3)", *key)
+    return None if row is None else dict(row)
+
+
+async def campaigns(pool: Pool) -> list[Row]:
+    """Every campaign with what is open in it."""
+    return [dict(row) for row in await pool.fetch(_CAMPAIGNS)]
+
+
+async def figures(pool: Pool) -> Row:
+    """Counts over everything, in one snapshot. Reads all sign-ups: for an operator, not for a page."""
+    row = await pool.fetchrow(_FIGURES)
+    assert row is not None
+    return dict(row) | {"refused": json.loads(row["refused"])}
+
+
+def cursor_of(row: Row) -> str:
+    """What to give as ``after`` to go on behind this row."""
+    place = [row["starts_at"].isoformat(), row["host"], row["project_ref"], row["shift_ref"]]
+    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode()
+
+
+def _read_cursor(text: str) -> tuple[datetime, str, str, str]:
+    try:
+        starts_at, host, project_ref, shift_ref = json.loads(base64.urlsafe_b64decode(text.encode()))
+        moment = datetime.fromisoformat(starts_at)
+        if moment.tzinfo is None:
+            raise ValueError("no offset")
+        return moment, str(host), str(project_ref), str(shift_ref)
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise CursorError("after is no cursor of a page") from error

@@ -1,0 +1,65 @@
+"""Opportunities: which message is decided by which rule, and what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from contracts.messages import opportunities as messages
+from contracts.topics import OPPORTUNITIES_COMMANDS, service_source
+from services.chassis.decisions import Inbound
+from services.chassis.service import Service, Stream
+from services.chassis.settings import Settings
+from services.opportunities import rules
+from services.opportunities.api import api
+from services.opportunities.states import person_name, project_name, shift_name, signup_name
+from services.opportunities.store import OpportunitiesStore
+
+__all__ = ["build"]
+
+SOURCES = frozenset({service_source("bridge"), service_source("opportunities")})
+
+
+def build(settings: Settings) -> Service:
+    """The service as the chassis runs it."""
+    return Service(
+        name="opportunities",
+        streams=(Stream(group="opportunities", topics=(OPPORTUNITIES_COMMANDS,), sources=SOURCES),),
+        decisions={
+            messages.PublishProject: rules.publish_project,
+            messages.PublishShift: rules.publish_shift,
+            messages.RequestSignup: rules.request_signup,
+            messages.WithdrawSignup: rules.withdraw_signup,
+            messages.ReportSignup: rules.report_signup,
+        },
+        store=OpportunitiesStore(),
+        subject=subject,
+        locks=locks,
+        migrations=Path(__file__).parent / "migrations",
+        api=api,
+    )
+
+
+def subject(inbound: Inbound) -> str:
+    """The project, shift or sign-up that is decided."""
+    command = inbound.data
+    if isinstance(command, messages.PublishProject):
+        return project_name(command.host, command.project_ref)
+    if isinstance(command, messages.PublishShift):
+        return shift_name(command.host, command.project_ref, command.shift.shift_ref)
+    return signup_name(command.signup_id)
+
+
+def locks(inbound: Inbound) -> Iterable[str]:
+    """A sign-up takes from its shift and from its person's time.
+
+    The shift's lock covers all sign-ups of the shift: a promotion or a cancellation takes no new window, so neither
+    needs the persons.
+    """
+    command = inbound.data
+    if isinstance(command, messages.PublishProject | messages.PublishShift):
+        return ()
+    shift = shift_name(command.host, command.project_ref, command.shift_ref)
+    if isinstance(command, messages.WithdrawSignup):
+        return (shift,)
+    return (person_name(command.person), shift)

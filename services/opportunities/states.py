@@ -1,0 +1,189 @@
+"""What opportunities keeps: projects, shifts with their allotment, sign-ups, and what each sign-up was told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+from uuid import UUID
+
+from contracts.messages.base import Origin
+from contracts.messages.opportunities import PublishProject, PublishShift
+from contracts.messages.shifts import Category
+
+__all__ = [
+    "ACTIVE",
+    "Outcome",
+    "Project",
+    "Shift",
+    "ShiftKey",
+    "Signup",
+    "person_name",
+    "project_name",
+    "shift_name",
+    "signup_name",
+]
+
+ShiftKey: TypeAlias = tuple[str, str, str]
+"""host, project_ref, shift_ref"""
+
+ACTIVE: Final = ("confirmed", "waitlisted", "reported")
+"""States in which a sign-up occupies its window."""
+
+
+def person_name(person: UUID) -> str:
+    """Lock name of a person: her windows."""
+    return f"person:{person}"
+
+
+def project_name(host: str, project_ref: str) -> str:
+    """Lock name of a project."""
+    return f"project:{host}:{project_ref}"
+
+
+def shift_name(host: str, project_ref: str, shift_ref: str) -> str:
+    """Lock name of a shift, and the fact that a request for an unknown one waits for."""
+    return f"shift:{host}:{project_ref}:{shift_ref}"
+
+
+def signup_name(signup_id: UUID) -> str:
+    """Lock name of a sign-up."""
+    return f"signup:{signup_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A host's project as its last version says."""
+
+    host: str
+    project_ref: str
+    version: int
+    title: str
+    category: Category
+    campaign_ref: str | None
+    campaign_title: str | None
+    organiser_ref: str
+    state: Literal["open", "closed"]
+
+    @classmethod
+    def of(cls, command: PublishProject) -> Project:
+        """The project that a command publishes."""
+        said = command.project
+        return cls(
+            host=command.host,
+            project_ref=command.project_ref,
+            version=said.version,
+            title=said.title,
+            category=said.category,
+            campaign_ref=said.campaign.ref if said.campaign else None,
+            campaign_title=said.campaign.title if said.campaign else None,
+            organiser_ref=said.organiser_ref,
+            state=said.state,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A host's shift as its last version says, and how much of its allotment is given."""
+
+    host: str
+    project_ref: str
+    shift_ref: str
+    version: int
+    starts_at: datetime
+    ends_at: datetime
+    signup_opens_at: datetime
+    signup_closes_at: datetime
+    posts: int
+    """The allotment. Below ``confirmed`` when the host lowered it: then nobody is added, and nobody sent away."""
+    waitlist_posts: int
+    minimum_age: int
+    division_code: str
+    place_text: str
+    state: Literal["open", "cancelled"]
+    confirmed: int
+    waitlisted: int
+    capacity: int
+    """max(posts, confirmed) whenever posts change or a post comes back; giving a post never raises it."""
+    last_position: int
+    """The last place in line that was given out. Places are never given twice."""
+
+    @classmethod
+    def of(cls, command: PublishShift, known: Shift | None) -> Shift:
+        """The shift that a command publishes, with what is given of the one known so far."""
+        said = command.shift
+        confirmed = known.confirmed if known else 0
+        return cls(
+            host=command.host,
+            project_ref=command.project_ref,
+            shift_ref=said.shift_ref,
+            version=said.version,
+            starts_at=said.starts_at,
+            ends_at=said.ends_at,
+            signup_opens_at=said.signup_opens_at,
+            signup_closes_at=said.signup_closes_at,
+            posts=said.posts,
+            waitlist_posts=said.waitlist_posts,
+            minimum_age=said.minimum_age,
+            division_code=said.place.division_code,
+            place_text=said.place.text,
+            state=said.state,
+            confirmed=confirmed,
+            waitlisted=known.waitlisted if known else 0,
+            capacity=max(said.posts, confirmed),
+            last_position=known.last_position if known else 0,
+        )
+
+    @property
+    def key(self) -> ShiftKey:
+        """What sign-ups are grouped by."""
+        return (self.host, self.project_ref, self.shift_ref)
+
+    @property
+    def free(self) -> int:
+        """Posts of the allotment that nobody has."""
+        return max(0, self.posts - self.confirmed)
+
+
+@dataclass(frozen=True, slots=True)
+class Signup:
+    """A person in a shift: she has or had a post, a place in line, or a window that her home reported."""
+
+    signup_id: UUID
+    person: UUID
+    host: str
+    project_ref: str
+    shift_ref: str
+    starts_at: datetime
+    ends_at: datetime
+    state: Literal["confirmed", "waitlisted", "reported", "withdrawn"]
+    position: int | None
+    """Place in line while waitlisted; lower is earlier."""
+    asker: str
+    signup_ref: str
+    origin: Origin
+
+    @property
+    def shift(self) -> ShiftKey:
+        """The shift it is for."""
+        return (self.host, self.project_ref, self.shift_ref)
+
+    @property
+    def active(self) -> bool:
+        """Whether it occupies its window."""
+        return self.state in ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One thing that a sign-up was told; never changed. The figures are counted from these.
+
+    A request has exactly one of confirmed, waitlisted and refused; promoted and withdrawn come later.
+    """
+
+    decision: UUID
+    """The decision it came from; one decision may tell several sign-ups."""
+    signup_id: UUID
+    outcome: Literal["confirmed", "waitlisted", "refused", "promoted", "withdrawn"]
+    reason: str | None
+    decided_at: datetime

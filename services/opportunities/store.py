@@ -1,0 +1,168 @@
+"""The database of opportunities: its tables, and what a batch loads. Reading for others is in search.py."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from contracts.messages.opportunities import (
+    PublishProject,
+    PublishShift,
+    ReportSignup,
+    RequestSignup,
+    WithdrawSignup,
+)
+from services.chassis.database import Batch
+from services.chassis.decisions import Inbound, States
+from services.chassis.tables import Table
+from services.opportunities.states import Outcome, Project, Shift, ShiftKey, Signup
+
+__all__ = ["OUTCOMES", "PROJECTS", "SHIFTS", "SIGNUPS", "OpportunitiesStore"]
+
+PROJECTS: Final = Table(Project, "project", key=("host", "project_ref"))
+SHIFTS: Final = Table(Shift, "shift", key=("host", "project_ref", "shift_ref"))
+SIGNUPS: Final = Table(Signup, "signup", key=("signup_id",), groups=("person", "shift"))
+OUTCOMES: Final = Table(Outcome, "signup_outcome", key=("decision", "signup_id"), append_only=True)
+
+_PROJECTS = """
+JOIN unnest($1::text[], $2::text[]) AS wanted(host, project_ref) USING (host, project_ref)
+"""
+
+_SHIFTS = """
+JOIN unnest($1::text[], $2::text[], $3::text[]) AS wanted(host, project_ref, shift_ref)
+USING (host, project_ref, shift_ref)
+"""
+
+_SIGNUPS = """
+JOIN (
+    SELECT unnest($1::uuid[]) AS signup_id
+    UNION
+    SELECT busy.signup_id
+    FROM unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[]) AS asked(person, starts_at, ends_at)
+    JOIN signup AS busy
+      ON busy.person = asked.person
+     AND tstzrange(busy.starts_at, busy.ends_at) && tstzrange(asked.starts_at, asked.ends_at)
+     AND busy.state IN ('confirmed', 'waitlisted', 'reported')
+    UNION
+    SELECT head.signup_id
+    FROM unnest($5::text[], $6::text[], $7::text[], $8::bigint[]) AS line(host, project_ref, shift_ref, heads)
+    CROSS JOIN LATERAL (
+        SELECT waiting.signup_id FROM signup AS waiting
+        WHERE (waiting.host, waiting.project_ref, waiting.shift_ref) = (line.host, line.project_ref, line.shift_ref)
+          AND waiting.state = 'waitlisted'
+        ORDER BY waiting.position LIMIT line.heads
+    ) AS head
+    UNION
+    SELECT leaving.signup_id
+    FROM unnest($9::text[], $10::text[], $11::text[]) AS cancelled(host, project_ref, shift_ref)
+    JOIN signup AS leaving USING (host, project_ref, shift_ref)
+    WHERE leaving.state IN ('confirmed', 'waitlisted', 'reported')
+) AS wanted USING (signup_id)
+"""
+
+_Span: TypeAlias = tuple[datetime, datetime]
+
+
+class OpportunitiesStore:
+    """States by batch: three statements, however many messages."""
+
+    tables: Sequence[Table[Any]] = (PROJECTS, SHIFTS, SIGNUPS, OUTCOMES)
+
+    async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
+        """Projects and shifts by key; sign-ups by id, and those that a decision may have to look at or move.
+
+        These are: what the persons hold at the time of the batch's shifts, of each line as many heads as can be
+        promoted, and everyone of a shift that is cancelled.
+        """
+        wanted = _Wanted(inbound.data for inbound in messages)
+        db = batch.connection
+        states.load(await PROJECTS.fetch(db, _PROJECTS, *_columns(wanted.projects, 2)))
+        shifts = await SHIFTS.fetch(db, _SHIFTS, *_columns(wanted.shifts, 3))
+        states.load(shifts)
+        known = {shift.key: shift for shift in shifts}
+        states.load(
+            await SIGNUPS.fetch(
+                db,
+                _SIGNUPS,
+                list(wanted.signups),
+                *_columns([(person, *span) for person, span in wanted.spans(known).items()], 3),
+                *_columns([(*key, heads) for key, heads in wanted.heads(known).items()], 4),
+                *_columns(wanted.cancelled, 3),
+            )
+        )
+
+
+class _Wanted:
+    """What the messages of a batch need, gathered before asking."""
+
+    def __init__(self, messages: Iterable[Any]) -> None:
+        self.projects: set[tuple[str, str]] = set()
+        self.shifts: set[ShiftKey] = set()
+        self.signups: set[UUID] = set()
+        self.cancelled: set[ShiftKey] = set()
+        self._published: dict[ShiftKey, list[PublishShift]] = {}
+        self._requests: list[RequestSignup] = []
+        self._reports: list[ReportSignup] = []
+        self._withdrawals: Counter[ShiftKey] = Counter()
+        for message in messages:
+            self._gather(message)
+
+    def _gather(self, message: Any) -> None:
+        if isinstance(message, PublishProject):
+            self.projects.add((message.host, message.project_ref))
+            return
+        if isinstance(message, PublishShift):
+            key = (message.host, message.project_ref, message.shift.shift_ref)
+            self._published.setdefault(key, []).append(message)
+            if message.shift.state == "cancelled":
+                self.cancelled.add(key)
+        else:
+            key = (message.host, message.project_ref, message.shift_ref)
+            self.signups.add(message.signup_id)
+            if isinstance(message, RequestSignup):
+                self._requests.append(message)
+            elif isinstance(message, WithdrawSignup):
+                self._withdrawals[key] += 1
+            else:
+                self._reports.append(message)
+        self.shifts.add(key)
+
+    def spans(self, known: dict[ShiftKey, Shift]) -> dict[UUID, _Span]:
+        """For each person from when to when the batch may give her a window."""
+        spans: dict[UUID, _Span] = {}
+        for report in self._reports:
+            _widen(spans, report.person, (report.starts_at, report.ends_at))
+        for request in self._requests:
+            key = (request.host, request.project_ref, request.shift_ref)
+            for published in self._published.get(key, ()):
+                _widen(spans, request.person, (published.shift.starts_at, published.shift.ends_at))
+            if (shift := known.get(key)) is not None:
+                _widen(spans, request.person, (shift.starts_at, shift.ends_at))
+        return spans
+
+    def heads(self, known: dict[ShiftKey, Shift]) -> dict[ShiftKey, int]:
+        """How many in line each shift may lose from its head: one by each withdrawal, and one to each free post."""
+        heads: dict[ShiftKey, int] = {}
+        for key in self._withdrawals.keys() | self._published.keys():
+            shift = known.get(key)
+            if shift is not None and shift.waitlisted:
+                posts = max([shift.posts, *(message.shift.posts for message in self._published.get(key, ()))])
+                heads[key] = self._withdrawals[key] + max(0, posts - shift.confirmed)
+        return heads
+
+
+def _widen(spans: dict[UUID, _Span], person: UUID, window: _Span) -> None:
+    known = spans.get(person, window)
+    spans[person] = (min(known[0], window[0]), max(known[1], window[1]))
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows as one array per column, also when there are none."""
+    columns: list[list[Any]] = [[] for _ in range(width)]
+    for row in rows:
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    return columns

@@ -1,0 +1,104 @@
+"""Fixtures of all tests: one broker and one PostgreSQL a session, a fresh database a test, unique names."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+import pytest
+
+from deploy.local.broker import Broker
+from deploy.local.postgres import Postgres
+from tests.support.backends import Backends, real_kafka_required
+
+_backends = pytest.StashKey[Backends]()
+
+
+class NewDatabase(Protocol):
+    """What the fixture `new_database` gives."""
+
+    async def __call__(self, template: str | None = None) -> str: ...
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_backends] = Backends.choose()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return config.stash[_backends].header()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    backends = config.stash.get(_backends, None)
+    if backends is not None and backends.folder is not None:
+        shutil.rmtree(backends.folder, ignore_errors=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    reason = item.config.stash[_backends].lacks_real_kafka() if item.get_closest_marker("real_kafka") else ""
+    if reason and real_kafka_required():
+        pytest.fail(f"{reason}; REQUIRE_REAL_KAFKA forbids to skip this", pytrace=False)
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def backends(pytestconfig: pytest.Config) -> Backends:
+    """What was chosen for this session."""
+    return pytestconfig.stash[_backends]
+
+
+@pytest.fixture(scope="session")
+async def broker(backends: Backends) -> AsyncIterator[Broker]:
+    """A running broker for the session. Topic names are shared by all tests: take them from `unique`."""
+    if backends.broker is None:
+        pytest.fail(backends.broker_says)
+    try:
+        await backends.broker.start()
+        yield backends.broker
+    finally:
+        await backends.broker.stop()
+
+
+@pytest.fixture(scope="session")
+async def postgres(backends: Backends) -> AsyncIterator[Postgres]:
+    """A running PostgreSQL for the session."""
+    if backends.postgres is None:
+        pytest.fail(backends.broker_says)
+    try:
+        await backends.postgres.start()
+        yield backends.postgres
+    finally:
+        await backends.postgres.stop()
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Make names that no other test uses, for topics and consumer groups: `unique("orders")`."""
+    suffix = uuid.uuid4().hex[:10]
+    return lambda name: f"{name}-{suffix}"
+
+
+@pytest.fixture
+async def new_database(postgres: Postgres) -> AsyncIterator[NewDatabase]:
+    """Make fresh databases (btree_gist is in each), dropped after the test: `dsn = await new_database()`.
+
+    With `template`, copies of a database that a session-wide fixture made and filled for the owner `tester`.
+    """
+    names: list[str] = []
+
+    async def make(template: str | None = None) -> str:
+        names.append(f"t_{uuid.uuid4().hex[:12]}")
+        return await postgres.create_database(names[-1], owner="tester", template=template)
+
+    yield make
+    for name in names:
+        await postgres.drop_database(name)
+
+
+@pytest.fixture
+async def database(new_database: NewDatabase) -> str:
+    """The DSN of a fresh, empty database."""
+    return await new_database()

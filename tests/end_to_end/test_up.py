@@ -1,0 +1,74 @@
+"""`shuangcheng up` as a user runs it: everything ready, one JSON document, and nothing left after Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def launcher() -> AsyncIterator[asyncio.subprocess.Process]:
+    command = ["-m", "deploy.cli.main", "up", "--json", "--broker", "embedded"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    yield process
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+async def ready(launcher: asyncio.subprocess.Process) -> dict[str, Any]:
+    """Wait for the line that says so on standard error, then read the document."""
+    assert launcher.stdout is not None
+    assert launcher.stderr is not None
+    said = b""
+    while not said.endswith(b"stops everything\n"):
+        line = await asyncio.wait_for(launcher.stderr.readline(), timeout=90)
+        assert line, f"it ended: {said.decode()}"
+        said += line
+    text = b""
+    while not text.endswith(b"\n}\n"):
+        text += await launcher.stdout.readline()
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def running(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def left(folder: str) -> bool:
+    return Path(folder).exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+async def test_up_is_ready_with_every_process_and_leaves_none_after_ctrl_c(
+    launcher: asyncio.subprocess.Process,
+) -> None:
+    document = await ready(launcher)
+    processes = document["processes"]
+    assert {"identity", "opportunities", "attendance", "bridge", "sandbox_gz", "sandbox_sz"} <= set(processes)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for name, process in processes.items():
+            answer = await client.get(f"{process['url']}/health/ready")
+            assert answer.status_code == 200, f"{name}: {answer.text}"
+    assert set(document["tokens"]) == {"operator", "registry:gz", "registry:sz"}
+    launcher.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(launcher.wait(), timeout=30) == 0
+    pids = [process["pid"] for process in processes.values()]
+    await eventually(lambda: not any(running(pid) for pid in pids), what="the end of all processes")
+    assert not left(document["folder"])

@@ -1,0 +1,308 @@
+"""Credits on their way through the adapter's caller into a real registry of the kind rest_api, and what gets lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import services.adapters.service
+from contracts.envelope import decode
+from contracts.messages import deliveries
+from contracts.registry import Capability
+from services.adapters import rules
+from services.adapters.rest_api import RestApi
+from services.adapters.states import Credit, Notice, Outcome
+from services.adapters.store import CREDITS, NOTICES
+from services.adapters.worker import Caller, Messenger, persistent
+from services.chassis import migrations
+from services.chassis.database import Pool, open_pool
+from services.chassis.decisions import Inbound, States
+from services.chassis.records import unpack_headers
+from tests.conftest import NewDatabase
+from tests.support.registries import credit, offered, own, requested, said
+from tests.support.sandboxes import Sandbox, rest_api
+from tests.support.waiting import eventually
+
+FOLDER = Path(services.adapters.service.__file__).parent / "migrations"
+
+
+class Watched(RestApi):
+    """Counts what is under way, and can be told to die after a call as the process would."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, seconds=0.5)
+        self.posts: Counter[uuid.UUID] = Counter()
+        self.under_way: Counter[str] = Counter()
+        self.most_at_once = 0
+        self.hold: asyncio.Event | None = None
+
+    async def post(self, credit: Credit) -> Outcome:
+        self.posts[credit.transfer_id] += 1
+        self.under_way[credit.volunteer_ref] += 1
+        assert self.under_way[credit.volunteer_ref] == 1, "two calls about one volunteer at once"
+        self.most_at_once = max(self.most_at_once, self.under_way.total())
+        try:
+            outcome = await super().post(credit)
+            if self.hold is not None:
+                await self.hold.wait()
+            return outcome
+        finally:
+            self.under_way[credit.volunteer_ref] -= 1
+
+
+@dataclass
+class Adapter:
+    """The adapter's database with a caller, and the registry behind it."""
+
+    pool: Pool
+    system: Watched
+    sandbox: Sandbox
+    caller: Caller
+
+    async def due(self, *posted: deliveries.CreditPosted, state: str = "due") -> None:
+        """Put these in, as decisions would."""
+        now = datetime.now(UTC)
+        rows = [Credit(one.transfer_id, one.volunteer_ref, one, "due", 0, now) for one in posted]
+        async with self.pool.acquire() as connection:
+            await CREDITS.save(connection, [replace(row, state=state) for row in rows])  # type: ignore[arg-type]
+
+    async def states(self) -> list[str]:
+        return [row[0] for row in await self.pool.fetch("SELECT state FROM credit ORDER BY seq")]
+
+    async def settled(self, timeout: float = 20) -> list[str]:
+        """The states, once nothing is open."""
+
+        async def done() -> bool:
+            return not set(await self.states()) & {"due", "calling", "unknown"}
+
+        await eventually(done, timeout, what="all credits settled")
+        return await self.states()
+
+    async def receipts(self) -> list[tuple[str, str, object]]:
+        """What it published, in order."""
+        rows = await self.pool.fetch("SELECT topic, headers, value FROM outbox ORDER BY id")
+        assert {row["topic"] for row in rows} <= {"registry.sz.receipts.v1"}
+        events = [decode(row["value"], unpack_headers(row["headers"])) for row in rows]
+        assert {event.source for event in events} <= {"urn:shuangcheng:registry:sz"}
+        return [said(event.data) for event in events]
+
+    async def credits(self) -> list[int]:
+        return [row[0] for row in await self.sandbox.rows("SELECT minutes FROM audit_credits ORDER BY 1")]
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(persistent(self.caller.session))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+@contextlib.asynccontextmanager
+async def adapter(
+    new_database: NewDatabase, capability: Capability = "idempotent", refs: Sequence[str] = ("H-1",)
+) -> AsyncIterator[Adapter]:
+    books, own_database = await new_database(), await new_database()
+    await migrations.migrate(own_database, FOLDER)
+    pool = await open_pool(own_database, size=6, application="test")
+    async with rest_api(books, capability=capability) as sandbox:
+        system = Watched(sandbox.url)
+        await system.tell([_notice(own("sz", offered(ref))) for ref in refs])
+        caller = Caller(pool, system, "sz", capability, lambda: datetime.now(UTC))
+        try:
+            yield Adapter(pool, system, sandbox, caller)
+        finally:
+            await system.close()
+            await pool.close()
+
+
+def _notice(event: object) -> Notice:
+    inbound = Inbound(event, "topic", uuid.uuid4(), datetime.now(UTC))  # type: ignore[arg-type]
+    (notice,) = rules.pass_on(States(), inbound, datetime.now(UTC), registry="sz").changes
+    assert isinstance(notice, Notice)
+    return notice
+
+
+async def test_two_thousand_credits_arrive_within_seconds_one_at_a_time_per_volunteer(
+    new_database: NewDatabase,
+) -> None:
+    refs = [f"H-{number}" for number in range(200)]
+    async with adapter(new_database, refs=refs) as ours:
+        posted = [credit(ref, number + 1) for number in range(10) for ref in refs]
+        await ours.due(*posted)
+        async with ours.running():
+            await ours.settled(30)
+        assert Counter(await ours.credits()) == Counter(number + 1 for number in range(10) for _ in refs)
+        assert ours.system.most_at_once > 8
+        order: dict[str, list[object]] = {}
+        for _, ref, delta in await ours.receipts():
+            order.setdefault(ref, []).append(delta)
+        assert set(map(tuple, order.values())) == {tuple(range(1, 11))}
+
+
+@pytest.mark.parametrize(
+    ("capability", "state", "receipt", "posts"),
+    [
+        ("idempotent", "accepted", ("CreditAccepted", "H-1", 50), 2),
+        ("queryable", "accepted", ("CreditAccepted", "H-1", 50), 1),
+        ("neither", "uncertain", ("CreditUnknown", "H-1", None), 1),
+    ],
+)
+async def test_a_credit_that_was_posted_but_whose_answer_was_lost_is_posted_once(
+    new_database: NewDatabase, capability: Capability, state: str, receipt: tuple[str, str, object], posts: int
+) -> None:
+    async with adapter(new_database, capability) as ours:
+        await ours.sandbox.misbehave(commit_and_lose_answer=1)
+        await ours.due(posted := credit("H-1", 50))
+        async with ours.running():
+            assert await ours.settled() == [state]
+        assert await ours.receipts() == [receipt]
+        assert ours.system.posts[posted.transfer_id] == posts
+        assert await ours.credits() == [50]
+
+
+@pytest.mark.parametrize(
+    ("capability", "receipt", "minutes"),
+    [
+        ("idempotent", ("CreditAccepted", "H-1", 50), [50]),
+        ("queryable", ("CreditAccepted", "H-1", 50), [50]),
+        ("neither", ("CreditUnknown", "H-1", None), []),
+    ],
+)
+async def test_an_attempt_that_never_left_before_a_crash_is_made_or_called_uncertain(
+    new_database: NewDatabase, capability: Capability, receipt: tuple[str, str, object], minutes: list[int]
+) -> None:
+    async with adapter(new_database, capability) as ours:
+        await ours.due(credit("H-1", 50), state="calling")
+        async with ours.running():
+            await ours.settled()
+        assert await ours.receipts() == [receipt]
+        assert await ours.credits() == minutes
+
+
+@pytest.mark.parametrize("capability", ["idempotent", "queryable", "neither"])
+async def test_a_crash_between_the_call_and_saving_its_answer_posts_once(
+    new_database: NewDatabase, capability: Capability
+) -> None:
+    async with adapter(new_database, capability) as ours:
+        ours.system.hold = asyncio.Event()
+        await ours.due(credit("H-1", 50))
+        async with ours.running():
+
+            async def posted() -> bool:
+                return await ours.credits() == [50]
+
+            await eventually(posted, what="posted, not saved")
+        assert await ours.states() == ["calling"]
+        assert await ours.receipts() == []
+        ours.system.hold = None
+        async with ours.running():
+            await ours.settled()
+        kind = "CreditUnknown" if capability == "neither" else "CreditAccepted"
+        assert [one[0] for one in await ours.receipts()] == [kind]
+        assert await ours.credits() == [50]
+
+
+async def test_while_the_registry_is_down_everything_waits_and_nothing_is_said(new_database: NewDatabase) -> None:
+    async with adapter(new_database, "neither") as ours:
+        await ours.sandbox.misbehave(down_for_seconds=600)
+        posted = [credit("H-1", number) for number in (10, 20)]
+        await ours.due(*posted)
+        async with ours.running():
+
+            async def tried_often() -> bool:
+                return ours.system.posts[posted[0].transfer_id] >= 3
+
+            await eventually(tried_often)
+            assert await ours.receipts() == []
+            await ours.sandbox.misbehave(down_for_seconds=0)
+            assert await ours.settled() == ["accepted", "accepted"]
+        assert [one[2] for one in await ours.receipts()] == [10, 20]
+        assert await ours.credits() == [10, 20]
+
+
+async def test_two_answers_become_two_receipts_and_a_refusal_keeps_its_reason(new_database: NewDatabase) -> None:
+    async with adapter(new_database) as ours:
+        await ours.sandbox.misbehave(answer_twice=1, refuse={"reason": "daily_cap", "retry": True, "n": 1})
+        await ours.due(credit("H-1", 10), credit("H-1", 20))
+        async with ours.running():
+            assert await ours.settled() == ["refused", "accepted"]
+        assert await ours.receipts() == [
+            ("CreditRefused", "H-1", "daily_cap"),
+            ("CreditAccepted", "H-1", 20),
+            ("CreditAccepted", "H-1", 20),
+        ]
+
+
+async def test_a_question_about_a_transfer_nobody_saw_is_put_to_the_registry(new_database: NewDatabase) -> None:
+    async with adapter(new_database, "queryable") as ours:
+        seen, unseen = credit("H-1", 50), uuid.uuid4()
+        await ours.system.post(Credit(seen.transfer_id, "H-1", seen, "due", 0, datetime.now(UTC)))
+        questions = [
+            Credit(number, "H-1", None, "unknown", 0, datetime.now(UTC)) for number in (seen.transfer_id, unseen)
+        ]
+        async with ours.pool.acquire() as connection:
+            await CREDITS.save(connection, questions)
+        async with ours.running():
+            assert await ours.settled() == ["accepted", "uncertain"]
+        assert await ours.receipts() == [("CreditAccepted", "H-1", 50), ("CreditUnknown", "H-1", None)]
+
+
+async def test_there_is_one_caller_however_many_processes(new_database: NewDatabase) -> None:
+    async with adapter(new_database, "neither") as ours:
+        ours.system.hold = asyncio.Event()
+        second = Caller(ours.pool, ours.system, "sz", "neither", lambda: datetime.now(UTC))
+        await ours.due(credit("H-1", 50))
+        async with ours.running():
+
+            async def calling() -> bool:
+                return await ours.states() == ["calling"]
+
+            await eventually(calling)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(second.session(), 1)
+            assert await ours.states() == ["calling"]
+            ours.system.hold.set()
+            assert await ours.settled() == ["accepted"]
+
+
+async def test_notices_wait_for_the_registry_and_one_it_cannot_read_stays_with_its_reason(
+    new_database: NewDatabase,
+) -> None:
+    async with adapter(new_database, refs=()) as ours:
+        await ours.sandbox.misbehave(down_for_seconds=600)
+        good, bad = _notice(own("sz", offered("H-5"))), _notice(own("sz", requested("V-5")))
+        bad = replace(bad, body={name: value for name, value in bad.body.items() if name != "volunteer_ref"})
+        async with ours.pool.acquire() as connection:
+            await NOTICES.save(connection, [bad, good])
+        messenger = Messenger(ours.pool, ours.system, "sz")
+        task = asyncio.create_task(messenger.session())
+        try:
+
+            async def open_notices() -> int:
+                found = await ours.pool.fetchval("SELECT count(*) FROM notice WHERE rejected IS NULL")
+                return int(found)
+
+            assert await open_notices() == 2
+            await ours.sandbox.misbehave(down_for_seconds=0)
+
+            async def passed_on() -> bool:
+                return await open_notices() == 0
+
+            await eventually(passed_on)
+        finally:
+            task.cancel()
+        (left,) = await ours.pool.fetch("SELECT message_id, rejected FROM notice")
+        assert left["message_id"] == bad.message_id
+        assert "ref" in left["rejected"]
+        assert await ours.sandbox.rows("SELECT ref FROM volunteer") == [("H-5",)]

@@ -1,0 +1,174 @@
+"""Attendance's store on PostgreSQL: what it loads is enough, what it keeps is guarded, and how much it asks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from contracts.messages import Message
+from contracts.messages.opportunities import SignupRefused, SignupWaitlisted, SignupWithdrawn
+from services.attendance.states import PersonDay, Standing
+from services.attendance.store import PERSON_DAYS, RECORDS, figures
+from tests.support.attendance import MONDAY, SignupFact, World, at, attest, check_in, check_out, signup, told
+from tests.support.attendance_store import AttendanceOnPostgres, outgoing
+
+Db: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+def crowd(seed: int, persons: Sequence[UUID]) -> list[Message]:
+    """Some days of these persons in two registries, with everything missing, moved, revoked and in conflict."""
+    draw = random.Random(seed)
+    messages: list[Message] = []
+    for number, person in enumerate(persons):
+        for host in ("aa", "bb"):
+            who: dict[str, Any] = {"person": person, "host": host}
+            for shift in ("s1", "s2", "s3"):
+                kinds = draw.choice(((), ("c",), ("c",), ("c",), ("w",), ("c", "x"), ("r", "c")))
+                names: dict[str, type[SignupFact]] = {"w": SignupWaitlisted, "x": SignupWithdrawn, "r": SignupRefused}
+                for kind in kinds:
+                    more: dict[str, Any] = {"reason": "full"} if kind == "r" else {}
+                    fact = signup(shift, names[kind], **who, **more) if kind in names else signup(shift, **who)
+                    messages.append(fact)
+                for day in (0, 1, 2):
+                    if draw.random() < 0.8:
+                        messages.append(check_in(shift, at("07:00", day), **who))
+                    if draw.random() < 0.3:
+                        messages.append(check_out(shift, at("02:00", day + 1), **who))
+            for record in range(draw.randint(1, 4)):
+                for version in range(1, draw.randint(2, 4)):
+                    start, hours = draw.randint(6, 16), draw.randint(1, 3)
+                    day = draw.randint(0, 2)
+                    span = at(f"{start}:00", day), at(f"{start + hours}:30", day)
+                    shift = draw.choice(("s1", "s2", "s3"))
+                    revoked = draw.random() < 0.15
+                    ref = f"r{seed}-{number}-{record}"
+                    messages.append(attest(ref, shift, *span, version=version, revoked=revoked, **who))
+    draw.shuffle(messages)
+    return messages
+
+
+async def test_batches_of_any_size_decide_as_one_message_at_a_time_with_everything_loaded(
+    attendance: AttendanceOnPostgres, db: Db
+) -> None:
+    attendance, world = replace(attendance, cap=240), World(cap=240, patient=False)
+    for seed in range(20):
+        draw = random.Random(seed)
+        messages = crowd(seed, [uuid4() for _ in range(3)])
+        world.sent.clear()
+        await db.execute("TRUNCATE outbox")
+        world.deliver(*messages)
+        rest = list(messages)
+        while rest:
+            size = draw.choice((1, 2, 5, 20))
+            effects = await attendance.apply(db, rest[:size], patient=False)
+            assert effects.asides == []
+            rest = rest[size:]
+        assert list(told(await outgoing(db))) == list(told(world.sent)), f"seed {seed}"
+    kept = {row.key: row for row in await RECORDS.fetch(db, "")}
+    assert kept == {row.key: row for row in world.standings()}
+    days = {(row[0], row[1]): row[2] for row in await db.fetch("SELECT person, day, minutes FROM person_day")}
+    assert {key: minutes for key, minutes in days.items() if minutes} == {k: m for k, m in world.days.items() if m}
+    held = {reason for row in kept.values() if (reason := row.held_for)}
+    assert held == {"no_signup", "no_check_in", "duplicate", "overlap", "over_cap"}
+
+
+async def test_the_number_of_statements_for_500_messages_is_that_for_one(
+    attendance: AttendanceOnPostgres, db: Db
+) -> None:
+    persons = [uuid4() for _ in range(500)]
+    counts = []
+    for people in (persons[:1], persons[1:]):
+        evidence: list[Message] = []
+        for person in people:
+            evidence += [signup("s1", person=person), check_in("s1", at("08:00"), person=person)]
+            evidence += [signup("s2", person=person)]
+        await attendance.apply(db, evidence)
+        await attendance.apply(
+            db, [attest(f"h{p}", "s2", at("15:00"), at("16:00"), person=p) for p in people]
+        )  # held, so that there is something held to load
+        seen: list[str] = []
+        with db.query_logger(lambda query: seen.append(query.query)):  # noqa: B023
+            await attendance.apply(db, [attest(f"r{p}", "s1", at("09:00"), at("10:00"), person=p) for p in people])
+            await attendance.apply(
+                db, [attest(f"r{p}", "s1", at("09:00"), at("11:00"), person=p, version=2) for p in people]
+            )
+            await attendance.apply(db, [check_in("s2", at("15:00"), person=p) for p in people])
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+    assert counts[0] <= 3 * 14
+    assert await db.fetchval("SELECT count(*) FROM service_record WHERE counted_version = version") == 1000
+
+
+async def _standing(db: Db, ref: str, start: str, end: str, person: UUID, shift: UUID) -> None:
+    """Write past the rules, as a wrong decision would."""
+    row = Standing("aa", ref, person, shift, 1, None, "{}", at("00:00"), 1, shift, at(start), at(end), 60)
+    await RECORDS.save(db, [row])
+
+
+async def test_the_database_lets_no_two_records_of_a_person_overlap(attendance: AttendanceOnPostgres, db: Db) -> None:
+    person = uuid4()
+    await _standing(db, "r1", "09:00", "10:00", person, uuid4())
+    await _standing(db, "r2", "10:00", "11:00", person, uuid4())
+    await _standing(db, "r3", "10:30", "11:30", uuid4(), uuid4())
+    with pytest.raises(asyncpg.ExclusionViolationError):
+        await _standing(db, "r4", "10:59", "11:30", person, uuid4())
+
+
+async def test_the_database_counts_one_record_of_a_shift_and_day(attendance: AttendanceOnPostgres, db: Db) -> None:
+    person, shift = uuid4(), uuid4()
+    await _standing(db, "r1", "09:00", "10:00", person, shift)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await _standing(db, "r2", "12:00", "13:00", person, shift)
+
+
+async def test_the_database_adds_up_a_day_by_itself_and_stops_at_the_cap(
+    attendance: AttendanceOnPostgres, db: Db
+) -> None:
+    person = uuid4()
+    for added in (300, 180, -60):
+        await PERSON_DAYS.save(db, [PersonDay(person, MONDAY, added, 480)])
+    with pytest.raises(asyncpg.CheckViolationError):
+        await PERSON_DAYS.save(db, [PersonDay(person, MONDAY, 61, 480)])
+    with pytest.raises(asyncpg.CheckViolationError):
+        await PERSON_DAYS.save(db, [PersonDay(person, MONDAY, -421, 480)])
+    # The operator lowered the cap: what was allowed stands, less is always right, more is not.
+    await PERSON_DAYS.save(db, [PersonDay(person, MONDAY, -20, 240)])
+    with pytest.raises(asyncpg.CheckViolationError):
+        await PERSON_DAYS.save(db, [PersonDay(person, MONDAY, 1, 240)])
+    assert await db.fetchval("SELECT minutes FROM person_day") == 400
+
+
+async def test_a_batch_may_free_a_span_and_a_shift_and_give_them_to_another_record(
+    attendance: AttendanceOnPostgres, db: Db
+) -> None:
+    for first, second in (("a", "b"), ("d", "c")):  # in either order of rows
+        person = uuid4()
+        who: dict[str, Any] = {"person": person}
+        await attendance.apply(db, [signup("s1", **who), check_in("s1", at("08:00"), **who)])
+        await attendance.apply(db, [attest(first, "s1", at("09:00"), at("11:00"), **who)])
+        await attendance.apply(db, [attest(second, "s1", at("10:00"), at("12:00"), **who)])
+        await attendance.apply(db, [attest(first, "s1", at("09:00"), at("11:00"), version=2, revoked=True, **who)])
+        states = await db.fetch("SELECT record_ref, counted_version FROM service_record WHERE person = $1", person)
+        assert {row[0]: row[1] for row in states} == {first: None, second: 1}
+
+
+async def test_figures_tell_counts_and_minutes_by_host_and_state(attendance: AttendanceOnPostgres, db: Db) -> None:
+    await attendance.apply(
+        db,
+        [
+            signup("s1"),
+            check_in("s1", at("08:00")),
+            attest("r1", "s1", at("09:00"), at("10:30"), break_minutes=15),
+            attest("r2", "s1", at("09:00", 1), at("10:30", 1), break_minutes=20),
+            attest("r3", "s1", at("09:00", 2), at("10:30", 2), revoked=True),
+            attest("r1", "s1", at("09:00", 1), at("10:00", 1), version=2),
+        ],
+    )
+    told_figures = [(f.host, f.state, f.records, f.minutes) for f in await figures(db)]
+    assert told_figures == [("aa", "counted", 1, 75), ("aa", "held", 2, 130), ("aa", "revoked", 1, 0)]

@@ -1,0 +1,41 @@
+"""The rig for tests of the chassis."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaProducer
+from pydantic import SecretStr
+
+from deploy.local.broker import Broker
+from deploy.local.topics import ensure_topics
+from services.chassis.migrations import migrate
+from services.chassis.settings import Settings
+from tests.support.rig import Rig
+from tests.support.tally import MIGRATION, Tally
+
+
+@pytest.fixture
+async def rig(broker: Broker, database: str, unique: Callable[[str], str], tmp_path: Path) -> AsyncIterator[Rig]:
+    (tmp_path / "0001_total.sql").write_text(MIGRATION)
+    tally = Tally(unique("t"), tmp_path)
+    await ensure_topics(broker.address, [tally.inlet, tally.outlet])
+    await migrate(database, tmp_path)
+    settings = Settings(
+        profile="test" if broker.idempotent else "embedded",
+        kafka=broker.address,
+        database=SecretStr(database),
+        http_port=0,
+        await_facts=2.0,
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=broker.address, acks="all")
+    await producer.start()
+    db = await asyncpg.connect(database)
+    try:
+        yield Rig(tally, settings, db, producer)
+    finally:
+        await db.close()
+        await producer.stop()

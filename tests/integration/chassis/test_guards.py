@@ -1,0 +1,169 @@
+"""What keeps the promises when the surroundings fail: settings in effect, replaced logs, lost databases, races."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import TopicPartition
+
+from services.chassis import kafka
+from services.chassis.clock import Clock
+from services.chassis.live import LiveBatches
+from services.chassis.positions import FenceLost, LogMismatch
+from services.chassis.processing import Processor
+from services.chassis.records import Record
+from services.chassis.runtime import Runtime
+from services.chassis.service import Service
+from tests.support.rig import Rig
+from tests.support.tally import as_record, credit
+from tests.support.waiting import eventually
+
+
+async def test_consumers_and_the_producer_really_have_the_settings_of_the_design(rig: Rig) -> None:
+    async with rig.running() as runtime:
+        await eventually(lambda: runtime.lanes and runtime.lanes[0].ready.is_set())
+        consumer: Any = runtime.lanes[0].consumer
+        embedded = rig.settings.embedded_broker
+        assert consumer._isolation_level == "read_committed"
+        assert consumer._auto_offset_reset == "earliest"
+        assert consumer._enable_auto_commit is False
+        assert consumer._session_timeout_ms == (2000 if embedded else 6000)
+        assert consumer._heartbeat_interval_ms == (500 if embedded else 2000)
+        assert consumer._group_instance_id == (None if embedded else f"{rig.tally.group}-0-0")
+        producer: Any = kafka.new_producer(rig.settings, "check")
+        assert producer._sender._acks == -1
+        assert (producer._txn_manager is not None) is not embedded
+        await producer.start()
+        await producer.stop()
+
+
+async def _applied_once(rig: Rig) -> None:
+    async with rig.running():
+        await rig.send(*[credit(f"v{n}", 1) for n in range(40)])
+        await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) = 40 FROM total"))
+
+
+async def _stops_with(rig: Rig, words: str) -> None:
+    runtime = Runtime(rig.tally.service(), rig.settings)
+    with pytest.raises(LogMismatch, match=words):
+        await asyncio.wait_for(runtime.run(), 40)
+    assert await rig.db.fetchval("SELECT sum(minutes) FROM total") == 40
+
+
+async def test_a_log_that_holds_another_message_at_the_stored_offset_stops_the_service(rig: Rig) -> None:
+    await _applied_once(rig)
+    await rig.db.execute("UPDATE consumed SET last_mark = 'of another log' WHERE next_offset > 0")
+    await _stops_with(rig, "another message than the one")
+
+
+@pytest.mark.real_kafka
+async def test_a_log_that_ends_before_the_stored_offset_stops_the_service(rig: Rig) -> None:
+    await _applied_once(rig)
+    await rig.db.execute("UPDATE consumed SET next_offset = next_offset + 1000")
+    await _stops_with(rig, "shorter one")
+
+
+async def test_a_paused_zombie_is_fenced_and_changes_nothing(rig: Rig) -> None:
+    tally = rig.tally.service()
+    processor = Processor(tally, rig.settings, Clock())
+    await rig.db.execute("INSERT INTO consumed VALUES ($1, $2, 0, 5)", rig.tally.group, rig.tally.inlet.name)
+    other = await asyncpg.connect(rig.settings.database.get_secret_value())
+    try:
+        zombie = LiveBatches(processor, tally.streams[0], other)
+        zombie.next[TopicPartition(rig.tally.inlet.name, 0)] = 3
+        with pytest.raises(FenceLost):
+            await zombie.apply([_record(rig, 3, "v", 1)])
+    finally:
+        await other.close()
+    assert await rig.db.fetchval("SELECT count(*) FROM total") == 0
+    assert await rig.db.fetchval("SELECT count(*) FROM inbox") == 0
+
+
+def _record(rig: Rig, offset: int, ref: str, delta: int) -> Record:
+    key, value, headers = as_record(credit(ref, delta))
+    return Record(rig.tally.inlet.name, 0, offset, 1, key, headers, value)
+
+
+async def _statements(rig: Rig, start: int, refs: list[str]) -> int:
+    """How many SQL statements one batch of one message for each of these volunteers takes."""
+    connection = await asyncpg.connect(rig.settings.database.get_secret_value())
+    count = 0
+
+    def saw(query: Any) -> None:
+        nonlocal count
+        # A new connection asks once what array types look like; that belongs to no batch.
+        count += "typeinfo" not in query.query and "'jit'" not in query.query
+
+    try:
+        service: Service = rig.tally.service()
+        live = LiveBatches(Processor(service, rig.settings, Clock()), service.streams[0], connection)
+        live.next[TopicPartition(rig.tally.inlet.name, 0)] = start
+        connection.add_query_logger(saw)
+        await live.apply([_record(rig, start + n, ref, 1) for n, ref in enumerate(refs)])
+    finally:
+        await connection.close()
+    return count
+
+
+async def test_a_batch_of_500_takes_as_many_statements_as_a_batch_of_one(rig: Rig) -> None:
+    await rig.db.execute("INSERT INTO consumed VALUES ($1, $2, 0, 0)", rig.tally.group, rig.tally.inlet.name)
+    one = await _statements(rig, 0, ["a", "wait-q-1"])
+    many = await _statements(rig, 2, [*(f"v{n}" for n in range(250)), *(f"wait-r{n}-1" for n in range(250))])
+    assert one == many
+    assert one == 11
+
+
+async def _reached(rig: Rig, minutes: int) -> bool:
+    return bool(await rig.db.fetchval("SELECT coalesce(sum(minutes), 0) >= $1 FROM total", minutes))
+
+
+async def test_the_database_going_away_in_between_costs_time_and_nothing_else(rig: Rig) -> None:
+    async with rig.running():
+        for round_ in range(5):
+            await rig.send(*[credit(f"v{n % 20}", 1) for n in range(200)])
+            await rig.db.execute(
+                """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+            )
+            await eventually(partial(_reached, rig, (round_ + 1) * 200), 30)
+    assert await rig.db.fetchval("SELECT sum(minutes) FROM total") == 1000
+    assert await rig.aside() == {}
+
+
+async def test_no_message_is_orphaned_when_its_fact_comes_at_the_same_moment(rig: Rig) -> None:
+    """1,000 races: the one who waits and the fact it waits for, on two lanes, in both orders."""
+    pairs = []
+    for n in range(1000):
+        pair = [credit(f"wait-p{n}-1", 1), credit(f"fact-p{n}", 1)]
+        pairs += pair if n % 2 else pair[::-1]
+    async with rig.running(lanes=2, batch=7, await_facts=120):
+        await rig.send(*pairs)
+        await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) = 2000 FROM total"), 60)
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"))
+        await eventually(lambda: rig.db.fetchval("SELECT NOT coalesce(bool_or(parked), false) FROM entity"))
+
+
+async def test_what_was_decided_goes_out_once_acknowledged_and_in_order_of_each_key(rig: Rig) -> None:
+    reader: Any = kafka.new_reader(rig.settings, "check")
+    reader.assign([TopicPartition(rig.tally.outlet.name, p) for p in range(rig.tally.outlet.partitions)])
+    await reader.start()
+    try:
+        async with rig.running():
+            await rig.send(*[credit(f"v{n % 10}", n) for n in range(600)])
+            seen: dict[bytes, list[int]] = {}
+
+            async def all_out() -> bool:
+                for messages in (await reader.getmany(timeout_ms=200)).values():
+                    for message in messages:
+                        delta = int(message.value.split(b'"delta":')[1].split(b",")[0])
+                        seen.setdefault(message.key, []).append(delta)
+                return sum(map(len, seen.values())) >= 600
+
+            await eventually(all_out, 30)
+    finally:
+        await reader.stop()
+    assert seen == {f"v{k}".encode(): list(range(k, 600, 10)) for k in range(10)}

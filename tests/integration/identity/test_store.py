@@ -1,0 +1,176 @@
+"""Identity's tables on PostgreSQL: what is saved is loaded, constraints guard, batches do not race."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from contracts.messages import Message
+from contracts.messages.base import AgeBand
+from contracts.messages.identity import LinkEstablished, LinkRefused
+from services.identity.states import Account, ConsentState, Link, Offer, Request
+from services.identity.store import ACCOUNTS, CONSENTS, LINKS, IdentityStore
+from tests.support.identity import MINUTE, T0, World, consent, hash_of
+from tests.support.identity_database import Linker, linkers
+from tests.support.waiting import eventually
+
+ask = World()
+
+
+@pytest.fixture
+async def linker(database: str) -> AsyncIterator[Linker]:
+    async with linkers(database) as (one,):
+        yield one
+
+
+@pytest.fixture
+async def pair(database: str) -> AsyncIterator[tuple[Linker, Linker]]:
+    async with linkers(database, 2) as (one, other):
+        yield one, other
+
+
+def a_link(**changes: Any) -> Link:
+    return dataclasses.replace(
+        Link(uuid4(), "gz", "G1", 1, hash_of("code"), AgeBand.FROM_16, True, "volunteer_asked", None), **changes
+    )
+
+
+async def test_every_row_comes_back_as_it_was_saved_and_as_it_was_changed(linker: Linker) -> None:
+    person = uuid4()
+    origin = ask.request().origin
+    rows: list[Any] = [
+        Account("sz", "S1", person),
+        Offer(person, "gz", hash_of("code"), AgeBand.UNDER_14, False, T0, T0 + MINUTE, 5),
+        Request("e1", person, "gz", "G1", hash_of("code"), T0, origin),
+        a_link(person=person),
+        ConsentState(person, "gz", "given", 3, consent(3, T0 + MINUTE)),
+    ]
+    changed: list[Any] = [
+        rows[0],
+        dataclasses.replace(rows[1], wrong_codes=0, age_band=AgeBand.ADULT),
+        dataclasses.replace(rows[2], outcome="too_many_attempts"),
+        dataclasses.replace(rows[3], version=2, home_break=None, host_break="abuse"),
+        ConsentState(person, "gz", "withdrawn", 3, None),
+    ]
+    for state in (rows, changed):
+        for table, row in zip(IdentityStore.tables, state, strict=True):
+            await table.save(linker.db, [row])
+            assert await table.fetch(linker.db, "") == [row]
+
+
+async def test_a_host_account_cannot_be_saved_for_a_second_person(linker: Linker) -> None:
+    first, second = uuid4(), uuid4()
+    await ACCOUNTS.save(linker.db, [Account("sz", "S1", first), Account("sz", "S2", second)])
+    await LINKS.save(linker.db, [a_link(person=first)])
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await LINKS.save(linker.db, [a_link(person=second)])
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await ACCOUNTS.save(linker.db, [Account("sz", "S3", first)])
+
+
+async def test_a_row_of_nobody_and_a_consent_without_text_cannot_be_saved(linker: Linker) -> None:
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await LINKS.save(linker.db, [a_link()])
+    await ACCOUNTS.save(linker.db, [Account("sz", "S1", person := uuid4())])
+    with pytest.raises(asyncpg.CheckViolationError):
+        await CONSENTS.save(linker.db, [ConsentState(person, "gz", "given", 1, None)])
+
+
+async def test_offer_and_request_meet_over_two_batches_in_either_order(linker: Linker) -> None:
+    await linker.batch(ask.offer())
+    await linker.batch(ask.request())
+    await linker.batch(ask.request(home_ref="S2", host_ref="G2"))
+    await linker.batch(ask.offer(home_ref="S2"))
+    facts = [fact for fact in await linker.facts() if isinstance(fact, LinkEstablished)]
+    assert [(fact.home_ref, fact.host_ref) for fact in facts] == [("S1", "G1"), ("S2", "G2")]
+    assert await linker.db.fetchval("SELECT count(*) FROM timer") == 0
+
+
+async def test_a_request_without_an_offer_is_refused_by_its_timer(linker: Linker) -> None:
+    await linker.batch(ask.request())
+    linker.clock.moment += 5 * MINUTE
+    due = await linker.due()
+    await linker.batch(*due)
+    (fact,) = await linker.facts()
+    assert isinstance(fact, LinkRefused)
+    assert fact.reason == "no_offer"
+    assert await linker.db.fetchval("SELECT outcome FROM request") == "no_offer"
+
+
+async def test_what_a_batch_decided_is_known_to_the_next_one(linker: Linker) -> None:
+    await linker.batch(ask.give(2), ask.offer(), ask.request(), ask.break_it("gz", "abuse"))
+    await linker.batch(ask.restore("sz"), ask.restore("gz"), ask.withdraw(2))
+    await linker.batch(ask.request())
+    told = [(type(fact).__name__, getattr(fact, "reason", None)) for fact in await linker.facts()]
+    assert told == [
+        ("ConsentChanged", None),
+        ("LinkEstablished", None),
+        ("LinkBroken", "abuse"),
+        ("CommandRefused", "not_yours_to_restore"),
+        ("LinkRestored", None),
+        ("ConsentChanged", None),
+        ("LinkRefused", "already_linked"),
+    ]
+
+
+async def race(first: Linker, second: Linker, one: Message, other: Message) -> list[Message]:
+    """Both in transactions at once: the second starts after the first has decided and not yet committed."""
+    meet = asyncio.Barrier(2)
+    early = asyncio.create_task(first.batch(one, meet=meet))
+    await eventually(lambda: meet.n_waiting == 1)
+    late = asyncio.create_task(second.batch(other))
+    pid = second.db.get_server_pid()
+    blocked = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
+
+    async def stands() -> bool:
+        return late.done() or bool(await first.db.fetchval(blocked, pid))
+
+    await eventually(stands)
+    await meet.wait()
+    await asyncio.gather(early, late)
+    return await first.facts()
+
+
+async def test_two_offers_at_once_whose_requests_name_one_host_account_tie_it_once(
+    pair: tuple[Linker, Linker],
+) -> None:
+    first, second = pair
+    await first.batch(ask.request("hers"), ask.request("his", home_ref="S2"))
+    facts = await race(first, second, ask.offer("hers"), ask.offer("his", home_ref="S2"))
+    assert [(type(fact).__name__, getattr(fact, "reason", None)) for fact in facts] == [
+        ("LinkEstablished", None),
+        ("LinkRefused", "already_linked"),
+    ]
+
+
+async def test_an_account_does_not_become_a_guest_and_a_home_at_once(pair: tuple[Linker, Linker]) -> None:
+    first, second = pair
+    await first.batch(ask.request("hers"))
+    facts = await race(first, second, ask.offer("hers"), ask.offer(home="gz", home_ref="G1", host="hz"))
+    assert [(type(fact).__name__, getattr(fact, "reason", None)) for fact in facts] == [
+        ("LinkEstablished", None),
+        ("CommandRefused", "guest_account"),
+    ]
+
+
+async def test_a_large_batch_takes_as_many_statements_as_a_small_one(linker: Linker) -> None:
+    async def statements(count: int, first: int) -> int:
+        seen: list[object] = []
+        note = seen.append
+        linker.db.add_query_logger(note)
+        refs = [f"{first + n}" for n in range(count)]
+        await linker.batch(*[ask.request(f"c{ref}", f"G{ref}", home_ref=f"S{ref}") for ref in refs])
+        await linker.batch(*[ask.offer(f"c{ref}", home_ref=f"S{ref}") for ref in refs])
+        linker.db.remove_query_logger(note)
+        return len(seen)
+
+    await statements(1, 0)  # the first time asyncpg asks for the types
+    small, large = await statements(1, 1), await statements(250, 2)
+    assert small == large
+    assert await linker.db.fetchval("SELECT count(*) FROM link") == 252

@@ -1,0 +1,119 @@
+"""Every kind of broker that this machine can run: topics, drift, kill and restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from deploy.local import broker_docker, broker_embedded, broker_java, brokers, folders
+from deploy.local.broker import Broker, offers_idempotence
+from deploy.local.errors import TopicDrift
+from deploy.local.topics import ensure_topics
+from tests.support.backends import real_kafka_required
+
+MISSING = {"embedded": broker_embedded.missing, "java": broker_java.missing, "docker": broker_docker.missing}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A topic entry of a test."""
+
+    name: str
+    partitions: int
+    retention_ms: int | None = None
+
+
+@pytest.fixture(scope="module", params=["embedded", "java", "docker"])
+async def own_broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
+    """A broker that a test may kill, unlike the session's."""
+    reason = await asyncio.to_thread(MISSING[request.param])
+    if reason is not None:
+        if request.param == "java" and real_kafka_required():
+            pytest.fail(f"{reason}; REQUIRE_REAL_KAFKA forbids to skip this")
+        pytest.skip(reason)
+    folder: Path = await asyncio.to_thread(folders.new_run_folder, "test")
+    broker = (await brokers.choose(request.param, folder)).broker
+    try:
+        await broker.start()
+        yield broker
+    finally:
+        await broker.stop()
+
+
+async def test_topics_are_created_once(own_broker: Broker, unique: Callable[[str], str]) -> None:
+    entries = [Entry(unique("kept"), 6), Entry(unique("short"), 2, retention_ms=3_600_000)]
+    first = await ensure_topics(own_broker.address, entries)
+    again = await ensure_topics(own_broker.address, entries)
+    assert set(first.created) == set(again.present) == {entry.name for entry in entries}
+    assert again.created == ()
+
+
+async def test_drift_of_partitions_is_told_and_nothing_is_created(
+    own_broker: Broker, unique: Callable[[str], str]
+) -> None:
+    name, other = unique("drifted"), unique("new")
+    await ensure_topics(own_broker.address, [Entry(name, 3)])
+    with pytest.raises(TopicDrift) as raised:
+        await ensure_topics(own_broker.address, [Entry(name, 4), Entry(other, 1)])
+    assert (raised.value.topic, raised.value.expected, raised.value.found) == (name, 4, 3)
+    assert other in (await ensure_topics(own_broker.address, [Entry(other, 1)])).created
+
+
+async def test_it_says_truly_whether_producers_may_be_idempotent(own_broker: Broker) -> None:
+    assert await offers_idempotence(own_broker.address) == own_broker.idempotent
+
+
+async def test_a_given_address_is_asked_what_it_offers(own_broker: Broker) -> None:
+    given = (await brokers.choose(own_broker.address, Path())).broker
+    await given.start()
+    assert (given.kind, given.idempotent) == ("address", own_broker.idempotent)
+    await given.stop()
+    assert await offers_idempotence(own_broker.address) == own_broker.idempotent, "it was not stopped"
+
+
+async def test_after_a_kill_it_is_back_on_the_same_address_with_its_data(
+    own_broker: Broker, unique: Callable[[str], str]
+) -> None:
+    topic = unique("survives")
+    await ensure_topics(own_broker.address, [Entry(topic, 1)])
+    await send(own_broker, topic, b"before")
+    pid = own_broker.pid
+    await own_broker.kill()
+    assert own_broker.pid is None
+    await own_broker.restart()
+    assert own_broker.pid not in (None, pid)
+    await ensure_topics(own_broker.address, [Entry(topic, 1)])
+    await send(own_broker, topic, b"after")
+    assert await read(own_broker, topic) == ([b"before", b"after"] if own_broker.keeps_data else [b"after"])
+
+
+async def send(broker: Broker, topic: str, value: bytes) -> None:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=broker.address, acks="all", enable_idempotence=broker.idempotent, request_timeout_ms=20000
+    )
+    await producer.start()
+    try:
+        await producer.send_and_wait(topic, value)
+    finally:
+        await producer.stop()
+
+
+async def read(broker: Broker, topic: str) -> list[bytes]:
+    partition = TopicPartition(topic, 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker.address, group_id=None, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([partition])
+        end = (await consumer.end_offsets([partition]))[partition]
+        found: list[bytes] = []
+        while len(found) < end:
+            for messages in (await consumer.getmany(timeout_ms=200)).values():
+                found.extend(message.value for message in messages)
+        return found
+    finally:
+        await consumer.stop()

@@ -1,0 +1,142 @@
+"""Opportunities on a real database, with and without its consumers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaProducer
+from pydantic import SecretStr
+
+from contracts.envelope import Event, decode, encode
+from contracts.messages import Message
+from contracts.topics import OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS
+from deploy.local.broker import Broker
+from deploy.local.topics import ensure_topics
+from services.chassis.clock import Clock
+from services.chassis.database import Connection
+from services.chassis.migrations import migrate
+from services.chassis.processing import Effects, Processor, Work
+from services.chassis.records import Record, unpack_headers
+from services.chassis.runtime import Runtime
+from services.chassis.service import Service
+from services.chassis.settings import Settings
+from services.opportunities.service import build
+from tests.support.opportunities import BEFORE, event
+
+
+@dataclass
+class Books:
+    """The service's database, and its decisions on it batch by batch."""
+
+    db: Connection
+    processor: Processor
+
+    async def apply(self, batch: Sequence[tuple[Message, datetime]]) -> list[Message]:
+        """Decide a batch in one transaction; gives what is sent. Nothing may be set aside."""
+        now = BEFORE
+        works = []
+        for command, at in batch:
+            value, headers = encode(event(command, at))
+            record = Record(OPPORTUNITIES_COMMANDS.name, 0, 0, 0, command.key.encode(), headers, value)
+            works.append(Work(self.processor.inbound(decode(value, headers), record.topic, now), record))
+        effects = Effects()
+        async with self.db.transaction():
+            await self.processor.decide(self.db, works, effects, now)
+            await self.processor.write(self.db, effects, "opportunities")
+        assert effects.asides == []
+        return [decode(row.value, unpack_headers(row.headers)).data for row in effects.rows]
+
+    async def all(self, *commands: Message, at: datetime = BEFORE) -> list[Message]:
+        """One batch of these, judged at one time."""
+        return await self.apply([(command, at) for command in commands])
+
+    async def clear(self) -> None:
+        """As on the first day."""
+        await self.db.execute("TRUNCATE project, shift, signup, signup_outcome, outbox, entity, set_aside")
+
+    async def states(self) -> dict[str, int]:
+        """How many sign-ups stand how."""
+        return {row[0]: row[1] for row in await self.db.fetch("SELECT state, count(*) FROM signup GROUP BY state")}
+
+
+@pytest.fixture
+async def books(database: str) -> AsyncIterator[Books]:
+    """A migrated database."""
+    settings = Settings(profile="test")
+    service = build(settings)
+    await migrate(database, service.migrations)
+    db: Connection = await asyncpg.connect(database)
+    try:
+        yield Books(db, Processor(service, settings, Clock()))
+    finally:
+        await db.close()
+
+
+@dataclass
+class Rig:
+    """The service with its topics and a producer."""
+
+    service: Service
+    settings: Settings
+    db: Connection
+    producer: AIOKafkaProducer
+    inlet: str
+
+    @contextlib.asynccontextmanager
+    async def running(self, **changes: Any) -> AsyncIterator[Runtime]:
+        """The service in this process."""
+        runtime = Runtime(self.service, self.settings.model_copy(update=changes))
+        task = asyncio.create_task(runtime.run())
+        try:
+            yield runtime
+        finally:
+            runtime.stopping.set()
+            await task
+
+    async def send(self, sent: Event) -> int:
+        """Publish; gives the offset."""
+        value, headers = encode(sent)
+        done = await self.producer.send_and_wait(self.inlet, key=sent.key.encode(), value=value, headers=headers)
+        return int(done.offset)
+
+    async def send_all(self, *commands: Message) -> None:
+        """Publish in order."""
+        for command in commands:
+            await self.send(event(command))
+
+    async def count(self, condition: str) -> int:
+        """Sign-ups or outcomes, as in ``signup WHERE …``."""
+        found: int = await self.db.fetchval(f"SELECT count(*) FROM {condition}")
+        return found
+
+
+@pytest.fixture
+async def rig(broker: Broker, database: str, unique: Callable[[str], str]) -> AsyncIterator[Rig]:
+    """The service on the session's broker, with a command topic and a group of its own."""
+    settings = Settings(
+        profile="test" if broker.idempotent else "embedded",
+        kafka=broker.address,
+        database=SecretStr(database),
+        http_port=0,
+        await_facts=20.0,
+    )
+    built = build(settings)
+    inlet = replace(OPPORTUNITIES_COMMANDS, name=unique("opportunities-commands"))
+    stream = replace(built.streams[0], group=unique("opportunities"), topics=(inlet,))
+    await ensure_topics(broker.address, [inlet, OPPORTUNITIES_EVENTS])
+    await migrate(database, built.migrations)
+    producer = AIOKafkaProducer(bootstrap_servers=broker.address, acks="all")
+    await producer.start()
+    db: Connection = await asyncpg.connect(database)
+    try:
+        yield Rig(replace(built, streams=(stream,)), settings, db, producer, inlet.name)
+    finally:
+        await db.close()
+        await producer.stop()

@@ -1,0 +1,245 @@
+"""The read API: what is found, page by page, how quickly, and for whom."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from contracts.messages.shifts import Category
+from services.chassis.database import open_pool
+from services.chassis.http import create_app, read_tokens
+from services.chassis.settings import Settings
+from services.opportunities.api import api
+from tests.integration.opportunities.conftest import Books
+from tests.support.opportunities import BEFORE, hour, project, report, request, shift, withdraw
+
+APP, OPERATOR = "a-token-of-sz-0001", "a-token-of-operators"
+
+
+@pytest.fixture
+async def client(books: Books, database: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """The app of a registry."""
+    tokens = tmp_path / "tokens.yaml"
+    tokens.write_text(f"{APP}: registry:sz\n{OPERATOR}: operator\n")
+    pool = await open_pool(database, size=2, application="test")
+
+    async def healthy() -> dict[str, Any]:
+        return {"ready": True}
+
+    app = create_app("opportunities", read_tokens(tokens), healthy)
+    app.include_router(api(pool, Settings(profile="test")))
+    transport = httpx.ASGITransport(app=app)
+    headers = {"Authorization": f"Bearer {APP}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=headers) as found:
+        yield found
+    await pool.close()
+
+
+async def _refs(client: httpx.AsyncClient, **parameters: Any) -> list[str]:
+    answer = await client.get("/search", params={"at": BEFORE.isoformat()} | parameters)
+    assert answer.status_code == 200, answer.text
+    return [found["shift_ref"] for found in answer.json()["shifts"]]
+
+
+async def _some(books: Books) -> None:
+    await books.all(
+        project("p1", title="Green Station", category=Category.ECOLOGY, campaign="summer"),
+        project("p2", host="sz", title="AED 急救课", category=Category.CITY_SAFETY),
+        project("p3", title="Closed", state="closed"),
+        shift("late", window=(15, 17), posts=2, place="River Park", district="440104"),
+        shift("early", window=(8, 9), posts=1, minimum_age=16, place="Island", district="440105"),
+        shift("aed", of="p2", host="sz", window=(9, 12), posts=5, place="宝安 Library", district="440306"),
+        shift("hidden", of="p3"),
+        shift("gone", state="cancelled"),
+        shift("orphan", of="nowhere"),
+        shift("shut", closes=BEFORE),
+    )
+
+
+_FOUND: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, ["early", "aed", "late"]),
+    ({"host": "sz"}, ["aed"]),
+    ({"district": "4401"}, ["early", "late"]),
+    ({"district": "440105"}, ["early"]),
+    ({"category": "ecology"}, ["early", "late"]),
+    ({"campaign": "summer", "host": "gz"}, ["early", "late"]),
+    ({"text": "急救"}, ["aed"]),
+    ({"text": "green RIVER"}, ["late"]),
+    ({"text": "100%_"}, []),
+    ({"since": hour(9).isoformat(), "until": hour(15).isoformat()}, ["aed"]),
+    ({"age_band": "14_to_15"}, ["aed", "late"]),
+    ({"age_band": "16_to_17"}, ["early", "aed", "late"]),
+    ({"busy": f"{hour(11).isoformat()}/{hour(13).isoformat()}"}, ["early", "late"]),
+    ({"busy": [f"{hour(12).isoformat()}/{hour(15).isoformat()}", "2026-07-04T08:30Z/2026-07-04T08:40Z"]},
+     ["aed", "late"]),
+    ({"at": hour(8).isoformat()}, ["aed", "late"]),
+]  # fmt: skip
+
+
+async def test_what_is_asked_for_is_found_in_order_of_start(books: Books, client: httpx.AsyncClient) -> None:
+    await _some(books)
+    for parameters, found in _FOUND:
+        assert await _refs(client, **parameters) == found, parameters
+
+
+async def test_a_shift_is_shown_with_what_is_left_of_it(books: Books, client: httpx.AsyncClient) -> None:
+    await _some(books)
+    await books.all(
+        shift("late", version=2, window=(15, 17), posts=1, waitlist=3, place="River Park", district="440104")
+    )
+    await books.all(request(uuid4(), "late"), request(uuid4(), "late"))
+    assert await _refs(client) == ["early", "aed"]
+    assert await _refs(client, include_full=True) == ["early", "aed", "late"]
+    answer = await client.get("/shifts/gz/p1/late")
+    assert answer.json() == {
+        "host": "gz",
+        "project_ref": "p1",
+        "shift_ref": "late",
+        "title": "Green Station",
+        "category": "ecology",
+        "campaign": {"ref": "summer", "title": "SUMMER"},
+        "organiser_ref": "o-1",
+        "starts_at": "2026-07-04T15:00:00Z",
+        "ends_at": "2026-07-04T17:00:00Z",
+        "signup_opens_at": "2026-06-27T00:00:00Z",
+        "signup_closes_at": "2026-07-04T15:00:00Z",
+        "posts": 1,
+        "free": 0,
+        "waitlist_posts": 3,
+        "waitlisted": 1,
+        "minimum_age": 0,
+        "place": {"division_code": "440104", "text": "River Park"},
+        "state": "open",
+    }
+    assert (await client.get("/shifts/gz/p1/gone")).json()["state"] == "cancelled"
+    assert (await client.get("/shifts/gz/p1/never")).status_code == 404
+
+
+async def test_pages_follow_each_other_without_gap_or_repeat_while_shifts_fill(
+    books: Books, client: httpx.AsyncClient
+) -> None:
+    # Many start at the same time: only the whole key tells them apart.
+    await books.all(project(), *(shift(f"s{n:02}", window=(9 + n % 3, 13), posts=1) for n in range(25)))
+    expected = [f"s{n:02}" for n in sorted(range(25), key=lambda n: (n % 3, n))]
+    seen: list[str] = []
+    after: dict[str, str] = {}
+    while True:
+        parameters = {"at": BEFORE.isoformat(), "limit": "4"} | after
+        page = (await client.get("/search", params=parameters)).json()
+        seen += [found["shift_ref"] for found in page["shifts"]]
+        await books.all(request(uuid4(), seen[-1]))
+        if page["next"] is None:
+            break
+        assert len(page["shifts"]) == 4
+        after = {"after": page["next"]}
+    assert seen == expected
+
+
+async def test_campaigns_are_summed_over_their_projects(books: Books, client: httpx.AsyncClient) -> None:
+    await _some(books)
+    await books.all(project("p4", campaign="summer"), request(uuid4(), "late"))
+    (found,) = (await client.get("/campaigns")).json()
+    assert found == {
+        **{"host": "gz", "ref": "summer", "title": "SUMMER", "projects": 2, "shifts": 3, "posts": 4, "free": 3}
+    }
+
+
+async def test_figures_count_every_request_once_and_add_up(books: Books, client: httpx.AsyncClient) -> None:
+    people = [uuid4() for _ in range(6)]
+    await books.all(project(campaign="summer"), shift(posts=2, waitlist=2), shift("old", posts=9, state="cancelled"))
+    await books.all(*(request(person, ref="r") for person in people), request(people[0], ref="r"))
+    await books.all(request(people[0], ref="other"), withdraw(people[1]), request(people[1]), report(uuid4()))
+    answer = await client.get("/figures", headers={"Authorization": f"Bearer {OPERATOR}"})
+    figures = answer.json()
+    assert figures == {
+        "projects": 1,
+        "campaigns": 1,
+        "shifts": 1,
+        "posts": 2,
+        "requested": 8,
+        "confirmed": 2,
+        "waitlisted": 2,
+        "promoted": 1,
+        "withdrawn": 1,
+        "refused": {"full": 2, "already_signed_up": 1},
+        "reported": 1,
+        "overbooked": 0,
+    }
+    given = figures["confirmed"] + figures["waitlisted"] + figures["withdrawn"]
+    assert figures["requested"] == given + sum(figures["refused"].values())
+
+
+async def test_overbooking_is_counted_from_the_sign_ups_and_not_from_the_counter(
+    books: Books, client: httpx.AsyncClient
+) -> None:
+    await books.all(shift(posts=3), *(request(uuid4()) for _ in range(3)))
+    await books.db.execute("UPDATE shift SET posts = 1, capacity = 1, confirmed = 1")
+    answer = await client.get("/figures", headers={"Authorization": f"Bearer {OPERATOR}"})
+    assert answer.json()["overbooked"] == 2
+
+
+async def test_only_registries_and_operators_read_and_only_operators_see_figures(client: httpx.AsyncClient) -> None:
+    for path in ("/search", "/campaigns", "/shifts/gz/p1/s1", "/figures"):
+        assert (await client.get(path, headers={"Authorization": "Bearer wrong"})).status_code == 401
+    assert (await client.get("/figures")).status_code == 403
+
+
+async def test_what_cannot_be_read_is_told_to_the_caller(client: httpx.AsyncClient) -> None:
+    wrong: list[dict[str, Any]] = [
+        {"limit": 101},
+        {"after": "zzz"},
+        {"after": "WzEsMl0="},
+        {"since": "2026-07-04T09:00:00"},
+        {"busy": "tomorrow"},
+        {"busy": "2026-07-04T09:00Z"},
+        {"category": "none"},
+        {"district": "44%"},
+    ]
+    for parameters in wrong:
+        assert (await client.get("/search", params=parameters)).status_code == 422, parameters
+
+
+async def test_20000_shifts_of_2000_projects_are_searched_quickly(books: Books, client: httpx.AsyncClient) -> None:
+    await books.db.execute(
+        """INSERT INTO project SELECT 'gz', 'p' || n, 1, 'Project ' || n || ' 志愿', 'ecology',
+               CASE WHEN n % 3 > 0 THEN 'summer' END, CASE WHEN n % 3 > 0 THEN 'SUMMER' END, 'o-1', 'open'
+           FROM generate_series(0, 1999) AS n"""
+    )
+    await books.db.execute(
+        """INSERT INTO shift SELECT 'gz', 'p' || n, 's' || part, 1, starts_at, starts_at + interval '2 hours',
+               $1::timestamptz - interval '7 days', starts_at, 1, 0, 0, '4403' || lpad((n % 50)::text, 2, '0'),
+               'Park ' || n * 10 + part, 'open', 0, 0, 1, 0
+           FROM generate_series(0, 1999) AS n, generate_series(0, 9) AS part,
+                LATERAL (SELECT $1::timestamptz + (24 * (n % 30) + part) * interval '1 hour' AS starts_at) AS t""",
+        hour(0),
+    )
+    await books.db.execute("ANALYZE")
+    for parameters, found in (
+        ({}, 100),
+        ({"district": "440307", "since": hour(24).isoformat()}, 100),
+        ({"text": "项目"}, 0),
+        ({"text": "park 19999"}, 1),
+        (
+            {
+                "campaign": "summer",
+                "until": (hour(48)).isoformat(),
+                "busy": f"{hour(0).isoformat()}/{hour(9).isoformat()}",
+            },
+            100,
+        ),
+    ):
+        seconds = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            refs = await _refs(client, limit=100, at=(BEFORE - timedelta(days=1)).isoformat(), **parameters)
+            seconds.append(time.perf_counter() - begun)
+        assert len(refs) == found, parameters
+        assert statistics.median(seconds) < 0.5, parameters

@@ -1,0 +1,1 @@
+"""What tests share: backends, waiting, and helpers by subject."""

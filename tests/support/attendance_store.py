@@ -1,0 +1,85 @@
+"""Attendance on PostgreSQL without a broker: batches as the chassis applies them, from messages."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from aiokafka import TopicPartition
+from pydantic import SecretStr
+
+from contracts.envelope import Event, decode, encode
+from contracts.messages import Message
+from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_EVENTS
+from services.attendance.service import build
+from services.chassis.clock import Clock
+from services.chassis.database import Connection
+from services.chassis.decisions import Inbound
+from services.chassis.live import LiveBatches
+from services.chassis.migrations import migrate
+from services.chassis.processing import Effects, Processor, Work
+from services.chassis.records import Record, unpack_headers
+from services.chassis.settings import Settings
+from tests.support.attendance import NOW, event_of
+
+
+def as_record(event: Event, offset: int = 0, partition: int = 0) -> Record:
+    """The event as it stands in its topic."""
+    entry = ATTENDANCE_COMMANDS if type(event.data) in ATTENDANCE_COMMANDS.messages else OPPORTUNITIES_EVENTS
+    value, headers = encode(event)
+    return Record(entry.name, partition, offset, 0, event.key.encode(), headers, value)
+
+
+@dataclass
+class AttendanceOnPostgres:
+    """The service's rules and store on a database of their own."""
+
+    dsn: str
+    cap: int = 480
+    await_facts: float = 60.0
+    offsets: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.settings = Settings(
+            day_cap_minutes=self.cap, await_facts=self.await_facts, database=SecretStr(self.dsn), profile="test"
+        )
+        self.service = build(self.settings)
+        self.processor = Processor(self.service, self.settings, Clock())
+
+    async def prepare(self) -> None:
+        """Migrate."""
+        await migrate(self.dsn, self.service.migrations)
+
+    async def apply(self, db: Connection, messages: Sequence[Message], *, patient: bool = True) -> Effects:
+        """One batch in one transaction; where it is not ``patient``, the time of what waits is up at once."""
+        now = datetime.now(UTC)
+        received = now if patient else now - timedelta(days=1)
+        works = []
+        for message in messages:
+            offset = next(self.offsets)
+            event = event_of(message, NOW + timedelta(seconds=offset))
+            record = as_record(event, offset)
+            inbound = Inbound(event, record.topic, self.processor.inbound(event, record.topic, now).fresh_id, received)
+            works.append(Work(inbound, record))
+        effects = Effects()
+        async with db.transaction():
+            await self.processor.decide(db, works, effects, now)
+            await self.processor.write(db, effects, None)
+        return effects
+
+    async def live(self, db: Connection, partition: int) -> LiveBatches:
+        """A lane that has one partition of each topic, from its beginning."""
+        [stream] = self.service.streams
+        lane = LiveBatches(self.processor, stream, db)
+        for entry in stream.topics:
+            lane.next[TopicPartition(entry.name, partition)] = 0
+            await db.execute("INSERT INTO consumed VALUES ($1, $2, $3, 0)", stream.group, entry.name, partition)
+        return lane
+
+
+async def outgoing(db: Connection) -> list[Message]:
+    """What stands in the outbox, in order."""
+    rows = await db.fetch("SELECT headers, value FROM outbox ORDER BY id")
+    return [decode(row["value"], unpack_headers(row["headers"])).data for row in rows]

@@ -1,0 +1,93 @@
+"""Sandboxes in this process, on their own database and a loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+import deploy.sandbox.kafka_native.app
+import deploy.sandbox.rest_api.app
+from deploy.sandbox.database import migrate
+from deploy.sandbox.settings import SandboxSettings
+from tests.support.waiting import eventually
+
+KAFKA_MIGRATIONS = Path(deploy.sandbox.kafka_native.app.__file__).parent / "migrations"
+
+
+@dataclass
+class Sandbox:
+    """One that runs: its address and its database."""
+
+    url: str
+    dsn: str
+    http: httpx.AsyncClient
+
+    async def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What its database says."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return [tuple(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+    async def misbehave(self, **wanted: Any) -> None:
+        """Ask for it."""
+        (await self.http.post("/misbehave", json=wanted)).raise_for_status()
+
+
+@contextlib.asynccontextmanager
+async def rest_api(dsn: str, **settings: Any) -> AsyncIterator[Sandbox]:
+    """One of the kind rest_api."""
+    async with _running(deploy.sandbox.rest_api.app.build, _settings(dsn, settings), dsn) as sandbox:
+        yield sandbox
+
+
+@contextlib.asynccontextmanager
+async def kafka_native(dsn: str, **settings: Any) -> AsyncIterator[Sandbox]:
+    """One of the kind kafka_native; its topics have to be there."""
+    async with _running(deploy.sandbox.kafka_native.app.build, _settings(dsn, settings), dsn) as sandbox:
+        yield sandbox
+
+
+def _settings(dsn: str, given: dict[str, Any]) -> SandboxSettings:
+    usual = {"registry": "sz", "profile": "test", "database": SecretStr(dsn)}
+    return SandboxSettings.model_validate(usual | given)
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    build: Callable[[SandboxSettings], FastAPI], settings: SandboxSettings, dsn: str
+) -> AsyncIterator[Sandbox]:
+    await migrate(settings, KAFKA_MIGRATIONS)
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    config = uvicorn.Config(build(settings), log_config=None, timeout_graceful_shutdown=1, timeout_keep_alive=30)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+
+            async def ready() -> bool:
+                if serving.done():
+                    serving.result()
+                try:
+                    return (await client.get("/health/ready")).status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            await eventually(ready, what="the sandbox")
+            yield Sandbox(url, dsn, client)
+    finally:
+        server.should_exit = True
+        await serving

@@ -1,0 +1,49 @@
+"""Waiting for a condition: the only place in the tests that polls."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, overload
+
+Found = TypeVar("Found")
+
+
+@overload
+async def eventually(
+    condition: Callable[[], Awaitable[Found]], timeout: float = ..., *, every: float = ..., what: str = ...
+) -> Found: ...
+
+
+@overload
+async def eventually(
+    condition: Callable[[], Found], timeout: float = ..., *, every: float = ..., what: str = ...
+) -> Found: ...
+
+
+async def eventually(
+    condition: Callable[[], Any], timeout: float = 15.0, *, every: float = 0.02, what: str = ""
+) -> Any:
+    """Ask until the answer is true, and give that answer; an assertion that fails counts as not yet.
+
+    After `timeout` seconds fail with the last answer, or with the assertion itself.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + timeout
+    while True:
+        failed: AssertionError | None = None
+        answer: Any = None
+        try:
+            given = condition()
+            answer = await given if inspect.isawaitable(given) else given
+        except AssertionError as error:
+            failed = error
+        if failed is None and answer:
+            return answer
+        if loop.time() >= end:
+            subject = what or getattr(condition, "__name__", "the condition")
+            raise AssertionError(
+                f"{subject} did not come true within {timeout} s; last: {failed or answer!r}"
+            ) from failed
+        await asyncio.sleep(every)

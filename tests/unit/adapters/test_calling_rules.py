@@ -1,0 +1,202 @@
+"""When a registry's system is called again, and what the linkage is told."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.messages import Message, deliveries
+from contracts.registry import Capability
+from services.adapters import rules
+from services.adapters.states import Away, Credit, Lost, NotPosted, Outcome, Posted, Refused
+from services.adapters.store import AdapterStore
+from services.chassis.decisions import Decision, Inbound, States
+from tests.support.registries import MORNING, credit, said, told
+
+CAPABILITIES: tuple[Capability, ...] = ("idempotent", "queryable", "neither")
+
+
+def states_of(*credits: Credit) -> States:
+    states = States()
+    for table in AdapterStore.tables:
+        table.declare(states)
+    states.load(credits)
+    return states
+
+
+def inbound(message: Message) -> Inbound:
+    return Inbound(told(message), "registry.sz.deliveries.v1", uuid.uuid4(), MORNING)
+
+
+def row(posted: deliveries.CreditPosted, **state: Any) -> Credit:
+    fresh = Credit(posted.transfer_id, posted.volunteer_ref, posted, "due", 0, MORNING)
+    return replace(fresh, **state)
+
+
+def answers(decision: Decision) -> list[tuple[str, str, object]]:
+    for one in decision.sends:
+        assert one.topic.name == "registry.sz.receipts.v1"
+        assert one.source == "urn:shuangcheng:registry:sz"
+    return [said(one.message) for one in decision.sends]
+
+
+def receive(states: States, posted: deliveries.CreditPosted) -> Decision:
+    return rules.receive(states, inbound(posted), MORNING, registry="sz")
+
+
+ACCEPTED = {"state": "accepted", "posted_delta": 90, "posted_at": MORNING}
+
+
+def test_a_credit_seen_for_the_first_time_is_due_at_once() -> None:
+    posted = credit("H-1")
+    decision = receive(states_of(), posted)
+    assert decision.changes == (row(posted),)
+    assert not decision.sends
+
+
+def test_a_repeated_credit_gets_the_first_answer_without_a_call() -> None:
+    posted = credit("H-1")
+    decision = receive(states_of(row(posted, **ACCEPTED)), posted)
+    assert not decision.changes
+    assert answers(decision) == [("CreditAccepted", "H-1", 90)]
+
+
+@pytest.mark.parametrize("state", ["due", "calling", "unknown"])
+def test_a_credit_repeated_while_the_first_is_under_way_is_left_to_it(state: str) -> None:
+    posted = credit("H-1")
+    assert receive(states_of(row(posted, state=state)), posted) == Decision()
+
+
+@pytest.mark.parametrize("state", [{"state": "due"}, {"state": "unknown"}, ACCEPTED])
+def test_the_same_transfer_with_other_minutes_is_a_conflict(state: dict[str, Any]) -> None:
+    posted = credit("H-1", 90)
+    other = credit("H-1", 120, transfer_id=posted.transfer_id)
+    decision = receive(states_of(row(posted, **state)), other)
+    assert not decision.changes
+    assert answers(decision) == [("CreditRefused", "H-1", "conflict")]
+
+
+def test_a_refused_credit_that_comes_again_is_tried_again() -> None:
+    posted = credit("H-1")
+    (changed,) = receive(states_of(row(posted, state="refused", reason="cap", retry=True)), posted).changes
+    assert changed.state == "due"
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_a_query_about_a_credit_under_way_is_answered_by_the_credit(capability: Capability) -> None:
+    posted = credit("H-1")
+    asked = deliveries.CreditQueried(volunteer_ref="H-1", transfer_id=posted.transfer_id)
+    decision = rules.query(
+        states_of(row(posted, state="unknown")), inbound(asked), MORNING, registry="sz", capability=capability
+    )
+    assert decision == Decision()
+
+
+def test_a_query_about_a_transfer_never_seen_is_put_to_a_queryable_registry_only() -> None:
+    asked = deliveries.CreditQueried(volunteer_ref="H-1", transfer_id=uuid.uuid4())
+    for capability in CAPABILITIES:
+        decision = rules.query(states_of(), inbound(asked), MORNING, registry="sz", capability=capability)
+        if capability == "queryable":
+            (question,) = decision.changes
+            assert rules.next_step(question, capability) == "ask"
+            assert not decision.sends
+        else:
+            assert not decision.changes
+            assert answers(decision) == [("CreditUnknown", "H-1", None)]
+
+
+def test_withdrawn_consent_stops_only_what_the_registry_has_surely_not_seen() -> None:
+    waiting, tried, elsewhere = credit("H-1"), credit("H-1"), credit("H-1", host="fs")
+    told_so = deliveries.ConsentChanged(volunteer_ref="H-1", registry="gz", state="withdrawn", version=1)
+    states = states_of(row(waiting), row(tried, state="unknown", attempts=1), row(elsewhere))
+    decision = rules.change_consent(states, inbound(told_so), MORNING, registry="sz")
+    stopped = [change for change in decision.changes if isinstance(change, Credit)]
+    assert [(one.transfer_id, one.state, one.retry) for one in stopped] == [(waiting.transfer_id, "refused", True)]
+    assert answers(decision) == [("CreditRefused", "H-1", "consent_withdrawn")]
+
+
+def test_given_consent_stops_nothing() -> None:
+    told_so = deliveries.ConsentChanged(volunteer_ref="H-1", registry="gz", state="given", version=2)
+    decision = rules.change_consent(states_of(row(credit("H-1"))), inbound(told_so), MORNING, registry="sz")
+    assert not [change for change in decision.changes if isinstance(change, Credit)]
+    assert not decision.sends
+
+
+def test_a_lost_answer_means_again_ask_first_or_never_again() -> None:
+    after = {
+        capability: rules.settle(row(credit("H-1")), Lost("timeout"), capability, MORNING)
+        for capability in CAPABILITIES
+    }
+    assert rules.next_step(after["idempotent"][0], "idempotent") == "post"
+    assert rules.next_step(after["queryable"][0], "queryable") == "ask"
+    assert after["neither"][0].state == "uncertain"
+    assert [[said(one)[0] for one in messages] for _, messages in after.values()] == [[], [], ["CreditUnknown"]]
+
+
+def test_retries_wait_longer_each_time_up_to_half_a_minute() -> None:
+    waiting, waits = row(credit("H-1")), []
+    for _ in range(12):
+        waiting, _ = rules.settle(waiting, Lost("timeout"), "idempotent", MORNING)
+        waits.append(waiting.due_at - MORNING)
+    assert waits == sorted(waits)
+    assert waits[0] < timedelta(seconds=1)
+    assert waits[-1] == timedelta(seconds=30)
+
+
+class Home:
+    """A ledger as the registry keeps it, behind a line that loses what hypothesis says."""
+
+    def __init__(self, capability: Capability) -> None:
+        self.capability = capability
+        self.posted: list[int] = []
+
+    def call(self, step: str, body: deliveries.CreditPosted, fate: str) -> Outcome:
+        if fate == "away":
+            return Away("503")
+        if fate == "request_lost":
+            return Lost("timeout")
+        if fate == "refuses" and step == "post" and not self.posted:
+            return Refused("cap", retry=False)
+        if step == "post" and not (self.posted and self.capability == "idempotent"):
+            self.posted.append(body.delta)
+        if fate == "answer_lost":
+            return Lost("timeout")
+        return Posted(self.posted[0], MORNING) if self.posted else NotPosted()
+
+
+@given(
+    st.sampled_from(CAPABILITIES),
+    st.lists(st.sampled_from(["away", "request_lost", "answer_lost", "refuses", "crash", "fine"]), max_size=12),
+)
+def test_whatever_gets_lost_a_ledger_posts_at_most_once_and_the_answer_is_true(
+    capability: Capability, fates: list[str]
+) -> None:
+    posted = credit("H-1", 45)
+    home, waiting = Home(capability), row(posted)
+    given_receipts: list[Message] = []
+    for fate in [*fates, *["fine"] * 3]:
+        if waiting.state not in ("due", "unknown"):
+            break
+        step = rules.next_step(waiting, capability)
+        if fate == "crash" and step != "give_up":
+            home.call(step, posted, "answer_lost")
+            waiting = replace(waiting, state="unknown")
+            continue
+        outcome = Lost("cannot be asked") if step == "give_up" else home.call(step, posted, fate)
+        waiting, messages = rules.settle(waiting, outcome, capability, MORNING)
+        given_receipts += messages
+    assert len(home.posted) <= 1
+    assert len(given_receipts) == 1
+    kind, _, value = said(given_receipts[0])
+    if kind == "CreditAccepted":
+        assert home.posted == [45] == [value]
+    elif kind == "CreditRefused":
+        assert home.posted == []
+    else:
+        assert capability == "neither"

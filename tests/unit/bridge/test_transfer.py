@@ -1,0 +1,352 @@
+"""One service record on its way home: versions, consent and receipts in the orders that hurt."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from contracts.messages import receipts
+from contracts.messages.deliveries import CreditPosted, CreditQueried, CreditReported, ServiceDecided
+from contracts.registry import Capability
+from services.bridge.states import Transfer
+from tests.support.bridge import (
+    HOME,
+    HOME_REF,
+    HOST,
+    HOST_REF,
+    MINUTE,
+    T0,
+    THIRD,
+    World,
+    attested,
+    broken,
+    confirmed,
+    credits,
+    of_kind,
+    person,
+    restored,
+    states_told,
+)
+
+
+def linked(capability: Capability = "idempotent") -> World:
+    world = World(capability)
+    world.link()
+    return world
+
+
+def booked(world: World, minutes: int) -> None:
+    """The first version is credited."""
+    world.confirm(1, minutes)
+    world.accept(1)
+
+
+def test_a_confirmed_record_is_sent_home_and_credited_and_both_sides_are_told() -> None:
+    world = linked()
+    sends = world.confirm(1, 90)
+    (credit,) = of_kind(sends, CreditPosted)
+    assert (credit.volunteer_ref, credit.total, credit.delta, credit.host) == (HOME_REF, 90, 90, HOST)
+    (decided,) = of_kind(sends, ServiceDecided)
+    assert (decided.volunteer_ref, decided.state, decided.minutes) == (HOST_REF, "confirmed", 90)
+    assert states_told(sends) == ["queued", "sent"]
+    (report,) = of_kind(world.accept(1), CreditReported)
+    assert (report.state, report.volunteer_ref, report.total) == ("credited", HOST_REF, 90)
+    assert (world.service().posted, world.timers) == (90, {})
+
+
+def test_a_held_version_makes_no_transfer_and_the_confirmed_one_before_it_stands() -> None:
+    world = linked()
+    booked(world, 60)
+    assert credits(world.hold(2, 200)) == []
+    assert (world.service().state, world.service().total, world.service().posted) == ("held", 60, 60)
+    assert credits(world.confirm(2, 200)) == [140]
+
+
+def test_a_correction_before_its_original_makes_the_original_history() -> None:
+    world = linked()
+    assert credits(world.confirm(2, 45)) == [45]
+    assert world.confirm(1, 60) == []
+    world.accept(2)
+    assert (world.service().total, world.service().posted) == (45, 45)
+
+
+def test_a_lowering_while_the_first_credit_is_under_way_waits_and_then_sends_the_difference() -> None:
+    world = linked()
+    world.confirm(1, 120)
+    assert credits(world.confirm(2, 90)) == []
+    assert world.transfer(2).state == "queued"
+    assert credits(world.accept(1)) == [-30]
+    world.accept(2)
+    assert (world.service().posted, world.transfer(2).state) == (90, "credited")
+
+
+def test_of_several_waiting_versions_only_the_newest_is_sent() -> None:
+    world = linked()
+    world.confirm(1, 120)
+    world.confirm(2, 90)
+    world.confirm(3, 100)
+    assert credits(world.accept(1)) == [-20]
+    assert [world.transfer(n).state for n in (1, 2, 3)] == ["credited", "superseded", "sent"]
+
+
+def test_a_revocation_after_consent_was_withdrawn_is_withheld_until_consent_is_renewed() -> None:
+    world = linked()
+    booked(world, 60)
+    world.withdraw(1)
+    sends = world.revoke(2)
+    assert credits(sends) == []
+    assert [(r.state, r.reason) for r in of_kind(sends, CreditReported)] == [("withheld", "consent_withdrawn")]
+    assert credits(world.give(2)) == [-60]
+    world.accept(2)
+    assert (world.service().total, world.service().posted) == (0, 0)
+
+
+def test_a_record_revoked_before_anything_was_sent_needs_no_message_to_the_home() -> None:
+    world = linked()
+    world.withdraw(1)
+    world.confirm(1, 60)
+    sends = world.revoke(2)
+    assert (credits(sends), world.transfer(1).state) == ([], "superseded")
+    assert (world.transfer(2).state, world.transfer(2).reason) == ("credited", "nothing_to_post")
+    assert credits(world.give(2)) == []
+
+
+def test_a_record_revoked_while_held_makes_no_transfer_and_can_be_restored() -> None:
+    world = linked()
+    world.hold(1, 60)
+    assert states_told(world.revoke(2)) == []
+    assert credits(world.confirm(3, 60)) == [60]
+
+
+def test_a_service_at_home_goes_nowhere_but_the_host_is_told() -> None:
+    world = linked()
+    sends = world.confirm(1, 60, host=HOME)
+    assert (credits(sends), states_told(sends)) == ([], [])
+    assert [told.volunteer_ref for told in of_kind(sends, ServiceDecided)] == [HOME_REF]
+
+
+def test_consent_is_judged_by_the_clock_at_the_moment_of_sending() -> None:
+    world = World()
+    world.link(until=T0 + 10 * MINUTE)
+    world.confirm(1, 60)
+    world.confirm(2, 50)
+    world.now = T0 + 10 * MINUTE
+    sends = world.accept(1)
+    assert (credits(sends), world.transfer(2).reason) == ([], "consent_expired")
+
+
+def test_under_a_broken_link_everything_is_withheld_and_restoring_sends_it() -> None:
+    world = linked()
+    world.hear(broken(2))
+    assert credits(world.confirm(1, 60)) == []
+    assert world.transfer(1).reason == "link_broken"
+    assert credits(world.give(2)) == []
+    assert credits(world.hear(restored(3))) == [60]
+
+
+def test_a_receipt_repeated_changes_nothing_and_a_contradicting_one_is_refused() -> None:
+    world = linked()
+    booked(world, 60)
+    assert world.accept(1) == []
+    assert world.service().posted == 60
+    world.refuse(1)
+    world.accept(1, 61)
+    assert world.refused(HOME) == ["receipt_conflict", "receipt_conflict"]
+    assert (world.service().posted, world.transfer(1).state) == (60, "credited")
+
+
+def test_a_refusal_for_good_stands_and_a_later_version_posts_the_whole_total() -> None:
+    world = linked()
+    world.confirm(1, 600)
+    (report,) = of_kind(world.refuse(1, "over_cap_at_home"), CreditReported)
+    assert (report.state, report.reason) == ("refused", "over_cap_at_home")
+    world.accept(1)
+    assert world.refused(HOME) == ["receipt_conflict"]
+    assert credits(world.confirm(2, 480)) == [480]
+
+
+def test_a_credit_of_other_minutes_is_a_conflict_and_uncertain_until_the_right_ones_are_said() -> None:
+    world = linked()
+    world.confirm(1, 60)
+    world.accept(1, 30)
+    assert (world.refused(HOME), world.transfer(1).state, world.service().posted) == (
+        ["receipt_conflict"],
+        "uncertain",
+        0,
+    )
+    world.refuse(1, retry=True)
+    assert world.transfer(1).state == "uncertain"
+    assert credits(world.confirm(2, 50)) == []
+    assert credits(world.accept(1, 60)) == [-10]
+
+
+def test_a_home_that_refuses_for_the_moment_is_tried_again_with_growing_pauses() -> None:
+    world = linked()
+    world.confirm(1, 60)
+    pauses = []
+    for _ in range(12):
+        world.refuse(1, "down", retry=True)
+        assert world.transfer(1).state == "queued"
+        (timer,) = world.timers.values()
+        pauses.append((timer.due - world.now).total_seconds())
+        assert credits(world.pass_time(timer.due - world.now)) == [60]
+    assert pauses[:4] == [1, 2, 4, 8]
+    assert pauses[-1] == 300
+    world.accept(1)
+    assert world.service().posted == 60
+
+
+def test_a_new_version_takes_the_place_of_one_that_the_home_refused_for_the_moment() -> None:
+    world = linked()
+    world.confirm(1, 600)
+    world.refuse(1, "over_cap", retry=True)
+    assert credits(world.confirm(2, 480)) == [480]
+    assert world.transfer(1).state == "superseded"
+    assert credits(world.pass_time(10 * timedelta(seconds=1))) == []
+
+
+def test_a_credit_sent_twice_and_answered_once_still_stands_in_the_way() -> None:
+    """The first answer may be "later" and the second one "booked": a new version sent between them would double it."""
+    world = linked()
+    world.confirm(1, 60)
+    assert credits(world.pass_time(30 * timedelta(seconds=1))) == [60]
+    world.refuse(1, "down", retry=True)
+    assert credits(world.confirm(2, 50)) == []
+    assert credits(world.accept(1)) == [-10]
+    world.accept(2)
+    assert world.service().posted == 50
+
+
+def test_a_retry_after_consent_was_withdrawn_is_withheld() -> None:
+    world = linked()
+    world.confirm(1, 60)
+    world.refuse(1, "down", retry=True)
+    world.withdraw(1)
+    assert credits(world.pass_time(MINUTE)) == []
+    assert (world.transfer(1).state, world.transfer(1).reason) == ("withheld", "consent_withdrawn")
+    assert credits(world.give(2)) == [60]
+
+
+def test_an_idempotent_home_that_does_not_answer_gets_the_same_credit_again_less_and_less_often() -> None:
+    world = linked("idempotent")
+    (first,) = of_kind(world.confirm(1, 60), CreditPosted)
+    (again,) = of_kind(world.pass_time(timedelta(seconds=30)), CreditPosted)
+    assert again == first
+    assert credits(world.pass_time(timedelta(seconds=59))) == []
+    assert credits(world.pass_time(timedelta(seconds=1))) == [60]
+    world.accept(1)
+    assert (world.service().posted, world.timers) == (60, {})
+
+
+def test_without_consent_a_credit_is_not_even_repeated() -> None:
+    world = linked("idempotent")
+    world.confirm(1, 60)
+    world.withdraw(1)
+    assert credits(world.pass_time(timedelta(seconds=30))) == []
+    assert (world.transfer(1).state, world.transfer(1).reason) == ("uncertain", "consent_withdrawn")
+    assert credits(world.give(2)) == [60]
+    world.accept(1)
+    assert world.service().posted == 60
+
+
+def test_a_queryable_home_is_asked_and_what_it_never_saw_is_sent_again() -> None:
+    world = linked("queryable")
+    world.confirm(1, 60)
+    sends = world.pass_time(timedelta(seconds=30))
+    assert (credits(sends), len(of_kind(sends, CreditQueried)), world.transfer(1).state) == ([], 1, "sent")
+    assert credits(world.cannot_say(1)) == [60]
+    world.accept(1)
+    assert world.service().posted == 60
+
+
+def test_a_queryable_home_that_cannot_say_is_asked_at_once_and_booked_when_it_knows() -> None:
+    world = linked("queryable")
+    world.confirm(1, 60)
+    sends = world.cannot_say(1)
+    assert (credits(sends), len(of_kind(sends, CreditQueried)), world.transfer(1).state) == ([], 1, "uncertain")
+    world.accept(1)
+    assert (world.service().posted, world.transfer(1).state) == (60, "credited")
+
+
+def test_a_home_that_can_do_neither_is_never_tried_twice() -> None:
+    world = linked("neither")
+    world.confirm(1, 60)
+    sends = world.pass_time(timedelta(seconds=30))
+    assert (credits(sends), world.transfer(1).state, world.timers) == ([], "uncertain", {})
+    world.confirm(2, 50)
+    assert credits(world.pass_time(timedelta(days=1))) == []
+    assert credits(world.accept(1)) == [-10]
+
+
+@pytest.mark.parametrize("capability", ["idempotent", "queryable", "neither"])
+def test_a_receipt_that_comes_after_all_asking_still_counts(capability: Capability) -> None:
+    world = linked(capability)
+    world.confirm(1, 60)
+    for _ in range(5):
+        world.pass_time(timedelta(hours=1))
+    world.accept(1)
+    assert (world.service().posted, world.transfer(1).state) == (60, "credited")
+    assert world.pass_time(timedelta(days=1)) == []
+
+
+def test_an_idempotent_home_that_cannot_say_is_sent_the_credit_again() -> None:
+    world = linked("idempotent")
+    world.confirm(1, 60)
+    assert credits(world.cannot_say(1)) == []
+    assert world.transfer(1).state == "uncertain"
+    assert credits(world.pass_time(timedelta(seconds=30))) == [60]
+
+
+def test_a_receipt_for_what_was_never_sent_is_refused() -> None:
+    """Transfer ids can be computed by anyone; to accept one early must not count as booked."""
+    world = linked()
+    world.withdraw(1)
+    world.confirm(1, 60)
+    world.accept(1, 60)
+    world.refuse(1)
+    world.cannot_say(1)
+    assert world.refused(HOME) == ["not_sent"] * 3
+    assert (world.transfer(1).state, world.service().posted) == ("withheld", 0)
+
+
+def test_a_receipt_from_another_registry_or_for_another_volunteer_or_of_no_transfer_is_refused() -> None:
+    world = linked()
+    world.confirm(1, 60)
+    world.accept(1, code=THIRD, ref=HOME_REF)
+    world.accept(1, code=HOST, ref=HOST_REF)
+    world.accept(1, ref="S2")
+    nobody = receipts.CreditUnknown(transfer_id=person(9), volunteer_ref=HOME_REF)
+    world.say(HOME, nobody)
+    assert (world.refused(THIRD), world.refused(HOST)) == (["not_yours"], ["not_yours"])
+    assert world.refused(HOME) == ["not_yours", "unknown_transfer"]
+    assert world.service().posted == 0
+
+
+def test_consent_withdrawn_twice_or_given_late_changes_nothing() -> None:
+    world = linked()
+    world.give(3)
+    world.withdraw(3)
+    world.give(3)
+    world.give(2)
+    world.confirm(1, 60)
+    assert world.transfer(1).state == "withheld"
+    world.withdraw(1)
+    assert credits(world.give(4)) == [60]
+
+
+def test_a_record_of_another_person_raises_rather_than_moves_minutes() -> None:
+    world = linked()
+    world.confirm(1, 60)
+    world.link(person=person(9), home_ref="S9", host_ref="G9")
+    with pytest.raises(ValueError, match="another person"):
+        world.hear(confirmed(2, 60).model_copy(update={"person": person(9)}))
+
+
+def test_every_transfer_told_of_is_one_that_stands() -> None:
+    world = linked()
+    world.say(HOST, attested())
+    booked(world, 60)
+    world.confirm(2, 30)
+    last = {transfer.id: transfer.state for transfer in world.states.changed(Transfer)}
+    assert set(last.values()) == {"credited", "sent"}
