@@ -71,7 +71,7 @@ class Service:
     decisions: Mapping[type[Message], Decide]
     store: Store
     subject: Callable[[Inbound], str]
-    """The entity decided, as a lock name such as ``signup:…``. Messages of one subject keep their order."""
+    """The entity decided, as a lock name such as ``account:…``. Messages of one subject keep their order."""
     locks: Callable[[Inbound], Iterable[str]]
     """Further lock names a message needs, facts it may wait for or make known included."""
     migrations: Path

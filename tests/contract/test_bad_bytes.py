@@ -212,6 +212,19 @@ def test_what_is_ignored_may_be_strange_but_never_reaches_the_message() -> None:
     assert encode(decode(strange, _HEADERS)) == (_VALUE, _HEADERS)
 
 
+@pytest.mark.parametrize("name", ["x" * 4000, "line\r\nbreak", "nul\0", "\x1b[31m"])
+def test_a_strangers_own_words_never_make_a_refusal_that_cannot_be_sent(name: str) -> None:
+    wider = json.dumps({**_SHIFT.event, "data": {**_SHIFT.event["data"], name: 1}})
+    with pytest.raises(ContractError) as refused:
+        parse_structured(wider, strict=True)
+    assert (_fits_into_a_refusal(refused.value).pointer or "").startswith("/data/")
+    for header in (f"ce_{name}", f"CE_{name}"):
+        _fits_into_a_refusal(_refusal(_VALUE, [*_HEADERS, (header, b"\xff")]))
+    strange = _refusal(_VALUE, _headers(ce_id=name.encode(), ce_type=name.encode()))
+    assert (strange.id, strange.type) == (None, None)
+    assert strange.source == _SHIFT.event["source"]
+
+
 def test_foreign_headers_are_nobodys_business() -> None:
     foreign = [*_HEADERS, ("x-binary", b"\xff\xfe"), ("x-null", None), ("x-binary", b"\x00")]
     assert decode(_VALUE, foreign) == decode(_VALUE, _HEADERS)

@@ -1,0 +1,112 @@
+"""House rules that a reader relies on: sizes, where SQL stands, names that may not appear, imports that may not be."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("identity", "opportunities", "attendance", "bridge", "adapters")
+_SQL = re.compile(r"\b(SELECT .+ FROM|INSERT INTO|UPDATE \w+ (AS \w+ )?SET|DELETE FROM)\b", re.DOTALL)
+
+
+def _files(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def _functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_no_file_is_longer_than_300_lines() -> None:
+    long = {
+        str(file.relative_to(ROOT)): lines
+        for file in _files("contracts", "services", "deploy", "tests")
+        if (lines := len(file.read_text().splitlines())) > 300
+    }
+    assert long == {}
+
+
+def test_no_function_is_longer_than_50_lines() -> None:
+    long = {
+        f"{file.relative_to(ROOT)}:{node.name}": length
+        for file in _files("contracts", "services", "deploy")
+        for node in _functions(file)
+        if (length := (node.end_lineno or node.lineno) - node.lineno + 1) > 50
+    }
+    assert long == {}
+
+
+def test_every_module_says_in_a_line_what_it_is() -> None:
+    silent = [
+        str(file.relative_to(ROOT))
+        for file in _files("contracts", "services", "deploy", "tests")
+        if (text := file.read_text()).strip() and not ast.get_docstring(ast.parse(text))
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_the_common_files(service: str) -> None:
+    folder = ROOT / "services" / service
+    for name in ("README.md", "__main__.py", "service.py", "store.py", "migrations"):
+        assert (folder / name).exists(), f"{service} lacks {name}"
+    assert (folder / "rules.py").exists() or (folder / "rules").is_dir()
+    assert list((folder / "migrations").glob("0001_*.sql"))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_all_sql_of_a_service_stands_in_its_store(service: str) -> None:
+    folder = ROOT / "services" / service
+    allowed = {"store.py", "search.py", "books.py"}  # a store that outgrew one file reads from its neighbours
+    for file in sorted(folder.rglob("*.py")):
+        if file.name in allowed or "store" in file.parts:
+            continue
+        texts = [
+            node.value
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+        assert not any(_SQL.search(text) for text in texts), f"{file.relative_to(ROOT)} holds SQL"
+
+
+def test_no_registry_is_named_in_services_or_contracts() -> None:
+    word = re.compile(r"""["'](gz|sz)["']|Guangzhou|Shenzhen|广州|深圳|志愿时|i志愿""")
+    named = [
+        f"{file.relative_to(ROOT)}:{number}"
+        for file in _files("contracts", "services")
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if word.search(line) and "examples=" not in line
+    ]
+    assert named == []
+
+
+def test_awaits_never_stand_on_the_right_of_an_augmented_assignment() -> None:
+    """``n += await f()`` reads n before it waits, and loses updates between tasks (performance.md §9)."""
+    found = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in _files("contracts", "services", "deploy", "tests")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.AugAssign) and isinstance(node.value, ast.Await)
+    ]
+    assert found == []
+
+
+def test_the_chassis_knows_no_domain_word() -> None:
+    word = re.compile(r"\b(volunteer|sign-?up|shift|campaign|consent|minutes|transfer)s?\b", re.IGNORECASE)
+    allowed = {"settings.py", "failpoints.py", "logs.py"}
+    found = [
+        f"{file.relative_to(ROOT)}:{number}: {line.strip()}"
+        for file in _files("services/chassis")
+        if file.name not in allowed
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if word.search(line)
+    ]
+    assert found == []
