@@ -34,11 +34,13 @@ test-fast: $(READY) ## Run the tests that need no broker and no database
 test-compose: $(READY) ## Prove deploy/compose.yaml; needs Docker with compose v2
 	$(BIN)/python -m pytest -m compose $(ARGS)
 
-check: $(READY) ## Check formatting, lint, types and import rules
+check: $(READY) ## Check formatting, lint, types, import rules and the published contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m contracts.tools.publish --check
+	$(BIN)/python -m contracts.tools.compatibility
 
 format: $(READY) ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
@@ -46,6 +48,7 @@ format: $(READY) ## Format the code and fix what can be fixed
 
 contracts: $(READY) ## Write the published contracts anew from the messages and topics
 	$(BIN)/python -m contracts.tools.publish
+	$(BIN)/python -m contracts.tools.compatibility
 
 lock: $(READY) ## Write deploy/lock anew from pyproject.toml
 	$(BIN)/pip install --quiet uv==$(UV_VERSION)

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli.demo import demo
 from deploy.cli.doctor import doctor
+from deploy.cli.send import send
 from deploy.cli.topics import topics
 from deploy.cli.up import up
 
@@ -21,7 +23,9 @@ app = typer.Typer(
 )
 
 # One command a file: its function is registered here.
+app.command()(demo)
 app.command()(up)
+app.command()(send)
 app.command()(topics)
 app.command()(doctor)
 

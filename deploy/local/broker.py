@@ -134,7 +134,7 @@ async def wait_until_answering(address: str, *, seconds: float) -> None:
             return
         finally:
             await client.close()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
 
 
 async def offers_idempotence(address: str) -> bool:

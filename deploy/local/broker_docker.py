@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from deploy.local.broker import Broker, wait_until_answering
-from deploy.local.broker_java import KAFKA_VERSION, single_node_settings
+from deploy.local.broker_java import KAFKA_VERSION, cluster_id, single_node_settings
 from deploy.local.errors import EnvironmentProblem, ProcessFailed
 from deploy.local.ports import LOOPBACK
 
@@ -104,15 +104,22 @@ class DockerBroker(Broker):
             raise EnvironmentProblem(f"Docker could not start {IMAGE}: {error}", todo=TODO) from error
 
     async def _wait(self) -> None:
-        try:
-            await wait_until_answering(self.address, seconds=_START_SECONDS)
-        except EnvironmentProblem as error:
-            log = await asyncio.to_thread(self._wrapped().logs, tail=15)
-            await self.stop()
-            raise ProcessFailed(
-                f"the broker in Docker did not answer within {_START_SECONDS:.0f} s",
-                details=log.decode(errors="replace"),
-            ) from error
+        """Return once it answers; ProcessFailed with its last lines when it has ended or time is up."""
+        end = asyncio.get_running_loop().time() + _START_SECONDS
+        while True:
+            try:
+                return await wait_until_answering(self.address, seconds=2.0)
+            except EnvironmentProblem as error:
+                status, lines = await asyncio.to_thread(self._state)
+                if status == "running" and asyncio.get_running_loop().time() < end:
+                    continue
+                await self.stop()
+                raise ProcessFailed(f"the broker in Docker does not answer, it is {status}", details=lines) from error
+
+    def _state(self) -> tuple[str, str]:
+        container = self._wrapped()
+        container.reload()
+        return container.status, container.logs(tail=15).decode(errors="replace")
 
     def _wrapped(self) -> Container:
         if self._container is None:
@@ -135,6 +142,9 @@ def _container(address: str, port: int) -> Any:
             self.ports[f"{port}/tcp"] = bound
             self.with_kwargs(labels={_LABEL: f"{socket.gethostname()} {os.getpid()}"})
             self.with_envs(**_environment(address, port))
+            # the entry point writes over the configuration in the image, which a local build may have read-only
+            writable = "chmod u+w /opt/kafka/config/* /etc/kafka/docker/*"
+            self.with_command(["bash", "-c", f"{writable} && exec /etc/kafka/docker/run"])
 
     return ApacheKafkaContainer()
 
@@ -148,7 +158,8 @@ def _environment(address: str, port: int) -> dict[str, str]:
         "advertised.listeners": f"PLAINTEXT://{address}",
         "log.dirs": "/var/lib/kafka/data",
     } | single_node_settings()
-    return {"KAFKA_" + name.replace(".", "_").upper(): value for name, value in settings.items()}
+    named = {"KAFKA_" + name.replace(".", "_").upper(): value for name, value in settings.items()}
+    return named | {"CLUSTER_ID": cluster_id()}
 
 
 def _remote_engine() -> str | None:

@@ -89,7 +89,7 @@ class JavaBroker(ProcessBroker):
         properties.write_text(self._properties())
         classpath = ["-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={_KAFKA / 'log4j2.properties'}"]
         if not (self.folder / "data" / "meta.properties").exists():
-            tool = ["kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(properties)]
+            tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id(), "-c", str(properties)]
             await self._format([java, *_QUICK_START, *classpath, *tool])
         memory = ["-Xms256m", "-Xmx1g"]
         return Child(
@@ -121,7 +121,7 @@ class JavaBroker(ProcessBroker):
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def _cluster_id() -> str:
+def cluster_id() -> str:
     """Give a random id as Kafka writes it; never with a leading '-', which would be read as an option."""
     first, *rest = secrets.token_bytes(16)
     return base64.urlsafe_b64encode(bytes([first & 0x7F, *rest])).decode().rstrip("=")

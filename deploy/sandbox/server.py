@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ Task = Callable[[], Awaitable[None]]
 
 def serve(build: Callable[[SandboxSettings], FastAPI], *migrations: Path) -> None:
     """Run the sandbox that ``build`` makes, or apply its migrations when the first argument is ``migrate``."""
-    settings = SandboxSettings()
+    settings = SandboxSettings(_secrets_dir=os.environ.get("SHUANGCHENG_SECRETS"))
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
     if sys.argv[1:] == ["migrate"]:

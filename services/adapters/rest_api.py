@@ -13,6 +13,7 @@ import httpx
 import orjson
 
 from contracts.messages.service import ServiceAttested
+from services.adapters.lines import Lines
 from services.adapters.states import Away, Credit, Lost, Notice, NotPosted, Outcome, Posted, Refused
 from services.adapters.systems import SystemAway
 from services.adapters.worker import IN_FLIGHT
@@ -117,16 +118,10 @@ def letter(notice: Notice) -> dict[str, Any]:
 
 
 class RestApi:
-    """A client of one such system; connections are kept alive, shorter than the other side keeps them."""
+    """A client of one such system."""
 
     def __init__(self, url: str, *, seconds: float = 5.0) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=url,
-            timeout=httpx.Timeout(seconds),
-            limits=httpx.Limits(max_connections=IN_FLIGHT + 2, keepalive_expiry=2.0),
-            headers={"content-type": "application/json"},
-            trust_env=False,
-        )
+        self._lines = Lines(url, IN_FLIGHT, seconds=seconds)
 
     async def post(self, credit: Credit) -> Outcome:
         """POST 入账: any answer that cannot be read as one is no answer."""
@@ -154,17 +149,17 @@ class RestApi:
         for own in (True, False):
             chosen = [notice for notice in notices if notice.own == own]
             if chosen:
-                rejected |= await self._tell(chosen, own=own)
+                rejected.update(await self._tell(chosen, own=own))
         return rejected
 
     async def close(self) -> None:
         """Let go of connections."""
-        await self._client.aclose()
+        await self._lines.close()
 
     async def _outcome(self, credit: Credit, method: str, address: str, content: bytes | None) -> Outcome:
         try:
-            answer = await self._client.request(method, address, content=content)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            answer = await self._lines.request(method, address, content)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             return Away(f"{type(error).__name__}: {error}")
         except httpx.HTTPError as error:
             return Lost(f"{type(error).__name__}: {error}")
@@ -174,7 +169,7 @@ class RestApi:
         address, name = _TELL[own]
         content = orjson.dumps({name: [letter(notice) for notice in notices]})
         try:
-            answer = await self._client.post(address, content=content)
+            answer = await self._lines.request("POST", address, content)
         except httpx.HTTPError as error:
             raise SystemAway(f"{type(error).__name__}: {error}") from None
         if answer.is_success:

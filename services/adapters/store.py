@@ -24,10 +24,11 @@ NOTICES: Final = Table(Notice, "notice", key=("id",), append_only=True)
 _OF_BATCH = "WHERE transfer_id = ANY($1) OR (volunteer_ref = ANY($2) AND state = 'due')"
 _NEXT = """
 WHERE state IN ('due', 'unknown') AND due_at <= $1 AND volunteer_ref <> ALL($2)
-  AND NOT EXISTS (
-      SELECT FROM credit AS earlier
-      WHERE earlier.volunteer_ref = credit.volunteer_ref AND earlier.seq < credit.seq
-        AND earlier.state IN ('due', 'calling', 'unknown')
+  AND seq = (
+      -- Not NOT EXISTS: without statistics that is planned as a comparison of all with all.
+      SELECT first.seq FROM credit AS first
+      WHERE first.volunteer_ref = credit.volunteer_ref AND first.state IN ('due', 'calling', 'unknown')
+      ORDER BY first.seq LIMIT 1
   )
 ORDER BY seq LIMIT $3
 """

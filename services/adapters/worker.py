@@ -20,7 +20,7 @@ from services.chassis.logs import log
 
 __all__ = ["IN_FLIGHT", "Caller", "Messenger", "persistent"]
 
-IN_FLIGHT = 32
+IN_FLIGHT = 16
 _POLL_SECONDS = 0.1
 _GATHER_SECONDS = 0.005
 _NOTICES = 500

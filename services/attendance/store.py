@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, TypeAlias
@@ -66,10 +66,10 @@ class AttendanceStore:
     tables: Sequence[Table[Any]] = (SIGNUPS, PRESENCE, RECORDS, PERSON_DAYS)
 
     async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
-        """Load records named, all that is held of these persons, and what counts on any day that may change.
+        """Load records named, all that is held of these persons, and what counts on any day that may gain minutes.
 
-        A correction may leave a day, and a held record that takes its place may leave another: both days of every
-        record named or held are loaded, so whatever ``settle`` moves is here.
+        Those are the days of what is attested now and of what is held: a record that only leaves a day is itself
+        loaded by name, and who could take its place is held.
         """
         db = batch.connection
         keys: set[RecordKey] = set()
@@ -88,20 +88,13 @@ class AttendanceStore:
         named = await RECORDS.fetch(
             db, _NAMED_OR_HELD, [host for host, _ in keys], [ref for _, ref in keys], list(persons)
         )
-        days.update(_days(named))
-        signups.update(row.signup_id for row in named if row.held_for is not None)
+        held = [row for row in named if row.held_for is not None]
+        days.update((row.person, row.record().day) for row in held)
+        signups.update(row.signup_id for row in held)
         states.load(named)
         states.load(await RECORDS.fetch(db, _OF_DAYS, [person for person, _ in days], [day for _, day in days]))
         states.load(await SIGNUPS.fetch_keys(db, signups))
         states.load(await PRESENCE.fetch(db, "WHERE signup_id = ANY($1)", list(signups)))
-
-
-def _days(rows: Iterable[Standing]) -> Iterable[PersonOnDay]:
-    for row in rows:
-        if row.counted_day is not None:
-            yield row.person, row.counted_day
-        if row.held_for is not None:
-            yield row.person, row.record().day
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ __all__ = ["ConfigurationError", "read_folder"]
 M = TypeVar("M", bound=BaseModel)
 
 
-class ConfigurationError(RuntimeError):
+class ConfigurationError(ValueError):
     """Configuration that a process cannot start with; the message names the file and what is wrong."""
 
 

@@ -71,7 +71,7 @@ async def publish(db: Connection, sends: Iterable[Send], service: str, now: date
 async def backlog(db: Connection, origin: str, limit: int) -> bool:
     """Whether more than ``limit`` rows of this group's making still stand in the outbox."""
     found = await db.fetchval(
-        "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE origin = $1 LIMIT $2) AS some", origin, limit + 1
+        "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE origin = $1 LIMIT $2) AS standing", origin, limit + 1
     )
     return bool(found > limit)
 

@@ -27,7 +27,7 @@ from services.chassis.processing import Effects, Processor
 from services.chassis.reentry import Reentry
 from services.chassis.relay import Relay
 from services.chassis.service import Service
-from services.chassis.settings import Settings
+from services.chassis.settings import Settings, read_settings
 
 __all__ = ["Runtime", "main"]
 
@@ -207,7 +207,7 @@ async def _run(service: Service, settings: Settings) -> None:
 def main(name: str, build: Build) -> None:
     """``python -m services.<name> [migrate | forget-positions TOPIC…]``: exit 0, 1 stopped by a fault, 2 usage."""
     try:
-        settings = Settings()
+        settings = read_settings()
         logs.configure(settings.log_level, name, settings.instance)
         _arm(settings)
         service = build(settings)

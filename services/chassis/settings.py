@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "read_settings"]
 
 
 class Settings(BaseSettings):
@@ -53,3 +54,11 @@ class Settings(BaseSettings):
     def await_facts_for(self) -> timedelta:
         """``await_facts`` as a duration."""
         return timedelta(seconds=self.await_facts)
+
+
+def read_settings() -> Settings:
+    """The settings from the environment; what it does not say, from files of the folder ``SHUANGCHENG_SECRETS``.
+
+    A file has the name of the variable in lower case: ``shuangcheng_database``.
+    """
+    return Settings(_secrets_dir=os.environ.get("SHUANGCHENG_SECRETS"))

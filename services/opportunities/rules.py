@@ -34,6 +34,9 @@ _STANDING: Final[dict[str, _Fact]] = {
     "reported": messages.SignupNoted,
 }
 
+_GIVEN: Final = ("confirmed", "waitlisted")
+"""What the linkage gave, not what home reported."""
+
 
 def publish_project(states: States, inbound: Inbound, now: datetime) -> Decision:
     """Keep a project's newer version. Versions that are known change nothing; other content is a conflict."""
@@ -77,7 +80,7 @@ def request_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
             return Decision(wait=Wait(shift_name(*key)))
         return _refuse(inbound, command, None, "shift_unknown", now)
     held = states.get(Signup, command.signup_id)
-    if held is not None and held.active and (held.asker, held.signup_ref) == (command.asker, command.signup_ref):
+    if held is not None and held.state in _GIVEN and _same_request(held, command):
         return Decision(sends=(_tell(_STANDING[held.state], command, held),))
     reason = _objection(states, inbound, command, shift)
     if reason is not None:
@@ -121,7 +124,7 @@ def report_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
             return _refused_command(command, "no_signup")
         gone = replace(held, state="withdrawn")
         return Decision(changes=(gone,), sends=(_tell(messages.SignupWithdrawn, command, held),))
-    if held is not None and held.state in ("confirmed", "waitlisted"):
+    if held is not None and held.state in _GIVEN:
         # She has it by the linkage: the window is occupied as reported.
         return Decision(sends=(_tell(_STANDING[held.state], command, held),))
     if _clashes(states, command, command.starts_at, command.ends_at):
@@ -145,6 +148,10 @@ def _objection(states: States, inbound: Inbound, command: messages.RequestSignup
     if _clashes(states, command, shift.starts_at, shift.ends_at):
         return "clash"
     return None
+
+
+def _same_request(held: Signup, command: messages.RequestSignup) -> bool:
+    return (held.asker, held.signup_ref) == (command.asker, command.signup_ref)
 
 
 def _clashes(states: States, command: _Asked, starts_at: datetime, ends_at: datetime) -> bool:

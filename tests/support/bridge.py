@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from contracts.envelope import Event
-from contracts.ids import signup_id, transfer_id
-from contracts.messages import Message, attendance, bridge, identity, receipts, service, signups, volunteers
-from contracts.messages.base import AgeBand, Consent, EvidenceClass, Origin
+from contracts.ids import transfer_id
+from contracts.messages import (
+    Message,
+    attendance,
+    bridge,
+    receipts,
+    volunteers,
+)
 from contracts.messages.deliveries import CreditPosted
 from contracts.messages.refusals import MessageRefused
-from contracts.messages.service import ServiceRecord
-from contracts.registry import Capability, Names, Registry
+from contracts.registry import Capability
 from contracts.topics import registry_source, registry_topic_for, service_source
 from services.bridge.rules.admission import Border
 from services.bridge.rules.names import locks, person_name, subject
@@ -23,31 +27,32 @@ from services.bridge.service import decisions
 from services.bridge.states import ServiceState, Transfer
 from services.bridge.store import BridgeStore
 from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer
+from tests.support.bridge_messages import (
+    HOME,
+    HOME_REF,
+    HOST,
+    T0,
+    THIRD,
+    _fact,
+    confirmed,
+    consent,
+    established,
+    record,
+    registry,
+)
 
-T0 = datetime(2026, 7, 18, 6, 0, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-PERSON = UUID("00000000-0000-4000-8000-000000000001")
-HOST, HOME, THIRD = "gz", "sz", "fs"
-HOST_REF, HOME_REF = "G1", "S1"
 AWAIT_FACTS = timedelta(seconds=60)
 Kind = TypeVar("Kind", bound=Message)
-
-
-def registry(code: str, capability: Capability = "idempotent", state: Any = "active") -> Registry:
-    names = Names(zh=code, en=code)
-    return Registry(code=code, names=names, division_code="440000", state=state, capability=capability, system="none")
-
-
-def consent(version: int = 1, valid_until: datetime | None = None) -> Consent:
-    return Consent(version=version, given_at=T0, valid_until=valid_until)
 
 
 class World:
     """One border of three registries in memory, with a clock of its own. gz serves, sz is the home, fs is a third."""
 
     def __init__(self, capability: Capability = "idempotent", states: dict[str, str] | None = None) -> None:
-        seats = {code: registry(code, capability, (states or {}).get(code, "active")) for code in (HOST, HOME, THIRD)}
-        self.decisions = decisions(Border(seats, receipt_due=timedelta(seconds=30)))
+        self._seats = {
+            code: registry(code, capability, (states or {}).get(code, "active")) for code in (HOST, HOME, THIRD)
+        }
+        self.decisions = decisions(Border(self._seats, receipt_due=timedelta(seconds=30)))
         self.states = States()
         for table in BridgeStore.tables:
             table.declare(self.states)
@@ -83,6 +88,11 @@ class World:
         for inbound, _, _ in due:
             self._decide(replace(inbound, waited_out=True))
         return self.sent[before:]
+
+    def configure(self, code: str, state: str) -> None:
+        """The border is started anew with a registry in another state."""
+        self._seats[code] = self._seats[code].model_copy(update={"state": state})
+        self.decisions = decisions(Border(self._seats, receipt_due=timedelta(seconds=30)))
 
     def _take(self, message: Message, source: str, topic: str, at: datetime | None, id: str | None) -> list[Send]:
         self._count += 1
@@ -193,82 +203,8 @@ def states_told(sends: list[Send]) -> list[str]:
     return [changed.state for changed in of_kind(sends, bridge.TransferChanged)]
 
 
-def established(
-    version: int = 1,
-    *,
-    person: UUID = PERSON,
-    host: str = HOST,
-    host_ref: str = HOST_REF,
-    home: str = HOME,
-    home_ref: str = HOME_REF,
-    consent_version: int = 1,
-    until: datetime | None = None,
-    guardian: bool = True,
-) -> identity.LinkEstablished:
-    return identity.LinkEstablished(
-        person=person,
-        home=home,
-        home_ref=home_ref,
-        host=host,
-        host_ref=host_ref,
-        link_version=version,
-        age_band=AgeBand.FROM_16,
-        guardian_approved=guardian,
-        consent=consent(consent_version, until),
-    )
-
-
-def broken(version: int, by: str = HOME) -> identity.LinkBroken:
-    return identity.LinkBroken(
-        person=PERSON,
-        home=HOME,
-        home_ref=HOME_REF,
-        host=HOST,
-        host_ref=HOST_REF,
-        link_version=version,
-        by=by,
-        reason="volunteer_asked",
-    )
-
-
-def restored(version: int, by: str = HOME) -> identity.LinkRestored:
-    return identity.LinkRestored(
-        person=PERSON, home=HOME, home_ref=HOME_REF, host=HOST, host_ref=HOST_REF, link_version=version, by=by
-    )
-
-
-def record(version: int = 1, minutes: int = 60, record_ref: str = "R1") -> ServiceRecord:
-    return ServiceRecord(
-        record_ref=record_ref,
-        version=version,
-        project_ref="P1",
-        shift_ref="H1",
-        started_at=T0 - timedelta(hours=4),
-        ended_at=T0 - timedelta(hours=4) + minutes * MINUTE,
-        evidence_class=EvidenceClass.SCAN,
-    )
-
-
-def _fact(body: ServiceRecord, host: str) -> dict[str, Any]:
-    return {"person": PERSON, "host": host, "signup_id": signup_id(PERSON, host, "P1", "H1"), "record": body}
-
-
-def confirmed(version: int, minutes: int, record_ref: str = "R1", host: str = HOST) -> attendance.ServiceConfirmed:
-    return attendance.ServiceConfirmed(**_fact(record(version, minutes, record_ref), host), minutes=minutes)
-
-
-def attested(version: int = 1, minutes: int = 60, ref: str = HOST_REF) -> service.ServiceAttested:
-    return service.ServiceAttested(**record(version, minutes).model_dump(), volunteer_ref=ref)
-
-
-def signup(kind: Any = signups.SignupRequested, *, ref: str = HOST_REF, host: str = HOST, **more: Any) -> Message:
-    made: Message = kind(signup_ref="N1", volunteer_ref=ref, host=host, project_ref="P1", shift_ref="H1", **more)
-    return made
-
-
-def origin(code: str = HOST, id: str = "e1", kind: str = "t", key: str = HOST_REF) -> Origin:
-    return Origin(registry=code, message_id=id, message_type=kind, key=key)
-
-
-def person(number: int) -> UUID:
-    return uuid5(PERSON, str(number))
+def linked(capability: Capability = "idempotent") -> World:
+    """A world in which G1 and S1 are one."""
+    world = World(capability)
+    world.link()
+    return world

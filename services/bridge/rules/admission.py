@@ -42,7 +42,9 @@ _ALREADY_PAST: Final[Mapping[type[Message], tuple[str, ...]]] = {
     service.CheckedOut: ("at",),
     service.ServiceAttested: ("ended_at",),
 }
-"""Times in a body that cannot lie after the message itself."""
+"""Times in a body of what has happened already, so they cannot lie ahead of our clock either."""
+
+_LONGEST: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def _objection(border: Border, inbound: Inbound, now: datetime) -> Objection | N
         return Objection("time_in_future", "/time")
     data = inbound.data
     path = _ALREADY_PAST.get(type(data), ())
-    if path and _at(data, path) > inbound.time + AHEAD:
+    if path and _at(data, path) > now + AHEAD:
         return Objection("time_in_future", "".join(f"/{name}" for name in path))
     if field := OTHER_REGISTRY.get(type(data)):
         return _objection_to_other(border, sender(inbound), data, field)
@@ -136,12 +138,12 @@ def refusal_of_undecodable(topic: str, place: str, key: str | None, error: Contr
     if code is None:
         return None
     refused = MessageRefused(
-        message_id=_clean(error.id, 400) or place,
-        message_type=_clean(error.type, 300),
+        message_id=_clean(error.id) or place,
+        message_type=_clean(error.type),
         reason=error.reason,
-        pointer=_clean(error.pointer, 300),
-        detail=_clean(error.detail, 500),
-        refused_key=_clean(key, 400) or "-",
+        pointer=_clean(error.pointer),
+        detail=_clean(error.detail),
+        refused_key=_clean(key) or "-",
     )
     return Send(REFUSALS.of(code), refused)
 
@@ -151,7 +153,7 @@ def _is(template: str, topic: str) -> bool:
     return topic.startswith(head) and topic.endswith(tail)
 
 
-def _clean(text: str | None, limit: int) -> str | None:
-    return (
-        None if text is None else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:limit]
-    )
+def _clean(text: str | None) -> str | None:
+    if text is None:
+        return None
+    return "".join(part if part.isprintable() else "\N{REPLACEMENT CHARACTER}" for part in text[:_LONGEST])

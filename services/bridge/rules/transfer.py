@@ -46,6 +46,7 @@ class Way:
         self._obstacle = obstacle(link, consent, draft.now)
         self._receipt_due = border.receipt_due
         self._capability = border.registries[service.home].capability
+        self._home_state = border.registries[service.home].state
         self._transfers = {transfer.version: transfer for transfer in transfers}
 
     def add(self, record: ServiceRecord) -> None:
@@ -163,6 +164,8 @@ class Way:
             self._settle(transfer, "credited", "nothing_to_post")
         elif self._obstacle is not None:
             self._settle(transfer, "withheld", self._obstacle, unanswered=transfer.unanswered)
+        elif self._home_state != "active":
+            self._come_back(transfer, f"registry_{self._home_state}", _LONGEST_RETRY)
         else:
             self._post(transfer)
 
@@ -187,7 +190,9 @@ class Way:
         self._await_receipt(self._keep(sent))
 
     def _ask_again(self, transfer: Transfer) -> None:
-        if self._capability == "neither":
+        if self._home_state != "active":
+            self._await_receipt(transfer)
+        elif self._capability == "neither":
             self._settle(transfer, "uncertain", "no_receipt", unanswered=transfer.unanswered)
         elif self._capability == "queryable":
             asked = self._keep(replace(transfer, attempts=transfer.attempts + 1, queried=True))
@@ -204,29 +209,27 @@ class Way:
         longest = max(self._receipt_due, _LONGEST_ASKING)
         after = min(longest, self._receipt_due * 2 ** min(transfer.attempts - 1, 20))
         due = CheckReceipt(
-            host=transfer.host,
-            record_ref=transfer.record_ref,
-            transfer_id=transfer.id,
-            attempt=transfer.attempts,
+            host=transfer.host, record_ref=transfer.record_ref, transfer_id=transfer.id, attempt=transfer.attempts
         )
         self._draft.timer(_timer_name(transfer), after, BRIDGE_COMMANDS, due)
 
     def _retry_later(self, transfer: Transfer, reason: str) -> None:
         unanswered = max(0, transfer.unanswered - 1)
-        self._keep(replace(transfer, state="queued", reason=reason, unanswered=unanswered, queried=False))
-        after = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(transfer.attempts - 1, 20))
+        pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(transfer.attempts - 1, 20))
+        self._come_back(replace(transfer, unanswered=unanswered), reason, pause)
+
+    def _come_back(self, transfer: Transfer, reason: str, after: timedelta) -> None:
+        """Queued, with a timer that tries again."""
+        queued = self._keep(replace(transfer, state="queued", reason=reason, queried=False))
         retry = RetryTransfer(
-            host=transfer.host,
-            record_ref=transfer.record_ref,
-            transfer_id=transfer.id,
-            attempt=transfer.attempts,
+            host=queued.host, record_ref=queued.record_ref, transfer_id=queued.id, attempt=queued.attempts
         )
-        self._draft.timer(_timer_name(transfer), after, BRIDGE_COMMANDS, retry)
+        self._draft.timer(_timer_name(queued), after, BRIDGE_COMMANDS, retry)
 
     def _settle(self, transfer: Transfer, state: TransferState, reason: str | None, *, unanswered: int = 0) -> None:
         """A state in which no timer of this transfer stands."""
         self._keep(replace(transfer, state=state, reason=reason, unanswered=unanswered, queried=False))
-        if transfer.attempts > 0:
+        if transfer.attempts > 0 or transfer.reason is not None:
             self._draft.cancel(_timer_name(transfer))
 
     def _open(self) -> list[Transfer]:

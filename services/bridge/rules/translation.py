@@ -142,7 +142,7 @@ def presence_recorded(border: Border, states: States, inbound: Inbound, now: dat
     )
     draft.command(ATTENDANCE_COMMANDS, command)
     what = "checked_in" if arrived else "checked_out"
-    draft.step(known.person, what, sender(inbound), str(command.signup_id), at=data.at.isoformat())
+    draft.step(known.person, what, sender(inbound), str(command.signup_id), seen_at=data.at.isoformat())
     return draft.decision()
 
 

@@ -65,7 +65,7 @@ async def test_batches_of_any_size_decide_as_one_message_at_a_time_with_everythi
         world.deliver(*messages)
         rest = list(messages)
         while rest:
-            size = draw.choice((1, 2, 5, 20))
+            size = draw.choice((1, 5, 30, 100))
             effects = await attendance.apply(db, rest[:size], patient=False)
             assert effects.asides == []
             rest = rest[size:]
@@ -156,6 +156,22 @@ async def test_a_batch_may_free_a_span_and_a_shift_and_give_them_to_another_reco
         await attendance.apply(db, [attest(first, "s1", at("09:00"), at("11:00"), version=2, revoked=True, **who)])
         states = await db.fetch("SELECT record_ref, counted_version FROM service_record WHERE person = $1", person)
         assert {row[0]: row[1] for row in states} == {first: None, second: 1}
+
+
+async def test_one_batch_may_add_and_take_on_the_same_day_many_times(attendance: AttendanceOnPostgres, db: Db) -> None:
+    await attendance.apply(
+        db,
+        [
+            *(signup(shift) for shift in ("s1", "s2", "s3")),
+            *(check_in(shift, at("08:00")) for shift in ("s1", "s2", "s3")),
+            attest("r1", "s1", at("09:00"), at("10:00")),
+            attest("r2", "s2", at("10:00"), at("12:00")),
+            attest("r3", "s3", at("12:00"), at("13:00")),
+            attest("r2", "s2", at("10:00"), at("11:00"), version=2),
+            attest("r3", "s3", at("12:00"), at("13:00"), version=2, revoked=True),
+        ],
+    )
+    assert await db.fetchval("SELECT minutes FROM person_day") == 120
 
 
 async def test_figures_tell_counts_and_minutes_by_host_and_state(attendance: AttendanceOnPostgres, db: Db) -> None:

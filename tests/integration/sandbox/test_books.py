@@ -73,7 +73,7 @@ async def test_a_visitor_keeps_her_home_when_the_tie_rests_or_a_second_request_i
 ) -> None:
     await keep(connection, *VISITOR, *gz(attested("G-1", "R-1")))
     for state in ("broken", "restored", "refused"):
-        await keep(connection, *linkage(link("G-1", "sz", state)))  # type: ignore[arg-type]
+        await keep(connection, *linkage(link("G-1", "sz", state)))
         assert [row[3] for row in await served(connection)] == ["sz"]
     assert await connection.fetchval("SELECT state FROM link") == "restored"
 

@@ -172,11 +172,18 @@ async def test_its_pages_speak_its_own_words(database: str) -> None:
     async with rest_api(database) as sandbox:
         await introduce(sandbox, "H-1")
         project = letter("项目", 项目编号="P-1", 版本=1, 名称="巡护", 分类="ecology", 组织编号="O-1", 状态="open")
-        window = {name: MORNING for name in ("开始时间", "报名开始", "报名截止")} | {
+        window = dict.fromkeys(("开始时间", "报名开始", "报名截止"), MORNING) | {
             "结束时间": "2026-07-04T11:00:00+08:00"
         }
-        more = {"岗位": 3, "候补": 0, "最低年龄": 14, "区划代码": "440303", "地点": "田坑河", "状态": "open"}
-        shift = letter("班次", **{"项目编号": "P-1", "班次编号": "S-1", "版本": 1} | window | more)
+        more: dict[str, Any] = {
+            "岗位": 3,
+            "候补": 0,
+            "最低年龄": 14,
+            "区划代码": "440303",
+            "地点": "田坑河",
+            "状态": "open",
+        }
+        shift = letter("班次", None, **{"项目编号": "P-1", "班次编号": "S-1", "版本": 1} | window | more)
         answer = await sandbox.http.post("/接口/报送", json={"报送": [project, shift]})
         assert answer.json()["未收"] == []
         (page,) = (await sandbox.http.get("/books/shifts")).json()

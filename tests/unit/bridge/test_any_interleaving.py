@@ -15,7 +15,8 @@ from contracts.messages.base import Message
 from contracts.messages.deliveries import CreditPosted, CreditQueried
 from contracts.registry import Capability
 from services.bridge.states import OPEN, ServiceState, Transfer
-from tests.support.bridge import HOME, HOME_REF, World, broken, restored
+from tests.support.bridge import World
+from tests.support.bridge_messages import HOME, HOME_REF, T0, broken, restored
 
 STATES_OF_THE_LATEST = {
     "credited": "credited",
@@ -50,18 +51,12 @@ class Ledger:
         if credit is not None:
             assert self.booked.setdefault(transfer, credit.delta) == credit.delta, "one id, two amounts"
         if transfer in self.booked:
-            return receipts.CreditAccepted(**own, delta=self.booked[transfer], posted_at=credit_time())
+            return receipts.CreditAccepted(**own, delta=self.booked[transfer], posted_at=T0)
         return receipts.CreditUnknown(**own)
 
     @property
     def minutes(self) -> int:
         return sum(self.booked.values())
-
-
-def credit_time() -> Any:
-    from tests.support.bridge import T0
-
-    return T0
 
 
 class OneRecord(RuleBasedStateMachine):
@@ -79,7 +74,7 @@ class OneRecord(RuleBasedStateMachine):
         self.consent_version = 1
         self.link_version = 1
         self.allowed, self.tied = True, True
-        self.post: list[Message] = []
+        self.post: list[CreditPosted | CreditQueried] = []
         self.answers: list[Message] = []
         self.seen = 0
 
@@ -157,9 +152,10 @@ class OneRecord(RuleBasedStateMachine):
     def the_home_reads_its_post(self, mood: str, fate: str) -> None:
         """In order, as from a partition. Its answer arrives, or waits, or is lost, or comes twice."""
         message = self.post.pop(0)
-        assert isinstance(message, CreditPosted | CreditQueried)
-        known = isinstance(message, CreditPosted)
-        answer = self.home.take(message, mood) if known else self.home.answer(message.transfer_id)
+        if isinstance(message, CreditPosted):
+            answer = self.home.take(message, mood)
+        else:
+            answer = self.home.answer(message.transfer_id)
         if fate != "lost":
             self.answers.append(answer)
         # A queryable home's "later" or "not seen" said twice would be two answers to one question.

@@ -192,6 +192,18 @@ def test_nobody_overtakes_the_line_where_a_post_stands_free() -> None:
     only(SignupWaitlisted, world.told(request(uuid4()), BEFORE))
 
 
+def test_one_who_leaves_the_line_beside_a_free_post_is_not_given_it() -> None:
+    world = World()
+    first, second, third = uuid4(), uuid4(), uuid4()
+    world.all_told(shift(waitlist=2), request(first), request(second), request(third))
+    world.told(withdraw(first), hour(9))
+    gone, promoted = world.told(withdraw(second), BEFORE)
+    assert isinstance(gone, SignupWithdrawn)
+    assert isinstance(promoted, SignupPromoted)
+    assert promoted.person == third
+    assert [signup.person for signup in world.signups()] == [third]
+
+
 def test_withdrawing_nothing_is_refused() -> None:
     world = World()
     she = uuid4()
@@ -233,6 +245,16 @@ def test_a_report_of_what_the_linkage_gave_is_told_how_it_stands() -> None:
     only(SignupConfirmed, world.told(report(she)))
     assert only(CommandRefused, world.told(report(she, state="withdrawn"))).reason == "no_signup"
     assert world.shift("h1", "ph", "sz").confirmed == 1
+
+
+def test_asking_for_what_home_reported_is_a_second_sign_up_even_under_the_same_ref() -> None:
+    world = World()
+    she = uuid4()
+    reported = report(she)
+    world.all_told(shift(host="sz", of="ph", ref="h1"), reported)
+    asked = request(she, "h1", of="ph", host="sz", asker=reported.asker, ref=reported.signup_ref)
+    assert only(SignupRefused, world.told(asked)).reason == "already_signed_up"
+    assert [signup.state for signup in world.signups()] == ["reported"]
 
 
 def test_a_reported_window_can_be_withdrawn_like_a_post_and_frees_none() -> None:

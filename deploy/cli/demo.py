@@ -1,0 +1,115 @@
+"""`shuangcheng demo`: a weekend and a summer through a whole linkage on this machine, and whether the books agree."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.cli.running import run
+from deploy.demo.play import SETTINGS, WEEKEND, Play, weekend
+from deploy.demo.report import Report
+from deploy.demo.screen import Screen
+from deploy.demo.showing import show_report, show_timeline
+from deploy.local.errors import EnvironmentProblem
+from deploy.local.specs import KINDS
+from deploy.local.stack import Stack, StackOptions
+
+__all__ = ["Wishes", "demo", "perform"]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command was told."""
+
+    json_file: Path | None = None
+    seed: int = 1
+    people: int = 2000
+    calm: bool = False
+    host_kind: str = "kafka_native"
+    home_kind: str = "rest_api"
+    broker: str | None = None
+    then: str | None = None
+    weekend: Path = WEEKEND
+
+
+def demo(
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report there.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another summer.")] = 1,
+    people: Annotated[int, typer.Option(min=20, max=100_000, help="Linked volunteers, in both directions.")] = 2000,
+    calm: Annotated[bool, typer.Option("--calm", help="Kill nothing and lose no answer.")] = False,
+    host_kind: Annotated[str, typer.Option(help=f"Kind of gz: {', '.join(KINDS)}.")] = "kafka_native",
+    home_kind: Annotated[str, typer.Option(help=f"Kind of sz: {', '.join(KINDS)}.")] = "rest_api",
+    broker: Annotated[
+        str | None,
+        typer.Option(help="auto, embedded, java, docker or HOST:PORT; else SHUANGCHENG_BROKER, else embedded."),
+    ] = None,
+    then: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="Run it while all is up; SHUANGCHENG_REPORT names the report."),
+    ] = None,
+) -> None:
+    """Send the weekend of deploy/examples, then a summer of generated people, and compare all books.
+
+    Status 0: balanced (and COMMAND succeeded). 1: not. 2: this machine or the options do not allow it.
+    """
+    run(perform(Wishes(json_file, seed, people, calm, host_kind, home_kind, broker, then)))
+
+
+async def perform(wishes: Wishes) -> int:
+    """Run the demo to its exit status."""
+    begun = time.monotonic()
+    letters = weekend(wishes.weekend)
+    if wishes.json_file is not None:
+        await asyncio.to_thread(_require_writable, wishes.json_file)
+    options = StackOptions(
+        kinds={"gz": wishes.host_kind, "sz": wishes.home_kind}, broker=wishes.broker, settings=SETTINGS
+    )
+    with Screen() as screen:
+        screen.begin("starting")
+        async with Stack(options, progress=screen.begin) as stack:
+            screen.say(f"broker {stack.broker.describe()}, {stack.postgres.describe()}")
+            screen.say(f"gz is {wishes.host_kind}, sz is {wishes.home_kind}; logs in {stack.folder / 'logs'}")
+            async with Play(stack, screen, wishes.seed, wishes.people, wishes.calm, begun) as play:
+                await play.perform(letters)
+                report, page = await play.report(), await play.timeline()
+            if page is not None:
+                show_timeline(screen.console, "夏小雨 (home sz), as her home's app shows it; times in Shanghai", page)
+            show_report(screen.console, report)
+            return await _then(wishes, report, stack.folder, screen)
+
+
+async def _then(wishes: Wishes, report: Report, folder: Path, screen: Screen) -> int:
+    """Write the report and run the command on what is still up."""
+    path = (wishes.json_file or folder / "report.json").absolute()
+    await asyncio.to_thread(_write, path, report)
+    if wishes.json_file is not None:
+        screen.say(f"report in {path}")
+    status = 0 if report.document["balanced"] else 1
+    if wishes.then is None:
+        return status
+    environment = os.environ | {"SHUANGCHENG_REPORT": str(path)}
+    command = await asyncio.create_subprocess_shell(wishes.then, env=environment)
+    code = await command.wait()
+    screen.say(f"the command given by --then ended with status {code}")
+    return status or (1 if code else 0)
+
+
+def _write(path: Path, report: Report) -> None:
+    path.write_text(json.dumps(report.document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _require_writable(path: Path) -> None:
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot write {path}: {error.strerror}", todo="give --json a file in a folder that can be written"
+        ) from error

@@ -1,0 +1,1 @@
+"""The jobs of compose.yaml that prepare secrets and databases."""

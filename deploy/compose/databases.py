@@ -1,0 +1,60 @@
+"""``python -m deploy.compose.databases NAME…``: a database and the role that owns it, for each name.
+
+Safe to repeat: what is missing is made, and a role's password becomes the one that its process reads. The server and
+the superuser are those of PGHOST and PGUSER; the passwords are in the folder SHUANGCHENG_SECRETS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import asyncpg
+
+__all__ = ["prepare"]
+
+_ROLE = """
+SELECT CASE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = $1::text)
+       THEN format('ALTER ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)
+       ELSE format('CREATE ROLE %I LOGIN PASSWORD %L', $1::text, $2::text) END
+"""
+_DATABASE = """
+SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING ''UTF8'''
+              ' LOCALE_PROVIDER builtin BUILTIN_LOCALE ''C.UTF-8''', $1::text, $1::text)
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = $1::text)
+"""
+_CLOSE = "SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', $1::text)"
+
+
+async def prepare(names: list[str], secrets: Path) -> None:
+    """Make roles and databases as the superuser of PGHOST; nobody else may connect to them."""
+    password = (secrets / "superuser").read_text(encoding="ascii")
+    admin = await asyncpg.connect(database="postgres", password=password, timeout=30)
+    try:
+        await admin.execute("SELECT pg_advisory_lock(1)")  # two of these jobs may run at once
+        await admin.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
+        for name in names:
+            verifier = (secrets / f"{name}.scram").read_text(encoding="ascii")
+            await admin.execute(await admin.fetchval(_ROLE, name, verifier))
+            create = await admin.fetchval(_DATABASE, name)
+            if create is not None:
+                await admin.execute(create)
+            await admin.execute(await admin.fetchval(_CLOSE, name))
+            await _extend(name, password)
+            print(f"{name}: {'was there already' if create is None else 'created'}")
+    finally:
+        await admin.close()
+
+
+async def _extend(name: str, password: str) -> None:
+    inside = await asyncpg.connect(database=name, password=password, timeout=30)
+    try:
+        await inside.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
+    finally:
+        await inside.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(prepare(sys.argv[1:], Path(os.environ["SHUANGCHENG_SECRETS"])))

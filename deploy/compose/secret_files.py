@@ -1,0 +1,72 @@
+"""Passwords and tokens as files: made once, each in the volume of the process that it is for.
+
+``/secrets`` holds one volume a folder: ``operator`` (tokens), ``postgres`` (the superuser's password and what the
+server keeps of the others) and one for each database role, which its process reads as ``SHUANGCHENG_SECRETS``.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+import yaml
+
+from deploy.local.registries import configured_codes
+
+__all__ = ["scram_verifier", "write_all"]
+
+_NOT_ROLES = frozenset({"operator", "postgres"})
+_SANDBOX = "sandbox_"
+"""Sandboxes stand for strangers: they get no token of the linkage."""
+
+
+def write_all(root: Path, codes: list[str]) -> None:
+    """Make what is missing, keep what is there. `codes`: the registries whose apps get a token."""
+    _once(root / "postgres" / "superuser")
+    tokens = {_once(root / "operator" / "operator"): "operator"}
+    tokens |= {_once(root / "operator" / f"registry_{code}"): f"registry:{code}" for code in codes}
+    for folder in sorted(root.iterdir()):
+        role = folder.name
+        if role in _NOT_ROLES:
+            continue
+        password = _once(folder / "password")
+        _write(folder / "shuangcheng_database", f"postgresql://{role}:{password}@postgres:5432/{role}")
+        _write(root / "postgres" / f"{role}.scram", scram_verifier(password, os.urandom(16)))
+        if not role.startswith(_SANDBOX):
+            _write(folder / "tokens.yaml", yaml.safe_dump(tokens))
+
+
+def scram_verifier(password: str, salt: bytes, iterations: int = 4096) -> str:
+    """What PostgreSQL keeps of an ASCII password (RFC 5803): CREATE ROLE takes it, and no log shows the password."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, iterations)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    return f"SCRAM-SHA-256${iterations}:{_base64(salt)}${_base64(stored)}:{_base64(server)}"
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+def _once(file: Path) -> str:
+    if not file.exists():
+        _write(file, secrets.token_urlsafe(32))
+    return file.read_text(encoding="ascii")
+
+
+def _write(file: Path, text: str) -> None:
+    """Replace a file at once, so that a job that is killed leaves no half of one."""
+    part = file.with_name(f".{file.name}")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o440)
+    with os.fdopen(descriptor, "w", encoding="ascii") as out:
+        out.write(text)
+    part.replace(file)
+
+
+if __name__ == "__main__":
+    write_all(Path("/secrets"), configured_codes(Path(os.environ["SHUANGCHENG_REGISTRIES"])))

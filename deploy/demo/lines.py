@@ -1,0 +1,67 @@
+"""Reading events from a file of structured JSON, one a line: every line is checked before any is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from contracts.envelope import ContractError, Event, encode, parse_structured
+from contracts.topics import registry_source, registry_topic_for
+
+__all__ = ["Letter", "Problem", "check"]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An event and the topic that its source and type belong to."""
+
+    topic: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one line. ``pointer`` is a JSON pointer into the line, where there is a place to point at."""
+
+    line: int
+    reason: str
+    pointer: str | None
+    what: str
+
+    def __str__(self) -> str:
+        """One line a person can act on."""
+        return f"line {self.line}: {self.pointer or '(whole line)'}: {self.what} ({self.reason})"
+
+
+def check(lines: Iterable[bytes]) -> tuple[list[Letter], list[Problem]]:
+    """Read all lines in order; blank ones are passed over. The first problem of each line is given."""
+    letters: list[Letter] = []
+    problems: list[Problem] = []
+    seen: dict[tuple[str, str], tuple[int, object]] = {}
+    for number, raw in enumerate(lines, 1):
+        line = raw.strip()
+        if not line:
+            continue
+        try:
+            letter = _letter(line)
+        except ContractError as error:
+            problems.append(Problem(number, error.reason, error.pointer, error.detail))
+            continue
+        event, content = letter.event, encode(letter.event)
+        first, known = seen.setdefault((event.source, event.id), (number, content))
+        if known != content:
+            what = f"line {first} has the same source and id with other content"
+            problems.append(Problem(number, "reused_id", "/id", what))
+            continue
+        letters.append(letter)
+    return letters, problems
+
+
+def _letter(line: bytes) -> Letter:
+    event = parse_structured(line, strict=True)
+    topic = registry_topic_for(event.source, type(event.data))
+    if topic is None:
+        if event.source.startswith(registry_source("")):
+            raise ContractError("wrong_topic", f"a registry does not publish {event.type}", "/type")
+        raise ContractError("wrong_topic", f"only a registry publishes here: {registry_source('<code>')}", "/source")
+    return Letter(topic, event)

@@ -1,0 +1,44 @@
+"""Whether the books agree: what the bridge says of each direction against what both registries' audits say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["Audit", "failures"]
+
+_LEFT = ("credited", "withheld", "refused", "uncertain", "in_flight")
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What the registries' own views add up to for one direction, in minutes."""
+
+    served: int
+    """Of the host's ``audit_served``: confirmed, of visitors from that home."""
+    credited: int
+    """Of the home's ``audit_credits``."""
+
+
+def failures(
+    minutes: Mapping[str, Mapping[str, int]], audits: Mapping[str, Audit], *, overbooked: int, stuck: str | None = None
+) -> list[str]:
+    """Every equality that does not hold, with its figures; none when balanced. ``minutes`` by direction and state."""
+    found = [f"not everything came to an end: {stuck}"] if stuck else []
+    for direction in sorted(set(audits) | set(minutes)):
+        said, audit = minutes.get(direction), audits.get(direction)
+        if said is None or audit is None:
+            found.append(f"{direction}: {'the bridge' if said is None else 'no registry'} knows nothing of it")
+            continue
+        if said["confirmed"] != audit.served:
+            found.append(f"{direction}: confirmed {said['confirmed']} is not what the host served, {audit.served}")
+        if said["credited"] != audit.credited:
+            found.append(f"{direction}: credited {said['credited']} is not what the home booked, {audit.credited}")
+        parts = {name: said[name] for name in _LEFT}
+        if said["confirmed"] != sum(parts.values()):
+            terms = " + ".join(f"{name} {value}" for name, value in parts.items())
+            found.append(f"{direction}: confirmed {said['confirmed']} is not {terms} = {sum(parts.values())}")
+        found += [f"{direction}: {name} is {said[name]}, not 0" for name in ("in_flight", "uncertain") if said[name]]
+    if overbooked:
+        found.append(f"{overbooked} posts are confirmed above the allotment")
+    return found

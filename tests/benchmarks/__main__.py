@@ -1,0 +1,86 @@
+"""``python -m tests.benchmarks [--json FILE]``: all workloads in one run; status 1 when a check fails."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from deploy.local import brokers, folders
+from deploy.local.errors import LocalError
+from deploy.local.postgres_embedded import EmbeddedPostgres
+from tests.benchmarks.decider import FORMS, decider
+from tests.benchmarks.latency import latency
+from tests.benchmarks.report import Result, document, table
+from tests.benchmarks.stage import Stage
+
+_WORKLOADS = ("decider", "latency")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the document there; - prints it")
+    parser.add_argument("--broker", help="java (default), docker, auto or HOST:PORT")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of every form, interleaved (default 3)")
+    parser.add_argument("--only", choices=_WORKLOADS, help="one workload alone")
+    parser.add_argument("--form", action="append", choices=[form.name for form in FORMS], help="these forms alone")
+    return parser.parse_args()
+
+
+@asynccontextmanager
+async def _stage(broker: str | None) -> AsyncIterator[Stage]:
+    """Broker and database: every commit waits for the disk, as in operation."""
+    folder = await asyncio.to_thread(folders.new_run_folder, "bench")
+    choice = await brokers.choose(broker, folder / "broker", default="java")
+    database = EmbeddedPostgres(folder / "postgresql", durable=True)
+    try:
+        await asyncio.gather(choice.broker.start(), database.start())
+        yield Stage(choice.broker, database)
+    finally:
+        await asyncio.gather(choice.broker.stop(), database.stop())
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _all(arguments: argparse.Namespace) -> int:
+    load_before = os.getloadavg()[0]
+    results: list[Result] = []
+    async with _stage(arguments.broker) as stage:
+        if arguments.only != "latency":
+            forms = tuple(form for form in FORMS if not arguments.form or form.name in arguments.form)
+            results += await decider(stage, arguments.rounds, forms, _say)
+        if arguments.only != "decider" and not arguments.form:
+            results += await latency(stage, _say)
+        whole = document(results, stage.broker.describe(), stage.postgres.describe(), load_before)
+    print(table(results))
+    if arguments.json is not None:
+        text = json.dumps(whole, indent=2, ensure_ascii=False)
+        if str(arguments.json) == "-":
+            print(text)
+        else:
+            await asyncio.to_thread(arguments.json.write_text, text + "\n", encoding="utf-8")
+    return 0 if all(result.holds for result in results) else 1
+
+
+def _say(step: str) -> None:
+    print(step, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Run; 0 measured and checked, 1 a check failed, 2 this machine lacks something."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        return asyncio.run(_all(_arguments()))
+    except LocalError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

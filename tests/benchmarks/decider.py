@@ -1,0 +1,109 @@
+"""W1: attendance from the log to its outbox, beside what a user of FastStream would write from its documentation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.benchmarks.forms.common import Order
+from tests.benchmarks.load import Load, make_load
+from tests.benchmarks.report import Result
+from tests.benchmarks.stage import Stage
+
+__all__ = ["FORMS", "Form", "decider"]
+
+_SEED = 20_260_706
+_RUN_SECONDS = 90
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the work is done; slow forms get fewer persons, each with four to five events."""
+
+    name: str
+    kind: str
+    persons: int
+    lanes: int = 1
+
+
+FORMS = (
+    Form("A", "A", 100),
+    Form("B1", "B1", 700),
+    Form("ours, 1 lane", "ours", 3_000),
+    Form("ours, 4 lanes", "ours", 6_000, lanes=4),
+)
+
+
+async def decider(stage: Stage, rounds: int, forms: tuple[Form, ...], progress: Callable[[str], None]) -> list[Result]:
+    """Run all forms in turn, so many rounds; gives a result each, with its ratio to both baselines."""
+    await stage.prepare()
+    loads = {persons: make_load(persons, _SEED) for persons in sorted({form.persons for form in forms})}
+    for load in loads.values():
+        await stage.put_on(load)
+    results = {form.name: Result("decider", form.name, "events/s") for form in forms}
+    cpu: dict[str, list[float]] = {form.name: [] for form in forms}
+    for number in range(rounds):
+        for form in forms:
+            load, result = loads[form.persons], results[form.name]
+            seen, checks = await _run(stage, form, load, f"bench-{number}-{form.kind}-{form.lanes}")
+            rate = seen["events"] / seen["seconds"]
+            result.check(checks)
+            result.rounds.append(rate)
+            cpu[form.name].append(1e6 * seen["cpu_seconds"] / seen["events"])
+            said = f"{rate:,.0f} events/s" if all(checks.values()) else "checks failed"
+            progress(f"round {number + 1}, {form.name}: {said}")
+    for name, result in results.items():
+        result.notes = {"events": len(loads[_persons(forms, name)].events), "cpu_us": round(median(cpu[name]))}
+        for baseline in ("A", "B1"):
+            _compare(result, results.get(baseline))
+    return list(results.values())
+
+
+def _persons(forms: tuple[Form, ...], name: str) -> int:
+    return next(form.persons for form in forms if form.name == name)
+
+
+def _compare(result: Result, baseline: Result | None) -> None:
+    if baseline is not None and baseline.median and result.median and baseline is not result:
+        result.ratio[baseline.form] = result.median / baseline.median
+
+
+async def _run(stage: Stage, form: Form, load: Load, group: str) -> tuple[dict[str, Any], dict[str, bool]]:
+    name, dsn = await stage.new_database(load)
+    order = Order(stage.broker.address, dsn, stage.topic(load), group, len(load.events), form.lanes)
+    try:
+        seen = await _process(form.kind, order)
+        checks = await stage.checks(load, dsn)
+        checks["each_event_applied"] = seen["events"] == len(load.events)
+    finally:
+        await stage.postgres.drop_database(name)
+    return seen, checks
+
+
+async def _process(kind: str, order: Order) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.benchmarks.forms",
+        kind,
+        json.dumps(asdict(order)),
+        cwd=_ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), _RUN_SECONDS)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        raise RuntimeError(f"form {kind} ended with status {process.returncode}")
+    seen: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return seen

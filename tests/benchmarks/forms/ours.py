@@ -1,0 +1,80 @@
+"""Ours: attendance as it is, on the chassis' own lanes. Only relay, re-entry and HTTP are left out, as in the others."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from dataclasses import replace
+from typing import Any
+
+from faststream.kafka import KafkaBroker
+from pydantic import SecretStr
+
+from services.attendance.service import build
+from services.chassis import logs
+from services.chassis.clock import Clock
+from services.chassis.consuming import Lane
+from services.chassis.database import open_pool
+from services.chassis.processing import Effects, Processor
+from services.chassis.settings import Settings
+from tests.benchmarks.forms.common import Order, topic_of
+from tests.benchmarks.forms.stopwatch import Stopwatch
+
+__all__ = ["run"]
+
+
+class _GatedLane(Lane):
+    """A lane whose first batch waits at the gate."""
+
+    stopwatch: Stopwatch
+
+    @property
+    def assigned(self) -> int:
+        return 0 if self._batches is None else len(self._batches.next)
+
+    async def _handle(self, raw: Any) -> None:
+        await self.stopwatch.gate.wait()
+        await super()._handle(raw)
+
+
+async def run(order: Order) -> Stopwatch:
+    """Apply all events; gives the clock, stopped."""
+    settings = Settings(
+        profile="test", kafka=order.kafka, database=SecretStr(order.database), lanes=order.lanes, log_level="WARNING"
+    )
+    logs.configure(settings.log_level, "benchmark", 0)
+    entry = topic_of(order.topic)
+    service = build(settings)
+    [stream] = service.streams
+    stream = replace(stream, group=order.group, topics=(entry,))
+    processor = Processor(replace(service, streams=(stream,)), settings, Clock())
+    stopwatch = Stopwatch(order.events)
+    failures: list[Exception] = []
+
+    def committed(effects: Effects) -> None:
+        stopwatch.count(len(effects.applied) + len(effects.asides))
+
+    def failed(error: Exception) -> None:
+        failures.append(error)
+        stopwatch.done.set()
+
+    pool = await open_pool(order.database, size=2, application="benchmark")
+    broker = KafkaBroker(order.kafka, logger=None, allow_auto_create_topics=False)
+    lanes = []
+    for number in range(order.lanes):
+        lane = _GatedLane(processor, stream, number, pool, committed, failed)
+        lane.stopwatch = stopwatch
+        lane.subscribe(broker)
+        lanes.append(lane)
+    await broker.start()
+    gc.set_threshold(100_000, 50, 1000)  # as the runtime does after its start
+    each = entry.partitions // order.lanes
+    await asyncio.wait_for(stopwatch.open_when(lambda: all(lane.assigned == each for lane in lanes)), 60)
+    await stopwatch.done.wait()
+    await broker.stop()
+    for lane in lanes:
+        await lane.close()
+    await pool.close()
+    if failures:
+        raise failures[0]
+    return stopwatch

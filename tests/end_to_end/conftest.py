@@ -1,0 +1,26 @@
+"""One whole linkage for the session: the session's broker, all services, a registry of each kind, an adapter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from deploy.demo.publishing import Publisher
+from deploy.local.broker import Broker
+from deploy.local.stack import Stack, StackOptions
+from tests.support.journey import Linkage
+
+
+@pytest.fixture(scope="session")
+async def linkage(broker: Broker) -> AsyncIterator[Linkage]:
+    options = StackOptions(broker=broker.address, settings={"AWAIT_FACTS": "4", "RECEIPT_DUE": "2"})
+    async with Stack(options) as stack, Publisher(broker.address) as publisher:
+        books = {code: await asyncpg.connect(stack.dsn[f"sandbox_{code}"]) for code in ("gz", "sz")}
+        bridge = await asyncpg.connect(stack.dsn["bridge"])
+        try:
+            yield Linkage(stack, publisher, books, bridge)
+        finally:
+            await asyncio.gather(bridge.close(), *(book.close() for book in books.values()))

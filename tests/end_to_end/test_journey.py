@@ -1,0 +1,161 @@
+"""The whole way of an hour through real processes: registry to registry, and what goes wrong on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from contracts.messages.base import AgeBand
+from contracts.messages.volunteers import ConsentGiven, ConsentWithdrawn
+from tests.support.journey import DAY, Linkage, Visit
+from tests.support.waiting import eventually
+
+DIRECTIONS = [("sz", "gz"), ("gz", "sz")]
+
+
+def _is(question: Callable[[Visit], Coroutine[Any, Any, Any]], visit: Visit, wanted: object) -> Any:
+    async def asked() -> bool:
+        found = await question(visit)
+        assert found == wanted, f"{question.__name__}: {found!r}, wanted {wanted!r}"
+        return True
+
+    return asked
+
+
+async def arrived(linkage: Linkage, visit: Visit) -> None:
+    """Linked, signed up and present; nothing attested yet."""
+    await linkage.say(*visit.link(), *visit.publish(), visit.sign_up())
+    await linkage.say(*visit.presence(), at=visit.start)
+
+
+@pytest.mark.parametrize(("home", "host"), DIRECTIONS)
+async def test_minutes_served_in_one_registry_stand_once_in_the_other(linkage: Linkage, home: str, host: str) -> None:
+    visit = Visit(home, host)
+    await arrived(linkage, visit)
+    await linkage.say(visit.attest(125), at=visit.start + timedelta(hours=5))
+    await eventually(_is(linkage.posted, visit, [125]), 30)
+    await eventually(_is(linkage.served, visit, (1, 125, "confirmed")))
+    assert await linkage.transfers(visit) == {1: "credited"}
+
+
+async def test_everything_in_the_wrong_order_waits_and_is_applied(linkage: Linkage) -> None:
+    visit = Visit("sz", "gz")
+    await linkage.say(visit.attest(100), *visit.presence(), visit.sign_up())
+    await linkage.say(*reversed(visit.publish()), *reversed(visit.link()))
+    await eventually(_is(linkage.posted, visit, [100]), 30)
+
+
+async def test_a_correction_that_comes_before_its_original_leaves_the_right_total(linkage: Linkage) -> None:
+    visit = Visit("sz", "gz")
+    await arrived(linkage, visit)
+    await linkage.say(visit.attest(90, 2), visit.attest(200, 1), at=visit.start + timedelta(hours=5))
+    await eventually(_is(linkage.total, visit, 90), 30)
+    await eventually(_is(linkage.served, visit, (2, 90, "confirmed")))
+
+
+@pytest.mark.parametrize(("home", "host"), DIRECTIONS)
+async def test_a_lowering_while_the_first_credit_is_under_way_leaves_the_right_total(
+    linkage: Linkage, home: str, host: str
+) -> None:
+    visit = Visit(home, host)
+    await arrived(linkage, visit)
+    await linkage.misbehave(home, down_for_seconds=4)
+    await linkage.say(visit.attest(120), at=visit.start + timedelta(hours=5))
+    await eventually(_is(linkage.transfers, visit, {1: "sent"}), 20)
+    await linkage.say(visit.attest(45, 2), at=visit.start + timedelta(hours=6))
+    await eventually(_is(linkage.transfers, visit, {1: "sent", 2: "queued"}), 20)
+    await eventually(_is(linkage.posted, visit, [120, -75]), 40)
+    await eventually(_is(linkage.transfers, visit, {1: "credited", 2: "credited"}))
+
+
+async def test_a_revocation_after_consent_was_withdrawn_is_posted_on_its_renewal(linkage: Linkage) -> None:
+    visit = Visit("sz", "gz")
+    await arrived(linkage, visit)
+    await linkage.say(visit.attest(120), at=visit.start + timedelta(hours=5))
+    await eventually(_is(linkage.posted, visit, [120]), 30)
+    withdrawn = ConsentWithdrawn(volunteer_ref=visit.home_ref, registry="gz", version=1)
+    await linkage.say(("sz", withdrawn), at=visit.start + timedelta(hours=6))
+    await eventually(
+        lambda: linkage.bridge.fetchval(
+            "SELECT true FROM consent WHERE home_ref = $1 AND state = 'withdrawn'", visit.home_ref
+        )
+    )
+    await linkage.say(visit.attest(120, 2, revoked=True), at=visit.start + timedelta(hours=7))
+    await eventually(_is(linkage.transfers, visit, {1: "credited", 2: "withheld"}), 20)
+    assert await linkage.posted(visit) == [120]
+    given = ConsentGiven(volunteer_ref=visit.home_ref, registry="gz", consent=visit.consent(2))
+    await linkage.say(("sz", given), at=visit.start + timedelta(hours=8))
+    await eventually(_is(linkage.posted, visit, [120, -120]), 30)
+    await eventually(_is(linkage.served, visit, (2, 120, "revoked")))
+
+
+@pytest.mark.parametrize(("home", "host"), DIRECTIONS)
+async def test_a_credit_that_was_booked_but_whose_answer_was_lost_is_booked_once(
+    linkage: Linkage, home: str, host: str
+) -> None:
+    visit = Visit(home, host)
+    await arrived(linkage, visit)
+    await linkage.misbehave(home, commit_and_lose_answer=1)
+    await linkage.say(visit.attest(60), at=visit.start + timedelta(hours=5))
+    await eventually(_is(linkage.transfers, visit, {1: "credited"}), 40)
+    assert await linkage.posted(visit) == [60]
+
+
+@pytest.mark.parametrize(("home", "host"), DIRECTIONS)
+async def test_a_home_that_answers_twice_changes_nothing(linkage: Linkage, home: str, host: str) -> None:
+    visit = Visit(home, host)
+    await arrived(linkage, visit)
+    await linkage.misbehave(home, answer_twice=1)
+    await linkage.say(visit.attest(61), at=visit.start + timedelta(hours=5))
+    await eventually(_is(linkage.transfers, visit, {1: "credited"}), 30)
+    assert await linkage.posted(visit) == [61]
+
+
+async def test_a_service_without_check_in_is_held_until_the_check_in_comes(linkage: Linkage) -> None:
+    visit = Visit("sz", "gz")
+    await linkage.say(*visit.link(), *visit.publish(), visit.sign_up())
+    await linkage.say(visit.attest(300), at=visit.start + timedelta(hours=5))
+    await eventually(_is(linkage.served, visit, (1, 300, "held")), 30)
+    assert await linkage.posted(visit) == []
+    await linkage.say(*visit.presence(), at=visit.start)
+    await eventually(_is(linkage.posted, visit, [300]), 30)
+    await eventually(_is(linkage.served, visit, (1, 300, "confirmed")))
+
+
+async def test_a_ref_that_was_never_linked_is_refused_to_its_sender_once_its_time_is_up(linkage: Linkage) -> None:
+    visit = Visit("sz", "gz")
+    await linkage.say(*visit.publish(), visit.attest(30))
+    await eventually(_is(linkage.served, visit, (1, 30, "refused")), 30)
+    assert await linkage.transfers(visit) == {}
+
+
+async def test_a_child_is_refused_a_shift_for_adults_and_gets_no_post(linkage: Linkage) -> None:
+    visit = Visit("sz", "gz", age_band=AgeBand.FROM_14)
+    await linkage.say(*visit.link(), *visit.publish(), visit.sign_up())
+    seen = "SELECT state, reason FROM signup WHERE shift_ref = $1"
+    opportunities = await asyncpg.connect(linkage.stack.dsn["opportunities"])
+    try:
+        row = await eventually(lambda: opportunities.fetchrow(seen, visit.shift["shift_ref"]), 30)
+    finally:
+        await opportunities.close()
+    assert (row["state"], row["reason"]) == ("refused", "guardian_missing")
+
+
+async def test_a_service_killed_in_the_middle_comes_back_and_nothing_is_lost_or_doubled(linkage: Linkage) -> None:
+    visits = [Visit("sz", "gz", start=DAY + timedelta(days=-n)) for n in range(12)]
+    for visit in visits[:6]:
+        await arrived(linkage, visit)
+    for name in ("bridge", "attendance", "opportunities", "identity"):
+        linkage.stack.processes[name].kill()
+    for visit in visits[6:]:
+        await arrived(linkage, visit)
+    for visit in visits:
+        await linkage.say(visit.attest(77), at=visit.start + timedelta(hours=5))
+    for name in ("identity", "opportunities", "attendance", "bridge"):
+        await linkage.stack.start(name)
+    for visit in visits:
+        await eventually(_is(linkage.posted, visit, [77]), 40)

@@ -1,0 +1,131 @@
+"""An adapter's caller over a real registry of the kind rest_api, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import services.adapters.service
+from contracts.envelope import decode
+from contracts.messages import deliveries
+from contracts.registry import Capability
+from services.adapters import rules
+from services.adapters.rest_api import RestApi
+from services.adapters.states import Credit, Notice, Outcome
+from services.adapters.store import CREDITS
+from services.adapters.worker import Caller, persistent
+from services.chassis import migrations
+from services.chassis.database import Pool, open_pool
+from services.chassis.decisions import Inbound, States
+from services.chassis.records import unpack_headers
+from tests.conftest import NewDatabase
+from tests.support.registries import offered, own, said
+from tests.support.sandboxes import Sandbox, rest_api
+from tests.support.waiting import eventually
+
+FOLDER = Path(services.adapters.service.__file__).parent / "migrations"
+
+
+class Watched(RestApi):
+    """Counts what is under way, and can be told to die after a call as the process would."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, seconds=0.5)
+        self.posts: Counter[uuid.UUID] = Counter()
+        self.under_way: Counter[str] = Counter()
+        self.most_at_once = 0
+        self.hold: asyncio.Event | None = None
+
+    async def post(self, credit: Credit) -> Outcome:
+        self.posts[credit.transfer_id] += 1
+        self.under_way[credit.volunteer_ref] += 1
+        assert self.under_way[credit.volunteer_ref] == 1, "two calls about one volunteer at once"
+        self.most_at_once = max(self.most_at_once, self.under_way.total())
+        try:
+            outcome = await super().post(credit)
+            if self.hold is not None:
+                await self.hold.wait()
+            return outcome
+        finally:
+            self.under_way[credit.volunteer_ref] -= 1
+
+
+@dataclass
+class Adapter:
+    """The adapter's database with a caller, and the registry behind it."""
+
+    pool: Pool
+    system: Watched
+    sandbox: Sandbox
+    caller: Caller
+
+    async def due(self, *posted: deliveries.CreditPosted, state: str = "due") -> None:
+        """Put these in, as decisions would."""
+        now = datetime.now(UTC)
+        rows = [Credit(one.transfer_id, one.volunteer_ref, one, "due", 0, now) for one in posted]
+        async with self.pool.acquire() as connection:
+            await CREDITS.save(connection, [replace(row, state=state) for row in rows])  # type: ignore[arg-type]
+
+    async def states(self) -> list[str]:
+        return [row[0] for row in await self.pool.fetch("SELECT state FROM credit ORDER BY seq")]
+
+    async def settled(self, timeout: float = 20) -> list[str]:
+        """The states, once nothing is open."""
+
+        async def done() -> bool:
+            return not set(await self.states()) & {"due", "calling", "unknown"}
+
+        await eventually(done, timeout, what="all credits settled")
+        return await self.states()
+
+    async def receipts(self) -> list[tuple[str, str, object]]:
+        """What it published, in order."""
+        rows = await self.pool.fetch("SELECT topic, headers, value FROM outbox ORDER BY id")
+        assert {row["topic"] for row in rows} <= {"registry.sz.receipts.v1"}
+        events = [decode(row["value"], unpack_headers(row["headers"])) for row in rows]
+        assert {event.source for event in events} <= {"urn:shuangcheng:registry:sz"}
+        return [said(event.data) for event in events]
+
+    async def credits(self) -> list[int]:
+        return [row[0] for row in await self.sandbox.rows("SELECT minutes FROM audit_credits ORDER BY 1")]
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(persistent(self.caller.session))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+@contextlib.asynccontextmanager
+async def adapter(
+    new_database: NewDatabase, capability: Capability = "idempotent", refs: Sequence[str] = ("H-1",)
+) -> AsyncIterator[Adapter]:
+    books, own_database = await new_database(), await new_database()
+    await migrations.migrate(own_database, FOLDER)
+    pool = await open_pool(own_database, size=6, application="test")
+    async with rest_api(books, capability=capability) as sandbox:
+        system = Watched(sandbox.url)
+        await system.tell([notice_of(own("sz", offered(ref))) for ref in refs])
+        caller = Caller(pool, system, "sz", capability, lambda: datetime.now(UTC))
+        try:
+            yield Adapter(pool, system, sandbox, caller)
+        finally:
+            await system.close()
+            await pool.close()
+
+
+def notice_of(event: object) -> Notice:
+    inbound = Inbound(event, "topic", uuid.uuid4(), datetime.now(UTC))  # type: ignore[arg-type]
+    (notice,) = rules.pass_on(States(), inbound, datetime.now(UTC), registry="sz").changes
+    assert isinstance(notice, Notice)
+    return notice

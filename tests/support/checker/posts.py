@@ -1,0 +1,160 @@
+"""Posts and windows: I4 nobody is in two places, I5 no shift is overbooked and the line keeps its order, I19 minors."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from contracts.messages import attendance, identity, opportunities, shifts
+from contracts.messages.base import AgeBand
+from tests.support.checker.book import Book
+from tests.support.checker.violations import Violation, at
+from tests.support.checker.world import Line
+
+__all__ = ["minors", "no_overbooking", "no_overlap"]
+
+ShiftKey: TypeAlias = tuple[str, str, str]
+_GIVEN = (opportunities.SignupConfirmed, opportunities.SignupPromoted)
+_OCCUPIES = (*_GIVEN, opportunities.SignupWaitlisted, opportunities.SignupNoted)
+_EVENTS = "opportunities.events.v1"
+
+
+def no_overlap(book: Book) -> Iterator[Violation]:
+    """I4: no two counted spans of a person overlap, at any moment; nor two windows that she holds at the end."""
+    counted: defaultdict[UUID, dict[tuple[str, str], attendance.ServiceConfirmed]] = defaultdict(dict)
+    for line in book.facts:
+        fact = line.data
+        if isinstance(fact, attendance.ServiceHeld):
+            continue
+        spans, key = counted[fact.person], (fact.host, fact.record.record_ref)
+        spans.pop(key, None)
+        if isinstance(fact, attendance.ServiceConfirmed):
+            for (host, ref), other in spans.items():
+                if other.record.started_at < fact.record.ended_at and fact.record.started_at < other.record.ended_at:
+                    yield at("I4", line, f"it overlaps record {ref} of {host}, which counts as well")
+            spans[key] = fact
+    yield from _no_two_windows(book)
+
+
+def _no_two_windows(book: Book) -> Iterator[Violation]:
+    holds: dict[UUID, Line] = {}
+    for line in book.published(_EVENTS):
+        if isinstance(line.data, _OCCUPIES):
+            holds[line.data.signup_id] = line
+        elif isinstance(line.data, opportunities.SignupWithdrawn):
+            holds.pop(line.data.signup_id, None)
+    windows: defaultdict[UUID, list[tuple[datetime, datetime, Line]]] = defaultdict(list)
+    for line in holds.values():
+        if line.data.starts_at is not None and line.data.ends_at is not None:
+            windows[line.data.person].append((line.data.starts_at, line.data.ends_at, line))
+    for mine in windows.values():
+        mine.sort(key=lambda window: window[:2])
+        for (_, ends, _), (starts, _, line) in zip(mine, mine[1:], strict=False):
+            if starts < ends:
+                yield at("I4", line, "she holds two overlapping posts or places in line")
+
+
+@dataclass(slots=True)
+class _Shift:
+    """A shift while its stream is replayed. ``versions``: (offset of the command, what the host published)."""
+
+    versions: list[tuple[int, shifts.ShiftPublished]] = field(default_factory=list)
+    holds: set[UUID] = field(default_factory=set)
+    line: list[UUID] = field(default_factory=list)
+    frontier: int = -1
+
+    def in_force(self, cause: int) -> list[shifts.ShiftPublished]:
+        """What may be in force for a decision of the command at this offset. Certain but for one that waited."""
+        waited = cause < self.versions[0][0]
+        self.frontier = max(self.frontier, cause, self.versions[0][0])
+        at_least = self.frontier if waited else cause
+        known = [said for offset, said in self.versions if offset <= at_least][-1:]
+        return known + ([said for offset, said in self.versions if offset > at_least] if waited else [])
+
+
+def no_overbooking(book: Book) -> Iterator[Violation]:
+    """I5: at every prefix, nobody is given a post above what the host allots then; the line is served in its order."""
+    shifts_by_key = _published(book)
+    commands = {x.id: x for x in book.published("opportunities.commands.v1")}
+    for line in book.published(_EVENTS):
+        fact = line.data
+        if isinstance(fact, opportunities.CommandRefused | opportunities.SignupNoted):
+            continue
+        shift = shifts_by_key.get((fact.host, fact.project_ref, fact.shift_ref))
+        if shift is None:
+            if isinstance(fact, _OCCUPIES):
+                yield at("I5", line, "a post of a shift that its host never published")
+            continue
+        assert line.event is not None
+        cause = commands.get(line.event.causation or "")
+        allowed = shift.in_force(cause.offset if cause is not None else line.offset)
+        yield from _step(shift, allowed, line)
+
+
+def _published(book: Book) -> dict[ShiftKey, _Shift]:
+    """Versions that took effect, in the order of the project's stream, in the host's own words."""
+    found: dict[ShiftKey, _Shift] = {}
+    refused = {
+        (x.data.origin.registry, x.data.origin.message_id)
+        for x in book.of(opportunities.CommandRefused)
+    }  # fmt: skip
+    for line in book.of(opportunities.PublishShift):
+        command = line.data
+        said = book.first.get(book.origin(command))
+        if said is None or (command.origin.registry, command.origin.message_id) in refused:
+            continue
+        shift = found.setdefault((command.host, command.project_ref, said.data.shift_ref), _Shift())
+        if not shift.versions or said.data.version > shift.versions[-1][1].version:
+            shift.versions.append((line.offset, said.data))
+    return found
+
+
+def _step(shift: _Shift, allowed: list[shifts.ShiftPublished], line: Line) -> Iterator[Violation]:
+    fact, signup = line.data, line.data.signup_id
+    posts = max(said.posts for said in allowed)
+    places = max(said.waitlist_posts for said in allowed)
+    if isinstance(fact, opportunities.SignupWithdrawn):
+        shift.holds.discard(signup)
+        if signup in shift.line:
+            shift.line.remove(signup)
+    elif isinstance(fact, opportunities.SignupWaitlisted) and signup not in shift.line:
+        if signup in shift.holds:
+            yield at("I5", line, "she has a post and is put in line")
+        shift.line.append(signup)
+        if len(shift.line) > places:
+            yield at("I5", line, f"{len(shift.line)} in line, the host allows {places}")
+    elif isinstance(fact, _GIVEN) and signup not in shift.holds:
+        promoted = isinstance(fact, opportunities.SignupPromoted)
+        if shift.line and (not promoted or shift.line[0] != signup):
+            yield at("I5", line, f"sign-up {shift.line[0]} stands before her in line")
+        elif promoted and not shift.line:
+            yield at("I5", line, "promoted, but she stood in no line")
+        if signup in shift.line:
+            shift.line.remove(signup)
+        shift.holds.add(signup)
+        if len(shift.holds) > posts:
+            yield at("I5", line, f"{len(shift.holds)} confirmed, the host allots {posts}")
+
+
+def minors(book: Book) -> Iterator[Violation]:
+    """I19: no minor is given a post without her guardian's word, nor anyone below the shift's age."""
+    said: defaultdict[UUID, set[tuple[AgeBand, bool]]] = defaultdict(set)
+    for line in book.of(identity.LinkEstablished):
+        said[line.data.person].add((line.data.age_band, line.data.guardian_approved))
+    ages = {key: min(v.minimum_age for _, v in shift.versions) for key, shift in _published(book).items()}
+    for line in book.of(opportunities.SignupConfirmed, opportunities.SignupWaitlisted):
+        assert line.event is not None
+        command: Any = book.first.get(("urn:shuangcheng:service:bridge", line.event.causation or ""))
+        if command is None or not isinstance(command.data, opportunities.RequestSignup):
+            continue
+        band, approved = command.data.age_band, command.data.guardian_approved
+        if (band, approved) not in said[command.data.person]:
+            yield at("I19", command, f"stamped {band.value}, guardian {approved}: identity never said so of her")
+        elif band is not AgeBand.ADULT and not approved:
+            yield at("I19", line, f"{band.value} without her guardian's word has a post or a place in line")
+        elif band.youngest < ages.get((line.data.host, line.data.project_ref, line.data.shift_ref), 0):
+            yield at("I19", line, f"{band.value} has a post of a shift for older people")

@@ -1,0 +1,184 @@
+"""What a run left behind, as plain data: lines of all topics, rows of all services, the registries' audit views."""
+
+from __future__ import annotations
+
+import base64
+import json
+import lzma
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from contracts.envelope import ContractError, Event, decode
+from contracts.topics import INBOUND, TopicEntry, all_topics, registry_source, service_source
+
+__all__ = ["INNER_DATABASES", "Headers", "Line", "Row", "Topics", "World", "code_of", "line"]
+
+Row: TypeAlias = dict[str, Any]
+Headers: TypeAlias = Sequence[tuple[str, bytes]]
+INNER_DATABASES = ("identity", "opportunities", "attendance", "bridge")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A message at its place. ``event`` is None when it is not in the contract; ``fault`` then says why."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    headers: Headers
+    value: bytes | None
+    event: Event | None = None
+    fault: str | None = None
+    said: ContractError | None = None
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Topic, partition, offset."""
+        return (self.topic, self.partition, self.offset)
+
+    @property
+    def id(self) -> str:
+        """The event's id. Only of lines in the contract."""
+        assert self.event is not None
+        return self.event.id
+
+    @property
+    def data(self) -> Any:
+        """The message itself. Only of lines in the contract."""
+        assert self.event is not None
+        return self.event.data
+
+
+def code_of(topic: str) -> str:
+    """The registry whose topic this is."""
+    return topic.split(".")[1]
+
+
+class Topics:
+    """The topics of a linkage of these registries: which messages travel there, and who may write."""
+
+    def __init__(self, registries: Iterable[str]) -> None:
+        self.entries: dict[str, TopicEntry] = {entry.name: entry for entry in all_topics(registries)}
+        self.inbound = {entry.of(code).name for code in registries for entry in INBOUND}
+
+    def writers(self, topic: str) -> frozenset[str]:
+        """CloudEvents sources that may write there; identity's timers travel on its own commands."""
+        if topic in self.inbound:
+            return frozenset({registry_source(code_of(topic))})
+        own = {"identity"} if topic == "identity.commands.v1" else set()
+        return frozenset(service_source(name) for name in {self.entries[topic].writer, *own})
+
+
+def line(
+    topics: Topics,
+    topic: str,
+    partition: int,
+    offset: int,
+    timestamp: int,
+    key: bytes | None,
+    headers: Headers,
+    value: bytes | None,
+) -> Line:
+    """Read one message alone, as the contract says."""
+    try:
+        event = decode(value, headers)
+    except ContractError as error:
+        return Line(topic, partition, offset, timestamp, key, headers, value, None, error.reason, error)
+    reason = None
+    if event.source not in topics.writers(topic):
+        reason = "wrong_source"
+    elif type(event.data) not in topics.entries[topic].messages:
+        reason = "wrong_topic"
+    elif key != event.key.encode():
+        reason = "wrong_key"
+    if reason is None:
+        return Line(topic, partition, offset, timestamp, key, headers, value, event)
+    error = ContractError(reason, reason)
+    error.id, error.source, error.type = event.id, event.source, event.type
+    return Line(topic, partition, offset, timestamp, key, headers, value, None, reason, error)
+
+
+@dataclass
+class World:
+    """The snapshot. ``lines`` by topic, in order within each partition; ``tables`` by database, then table."""
+
+    registries: tuple[str, ...]
+    lines: dict[str, list[Line]]
+    tables: dict[str, dict[str, list[Row]]]
+    served: dict[str, list[Row]] = field(default_factory=dict)
+    """Rows of ``audit_served`` by registry."""
+    credits: dict[str, list[Row]] = field(default_factory=dict)
+    """Rows of ``audit_credits`` by registry."""
+
+    def save(self, path: Path) -> None:
+        """Write the snapshot, compressed."""
+        document = {
+            "registries": self.registries,
+            "lines": [
+                [x.topic, x.partition, x.offset, x.timestamp, _pack(x.key), _pack(list(x.headers)), _pack(x.value)]
+                for lines in self.lines.values()
+                for x in lines
+            ],
+            "tables": _pack(self.tables),
+            "served": _pack(self.served),
+            "credits": _pack(self.credits),
+        }
+        path.write_bytes(lzma.compress(json.dumps(document, ensure_ascii=False).encode(), preset=9))
+
+    @classmethod
+    def load(cls, path: Path) -> World:
+        """Read what ``save`` wrote; messages are decoded by today's contract."""
+        document = json.loads(lzma.decompress(path.read_bytes()))
+        topics = Topics(document["registries"])
+        lines: dict[str, list[Line]] = {name: [] for name in topics.entries}
+        for topic, partition, offset, timestamp, key, headers, value in document["lines"]:
+            pairs = [(name, raw) for name, raw in _unpack(headers)]
+            place = (topic, partition, offset, timestamp)
+            lines[topic].append(line(topics, *place, _unpack(key), pairs, _unpack(value)))
+        audits = (_unpack(document[name]) for name in ("tables", "served", "credits"))
+        return cls(tuple(document["registries"]), lines, *audits)
+
+
+def _pack(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _pack(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_pack(part) for part in value]
+        case bytes():
+            try:
+                return {"$utf8": value.decode()}
+            except UnicodeDecodeError:
+                return {"$bytes": base64.b64encode(value).decode()}
+        case UUID():
+            return {"$uuid": str(value)}
+        case datetime():
+            return {"$time": value.isoformat()}
+        case date():
+            return {"$date": value.isoformat()}
+    return value
+
+
+_TAGS: dict[str, Any] = {
+    "$utf8": str.encode,
+    "$bytes": base64.b64decode,
+    "$uuid": UUID,
+    "$time": datetime.fromisoformat,
+    "$date": date.fromisoformat,
+}
+
+
+def _unpack(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unpack(part) for part in value]
+    if isinstance(value, dict):
+        if len(value) == 1 and (tag := next(iter(value))) in _TAGS:
+            return _TAGS[tag](value[tag])
+        return {name: _unpack(part) for name, part in value.items()}
+    return value

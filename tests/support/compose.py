@@ -1,0 +1,91 @@
+"""Driving `deploy/compose.yaml` as an operator would: the docker command, a project of its own, free loopback ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from deploy.local.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "deploy" / "compose.yaml"
+WEEKEND = ROOT / "deploy" / "examples" / "weekend.jsonl"
+SERVICES = ("identity", "opportunities", "attendance", "bridge")
+PROCESSES = (*SERVICES, "sandbox-gz", "sandbox-sz", "adapter-sz")
+_PROJECT = "shuangcheng-test"
+_IMAGE = "shuangcheng:test"
+_TODO = "make test-compose needs a running Docker engine and compose v2 (docker compose version)"
+
+
+class ComposeFailed(AssertionError):
+    """A docker command that ended with another status than 0, with what it said."""
+
+
+def missing() -> str:
+    """Say in one line why compose cannot run here, or nothing."""
+    if shutil.which("docker") is None:
+        return f"{_TODO}: there is no docker command"
+    for command in (["docker", "info", "--format", "{{.ServerVersion}}"], ["docker", "compose", "version"]):
+        found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        if found.returncode:
+            return f"{_TODO}: `{' '.join(command[:3])}` says {(found.stderr or found.stdout).strip()[:300]}"
+    return ""
+
+
+class Linkage:
+    """One running project, apart from any other on the same engine."""
+
+    def __init__(self) -> None:
+        names = ("KAFKA", *(process.upper().replace("-", "_") for process in PROCESSES))
+        self.ports = {name: str(free_port()) for name in names}
+        # an operator's own settings must not leak in
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("SHUANGCHENG_")}
+        self._environment |= {f"SHUANGCHENG_{name}_PORT": port for name, port in self.ports.items()}
+        self._environment["SHUANGCHENG_IMAGE"] = _IMAGE
+
+    def compose(self, *arguments: str, stdin: str | None = None, seconds: float = 120) -> str:
+        """Run `docker compose … ARGUMENTS` and give its standard output. Raises ComposeFailed."""
+        command = ["docker", "compose", "--project-name", _PROJECT, "--file", str(FILE), "--env-file", os.devnull]
+        return self._run([*command, "--profile", "sandbox", *arguments], stdin, seconds)
+
+    def up(self) -> None:
+        """Build and start everything, and return once it is healthy."""
+        try:
+            self.compose("up", "--detach", "--build", "--wait", "--wait-timeout", "200", seconds=300)
+        except ComposeFailed as error:
+            state = self.compose("ps", "--all")
+            logs = self.compose("logs", "--tail", "15", "--no-color")
+            raise ComposeFailed(f"{error}\n{state}\n{logs}") from None
+
+    def down(self) -> None:
+        """Remove containers, networks, volumes and the image."""
+        self.compose("--profile", "tools", "down", "--volumes", "--remove-orphans")
+        subprocess.run(["docker", "image", "rm", "--force", _IMAGE], capture_output=True, timeout=60, check=False)
+
+    def send(self, lines: str) -> None:
+        """Send events by the command line inside the project."""
+        self.compose("run", "--rm", "-T", "shuangcheng", "send", "-", stdin=lines)
+
+    def query(self, database: str, sql: str) -> list[list[str]]:
+        """Ask PostgreSQL as its superuser; rows of texts."""
+        shell = ("psql", "--username", "postgres", "--no-psqlrc", "-At", "--dbname", database, "--command", sql)
+        return [line.split("|") for line in self.compose("exec", "-T", "postgres", *shell).splitlines()]
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        """What the engine knows of a service's container."""
+        container = self.compose("ps", "--all", "--quiet", service).strip()
+        found: list[dict[str, Any]] = json.loads(self._run(["docker", "inspect", container], None, 30))
+        return found[0]
+
+    def _run(self, command: list[str], stdin: str | None, seconds: float) -> str:
+        done = subprocess.run(
+            command, input=stdin or "", capture_output=True, text=True, timeout=seconds, check=False,
+            env=self._environment, cwd=ROOT,
+        )  # fmt: skip
+        if done.returncode:
+            raise ComposeFailed(f"status {done.returncode}: {' '.join(command)}\n{done.stdout}\n{done.stderr[-4000:]}")
+        return done.stdout

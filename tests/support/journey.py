@@ -1,0 +1,190 @@
+"""Acting as two registries on a running linkage: publish in their names, read their own books."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import httpx
+
+from contracts.envelope import Event
+from contracts.messages import Message
+from contracts.messages.base import AgeBand, Consent, EvidenceClass
+from contracts.messages.service import SHANGHAI, CheckedIn, CheckedOut, ServiceAttested
+from contracts.messages.shifts import Category, Place, ProjectPublished, ShiftPublished
+from contracts.messages.signups import SignupRequested
+from contracts.messages.volunteers import LinkOffered, LinkRequested
+from contracts.topics import registry_source, registry_topic_for
+from deploy.demo.lines import Letter
+from deploy.demo.publishing import Publisher
+from deploy.local.stack import Stack
+
+if TYPE_CHECKING:
+    Database = asyncpg.Connection[asyncpg.Record]
+
+DAY = datetime.now(SHANGHAI).replace(hour=9, minute=0, second=0, microsecond=0) - timedelta(days=3)
+"""When services of these tests begin: nine in the morning three days ago."""
+
+
+@dataclass
+class Visit:
+    """One volunteer at home and as a visitor, one shift of the host, and a service record there."""
+
+    home: str
+    host: str
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex[:10])
+    code: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    start: datetime = DAY
+    age_band: AgeBand = AgeBand.ADULT
+
+    @property
+    def home_ref(self) -> str:
+        """Her number at home."""
+        return f"h-{self.mark}"
+
+    @property
+    def host_ref(self) -> str:
+        """Her number at the host."""
+        return f"v-{self.mark}"
+
+    @property
+    def record_ref(self) -> str:
+        """The record of this service."""
+        return f"r-{self.mark}"
+
+    @property
+    def shift(self) -> dict[str, str]:
+        """The shift's refs."""
+        return {"project_ref": f"p-{self.mark}", "shift_ref": f"s-{self.mark}"}
+
+    def consent(self, version: int = 1) -> Consent:
+        """Her permission, given a month before the service."""
+        return Consent(version=version, given_at=self.start - timedelta(days=30))
+
+    def link(self) -> list[tuple[str, Message]]:
+        """Offer at home, request at the host."""
+        offered = LinkOffered(
+            volunteer_ref=self.home_ref,
+            for_registry=self.host,
+            code_hash=hashlib.sha256(self.code.encode()).hexdigest(),
+            age_band=self.age_band,
+            guardian_approved=False,
+            consent=self.consent(),
+            expires_at=self.start + timedelta(days=30),
+        )
+        requested = LinkRequested(volunteer_ref=self.host_ref, home=self.home, home_ref=self.home_ref, code=self.code)
+        return [(self.home, offered), (self.host, requested)]
+
+    def publish(self, posts: int = 5) -> list[tuple[str, Message]]:
+        """The host's project with its shift, four hours long."""
+        project = ProjectPublished(
+            project_ref=self.shift["project_ref"],
+            version=1,
+            title="志愿护绿驿站",
+            category=Category.ECOLOGY,
+            organiser_ref="org-1",
+        )
+        shift = ShiftPublished(
+            **self.shift,
+            version=1,
+            starts_at=self.start,
+            ends_at=self.start + timedelta(hours=4),
+            signup_opens_at=self.start - timedelta(days=20),
+            signup_closes_at=self.start,
+            posts=posts,
+            place=Place(division_code="440104", text="二沙岛艺术公园"),
+        )
+        return [(self.host, project), (self.host, shift)]
+
+    def sign_up(self) -> tuple[str, Message]:
+        """One click in her home's app."""
+        refs = {"signup_ref": f"u-{self.mark}", "volunteer_ref": self.home_ref, "host": self.host}
+        return self.home, SignupRequested(**refs, **self.shift)
+
+    def presence(self) -> list[tuple[str, Message]]:
+        """In at the beginning, out at the end."""
+        refs: dict[str, Any] = {"volunteer_ref": self.host_ref, "method": "scan", **self.shift}
+        return [
+            (self.host, CheckedIn(at=self.start, **refs)),
+            (self.host, CheckedOut(at=self.start + timedelta(hours=4), **refs)),
+        ]
+
+    def attest(self, minutes: int, version: int = 1, *, revoked: bool = False) -> tuple[str, Message]:
+        """The host's service record in this version."""
+        record = ServiceAttested(
+            volunteer_ref=self.host_ref,
+            record_ref=self.record_ref,
+            version=version,
+            **self.shift,
+            started_at=self.start,
+            ended_at=self.start + timedelta(minutes=minutes),
+            evidence_class=EvidenceClass.SCAN,
+            revoked=revoked,
+        )
+        return self.host, record
+
+
+class Linkage:
+    """A running stack as its two registries see it."""
+
+    def __init__(self, stack: Stack, publisher: Publisher, books: dict[str, Database], bridge: Database) -> None:
+        self.stack = stack
+        self.publisher = publisher
+        self.books = books
+        self.bridge = bridge
+
+    async def say(self, *messages: tuple[str, Message], at: datetime | None = None) -> None:
+        """Publish in the registries' names, in this order; times are a second apart, ten days before the service."""
+        moment = at or DAY - timedelta(days=10)
+        letters = []
+        for number, (code, message) in enumerate(messages):
+            source = registry_source(code)
+            topic = registry_topic_for(source, type(message))
+            assert topic is not None
+            event = Event(uuid.uuid4().hex, source, (moment + timedelta(seconds=number)).astimezone(UTC), message)
+            letters.append(Letter(topic, event))
+        for letter in letters:
+            await self.publisher.publish([letter])
+
+    async def posted(self, visit: Visit) -> list[int]:
+        """What the home's ledger has for her, posting by posting."""
+        rows = await self.books[visit.home].fetch(
+            "SELECT minutes FROM audit_credits WHERE volunteer_ref = $1", visit.home_ref
+        )
+        return [row[0] for row in rows]
+
+    async def total(self, visit: Visit) -> int:
+        """Minutes that her home has for her."""
+        return sum(await self.posted(visit))
+
+    async def served(self, visit: Visit) -> tuple[int, int, str] | None:
+        """Version, minutes and status of the record in the host's own books."""
+        row = await self.books[visit.host].fetchrow(
+            "SELECT version, minutes, status FROM audit_served WHERE record_ref = $1", visit.record_ref
+        )
+        return None if row is None else (row[0], row[1], row[2])
+
+    async def transfers(self, visit: Visit) -> dict[int, str]:
+        """State of each version's transfer in the bridge."""
+        rows = await self.bridge.fetch(
+            "SELECT version, state FROM transfer WHERE record_ref = $1 ORDER BY version", visit.record_ref
+        )
+        return {row[0]: row[1] for row in rows}
+
+    async def misbehave(self, code: str, **how: Any) -> None:
+        """Ask a sandbox to misbehave."""
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(f"{self.stack.url(f'sandbox_{code}')}/misbehave", json=how)
+            answer.raise_for_status()
+
+    async def quarantined(self) -> int:
+        """Messages that a service could not decide or read."""
+        found: int = await self.bridge.fetchval(
+            "SELECT count(*) FROM set_aside WHERE reason NOT IN ('waiting', 'ready', 'behind')"
+        )
+        return found

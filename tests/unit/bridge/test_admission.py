@@ -1,0 +1,100 @@
+"""What the border turns away before it decides anything, and what it answers to what it cannot read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts.envelope import ContractError
+from contracts.messages import Message, signups
+from contracts.messages.base import Consent
+from contracts.messages.refusals import MessageRefused
+from contracts.topics import IDENTITY_EVENTS, INBOUND
+from services.bridge.rules.admission import refusal_of_undecodable
+from tests.support.bridge import World, of_kind
+from tests.support.bridge_messages import HOME, HOME_REF, HOST, MINUTE, T0, attested, checked_in, offered, signup
+
+
+def test_a_closed_registry_is_refused_whatever_it_says() -> None:
+    world = World(states={HOME: "closed"})
+    sends = world.say(HOME, offered())
+    (refused,) = of_kind(sends, MessageRefused)
+    assert (len(sends), refused.reason, refused.refused_key) == (1, "registry_closed", HOME_REF)
+
+
+@pytest.mark.parametrize("message", [offered(), signup(ref=HOME_REF)])
+def test_nothing_begins_towards_a_closed_registry(message: Message) -> None:
+    world = World(states={HOST: "closed"})
+    world.say(HOME, message)
+    assert world.refused(HOME) == ["registry_closed"]
+
+
+def test_consent_can_be_withdrawn_from_a_closed_registry() -> None:
+    world = World(states={HOST: "closed"})
+    world.withdraw(1)
+    assert world.refused(HOME) == []
+
+
+@pytest.mark.parametrize(("ahead", "refused"), [(300, []), (301, ["time_in_future"])])
+def test_a_clock_may_be_five_minutes_ahead(ahead: int, refused: list[str]) -> None:
+    world = World()
+    world.link()
+    world.say(HOST, signup(), at=T0 + timedelta(seconds=ahead))
+    assert world.refused(HOST) == refused
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "pointer"),
+    [
+        (HOME, offered(given=Consent(version=1, given_at=T0 + 6 * MINUTE)), "/consent/given_at"),
+        (HOST, checked_in(T0 + 6 * MINUTE), "/at"),
+        (HOST, attested().model_copy(update={"ended_at": T0 + 6 * MINUTE}), "/ended_at"),
+    ],
+)
+def test_what_is_said_to_have_happened_cannot_lie_ahead(code: str, message: Message, pointer: str) -> None:
+    world = World()
+    world.link()
+    (refused,) = of_kind(world.say(code, message), MessageRefused)
+    assert (refused.reason, refused.pointer) == ("time_in_future", pointer)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "pointer"),
+    [
+        (offered("zz"), "unknown_registry", "/for_registry"),
+        (offered(HOME), "same_registry", "/for_registry"),
+        (signup(ref=HOME_REF, host="zz"), "unknown_registry", "/host"),
+        (
+            signup(signups.SignupReported, ref=HOME_REF, starts_at=T0, ends_at=T0 + MINUTE),
+            "not_yours",
+            "/host",
+        ),
+    ],
+)
+def test_the_other_registry_must_be_there_and_fit(message: Message, reason: str, pointer: str) -> None:
+    (refused,) = of_kind(World().say(HOME, message), MessageRefused)
+    assert (refused.reason, refused.pointer) == (reason, pointer)
+
+
+@pytest.mark.parametrize("entry", INBOUND)
+def test_what_cannot_be_read_is_answered_to_the_owner_of_the_topic(entry: Any) -> None:
+    send = refusal_of_undecodable(entry.of(HOST).name, "t/3/17", None, ContractError("bytes", "not JSON"))
+    assert send is not None
+    assert send.topic.name == f"registry.{HOST}.refusals.v1"
+    refused = send.message
+    assert isinstance(refused, MessageRefused)
+    assert (refused.message_id, refused.refused_key, refused.reason) == ("t/3/17", "-", "bytes")
+
+
+def test_a_strangers_bytes_cannot_break_the_answer() -> None:
+    error = ContractError("schema", "x\0" * 900, "/a\n" * 400)
+    error.id, error.type = "e\r\n1" * 300, "\x1b[31m" * 100
+    send = refusal_of_undecodable(f"registry.{HOST}.signups.v1", "place", "k\0" * 999, error)
+    assert send is not None
+    assert MessageRefused.model_validate_json(send.message.model_dump_json()) == send.message
+
+
+def test_what_cannot_be_read_on_an_inner_topic_is_answered_to_nobody() -> None:
+    assert refusal_of_undecodable(IDENTITY_EVENTS.name, "place", "k", ContractError("bytes", "not JSON")) is None
