@@ -101,7 +101,9 @@ class Play:
         """夏小雨's own, as her home may see it; None when the linkage knows nothing of her."""
         registry, ref = XIA
         try:
-            return await self.books.get("bridge", "/timeline", bearer=f"registry:{registry}", registry=registry, ref=ref)
+            return await self.books.get(
+                "bridge", "/timeline", bearer=f"registry:{registry}", registry=registry, ref=ref
+            )
         except LocalError as error:
             self.screen.say(f"no timeline: {error}")
             return None

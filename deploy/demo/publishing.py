@@ -20,7 +20,7 @@ from deploy.local.errors import EnvironmentProblem, LocalError
 __all__ = ["Publisher"]
 
 _BATCH_BYTES = 256 * 1024
-_ANSWER_SECONDS = 5.0
+_ANSWER_SECONDS = 3.0
 _SEND_SECONDS = 60.0
 
 

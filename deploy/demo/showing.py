@@ -36,7 +36,7 @@ _WORDS = {
 
 
 def show_timeline(console: Console, title: str, page: Mapping[str, Any]) -> None:
-    """Everything that happened to her, in the order in which the linkage knew it, with the time at which it happened."""
+    """Everything that happened to her, as the linkage came to know it, with the time at which it happened."""
     table = Table(title=title, title_justify="left", title_style="bold", show_edge=False)
     for name in ("known", "what", "where", "minutes", "happened"):
         table.add_column(name, justify="right" if name == "minutes" else "left")

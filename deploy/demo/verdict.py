@@ -28,7 +28,7 @@ def failures(
     for direction in sorted(set(audits) | set(minutes)):
         said, audit = minutes.get(direction), audits.get(direction)
         if said is None or audit is None:
-            found.append(f"{direction}: {'the bridge' if said is None else 'no registry'} knows nothing of it")
+            found.append(f"{direction}: {'the bridge knows nothing of it' if said is None else 'no audit covers it'}")
             continue
         if said["confirmed"] != audit.served:
             found.append(f"{direction}: confirmed {said['confirmed']} is not what the host served, {audit.served}")

@@ -16,7 +16,7 @@ from tests.support.journey import Linkage
 
 @pytest.fixture(scope="session")
 async def linkage(broker: Broker) -> AsyncIterator[Linkage]:
-    options = StackOptions(broker=broker.address, settings={"AWAIT_FACTS": "4", "RECEIPT_DUE": "2"})
+    options = StackOptions(broker=broker.address, settings={"AWAIT_FACTS": "15", "RECEIPT_DUE": "2"})
     async with Stack(options) as stack, Publisher(broker.address) as publisher:
         books = {code: await asyncpg.connect(stack.dsn[f"sandbox_{code}"]) for code in ("gz", "sz")}
         bridge = await asyncpg.connect(stack.dsn["bridge"])

@@ -53,9 +53,7 @@ class Record:
 class Book:
     """Reads a World; never changes it. ``drained``: nothing may be on its way any more."""
 
-    def __init__(
-        self, world: World, *, drained: bool = True, day_cap: int = 480, canaries: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, world: World, *, drained: bool = True, day_cap: int = 480, canaries: Iterable[str] = ()) -> None:
         self.world = world
         self.drained = drained
         self.day_cap = day_cap

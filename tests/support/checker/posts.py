@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -53,7 +54,7 @@ def _no_two_windows(book: Book) -> Iterator[Violation]:
             windows[line.data.person].append((line.data.starts_at, line.data.ends_at, line))
     for mine in windows.values():
         mine.sort(key=lambda window: window[:2])
-        for (_, ends, _), (starts, _, line) in zip(mine, mine[1:], strict=False):
+        for (_, ends, _), (starts, _, line) in pairwise(mine):
             if starts < ends:
                 yield at("I4", line, "she holds two overlapping posts or places in line")
 
@@ -98,14 +99,11 @@ def no_overbooking(book: Book) -> Iterator[Violation]:
 def _published(book: Book) -> dict[ShiftKey, _Shift]:
     """Versions that took effect, in the order of the project's stream, in the host's own words."""
     found: dict[ShiftKey, _Shift] = {}
-    refused = {
-        (x.data.origin.registry, x.data.origin.message_id)
-        for x in book.of(opportunities.CommandRefused)
-    }  # fmt: skip
+    refused = {book.origin(line.data) for line in book.of(opportunities.CommandRefused)}
     for line in book.of(opportunities.PublishShift):
         command = line.data
         said = book.first.get(book.origin(command))
-        if said is None or (command.origin.registry, command.origin.message_id) in refused:
+        if said is None or book.origin(command) in refused:
             continue
         shift = found.setdefault((command.host, command.project_ref, said.data.shift_ref), _Shift())
         if not shift.versions or said.data.version > shift.versions[-1][1].version:
@@ -115,7 +113,7 @@ def _published(book: Book) -> dict[ShiftKey, _Shift]:
 
 def _step(shift: _Shift, allowed: list[shifts.ShiftPublished], line: Line) -> Iterator[Violation]:
     fact, signup = line.data, line.data.signup_id
-    posts = max(said.posts for said in allowed)
+    posts = max(said.posts if said.state == "open" else 0 for said in allowed)
     places = max(said.waitlist_posts for said in allowed)
     if isinstance(fact, opportunities.SignupWithdrawn):
         shift.holds.discard(signup)

@@ -99,9 +99,9 @@ def line(
         reason = "wrong_key"
     if reason is None:
         return Line(topic, partition, offset, timestamp, key, headers, value, event)
-    error = ContractError(reason, reason)
-    error.id, error.source, error.type = event.id, event.source, event.type
-    return Line(topic, partition, offset, timestamp, key, headers, value, None, reason, error)
+    said = ContractError(reason, reason)
+    said.id, said.source, said.type = event.id, event.source, event.type
+    return Line(topic, partition, offset, timestamp, key, headers, value, None, reason, said)
 
 
 @dataclass

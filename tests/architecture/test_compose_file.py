@@ -1,0 +1,63 @@
+"""deploy/compose.yaml without an engine: the same processes as the launcher's, pinned images, folders that the image has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.local.broker_java import KAFKA_VERSION
+from deploy.local.registries import CONFIGURED, configured_codes
+from deploy.local.specs import process_table
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+FILE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+CONTAINERS: dict[str, dict[str, Any]] = FILE["services"]
+KINDS = {
+    code: yaml.safe_load((CONFIGURED / f"{code}.yaml").read_text(encoding="utf-8"))["system"]
+    for code in configured_codes()
+}
+
+
+def test_every_process_of_the_launcher_runs_here_after_its_own_migration() -> None:
+    for spec in process_table(KINDS):
+        name = spec.name.replace("_", "-")
+        job = f"migrate-{name}"
+        assert CONTAINERS[name]["command"] == ["python", "-m", spec.module]
+        assert CONTAINERS[job]["command"] == ["python", "-m", spec.module, "migrate"]
+        assert CONTAINERS[name]["depends_on"][job] == {"condition": "service_completed_successfully"}
+        assert CONTAINERS[name]["environment"] == CONTAINERS[job]["environment"]
+        assert CONTAINERS[name]["environment"].get("SHUANGCHENG_REGISTRY") == spec.registry
+
+
+def test_every_database_of_the_launcher_is_made_here() -> None:
+    made = [name for job in ("databases", "databases-sandbox") for name in CONTAINERS[job]["command"][3:]]
+    assert sorted(made) == sorted({spec.database for spec in process_table(KINDS)})
+
+
+def test_what_runs_on_is_restarted_and_looked_after_and_what_ends_is_not() -> None:
+    for name, container in CONTAINERS.items():
+        runs_on = "healthcheck" in container
+        assert container["restart"] == ("unless-stopped" if runs_on else "no"), name
+        assert container["cap_drop"] == ["ALL"], name
+        assert container["read_only"], name
+        assert "max-size" in container["logging"]["options"], name
+
+
+def test_images_have_a_version_and_kafka_is_the_one_that_the_launcher_runs() -> None:
+    assert "version" not in FILE
+    assert CONTAINERS["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+    assert not [name for name, one in CONTAINERS.items() if not re.search(r":[\w.-]+(}|$)", one["image"])]
+    assert not [name for name, one in CONTAINERS.items() if one["image"].endswith("latest")]
+
+
+def test_the_image_has_a_folder_for_each_volume_of_secrets() -> None:
+    # a volume without one would belong to root, and the job could not write into it
+    in_image = re.search(r"for owner in ([a-z_ ]+);", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"))
+    mounted = [
+        volume.rpartition("/secrets/")[2] for volume in CONTAINERS["secrets"]["volumes"] if ":/secrets/" in volume
+    ]
+    assert in_image
+    assert sorted(in_image.group(1).split()) == sorted(mounted)

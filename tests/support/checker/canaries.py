@@ -1,0 +1,75 @@
+"""I14 canaries: a code in clear, or a word planted by a test, is on no topic but volunteers, and in no table."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from contracts.messages import volunteers
+from tests.support.checker.book import Book
+from tests.support.checker.violations import Violation
+from tests.support.checker.world import Line
+
+__all__ = ["canaries"]
+
+_RUN: Final = re.compile(rb"[A-Za-z0-9_-]{22,}")
+"""Codes are runs of these characters, 22 to 128 long."""
+
+
+def canaries(book: Book) -> Iterator[Violation]:
+    """I14: raw bytes of keys, headers and values, and all columns of all tables but the quarantine's."""
+    codes = {line.data.code.encode(): line for line in book.of(volunteers.LinkRequested)}
+    search = _Search(codes, book.canaries)
+    for topic, lines in book.world.lines.items():
+        if topic.endswith(".volunteers.v1"):
+            continue
+        for line in lines:
+            for word in search.in_bytes(_raw(line)):
+                yield Violation("I14", f"{word} in clear", None, None, *line.place)
+    for name, tables in book.world.tables.items():
+        for table, rows in tables.items():
+            if table == "set_aside":
+                continue
+            for row in rows:
+                for word in search.in_bytes(b"\0".join(_bytes(row.values()))):
+                    yield Violation("I14", f"{word} in clear in {name}.{table}", record=row.get("record_ref"))
+
+
+class _Search:
+    """Looks for all codes at once, by the runs of characters that could be one."""
+
+    def __init__(self, codes: dict[bytes, Line], planted: Iterable[str]) -> None:
+        self._codes = codes
+        self._lengths = sorted({len(code) for code in codes})
+        self._planted = {
+            form: word for word in planted for form in (word.encode(), json.dumps(word)[1:-1].encode())
+        }  # as UTF-8, and as JSON may escape it
+
+    def in_bytes(self, raw: bytes) -> Iterator[str]:
+        """What was found, named without telling it."""
+        for form, word in self._planted.items():
+            if form in raw:
+                yield f"the planted word {word!r}"
+        if self._lengths and len(raw) >= self._lengths[0]:
+            for run in _RUN.findall(raw):
+                for length in self._lengths:
+                    for begin in range(len(run) - length + 1):
+                        if (line := self._codes.get(run[begin : begin + length])) is not None:
+                            yield f"the code of {line.topic}/{line.partition}/{line.offset}"
+
+
+def _raw(line: Line) -> bytes:
+    parts = [line.key or b"", line.value or b""]
+    return b"\0".join([*parts, *(part for name, value in line.headers for part in (name.encode(), value or b""))])
+
+
+def _bytes(values: Iterable[Any]) -> Iterator[bytes]:
+    for value in values:
+        if isinstance(value, str):
+            yield value.encode()
+        elif isinstance(value, bytes):
+            yield value
+        elif isinstance(value, dict | list):
+            yield json.dumps(value, ensure_ascii=False).encode()

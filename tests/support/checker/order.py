@@ -1,0 +1,131 @@
+"""I6 order: a key stays in one partition, and nothing about one thing is told in another order than it happened."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator
+from typing import Any, Final
+from uuid import UUID
+
+from contracts.messages import Message, attendance, deliveries, identity, volunteers
+from contracts.messages import bridge as ledger
+from tests.support.checker.book import Book
+from tests.support.checker.violations import Violation, at
+from tests.support.checker.world import Line
+
+__all__ = ["order"]
+
+_TERMINAL: Final = ("credited", "refused", "superseded")
+_UNDER_WAY: Final = ("sent", "uncertain")
+_NEXT: Final[dict[str | None, tuple[str, ...]]] = {
+    None: ("queued",),
+    "queued": ("sent", "withheld", "uncertain", *_TERMINAL),
+    "withheld": ("sent", "withheld", "queued", "uncertain", *_TERMINAL),
+    "sent": ("queued", "uncertain", "credited", "refused"),
+    "uncertain": ("uncertain", "queued", "sent", "withheld", "credited", "refused"),
+}
+"""Where a transfer may go from where it stands (DESIGN §3); nowhere from the last three."""
+_CONSENT: Final = (volunteers.ConsentGiven, volunteers.ConsentWithdrawn)
+_COMMANDS: Final = ("identity.commands.v1", "opportunities.commands.v1", "attendance.commands.v1")
+
+
+def order(book: Book) -> Iterator[Violation]:
+    """I6: all of it."""
+    yield from _one_partition_a_key(book)
+    yield from _facts(book)
+    yield from _links(book)
+    yield from _transfers(book)
+    yield from _deliveries(book)
+    yield from _commands(book)
+
+
+def _one_partition_a_key(book: Book) -> Iterator[Violation]:
+    for lines in book.world.lines.values():
+        partition_of: dict[bytes | None, int] = {}
+        for line in lines:
+            if line.event is not None and partition_of.setdefault(line.key, line.partition) != line.partition:
+                yield at("I6", line, f"its key stands in partition {partition_of[line.key]} as well")
+
+
+def _facts(book: Book) -> Iterator[Violation]:
+    """Versions of a record only grow; nothing more is said of one that was confirmed or revoked."""
+    for record in book.records.values():
+        settled = newest = 0
+        for line in record.facts:
+            version = line.data.record.version
+            if version < newest or version <= settled:
+                yield at("I6", line, f"version {version} is decided after version {max(newest, settled)}")
+            newest = max(newest, version)
+            if not isinstance(line.data, attendance.ServiceHeld):
+                settled = max(settled, version)
+
+
+def _links(book: Book) -> Iterator[Violation]:
+    newest: dict[tuple[UUID, str], int] = {}
+    kinds = (identity.LinkEstablished, identity.LinkBroken, identity.LinkRestored)
+    for line in book.published("identity.events.v1"):
+        if isinstance(line.data, kinds):
+            key = (line.data.person, line.data.host)
+            # The same version may be told again: to a host that asked twice.
+            if line.data.link_version < newest.get(key, 0):
+                yield at("I6", line, f"link version {line.data.link_version} after {newest[key]}")
+            newest[key] = max(newest.get(key, 0), line.data.link_version)
+
+
+def _transfers(book: Book) -> Iterator[Violation]:
+    """Each transfer goes step by step, and one of a record is under way at a time."""
+    stands: dict[UUID, str] = {}
+    versions: defaultdict[tuple[str, str], int] = defaultdict(int)
+    under_way: dict[tuple[str, str], UUID] = {}
+    for line in book.published("bridge.events.v1"):
+        change: ledger.TransferChanged = line.data
+        before, key = stands.get(change.transfer_id), (change.host, change.record_ref)
+        if change.state not in _NEXT.get(before, ()):
+            yield at("I6", line, f"transfer {change.transfer_id} goes from {before} to {change.state}")
+        if before is None and change.version <= versions[key]:
+            yield at("I6", line, f"a transfer of version {change.version} after one of version {versions[key]}")
+        versions[key] = max(versions[key], change.version)
+        stands[change.transfer_id] = change.state
+        if change.state in _UNDER_WAY:
+            if under_way.setdefault(key, change.transfer_id) != change.transfer_id:
+                yield at("I6", line, "another transfer of the record is under way")
+        elif under_way.get(key) == change.transfer_id:
+            del under_way[key]
+
+
+def _deliveries(book: Book) -> Iterator[Violation]:
+    """A registry hears of one record in the order of its versions."""
+    kinds: dict[type[Message], str] = {deliveries.ServiceDecided: "decided", deliveries.CreditPosted: "posted"}
+    for code in book.world.registries:
+        newest: dict[Hashable, int] = {}
+        for line in book.published(f"registry.{code}.deliveries.v1"):
+            word = kinds.get(type(line.data))
+            if word is None:
+                continue
+            record: Any = line.data.record if word == "posted" else line.data
+            key = (word, getattr(line.data, "host", code), record.record_ref)
+            if record.version < newest.get(key, 0):
+                yield at("I6", line, f"version {record.version} is {word} after version {newest[key]}")
+            newest[key] = max(newest.get(key, 0), record.version)
+
+
+def _commands(book: Book) -> Iterator[Violation]:
+    """What a registry said of one volunteer or project on one topic goes inside in that order."""
+    newest: dict[Hashable, Line] = {}
+    for topic in _COMMANDS:
+        for line in book.published(topic):
+            said = book.first.get(book.origin(line.data))
+            if said is None or line.event is None or line.event.causation != said.id:
+                continue  # a timer; or from nowhere, which is I9's
+            key = (topic, line.partition, said.topic, said.key, _family(said))
+            before = newest.setdefault(key, said)
+            if said.offset < before.offset:
+                yield at("I6", line, f"{said.topic}/{said.partition}/{said.offset} goes inside after {before.offset}")
+            else:
+                newest[key] = said
+
+
+def _family(said: Line) -> Hashable:
+    """Within a topic, what keeps its order; a withdrawal of consent never stands behind a link."""
+    other = next((getattr(said.data, n) for n in ("for_registry", "home", "registry") if hasattr(said.data, n)), None)
+    return (isinstance(said.data, _CONSENT), other)

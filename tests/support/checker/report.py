@@ -1,0 +1,110 @@
+"""The verdict: every invariant, green or red, with the first offence of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from tests.support.checker.answers import answered
+from tests.support.checker.book import Book
+from tests.support.checker.canaries import canaries
+from tests.support.checker.consent import consent
+from tests.support.checker.conservation import at_most_once, conservation, directions, sanity
+from tests.support.checker.losses import nothing_lost, replay
+from tests.support.checker.order import order
+from tests.support.checker.poison import drained, poison
+from tests.support.checker.posts import minors, no_overbooking, no_overlap
+from tests.support.checker.traces import nothing_from_nowhere
+from tests.support.checker.violations import Violation
+from tests.support.checker.world import World
+
+__all__ = ["INVARIANTS", "Report", "check"]
+
+Invariant: TypeAlias = Callable[[Book], Iterator[Violation]]
+
+INVARIANTS: Final[dict[str, tuple[str, Invariant]]] = {
+    "I1": ("conservation", conservation),
+    "I2": ("at most once", at_most_once),
+    "I4": ("no overlap", no_overlap),
+    "I5": ("no overbooking", no_overbooking),
+    "I6": ("order", order),
+    "I7": ("answered", answered),
+    "I8": ("nothing lost", nothing_lost),
+    "I9": ("nothing from nowhere", nothing_from_nowhere),
+    "I12": ("replay", replay),
+    "I13": ("consent", consent),
+    "I14": ("canaries", canaries),
+    "I15": ("poison", poison),
+    "I16": ("drained", drained),
+    "I17": ("sanity", sanity),
+    "I19": ("minors", minors),
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found, by invariant, in the order of the logs."""
+
+    violations: dict[str, list[Violation]]
+    directions: dict[str, dict[str, int]]
+    messages: int
+    seconds: float
+
+    @property
+    def red(self) -> set[str]:
+        """Names of the invariants that do not hold."""
+        return {name for name, found in self.violations.items() if found}
+
+    @property
+    def green(self) -> bool:
+        """Whether all hold."""
+        return not self.red
+
+    def document(self) -> dict[str, Any]:
+        """For JSON: the verdict, and of each invariant how often and where first."""
+        return {
+            "schema": 1,
+            "verdict": "green" if self.green else "red",
+            "messages": self.messages,
+            "seconds": round(self.seconds, 2),
+            "directions": self.directions,
+            "invariants": {
+                name: {
+                    "meaning": INVARIANTS[name][0],
+                    "verdict": "red" if found else "green",
+                    "violations": len(found),
+                    "first": found[0].document() if found else None,
+                }
+                for name, found in self.violations.items()
+            },
+        }
+
+    def text(self) -> str:
+        """For people."""
+        lines = [f"{self.messages} messages checked in {self.seconds:.1f} s"]
+        for name, found in self.violations.items():
+            meaning = INVARIANTS[name][0]
+            lines.append(f"  {name:<4} {meaning:<22} {f'RED, {len(found)} times' if found else 'green'}")
+            lines += [f"         {violation}" for violation in found[:3]]
+        for direction, sums in self.directions.items():
+            lines.append(f"  {direction}: " + ", ".join(f"{name} {sum_}" for name, sum_ in sums.items()))
+        return "\n".join(lines)
+
+
+def check(
+    world: World, *, drained: bool = True, day_cap: int = 480, canaries: Iterable[str] = (), only: Iterable[str] = ()
+) -> Report:
+    """Judge a snapshot.
+
+    ``drained``: the run has ended, so nothing may be on its way. ``day_cap``: minutes of a person's day that the
+    linkage confirms. ``canaries``: words that a test planted in messages to ``registry.*.volunteers``. ``only``:
+    names of invariants, all by default.
+    """
+    started = time.perf_counter()
+    book = Book(world, drained=drained, day_cap=day_cap, canaries=canaries)
+    names = list(only) or list(INVARIANTS)
+    violations = {name: list(INVARIANTS[name][1](book)) for name in names}
+    messages = sum(map(len, world.lines.values()))
+    return Report(violations, directions(book), messages, time.perf_counter() - started)

@@ -1,0 +1,101 @@
+"""The summer's crowd: the same seed does the same, every event is in the contract, and enough happens."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from contracts.envelope import encode_structured, parse_structured
+from contracts.messages import signups, volunteers
+from deploy.demo import crowd, service, world
+from deploy.demo.lines import Letter
+
+NOW = datetime(2026, 9, 7, 5, 30, tzinfo=UTC)
+
+
+def _everyone_confirmed(summer: world.World, letters: list[Letter]) -> list[crowd.Standing]:
+    """As if every host had a post for everyone who asked."""
+    of_home = {one.home_ref: one.host_ref for one in summer.linked}
+    found = {}
+    for letter in letters:
+        data = letter.event.data
+        if isinstance(data, signups.SignupRequested):
+            ref = of_home.get(data.volunteer_ref, data.volunteer_ref)
+            asker = letter.topic.split(".")[1]
+            found[ref, data.shift_ref] = crowd.Standing(
+                data.host, data.shift_ref, ref, "confirmed", asker, data.signup_ref
+            )
+    return list(found.values())
+
+
+def _summer(seed: int, people: int) -> tuple[world.World, list[Letter]]:
+    summer = world.make(seed, people, world.last_midnight(NOW))
+    letters = [*crowd.offers(summer), *crowd.links(summer), *crowd.at_home(summer), *crowd.sign_ups(summer)]
+    standing = _everyone_confirmed(summer, letters)
+    letters += [*crowd.second_thoughts(summer, standing), *service.consent_withdrawn(summer)]
+    refused = [crowd.Standing(s.host, s.shift_ref, s.ref, "refused", s.asker, s.signup_ref) for s in standing]
+    letters += service.without_a_post(summer, refused)
+    services = service.plan(summer, standing)
+    letters += [*service.served_at_home(summer), *service.served(services), *service.changes(summer, services)]
+    return summer, letters
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[world.World, list[Letter]]:
+    return _summer(3, 120)
+
+
+def test_the_same_seed_gives_the_same_events_and_another_seed_others(small: tuple[world.World, list[Letter]]) -> None:
+    assert _summer(3, 120)[1] == small[1]
+    assert _summer(4, 120)[1] != small[1]
+
+
+def test_every_event_is_strictly_in_the_contract(small: tuple[world.World, list[Letter]]) -> None:
+    for letter in small[1]:
+        assert parse_structured(json.dumps(encode_structured(letter.event)), strict=True) == letter.event
+
+
+def test_no_two_events_share_an_id(small: tuple[world.World, list[Letter]]) -> None:
+    counted = Counter((letter.event.source, letter.event.id) for letter in small[1])
+    # The record of someone without a post is not among what the others do.
+    assert [id_ for id_, count in counted.items() if count > 1 and "attest" not in id_[1]] == []
+
+
+def test_nothing_lies_in_the_future_and_all_of_it_in_the_last_weeks(small: tuple[world.World, list[Letter]]) -> None:
+    times = [letter.event.time for letter in small[1]]
+    assert max(times) < NOW
+    assert NOW - min(times) < timedelta(days=33)
+
+
+def test_the_summer_is_as_large_as_promised() -> None:
+    summer = world.make(1, 2000, world.last_midnight(NOW))
+    shifts = [shift for project in summer.projects for shift in project.shifts]
+    assert len(summer.projects) >= 100
+    assert sum(shift.posts for shift in shifts) >= 20_000
+    ways = Counter((one.home, one.host) for one in summer.linked)
+    assert sum(ways.values()) == 2000
+    assert min(ways[way] for way in (("sz", "gz"), ("gz", "sz"))) >= 500
+    assert len({one.home_ref for one in summer.linked} | {one.host_ref for one in summer.linked}) == 4000
+
+
+def test_people_ask_for_what_they_cannot_have(small: tuple[world.World, list[Letter]]) -> None:
+    summer, letters = small
+    rush = {shift.shift_ref: shift for host in ("gz", "sz") for shift in summer.shifts(host, "rush")}
+    asked = Counter(
+        letter.event.data.shift_ref for letter in letters if isinstance(letter.event.data, signups.SignupRequested)
+    )
+    for ref, shift in rush.items():
+        assert asked[ref] > shift.posts + shift.waitlist_posts
+    assert any(one.age_band.youngest < 18 and not one.guardian_approved for one in summer.linked)
+    strangers = {one.host_ref for one in summer.strangers}
+    linking = {l.event.data.key for l in letters if isinstance(l.event.data, volunteers.LinkRequested)}  # noqa: E741
+    assert strangers
+    assert not strangers & linking
+
+
+def test_consent_is_taken_back_by_some_and_given_again_by_half(small: tuple[world.World, list[Letter]]) -> None:
+    said = Counter(type(letter.event.data) for letter in small[1])
+    assert said[volunteers.ConsentWithdrawn] > said[volunteers.ConsentGiven] > 0
