@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from contracts.messages.base import EvidenceClass, Instant, Message, Ref, Value, Version
 
+_MINUTE = timedelta(minutes=1)
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 """UTC+8 without daylight saving since 1991 (rule 61)."""
 
@@ -41,8 +42,7 @@ class ServiceRecord(Value):
     def _times_hold(self) -> Self:
         if self.ended_at <= self.started_at:
             raise ValueError("ended_at must be after started_at")
-        midnight = datetime.combine(self.day + timedelta(days=1), datetime.min.time(), SHANGHAI)
-        if self.ended_at > midnight:
+        if shanghai_day(self.ended_at - timedelta.resolution) != self.day:
             raise ValueError("a record lies inside one Shanghai day: split it at midnight (rule 61)")
         if self.span_minutes <= self.break_minutes:
             raise ValueError("break_minutes leaves no minute of service")
@@ -56,7 +56,7 @@ class ServiceRecord(Value):
     @property
     def span_minutes(self) -> int:
         """Whole minutes between start and end."""
-        return int((self.ended_at - self.started_at).total_seconds()) // 60
+        return (self.ended_at - self.started_at) // _MINUTE
 
     @property
     def minutes(self) -> int:

@@ -72,13 +72,13 @@ async def perform(wishes: Wishes) -> int:
         kinds={"gz": wishes.host_kind, "sz": wishes.home_kind}, broker=wishes.broker, settings=SETTINGS
     )
     with Screen() as screen:
-        screen.begin("starting")
-        async with Stack(options, progress=screen.begin) as stack:
+        async with Stack(options, progress=screen.starting) as stack:
             screen.say(f"broker {stack.broker.describe()}, {stack.postgres.describe()}")
             screen.say(f"gz is {wishes.host_kind}, sz is {wishes.home_kind}; logs in {stack.folder / 'logs'}")
             async with Play(stack, screen, wishes.seed, wishes.people, wishes.calm, begun) as play:
                 await play.perform(letters)
                 report, page = await play.report(), await play.timeline()
+            screen.rest()
             if page is not None:
                 show_timeline(screen.console, "夏小雨 (home sz), as her home's app shows it; times in Shanghai", page)
             show_report(screen.console, report)

@@ -84,9 +84,12 @@ class Books:
         return answer.json()
 
     async def misbehave(self, registry: str, wanted: Mapping[str, Any]) -> None:
-        """Ask a registry's sandbox to misbehave."""
-        answer = await self._http.post(f"{self._urls[f'sandbox_{registry}']}/misbehave", json=wanted)
-        answer.raise_for_status()
+        """Ask a registry's sandbox to misbehave. Raises ``LocalError`` when it does not take the request."""
+        try:
+            answer = await self._http.post(f"{self._urls[f'sandbox_{registry}']}/misbehave", json=wanted)
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise LocalError(f"the sandbox of {registry} does not misbehave on request: {error}") from error
 
     async def standing(self, host: str) -> list[Standing]:
         """How sign-ups for a host's shifts stand, in the host's own books."""

@@ -27,7 +27,7 @@ __all__ = ["SETTINGS", "WEEKEND", "XIA", "Play", "weekend"]
 WEEKEND = Path(deploy.__file__).parent / "examples" / "weekend.jsonl"
 XIA = ("sz", "sz-20061783")
 """夏小雨 at home: the registry and her number there."""
-SETTINGS = {"AWAIT_FACTS": "20", "RECEIPT_DUE": "6"}
+SETTINGS = {"AWAIT_FACTS": "15", "RECEIPT_DUE": "6"}
 """Short, because here nobody is away for long: what waits in vain is refused while the summer goes on."""
 KILLED = "bridge"
 LOSER = ("gz", "sz")
@@ -115,8 +115,8 @@ class Play:
     async def _summer(self) -> None:
         self.screen.say(f"Act two: 志愿一夏, {self.people} people in both directions (seed {self.seed})")
         summer = world.make(self.seed, self.people, world.last_midnight(datetime.now(UTC)))
-        opening = [*crowd.offers(summer), *crowd.links(summer), *crowd.at_home(summer)]
-        await self._step("projects, shifts, links", opening)
+        await self._step("projects, shifts, links", [*crowd.offers(summer), *crowd.links(summer)])
+        await self._step("windows in which people are busy at home", crowd.at_home(summer))
         await self._step("sign-ups", crowd.sign_ups(summer))
         standing = await self._standing()
         changed = [*crowd.second_thoughts(summer, standing), *service.without_a_post(summer, standing)]
@@ -134,7 +134,7 @@ class Play:
             return
         self.screen.begin("service, attested and on its way home")
         count = await self.publisher.publish(letters)
-        await self.quiet.until(lambda look: look.total(waiting=False) < 2 * count, self._tell)
+        await self.quiet.until(lambda look: _in_the_middle(look, count), self._tell)
         self.screen.say(f"           SIGKILL {KILLED}, in the middle of it")
         fault = await kill(self.stack, self.quiet, KILLED)
         self.faults.append(fault)
@@ -178,3 +178,8 @@ class Play:
     def _died(self) -> None:
         if self.stack.deaths:
             raise self.stack.deaths[-1]
+
+
+def _in_the_middle(look: Look, count: int) -> bool:
+    """Whether hours are on their way, or half of what was sent has come in."""
+    return look.work[KILLED, "transfers_under_way"] > 0 or look.work[KILLED, "unread"] < count // 2

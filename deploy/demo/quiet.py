@@ -151,13 +151,17 @@ class Quiet:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def until_read(self, database: str, ends: Ends) -> None:
-        """Until a service has applied everything up to these ends."""
-        table = self._statements[database]
+        """Until a service has applied everything up to these ends. Raises ``Stuck``, and what died meanwhile."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PATIENCE_SECONDS
         while True:
             self._died()
-            (row,) = await self._books.fetch(database, table)
-            if not self._behind(database, row, ends):
+            (row,) = await self._books.fetch(database, self._statements[database])
+            behind = self._behind(database, row, ends)
+            if not behind:
                 return
+            if loop.time() > end:
+                raise Stuck(f"{database} is still {behind} messages behind after {PATIENCE_SECONDS:.0f} s")
             await asyncio.sleep(_POLL_SECONDS)
 
     def _behind(self, name: str, row: Any, ends: Ends) -> int:

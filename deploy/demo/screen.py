@@ -43,8 +43,13 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.rest()
+
+    def rest(self) -> None:
+        """No step follows: the bar goes."""
         if self._progress is not None:
             self._progress.stop()
+            self._progress = None
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -57,6 +62,12 @@ class Screen:
             if self._task is not None:
                 self._progress.remove_task(self._task)
             self._task = self._progress.add_task(title, total=None, left="")
+
+    def starting(self, what: str) -> None:
+        """A part of the start begins; it has no line of its own later."""
+        self.begin(what)
+        if self._progress is None:
+            self.say(f"  {what}")
 
     def left(self, work: int) -> None:
         """So much is still under way in this step."""

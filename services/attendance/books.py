@@ -108,7 +108,7 @@ class Books:
         if not self._present(row.signup_id, day):
             return "no_check_in"
         overlaps = False
-        minutes = 0
+        worth = minutes = record.minutes
         for other in self._now.values():
             # Both or neither are there: the table checks it.
             if other.counted_from is None or other.counted_to is None or other.key == row.key:
@@ -124,7 +124,7 @@ class Books:
             return "overlap"
         # A lowering fits even on a day that was filled under a higher cap.
         own = (row.counted_minutes or 0) if row.counted_day == day else 0
-        if minutes + record.minutes > self._cap and record.minutes > own:
+        if minutes > self._cap and worth > own:
             return "over_cap"
         return None
 

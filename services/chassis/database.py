@@ -14,12 +14,13 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _LOCK = """
-INSERT INTO entity (name) SELECT name FROM unnest($1::text[]) AS t(name) ORDER BY name COLLATE "C"
-ON CONFLICT (name) DO UPDATE SET parked = entity.parked WHERE false
+WITH locked AS (
+    INSERT INTO entity (name) SELECT name FROM unnest($1::text[]) AS t(name) ORDER BY name COLLATE "C"
+    ON CONFLICT (name) DO UPDATE SET parked = entity.parked WHERE entity.parked RETURNING name, parked)
+SELECT name FROM locked WHERE parked
 """
-# DO UPDATE … WHERE false locks every row that is there, in the order given, and writes nothing.
-
-_PARKED = "SELECT name FROM entity WHERE name = ANY($1) AND parked"
+# DO UPDATE locks every row that is there, in the order given; its WHERE looks at the row as it is once locked, writes
+# the few that are parked, as they were, and so gives their names.
 
 
 async def open_pool(dsn: str, *, size: int, application: str) -> Pool:
@@ -48,7 +49,7 @@ class Batch:
         self.locked: set[str] = set()
 
     async def lock(self, names: Iterable[str]) -> set[str]:
-        """Lock these entities, made if missing, in name order; give those that are parked. Two statements.
+        """Lock these entities, made if missing, in name order; give those that are parked. One statement.
 
         Every batch locks in ascending rounds, so no two can wait for each other in a circle; a name that sorts
         before an earlier round is a fault of the service and raises ``ValueError``.
@@ -58,9 +59,9 @@ class Batch:
             raise ValueError(f"lock {wanted[0]!r} would be taken after {max(self.locked)!r}")
         if not wanted:
             return set()
-        await self.connection.execute(_LOCK, wanted)
+        parked = await self.connection.fetch(_LOCK, wanted)
         self.locked.update(wanted)
-        return {row[0] for row in await self.connection.fetch(_PARKED, wanted)}
+        return {row[0] for row in parked}
 
 
 _TRANSIENT_CLASSES = ("08", "40", "53", "57")

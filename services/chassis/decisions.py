@@ -138,23 +138,27 @@ class States:
 
     def put(self, row: Any) -> None:
         """Enter a changed row; it will be saved."""
-        kind = self._enter(row)
-        kind.changed[kind.key(row)] = row
+        kind, key = self._enter(row)
+        kind.changed[key] = row
 
     def changed(self, kind: type[R]) -> list[R]:
         """Rows of this type to save, the last state of each."""
         return list(self._kinds[kind].changed.values())
 
-    def _enter(self, row: Any) -> _Kind:
+    def _enter(self, row: Any) -> tuple[_Kind, Hashable]:
         kind = self._kinds[type(row)]
         key = kind.key(row)
         old = kind.rows.get(key)
         kind.rows[key] = row
         for name, group_of in kind.groups.items():
-            if old is not None and group_of(old) != group_of(row):
-                kind.grouped[name].get(group_of(old), {}).pop(key, None)
-            kind.grouped[name].setdefault(group_of(row), {})[key] = row
-        return kind
+            group, members = group_of(row), kind.grouped[name]
+            if old is not None and (before := group_of(old)) != group:
+                members.get(before, {}).pop(key, None)
+            if group in members:
+                members[group][key] = row
+            else:
+                members[group] = {key: row}
+        return kind, key
 
     def __iter__(self) -> Iterator[type]:
         return iter(self._kinds)

@@ -9,8 +9,10 @@ from services.chassis.records import Candidate
 
 __all__ = ["first_sightings"]
 
-_INSERT = """INSERT INTO inbox (source, id, digest)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) ON CONFLICT DO NOTHING RETURNING source, id"""
+_INSERT = """WITH given AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) AS t(source, id, digest)),
+inserted AS (INSERT INTO inbox (source, id, digest) SELECT * FROM given ON CONFLICT DO NOTHING RETURNING source, id)
+SELECT source, id FROM given EXCEPT ALL SELECT source, id FROM inserted"""
+# Nearly all are new: only those that are not come back.
 _KNOWN = """SELECT i.source, i.id, i.digest FROM inbox i
 JOIN unnest($1::text[], $2::text[]) AS t(source, id) USING (source, id)"""
 
@@ -40,14 +42,14 @@ async def first_sightings(
     rows = await db.fetch(
         _INSERT, [s for s, _ in names], [i for _, i in names], [candidate.digest for candidate in unique.values()]
     )
-    if len(rows) == len(unique):
+    if not rows:
         return list(unique.values()), reused, duplicates
-    new = {(row[0], row[1]) for row in rows}
-    seen = [name for name in names if name not in new]
+    old = {(row[0], row[1]) for row in rows}
+    seen = [name for name in names if name in old]
     known = {(row[0], row[1]): row[2] for row in await db.fetch(_KNOWN, [s for s, _ in seen], [i for _, i in seen])}
     for name in seen:
         if known[name] == unique[name].digest:
             duplicates += 1
         else:
             reused.append(unique[name])
-    return [candidate for name, candidate in unique.items() if name in new], reused, duplicates
+    return [candidate for name, candidate in unique.items() if name not in old], reused, duplicates

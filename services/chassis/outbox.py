@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import uuid_utils
 
@@ -17,8 +17,7 @@ from services.chassis.records import pack_headers
 __all__ = ["OutboxRow", "append", "backlog", "cancel_timers", "fire_due_timers", "outgoing", "publish", "set_timers"]
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """An encoded message on its way out."""
 
     topic: str
@@ -56,10 +55,7 @@ async def append(db: Connection, rows: Sequence[OutboxRow], origin: str | None =
                FROM unnest($2::text[], $3::text[], $4::bytea[], $5::bytea[])
                  WITH ORDINALITY AS t(topic, key, headers, value, nr) ORDER BY nr""",
             origin,
-            [row.topic for row in rows],
-            [row.key for row in rows],
-            [row.headers for row in rows],
-            [row.value for row in rows],
+            *map(list, zip(*rows, strict=True)),
         )
 
 

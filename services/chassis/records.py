@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -16,8 +16,7 @@ __all__ = ["Candidate", "Record", "decode_record", "mark", "pack_headers", "unpa
 Headers = Sequence[tuple[str, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """Bytes at a place in a log. ``timestamp`` is Kafka's, in milliseconds."""
 
     topic: str
@@ -29,8 +28,7 @@ class Record:
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A record after decoding: an event, or what is wrong with it."""
 
     record: Record

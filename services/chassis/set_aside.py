@@ -112,13 +112,24 @@ async def park(db: Connection, subjects: Iterable[str]) -> None:
 
 
 async def unpark(db: Connection, subjects: Iterable[str]) -> None:
-    """Open subjects behind which nothing stands any more. They are locked, so nothing can come in between."""
-    if names := sorted(subjects):
-        await db.execute(
-            """UPDATE entity SET parked = false WHERE name = ANY($1)
-               AND NOT EXISTS (SELECT FROM set_aside WHERE subject = entity.name)""",
-            names,
-        )
+    """Open subjects behind which nothing stands any more; where something does, whoever is first now is ready.
+
+    The subjects are locked, so nothing can come in between. What came behind while the rows before it were being
+    decided would otherwise have nobody left that it waits for.
+    """
+    if not (names := sorted(subjects)):
+        return
+    await db.execute(
+        """UPDATE set_aside AS s SET reason = 'ready'
+           FROM (SELECT min(seq) AS seq FROM set_aside WHERE subject = ANY($1) GROUP BY subject) AS head
+           WHERE s.seq = head.seq AND s.reason = 'behind'""",
+        names,
+    )
+    await db.execute(
+        """UPDATE entity SET parked = false WHERE name = ANY($1)
+           AND NOT EXISTS (SELECT FROM set_aside WHERE subject = entity.name)""",
+        names,
+    )
 
 
 async def release_facts(db: Connection, facts: Iterable[str]) -> int:

@@ -84,6 +84,7 @@ class Table(Generic[R]):
         hints = typing.get_type_hints(row)
         self.columns = [_column(f.name, hints[f.name]) for f in dataclasses.fields(typing.cast(Any, row))]
         self._values = attrgetter(*(column.name for column in self.columns))
+        self._plain = all(column.read is None for column in self.columns)
 
     def declare(self, states: States) -> None:
         """Make the row type known to a batch's states."""
@@ -105,6 +106,8 @@ class Table(Generic[R]):
             await db.execute(self._upsert, *self._arrays(rows))
 
     def _read(self, row: Any) -> R:
+        if self._plain:
+            return self.row(*row)
         values = [
             value if column.read is None or value is None else column.read(value)
             for column, value in zip(self.columns, row, strict=True)

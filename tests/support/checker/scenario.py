@@ -40,6 +40,7 @@ _PEOPLE: Final = {
     "sz-bo": ("sz", "gz", "gz-bo", _MINOR, True),
     "sz-chu": ("sz", "gz", "gz-chu", _MINOR, False),
     "sz-eve": ("sz", "gz", "gz-eve", _ADULT, False),
+    "sz-hua": ("sz", "gz", "gz-hua", _ADULT, False),
     "gz-dan": ("gz", "sz", "sz-dan", _ADULT, False),
     "gz-fay": ("gz", "sz", "sz-fay", _ADULT, False),
 }
@@ -128,7 +129,7 @@ class _Play:
 
     def attest(self, code: str, ref: str, project: str, shift: str, day: int, **more: Any) -> Letter:
         """A service record of 165 minutes, or as said."""
-        said = {
+        said: dict[str, Any] = {
             "record_ref": f"{ref}-{shift}-r",
             "version": 1,
             "volunteer_ref": ref,
@@ -142,12 +143,14 @@ class _Play:
         return self.say(code, day + 1, service.ServiceAttested(**(said | more)))
 
     def at_home(self) -> Iterable[Letter]:
-        """She serves at home as well: no post, no transfer."""
-        where: dict[str, Any] = {"volunteer_ref": "gz-dan", "project_ref": "own", "shift_ref": "own-thu"}
-        starts, ends = self.at(3), self.at(3, 2)
-        reported = signups.SignupReported(signup_ref="own-1", host="gz", starts_at=starts, ends_at=ends, **where)
-        yield self.say("gz", -1, reported)
-        yield from self.serve("gz", "gz-dan", "own", "own-thu", 3)
+        """She serves at home as well, twice on a day: no post, no transfer."""
+        for shift, hour in (("own-am", 0), ("own-pm", 5)):
+            where: dict[str, Any] = {"volunteer_ref": "gz-dan", "project_ref": "own", "shift_ref": shift}
+            starts, ends = self.at(3, hour), self.at(3, hour + 3)
+            said = signups.SignupReported(signup_ref=f"{shift}-1", host="gz", starts_at=starts, ends_at=ends, **where)
+            yield self.say("gz", -1, said)
+            yield self.say("gz", 4, service.CheckedIn(at=starts, method="scan", **where))
+            yield self.attest("gz", "gz-dan", "own", shift, 3, started_at=starts, ended_at=ends)
 
 
 async def run(stack: Stack) -> World:
@@ -166,6 +169,7 @@ def _phases(play: _Play) -> Iterable[list[Letter]]:
     yield [*play.links(), *play.offers()]
     yield [play.ask("sz", "sz-ann", *river), play.ask("gz", "gz-bo", *river), play.ask("gz", "gz-chu", *river)]
     yield [play.ask("sz", "sz-eve", *river), play.ask("gz", "gz-ann", "gz", "park", "park-tue")]
+    yield [play.ask("sz", "sz-hua", *river)]
     yield [
         play.ask("gz", "gz-bo", *river, back=True),
         *(play.ask("gz", ref, "gz", "river", "river-wed") for ref in ("gz-ann", "gz-bo", "gz-eve")),
@@ -203,7 +207,7 @@ async def _poison(stack: Stack, play: _Play) -> None:
     good = play.attest("gz", "gz-ann", "park", "park-thu", 3)
     value, headers = encode(good.event)
     topic, key = good.topic, good.event.key.encode()
-    reused = [(n, b"gz-0001" if n == "ce_id" else v) for n, v in headers]
+    reused = [(n, b"gz-0002" if n == "ce_id" else v) for n, v in headers]
     stranger = [(n, registry_source("sz").encode() if n == "ce_source" else v) for n, v in headers]
     offered = play.say("sz", -1, volunteers.ConsentGiven(
         volunteer_ref="sz-bo", registry="gz", consent=Consent(version=2, given_at=play.at(-1))
@@ -226,7 +230,7 @@ async def settled(stack: Stack) -> World:
     """The snapshot once nothing is on its way: twice the same number of messages, everything read."""
     seen = 0
 
-    async def still() -> World | None:
+    async def still() -> Any:
         nonlocal seen
         world = await gather(stack.broker.address, stack.dsn)
         before, seen = seen, sum(map(len, world.lines.values()))
@@ -235,7 +239,8 @@ async def settled(stack: Stack) -> World:
         )
         return world if before == seen and not on_its_way else None
 
-    return await eventually(still, 60, every=0.1, what="the end of all traffic")
+    world: World = await eventually(still, 60, every=0.1, what="the end of all traffic")
+    return world
 
 
 def options(broker: str = "embedded") -> StackOptions:
@@ -243,12 +248,12 @@ def options(broker: str = "embedded") -> StackOptions:
     return StackOptions(kinds=KINDS, broker=broker, settings={"AWAIT_FACTS": "2", "RECEIPT_DUE": "5"})
 
 
-async def _record(path: Path) -> None:
+async def _record() -> World:
     async with Stack(options(), progress=print) as stack:
-        world = await run(stack)
-    world.save(path)
-    print(check(world, canaries=[CANARY]).text(), f"\n{path}: {path.stat().st_size} bytes")
+        return await run(stack)
 
 
 if __name__ == "__main__":
-    asyncio.run(_record(Path(sys.argv[1])))
+    recorded = asyncio.run(_record())
+    recorded.save(Path(sys.argv[1]))
+    print(check(recorded, canaries=[CANARY]).text())
