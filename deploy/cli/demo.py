@@ -42,7 +42,7 @@ class Wishes:
 def demo(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report there.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed, another summer.")] = 1,
-    people: Annotated[int, typer.Option(min=20, max=100_000, help="Linked volunteers, in both directions.")] = 2000,
+    people: Annotated[int, typer.Option(min=1, max=100_000, help="Linked volunteers, in both directions.")] = 2000,
     calm: Annotated[bool, typer.Option("--calm", help="Kill nothing and lose no answer.")] = False,
     host_kind: Annotated[str, typer.Option(help=f"Kind of gz: {', '.join(KINDS)}.")] = "kafka_native",
     home_kind: Annotated[str, typer.Option(help=f"Kind of sz: {', '.join(KINDS)}.")] = "rest_api",

@@ -145,6 +145,8 @@ class Play:
     async def _second_services(self, services: list[service.Served]) -> None:
         host, home = LOSER
         chosen = next((one for one in services if one.host == host and one.ordinary), None)
+        if chosen is None and not self.calm:
+            self.screen.say("           so few people that nobody is left whose answer could be lost")
         if self.calm or chosen is None:
             await self._step("more service", service.served(services))
             return

@@ -49,7 +49,7 @@ class Reentry:
         """Decide what is ready; gives how many messages were applied or given another reason."""
         now = self.processor.clock.now()
         async with self.pool.acquire() as db:
-            rows = await set_aside.due_rows(db, now, limit)
+            rows = await set_aside.due_rows(db, list(self._streams), now, limit)
             return await self._isolate(db, rows, now) if rows else 0
 
     async def _isolate(self, db: Connection, rows: Sequence[Aside], now: datetime) -> int:

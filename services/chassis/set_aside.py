@@ -146,16 +146,20 @@ async def release_facts(db: Connection, facts: Iterable[str]) -> int:
 
 _ROWS = """SELECT s.* FROM set_aside s WHERE s.subject IN (
   SELECT subject FROM (
-    (SELECT subject, seq FROM set_aside WHERE reason = 'ready' ORDER BY seq LIMIT $2)
+    (SELECT subject, seq FROM set_aside WHERE reason = 'ready' AND topic = ANY($4) ORDER BY seq LIMIT $2)
     UNION ALL
-    (SELECT subject, seq FROM set_aside WHERE reason = 'waiting' AND deadline <= $1 ORDER BY deadline LIMIT $2)
+    (SELECT subject, seq FROM set_aside WHERE reason = 'waiting' AND deadline <= $1 AND topic = ANY($4)
+     ORDER BY deadline LIMIT $2)
   ) AS heads)
 ORDER BY s.seq LIMIT $3"""
 
 
-async def due_rows(db: Connection, now: datetime, limit: int) -> list[Aside]:
-    """Rows of subjects whose head is ready or has waited long enough, with those behind them, in order."""
-    return [_aside(row) for row in await db.fetch(_ROWS, now, limit, 2 * limit)]
+async def due_rows(db: Connection, topics: Sequence[str], now: datetime, limit: int) -> list[Aside]:
+    """Rows of subjects whose head is ready or has waited long enough, with those behind them, in order.
+
+    Only rows of ``topics``, which this service reads at present: those of a paused stream stay as they are.
+    """
+    return [_aside(row) for row in await db.fetch(_ROWS, now, limit, 2 * limit, list(topics))]
 
 
 async def decidable(db: Connection, rows: Sequence[Aside], now: datetime) -> list[Aside]:

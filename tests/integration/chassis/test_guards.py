@@ -114,7 +114,7 @@ async def test_a_batch_of_500_takes_as_many_statements_as_a_batch_of_one(rig: Ri
     one = await _statements(rig, 0, ["a", "wait-q-1"])
     many = await _statements(rig, 2, [*(f"v{n}" for n in range(250)), *(f"wait-r{n}-1" for n in range(250))])
     assert one == many
-    assert one == 11
+    assert one <= 11
 
 
 async def _reached(rig: Rig, minutes: int) -> bool:

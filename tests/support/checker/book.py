@@ -63,10 +63,11 @@ class Book:
         self.caused: defaultdict[str, list[Line]] = defaultdict(list)
         self.first: dict[tuple[str, str], Line] = {}
         """The first message of each (source, id) that is in the contract."""
-        for name in sorted(world.lines):
-            for line in world.lines[name]:
-                if line.event is not None:
-                    self._enter(line)
+        # Which of two topics was read first is not on them: a message set aside for its used id came second.
+        later = {place for place, why in self.aside.items() if "reused_id" in why.values()}
+        lines = [line for name in sorted(world.lines) for line in world.lines[name] if line.event is not None]
+        for line in sorted(lines, key=lambda line: line.place in later):
+            self._enter(line)
 
     def _enter(self, line: Line) -> None:
         event = line.event

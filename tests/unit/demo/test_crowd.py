@@ -96,6 +96,13 @@ def test_people_ask_for_what_they_cannot_have(small: tuple[world.World, list[Let
     assert not strangers & linking
 
 
+@pytest.mark.parametrize("people", [1, 2, 5, 24])
+def test_a_very_small_crowd_does_something_too(people: int) -> None:
+    summer, letters = _summer(1, people)
+    assert len(summer.linked) == people
+    assert any(isinstance(letter.event.data, signups.SignupRequested) for letter in letters)
+
+
 def test_consent_is_taken_back_by_some_and_given_again_by_half(small: tuple[world.World, list[Letter]]) -> None:
     said = Counter(type(letter.event.data) for letter in small[1])
     assert said[volunteers.ConsentWithdrawn] > said[volunteers.ConsentGiven] > 0
