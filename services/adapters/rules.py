@@ -40,8 +40,9 @@ def receive(states: States, inbound: Inbound, now: datetime, *, registry: str) -
         return Decision(changes=(Credit(credit.transfer_id, credit.volunteer_ref, credit, "due", 0, now),))
     if known.volunteer_ref != credit.volunteer_ref or (known.body and known.body.delta != credit.delta):
         return Decision(sends=(send(registry, _refusal(credit.transfer_id, credit.volunteer_ref, "conflict")),))
-    if known.state == "refused" or (known.body is None and known.state == "uncertain"):
-        # A refusal, and a question that found nothing, both mean: surely not posted.
+    if (known.state == "refused" and known.retry) or (known.body is None and known.state == "uncertain"):
+        # "Later", and a question that found nothing, both mean: surely not posted. A refusal for good is repeated:
+        # the border has counted it, so posting after all would double minutes that a later version carries.
         return Decision(changes=(replace(known, body=credit, state="due", attempts=0, due_at=now),))
     return Decision(sends=_repeated(known, registry))
 
