@@ -24,8 +24,7 @@ _NAMED_OR_HELD = """WHERE (service_record.host, service_record.record_ref) IN (
     UNION ALL
     SELECT h.host, h.record_ref FROM service_record AS h WHERE h.person = ANY($3) AND h.held_for IS NOT NULL)"""
 _OF_DAYS = """JOIN unnest($1::uuid[], $2::date[]) AS asked(person, day)
-    ON service_record.person = asked.person AND service_record.counted_day = asked.day
-       AND service_record.counted_version IS NOT NULL"""
+    ON service_record.person = asked.person AND service_record.counted_day = asked.day"""
 _ADD_MINUTES = """MERGE INTO person_day AS p
 USING unnest($1::uuid[], $2::date[], $3::bigint[], $4::bigint[]) AS n(person, day, added, cap)
    ON p.person = n.person AND p.day = n.day

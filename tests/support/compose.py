@@ -55,7 +55,7 @@ class Linkage:
     def up(self) -> None:
         """Build and start everything, and return once it is healthy."""
         try:
-            self.compose("up", "--detach", "--build", "--wait", "--wait-timeout", "200", seconds=300)
+            self.compose("up", "--detach", "--build", "--wait", "--wait-timeout", "280", seconds=300)
         except ComposeFailed as error:
             state = self.compose("ps", "--all")
             logs = self.compose("logs", "--tail", "15", "--no-color")

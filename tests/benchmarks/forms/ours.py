@@ -1,4 +1,4 @@
-"""Ours: attendance as it is, on the chassis' own lanes. Only relay, re-entry and HTTP are left out, as in the others."""
+"""Ours: attendance as it is, on the chassis' own lanes; only relay, re-entry and HTTP are left out, as in the others."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from contracts.messages import volunteers
 from tests.support.checker.book import Book
@@ -13,9 +13,6 @@ from tests.support.checker.violations import Violation
 from tests.support.checker.world import Line
 
 __all__ = ["canaries"]
-
-_RUN: Final = re.compile(rb"[A-Za-z0-9_-]{22,}")
-"""Codes are runs of these characters, 22 to 128 long."""
 
 
 def canaries(book: Book) -> Iterator[Violation]:
@@ -43,6 +40,9 @@ class _Search:
     def __init__(self, codes: dict[bytes, Line], planted: Iterable[str]) -> None:
         self._codes = codes
         self._lengths = sorted({len(code) for code in codes})
+        shortest = self._lengths[0] if codes else 0
+        # A code is a run of these characters, or part of a longer one.
+        self._run = re.compile(rb"[A-Za-z0-9_-]{%d,}" % shortest) if codes else re.compile(rb"(?!)")
         self._planted = {
             form: word for word in planted for form in (word.encode(), json.dumps(word)[1:-1].encode())
         }  # as UTF-8, and as JSON may escape it
@@ -52,12 +52,11 @@ class _Search:
         for form, word in self._planted.items():
             if form in raw:
                 yield f"the planted word {word!r}"
-        if self._lengths and len(raw) >= self._lengths[0]:
-            for run in _RUN.findall(raw):
-                for length in self._lengths:
-                    for begin in range(len(run) - length + 1):
-                        if (line := self._codes.get(run[begin : begin + length])) is not None:
-                            yield f"the code of {line.topic}/{line.partition}/{line.offset}"
+        for run in self._run.findall(raw):
+            for length in self._lengths:
+                for begin in range(len(run) - length + 1):
+                    if (line := self._codes.get(run[begin : begin + length])) is not None:
+                        yield f"the code of {line.topic}/{line.partition}/{line.offset}"
 
 
 def _raw(line: Line) -> bytes:

@@ -104,7 +104,7 @@ def line(
     return Line(topic, partition, offset, timestamp, key, headers, value, None, reason, said)
 
 
-@dataclass
+@dataclass(repr=False)  # asyncio.run writes out what its task gave, and this takes seconds to write
 class World:
     """The snapshot. ``lines`` by topic, in order within each partition; ``tables`` by database, then table."""
 

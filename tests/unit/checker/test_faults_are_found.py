@@ -313,6 +313,7 @@ def a_code_stands_in_clear_in_a_table(t: Tamper) -> None:
 @breaks("I14")
 def a_number_of_a_document_stands_on_a_topic(t: Tamper) -> None:
     told = t.find(deliveries.LinkChanged, where=lambda d: d.volunteer_ref == "gz-bo")
+    assert told.value is not None
     t.replace_bytes(told, told.value[:-1] + f',"note":"{CANARY}"}}'.encode())
 
 

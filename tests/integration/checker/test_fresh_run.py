@@ -1,0 +1,87 @@
+"""The checker on a run of its own, on real processes: taken anew, it is green; the recorded one is still like it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.stack import Stack
+from tests.support.checker import GatherError, World, check, gather
+from tests.support.checker.scenario import CANARY, options, run
+
+ROOT = Path(__file__).parents[3]
+RECORDED = ROOT / "tests" / "unit" / "checker" / "small_run.json.xz"
+
+
+@pytest.fixture(scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    async with Stack(options()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def world(stack: Stack) -> World:
+    return await run(stack)
+
+
+@pytest.mark.timeout(240)
+def test_a_fresh_run_is_green(world: World) -> None:
+    report = check(world, canaries=[CANARY])
+    assert report.green, report.text()
+
+
+def test_the_recorded_run_is_still_what_a_run_looks_like(world: World) -> None:
+    """When this fails: ``python -m tests.support.checker.scenario tests/unit/checker/small_run.json.xz``."""
+    recorded = World.load(RECORDED)
+    for name, tables in world.tables.items():
+        for table, rows in tables.items():
+            kept = recorded.tables[name][table]
+            assert {frozenset(row) for row in kept} == {frozenset(row) for row in rows}, f"{name}.{table}"
+    assert {topic: _types(lines) for topic, lines in world.lines.items()} == {
+        topic: _types(lines) for topic, lines in recorded.lines.items()
+    }
+
+
+def _types(lines: list[object]) -> set[str]:
+    return {getattr(getattr(line, "event", None), "type", "bad") for line in lines}
+
+
+def test_the_command_line_judges_what_the_report_of_a_demo_names(stack: Stack, world: World, tmp_path: Path) -> None:
+    report, verdict = tmp_path / "report.json", tmp_path / "verdict.json"
+    report.write_text(json.dumps({"broker": {"address": stack.broker.address}, "databases": stack.dsn}))
+    command = [sys.executable, "-m", "tests.support.checker", "--json", str(verdict), "--canary", CANARY]
+    environment = os.environ | {"SHUANGCHENG_REPORT": str(report)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads(verdict.read_text())
+    assert document["verdict"] == "green"
+    assert document["messages"] == sum(map(len, world.lines.values()))
+
+
+def test_the_command_line_ends_with_status_1_when_something_is_red(stack: Stack, world: World) -> None:
+    """A word that stands on many topics, as if it had been planted."""
+    arguments = ["--kafka", stack.broker.address, "--databases", json.dumps(stack.dsn), "--canary", "river-tue"]
+    command = [sys.executable, "-m", "tests.support.checker", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "I14: the planted word 'river-tue' in clear" in done.stdout
+
+
+async def test_a_missing_database_is_said(stack: Stack) -> None:
+    with pytest.raises(GatherError, match="no address for the database of bridge"):
+        await gather(stack.broker.address, {name: dsn for name, dsn in stack.dsn.items() if name != "bridge"})
+
+
+def test_an_address_where_nothing_answers_is_said_with_status_2(stack: Stack) -> None:
+    arguments = ["--kafka", "127.0.0.1:1", "--databases", json.dumps(stack.dsn)]
+    command = [sys.executable, "-m", "tests.support.checker", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "127.0.0.1:1 could not be read" in done.stderr
+    assert "Traceback" not in done.stderr
