@@ -54,9 +54,9 @@ async def _all(arguments: argparse.Namespace) -> int:
     async with _stage(arguments.broker) as stage:
         if arguments.only != "latency":
             forms = tuple(form for form in FORMS if not arguments.form or form.name in arguments.form)
-            results += await decider(stage, arguments.rounds, forms, _say)
+            results.extend(await decider(stage, arguments.rounds, forms, _say))
         if arguments.only != "decider" and not arguments.form:
-            results += await latency(stage, _say)
+            results.extend(await latency(stage, _say))
         whole = document(results, stage.broker.describe(), stage.postgres.describe(), load_before)
     print(table(results))
     if arguments.json is not None:

@@ -58,7 +58,7 @@ class Visit:
         return f"r-{self.mark}"
 
     @property
-    def shift(self) -> dict[str, str]:
+    def shift(self) -> dict[str, Any]:
         """The shift's refs."""
         return {"project_ref": f"p-{self.mark}", "shift_ref": f"s-{self.mark}"}
 
