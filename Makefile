@@ -11,7 +11,7 @@ READY := .venv/.ready
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
   --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help setup demo up test test-fast test-compose check format contracts lock clean
+.PHONY: help setup demo up test test-fast test-compose bench check format contracts lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test-fast: $(READY) ## Run the tests that need no broker and no database
 
 test-compose: $(READY) ## Prove deploy/compose.yaml; needs Docker with compose v2
 	$(BIN)/python -m pytest -m compose $(ARGS)
+
+bench: $(READY) ## Measure deciding and latency on Apache Kafka, under 3 minutes: make bench ARGS="--json FILE"
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 check: $(READY) ## Check formatting, lint, types, import rules and the published contracts
 	$(BIN)/ruff format --check .

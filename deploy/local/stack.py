@@ -112,6 +112,11 @@ class Stack:
         """Give the base URL of a process."""
         return f"http://{LOOPBACK}:{self._ports[name]}"
 
+    def add(self, spec: ProcessSpec) -> None:
+        """Make one more process known, for example a second instance; `start` starts it."""
+        self.specs[spec.name] = spec
+        self._ports[spec.name] = free_port()
+
     async def start(self, name: str, *, settings: Mapping[str, str] | None = None) -> None:
         """Start a process (again) and return once it is ready; `settings` hold for this start only."""
         self._awaited.add(name)

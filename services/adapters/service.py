@@ -39,10 +39,16 @@ def build(settings: Settings) -> Service:
     return Service(
         name="adapters",
         streams=(
+            # Two, so that each topic has one speaker: nobody but the registry speaks on its own topics.
             Stream(
                 group=f"adapter.{code}",
-                topics=tuple(entry.of(code) for entry in (*_OWN, DELIVERIES, REFUSALS)),
-                sources=frozenset({service_source("bridge"), registry_source(code)}),
+                topics=(DELIVERIES.of(code), REFUSALS.of(code)),
+                sources=frozenset({service_source("bridge")}),
+            ),
+            Stream(
+                group=f"adapter.{code}.own",
+                topics=tuple(entry.of(code) for entry in _OWN),
+                sources=frozenset({registry_source(code)}),
             ),
         ),
         decisions=_decisions(code, registry.capability),

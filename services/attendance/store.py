@@ -15,7 +15,7 @@ from services.chassis.database import Batch, Connection
 from services.chassis.decisions import Inbound, States
 from services.chassis.tables import Table
 
-__all__ = ["AttendanceStore", "Figure", "figures"]
+__all__ = ["RECORDS_OF_DAYS", "AttendanceStore", "Figure", "figures"]
 
 PersonOnDay: TypeAlias = tuple[UUID, date]
 
@@ -23,7 +23,7 @@ _NAMED_OR_HELD = """WHERE (service_record.host, service_record.record_ref) IN (
     SELECT * FROM unnest($1::text[], $2::text[])
     UNION ALL
     SELECT h.host, h.record_ref FROM service_record AS h WHERE h.person = ANY($3) AND h.held_for IS NOT NULL)"""
-_OF_DAYS = """JOIN unnest($1::uuid[], $2::date[]) AS asked(person, day)
+RECORDS_OF_DAYS = """JOIN unnest($1::uuid[], $2::date[]) AS asked(person, day)
     ON service_record.person = asked.person AND service_record.counted_day = asked.day"""
 _ADD_MINUTES = """MERGE INTO person_day AS p
 USING unnest($1::uuid[], $2::date[], $3::bigint[], $4::bigint[]) AS n(person, day, added, cap)
@@ -91,7 +91,7 @@ class AttendanceStore:
         days.update((row.person, row.record().day) for row in held)
         signups.update(row.signup_id for row in held)
         states.load(named)
-        states.load(await RECORDS.fetch(db, _OF_DAYS, [person for person, _ in days], [day for _, day in days]))
+        states.load(await RECORDS.fetch(db, RECORDS_OF_DAYS, [person for person, _ in days], [day for _, day in days]))
         states.load(await SIGNUPS.fetch_keys(db, signups))
         states.load(await PRESENCE.fetch(db, "WHERE signup_id = ANY($1)", list(signups)))
 

@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from contracts.envelope import Event
@@ -26,8 +27,7 @@ from services.chassis.settings import Settings
 __all__ = ["Effects", "Processor", "Work"]
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """A message to decide, and the row it stands in when it was set aside before."""
 
     inbound: Inbound

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,13 +31,16 @@ class Form:
     kind: str
     persons: int
     lanes: int = 1
+    """Of each process."""
+    processes: int = 1
 
 
 FORMS = (
-    Form("A", "A", 100),
-    Form("B1", "B1", 700),
-    Form("ours, 1 lane", "ours", 3_000),
-    Form("ours, 4 lanes", "ours", 6_000, lanes=4),
+    Form("A", "A", 80),
+    Form("B1", "B1", 500),
+    Form("ours, 1 lane", "ours", 2_500),
+    Form("ours, 4 lanes", "ours", 5_000, lanes=4),
+    Form("ours, 2x2 lanes", "ours", 5_000, lanes=2, processes=2),
 )
 
 
@@ -52,7 +55,7 @@ async def decider(stage: Stage, rounds: int, forms: tuple[Form, ...], progress: 
     for number in range(rounds):
         for form in forms:
             load, result = loads[form.persons], results[form.name]
-            seen, checks = await _run(stage, form, load, f"bench-{number}-{form.kind}-{form.lanes}")
+            seen, checks = await _run(stage, form, load, f"bench-{number}-{form.kind}-{form.processes}x{form.lanes}")
             rate = seen["events"] / seen["seconds"]
             result.check(checks)
             result.rounds.append(rate)
@@ -77,14 +80,24 @@ def _compare(result: Result, baseline: Result | None) -> None:
 
 async def _run(stage: Stage, form: Form, load: Load, group: str) -> tuple[dict[str, Any], dict[str, bool]]:
     name, dsn = await stage.new_database(load)
-    order = Order(stage.broker.address, dsn, stage.topic(load), group, len(load.events), form.lanes)
+    order = Order(stage.broker.address, dsn, stage.topic(load), group, len(load.events), form.lanes, form.processes)
     try:
-        seen = await _process(form.kind, order)
+        orders = [replace(order, instance=number) for number in range(form.processes)]
+        seen = _together(await asyncio.gather(*(_process(form.kind, one) for one in orders)))
         checks = await stage.checks(load, dsn)
         checks["each_event_applied"] = seen["events"] == len(load.events)
     finally:
         await stage.postgres.drop_database(name)
     return seen, checks
+
+
+def _together(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of all processes: from the first that began to the last that ended."""
+    return {
+        "events": sum(report["events"] for report in reports),
+        "seconds": max(report["ended"] for report in reports) - min(report["began"] for report in reports),
+        "cpu_seconds": sum(report["cpu_seconds"] for report in reports),
+    }
 
 
 async def _process(kind: str, order: Order) -> dict[str, Any]:

@@ -83,6 +83,10 @@ class Reader:
                 down = not down
                 (consumer.pause if down else consumer.resume)(*told)
             records = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=_BATCH)
+            if self._mischief.down:
+                # It went down while this fetch was under way: what was told then is read again later.
+                for tp in [tp for tp in records if tp in told]:
+                    consumer.seek(tp, records.pop(tp)[0].offset)
             if records:
                 await self._take_in(records)
 

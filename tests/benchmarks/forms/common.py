@@ -18,7 +18,11 @@ class Order:
     topic: str
     group: str
     events: int
+    """In the whole topic."""
     lanes: int = 1
+    """Of this process."""
+    processes: int = 1
+    instance: int = 0
 
 
 def topic_of(name: str) -> TopicEntry:

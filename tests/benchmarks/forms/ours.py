@@ -1,4 +1,4 @@
-"""Ours: attendance as it is, on the chassis' own lanes; only relay, re-entry and HTTP are left out, as in the others."""
+"""Ours: attendance as it is, on the chassis' own lanes; relay, re-entry and HTTP are left out, as in the others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ class _GatedLane(Lane):
 
     @property
     def assigned(self) -> int:
+        """How many partitions it has."""
         return 0 if self._batches is None else len(self._batches.next)
+
+    async def share(self) -> int:
+        """Events in its partitions."""
+        ends = await self.consumer.end_offsets(list(self.consumer.assignment()))
+        return int(sum(ends.values()))
 
     async def _handle(self, raw: Any) -> None:
         await self.stopwatch.gate.wait()
@@ -40,7 +46,12 @@ class _GatedLane(Lane):
 async def run(order: Order) -> Stopwatch:
     """Apply all events; gives the clock, stopped."""
     settings = Settings(
-        profile="test", kafka=order.kafka, database=SecretStr(order.database), lanes=order.lanes, log_level="WARNING"
+        profile="test",
+        kafka=order.kafka,
+        database=SecretStr(order.database),
+        lanes=order.lanes,
+        instance=order.instance,
+        log_level="WARNING",
     )
     logs.configure(settings.log_level, "benchmark", 0)
     entry = topic_of(order.topic)
@@ -66,10 +77,14 @@ async def run(order: Order) -> Stopwatch:
         lane.stopwatch = stopwatch
         lane.subscribe(broker)
         lanes.append(lane)
+
+    async def share() -> int:
+        return sum([await lane.share() for lane in lanes])
+
     await broker.start()
     gc.set_threshold(100_000, 50, 1000)  # as the runtime does after its start
-    each = entry.partitions // order.lanes
-    await asyncio.wait_for(stopwatch.open_when(lambda: all(lane.assigned == each for lane in lanes)), 60)
+    each = entry.partitions // (order.lanes * order.processes)
+    await asyncio.wait_for(stopwatch.open_when(lambda: all(lane.assigned == each for lane in lanes), share), 60)
     await stopwatch.done.wait()
     await broker.stop()
     for lane in lanes:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 __all__ = ["Stopwatch"]
 
@@ -29,24 +28,28 @@ class Stopwatch:
         """So many more are committed."""
         self._seen += events
         if self._seen >= self._events and not self.done.is_set():
-            self._ended = time.perf_counter()
+            self._ended = time.monotonic()
             self._cpu += time.process_time()
             self.done.set()
 
-    async def open_when(self, assigned: Callable[[], bool]) -> None:
-        """Open the gate once ``assigned`` has held for long enough, and start the clock."""
+    async def open_when(self, assigned: Callable[[], bool], share: Callable[[], Awaitable[int]] | None = None) -> None:
+        """Open the gate once ``assigned`` has held for long enough, and start the clock.
+
+        ``share`` tells how many of the events are this process's, where there is more than one.
+        """
         since = None
         while since is None or time.monotonic() - since < _STANDS_SECONDS:
             since = (since or time.monotonic()) if assigned() else None
             await asyncio.sleep(0.02)
+        if share is not None:
+            self._events = await share()
         gc.collect()
         gc.freeze()
-        self._began, self._cpu = time.perf_counter(), -time.process_time()
+        self._began, self._cpu = time.monotonic(), -time.process_time()
         self.gate.set()
 
     def report(self) -> str:
         """One line of JSON for the parent."""
         assert self.done.is_set(), "the clock still runs"
-        return json.dumps(
-            {"events": self._seen, "seconds": self._ended - self._began, "cpu_seconds": self._cpu, "pid": os.getpid()}
-        )
+        # The clock is the machine's, so that the parent can compare those of two processes.
+        return json.dumps({"events": self._seen, "began": self._began, "ended": self._ended, "cpu_seconds": self._cpu})

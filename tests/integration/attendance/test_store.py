@@ -14,7 +14,7 @@ import pytest
 from contracts.messages import Message
 from contracts.messages.opportunities import SignupRefused, SignupWaitlisted, SignupWithdrawn
 from services.attendance.states import PersonDay, Standing
-from services.attendance.store import PERSON_DAYS, RECORDS, figures
+from services.attendance.store import PERSON_DAYS, RECORDS, RECORDS_OF_DAYS, figures
 from tests.support.attendance import MONDAY, SignupFact, World, at, attest, check_in, check_out, signup, told
 from tests.support.attendance_store import AttendanceOnPostgres, outgoing
 
@@ -103,6 +103,25 @@ async def test_the_number_of_statements_for_500_messages_is_that_for_one(
     assert counts[0] == counts[1]
     assert counts[0] <= 3 * 14
     assert await db.fetchval("SELECT count(*) FROM service_record WHERE counted_version = version") == 1000
+
+
+async def test_records_of_a_day_are_found_by_their_own_index_not_by_that_of_overlaps(
+    attendance: AttendanceOnPostgres, db: Db
+) -> None:
+    """Seen in the first profile: with the same predicate the planner took the other one, at five times the price."""
+    await db.execute(
+        """INSERT INTO service_record (host, record_ref, person, signup_id, version, body, attested_at, counted_version,
+             counted_signup, counted_from, counted_to, counted_minutes)
+           SELECT 'aa', n, gen_random_uuid(), gen_random_uuid(), 1, '{}', at, 1, gen_random_uuid(), at,
+             at + interval '1 hour', 60
+           FROM generate_series(1, 20000) AS n, LATERAL (SELECT timestamptz '2026-07-06' AS at) AS t"""
+    )
+    await db.execute("ANALYZE service_record")
+    await db.execute("SET plan_cache_mode = force_generic_plan")
+    asked = f"PREPARE asked (uuid[], date[]) AS SELECT service_record.host FROM service_record {RECORDS_OF_DAYS}"
+    await db.execute(asked)
+    plan = "\n".join(row[0] for row in await db.fetch("EXPLAIN EXECUTE asked ('{}', '{}')"))
+    assert "service_record_by_day" in plan, plan
 
 
 async def _standing(db: Db, ref: str, start: str, end: str, person: UUID, shift: UUID) -> None:

@@ -209,9 +209,8 @@ async def _poison(stack: Stack, play: _Play) -> None:
     topic, key = good.topic, good.event.key.encode()
     reused = [(n, b"gz-0002" if n == "ce_id" else v) for n, v in headers]
     stranger = [(n, registry_source("sz").encode() if n == "ce_source" else v) for n, v in headers]
-    offered = play.say("sz", -1, volunteers.ConsentGiven(
-        volunteer_ref="sz-bo", registry="gz", consent=Consent(version=2, given_at=play.at(-1))
-    ))  # fmt: skip
+    consent = Consent(version=2, given_at=play.at(-1))
+    offered = play.say("sz", -1, volunteers.ConsentGiven(volunteer_ref="sz-bo", registry="gz", consent=consent))
     body, named = encode(offered.event)
     told = body[:-1] + f',"document":"{CANARY}"}}'.encode()
     producer = AIOKafkaProducer(bootstrap_servers=stack.broker.address)

@@ -1,0 +1,51 @@
+"""The matrix is whole: no failpoint of the code is missing in the report, and none of the report in the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import services
+from deploy.local.specs import process_table
+from services.chassis.failpoints import NAMES
+from tests.faults.kills import ON_THE_JOURNEY, WHERE, matrix
+from tests.faults.table import cells, chosen
+
+_CALL = re.compile(r'\bfailpoint\("(P\d+)"\)')
+
+
+def _passed_in_the_code() -> set[str]:
+    files = Path(services.__file__ or services.__path__[0])
+    folder = files if files.is_dir() else files.parent
+    return {name for file in folder.rglob("*.py") for name in _CALL.findall(file.read_text(encoding="utf-8"))}
+
+
+def test_the_failpoints_passed_in_the_code_are_those_of_the_report() -> None:
+    reported = {cell.fault.partition(":")[0] for cell in matrix()}
+    assert _passed_in_the_code() == set(NAMES) == set(WHERE) == reported
+
+
+def test_every_failpoint_stands_beside_every_service_and_adapter_of_the_journey() -> None:
+    ours = [spec.name for spec in process_table({"gz": "kafka_native", "sz": "rest_api"}) if "sandbox" not in spec.name]
+    assert sorted(ours) == sorted(ON_THE_JOURNEY)
+    assert [cell.id for cell in matrix()] == [f"kill-{name}-{point}" for name in ON_THE_JOURNEY for point in NAMES]
+
+
+def test_a_cell_that_cannot_be_done_says_why_and_no_other_is_left_out() -> None:
+    impossible = {cell.id for cell in matrix() if cell.impossible}
+    assert impossible == {f"kill-{name}-{point}" for name in ON_THE_JOURNEY[:4] for point in ("P6", "P7")}
+
+
+def test_the_ids_of_all_cells_differ() -> None:
+    ids = [cell.id for cell in cells()]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_slice_is_drawn_by_its_seed_from_what_can_be_done() -> None:
+    table = cells()
+    first = chosen(table, only=[], slice_=4, seed=7)
+    assert [cell.id for cell in first] == [cell.id for cell in chosen(cells(), only=[], slice_=4, seed=7)]
+    assert len(first) == 4
+    assert all(cell.act is not None and cell.leaves == "whole" for cell in first)
+    drawn = {cell.id for seed in range(200) for cell in chosen(table, only=[], slice_=4, seed=seed)}
+    assert drawn == {cell.id for cell in table if cell.act is not None and cell.leaves == "whole"}
