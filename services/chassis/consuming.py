@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -83,9 +84,15 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             listener=self,
             parser=_keep_raw,
             decoder=_no_decoding,
-            **kafka.consumer_options(self.settings, self.member),
+            **kafka.consumer_options(self.settings, self._static_name()),
         )
         self._subscriber(self._handle)
+
+    def _static_name(self) -> str:
+        # A static member that comes back gets its old partitions, whatever it reads now: a version with other topics
+        # would die of them or never hear of its new ones. So it is another member.
+        topics = ",".join(sorted(entry.name for entry in self.stream.topics))
+        return f"{self.member}-{zlib.crc32(topics.encode()):08x}"
 
     @property
     def consumer(self) -> AIOKafkaConsumer:

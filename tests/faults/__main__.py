@@ -22,7 +22,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there")
     parser.add_argument("--only", action="append", default=[], metavar="ID", help="a cell, or all whose id begins so")
     parser.add_argument("--seed", type=int, default=1, help="seed of the loads and of where it strikes (default 1)")
-    parser.add_argument("--slice", type=int, metavar="N", help="N cells, drawn by the seed")
+    parser.add_argument(
+        "--slice", type=float, metavar="SECONDS", help="as many cells, drawn by the seed, as fit in there"
+    )
     parser.add_argument("--full", action="store_true", help="10,000 records wait, 50,000 flood; takes far longer")
     parser.add_argument("--broker", help="java (default), docker, auto or HOST:PORT")
     parser.add_argument("--judge-every", type=int, default=10, metavar="N", help="outside checker after N cells (10)")

@@ -35,6 +35,8 @@ class Cell:
     impossible: str = ""
     leaves: Literal["whole", "cut"] = "whole"
     """Whether the topics are whole afterwards, so that the outside checker can replay them."""
+    takes: float = 10.0
+    """Seconds that it takes at most on an idle machine, so that a slice can be fitted into a time."""
 
     def __post_init__(self) -> None:
         if (self.act is None) is not bool(self.impossible):

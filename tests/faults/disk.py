@@ -30,7 +30,7 @@ def disk_cells() -> list[Cell]:
     id, fault = "postgres-disk-full", "no space left on the disk of one service's database"
     if reason := _not_here():
         return [Cell(id, _SERVICE, fault, impossible=reason)]
-    return [Cell(id, _SERVICE, fault, _disk_full)]
+    return [Cell(id, _SERVICE, fault, _disk_full, takes=15)]
 
 
 def _not_here() -> str:

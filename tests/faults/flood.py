@@ -27,7 +27,7 @@ def flood_cells(*, full: bool) -> list[Cell]:
     """One cell: gz floods, sz sends at its usual rate."""
     count = 50_000 if full else 10_000
     fault = f"gz floods with {count} check-ins while sz's hosts attest {_PER_SECOND} services a second"
-    return [Cell("flood", "bridge", fault, partial(_flooded, count))]
+    return [Cell("flood", "bridge", fault, partial(_flooded, count), takes=50)]
 
 
 async def _flooded(count: int, site: Site, rng: random.Random) -> Outcome:

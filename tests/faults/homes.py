@@ -34,7 +34,10 @@ def home_cells(*, full: bool) -> list[Cell]:
     lost = "both homes book two credits each and nobody hears of it; their ledgers are {}"
     return [
         Cell("homes-down", "homes", f"both homes killed while {waiting} records wait", partial(_down, waiting)),
-        *(Cell(f"answer-lost-{one}", "homes", lost.format(one), partial(_lost, one)) for one in _CAPABILITIES),
+        *(
+            Cell(f"answer-lost-{one}", "homes", lost.format(one), partial(_lost, one), takes=15)
+            for one in _CAPABILITIES
+        ),
         Cell("answers-twice", "homes", "both homes answer four credits each twice", _twice),
         Cell("answers-late", "homes", f"both homes are closed for {_LATE_SECONDS:.0f} s", _late),
         Cell(

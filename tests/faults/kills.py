@@ -18,7 +18,7 @@ from tests.faults.cell import Cell, Outcome
 from tests.faults.load import plan, waves
 from tests.faults.site import RECOVERY_SECONDS, Site, died
 
-__all__ = ["ON_THE_JOURNEY", "matrix"]
+__all__ = ["ON_THE_JOURNEY", "STREAMS", "WHERE", "matrix"]
 
 ON_THE_JOURNEY: Final = ("identity", "opportunities", "attendance", "bridge", "adapter_sz")
 WHERE: Final[dict[Failpoint, str]] = {
@@ -34,7 +34,8 @@ WHERE: Final[dict[Failpoint, str]] = {
     "P10": "SIGKILL in a rebalance",
 }
 _CALLS_NOBODY = "calls no registry's system: this point stands in the adapter's caller alone"
-_STREAMS = {"bridge": 3}
+STREAMS: Final = {"bridge": 3}
+"""Consumer groups of a process, where it has more than one."""
 _VISITS, _WAVES = 8, 4
 _LIMIT = 25.0
 
@@ -53,7 +54,7 @@ def _cell(name: str, point: Failpoint) -> Cell:
     if point == "P9":
         return Cell(id, name, fault, partial(_at_the_start, name))
     if point == "P10":
-        return Cell(id, name, fault, partial(_in_a_rebalance, name))
+        return Cell(id, name, fault, partial(_in_a_rebalance, name), takes=15)
     return Cell(id, name, fault, partial(_at_work, name, point))
 
 
@@ -160,7 +161,7 @@ async def _migrate(site: Site, name: str, settings: dict[str, str]) -> int:
 async def _in_a_rebalance(name: str, site: Site, rng: random.Random) -> Outcome:
     """It passes twice for each of its groups while it starts; then a second instance joins."""
     planned = plan(rng, _VISITS)
-    passed = 2 * _STREAMS.get(name, 1)
+    passed = 2 * STREAMS.get(name, 1)
     child = await site.restart(name, FAILPOINT=f"P10:{passed + rng.choice((1, 2))}")
     first, second = waves(planned, 2)
     await site.publish(first)

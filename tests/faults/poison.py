@@ -28,7 +28,7 @@ _VISITS: Final = 60
 def poison_cells() -> list[Cell]:
     """One cell, in both directions."""
     kinds = ", ".join([*_QUARANTINED, *_REFUSED])
-    return [Cell("poison", "bridge", f"1 % bad messages of each kind among {_ALL}: {kinds}", _poisoned)]
+    return [Cell("poison", "bridge", f"1 % bad messages of each kind among {_ALL}: {kinds}", _poisoned, takes=50)]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,9 @@ def _bad(rng: random.Random, planned: Sequence[Planned], good: Sequence[Letter])
     for _ in range(_OF_A_KIND // _PORTIONS):
         raws += [spoil(_raw(_presence(rng, rng.choice(planned)))) for spoil in _QUARANTINED.values()]
         other = rng.choice(planned).visit
-        said = CheckedIn(volunteer_ref=other.host_ref, at=other.start - timedelta(minutes=1), method="scan", **other.shift)
+        said = CheckedIn(
+            volunteer_ref=other.host_ref, at=other.start - timedelta(minutes=1), method="scan", **other.shift
+        )
         fresh = letter(rng, other.host, said, other.start)
         used = rng.choice([one.event.id for one in good if one.event.source == fresh.event.source])
         raws.append(_raw(fresh).header("ce_id", used.encode()))

@@ -57,10 +57,13 @@ class Site:
         return await self.quiet.until(lambda look: {place: n for place, n in look.work.items() if n} == rest)
 
     async def restart(self, name: str, **settings: str) -> Child:
-        """Stop a process in order and start it again, ready or dead at a failpoint."""
+        """Stop a process in order and start it again, ready; with a failpoint it may be dead there already."""
         await self.child(name).stop()
-        with contextlib.suppress(ProcessFailed):
+        try:
             await self.stack.start(name, settings=settings)
+        except ProcessFailed:
+            if "FAILPOINT" not in settings:
+                raise
         return self.child(name)
 
     async def add(self, name: str) -> str:
@@ -172,7 +175,8 @@ async def site(broker: str | None, *, keep: bool = False, **options: object) -> 
     async with AsyncExitStack() as closing:
         stack = await closing.enter_async_context(Stack(chosen, on_death=lambda failure: None))
         urls = {name: stack.url(name) for name in stack.processes}
-        books = await closing.enter_async_context(PatientBooks(stack.dsn, urls, stack.tokens))
+        books = PatientBooks(stack.dsn, urls, stack.tokens)
+        await closing.enter_async_context(books)
         quiet = await closing.enter_async_context(Quiet(books, stack.dsn, stack.broker.address, lambda: None))
         publisher = await closing.enter_async_context(Publisher(stack.broker.address))
         place = Site(stack, books, quiet, publisher)

@@ -32,8 +32,11 @@ def cells(*, full: bool = False) -> list[Cell]:
     ]
 
 
-def chosen(table: Sequence[Cell], *, only: Sequence[str], slice_: int | None, seed: int) -> list[Cell]:
-    """The cells asked for: by id (or its beginning), or so many drawn by the seed. Raises ``ValueError``."""
+def chosen(table: Sequence[Cell], *, only: Sequence[str], slice_: float | None, seed: int) -> list[Cell]:
+    """The cells asked for: by id (or its beginning), or as many drawn by the seed as fit into ``slice_`` seconds.
+
+    Raises ``ValueError``.
+    """
     if only:
         found = [cell for cell in table if any(cell.id == name or cell.id.startswith(f"{name}-") for name in only)]
         if not found:
@@ -41,6 +44,10 @@ def chosen(table: Sequence[Cell], *, only: Sequence[str], slice_: int | None, se
         return found
     if slice_ is None:
         return list(table)
+    drawn, left = [], slice_
     possible = [cell for cell in table if cell.act is not None and cell.leaves == "whole"]
-    drawn = random.Random(seed).sample(possible, min(slice_, len(possible)))
+    for cell in random.Random(seed).sample(possible, len(possible)):
+        if cell.takes <= left:
+            drawn.append(cell)
+            left -= cell.takes
     return [cell for cell in table if cell in drawn]

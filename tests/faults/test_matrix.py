@@ -41,11 +41,13 @@ def test_the_ids_of_all_cells_differ() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_a_slice_is_drawn_by_its_seed_from_what_can_be_done() -> None:
+def test_a_slice_is_drawn_by_its_seed_from_what_can_be_done_and_fits_into_its_time() -> None:
     table = cells()
-    first = chosen(table, only=[], slice_=4, seed=7)
-    assert [cell.id for cell in first] == [cell.id for cell in chosen(cells(), only=[], slice_=4, seed=7)]
-    assert len(first) == 4
-    assert all(cell.act is not None and cell.leaves == "whole" for cell in first)
-    drawn = {cell.id for seed in range(200) for cell in chosen(table, only=[], slice_=4, seed=seed)}
-    assert drawn == {cell.id for cell in table if cell.act is not None and cell.leaves == "whole"}
+    possible = {cell.id for cell in table if cell.act is not None and cell.leaves == "whole"}
+    drawn = set()
+    for seed in range(300):
+        part = chosen(table, only=[], slice_=60, seed=seed)
+        assert 0 < sum(cell.takes for cell in part) <= 60
+        assert [cell.id for cell in part] == [cell.id for cell in chosen(cells(), only=[], slice_=60, seed=seed)]
+        drawn |= {cell.id for cell in part}
+    assert drawn == possible
