@@ -36,6 +36,7 @@ class Wishes:
     home_kind: str = "rest_api"
     broker: str | None = None
     then: str | None = None
+    instances: int = 1
     weekend: Path = WEEKEND
 
 
@@ -54,12 +55,13 @@ def demo(
         str | None,
         typer.Option(metavar="COMMAND", help="Run it while all is up; SHUANGCHENG_REPORT names the report."),
     ] = None,
+    instances: Annotated[int, typer.Option(min=1, max=4, help="So many of every service at once.")] = 1,
 ) -> None:
     """Send the weekend of deploy/examples, then a summer of generated people, and compare all books.
 
     Status 0: balanced (and COMMAND succeeded). 1: not. 2: this machine or the options do not allow it.
     """
-    run(perform(Wishes(json_file, seed, people, calm, host_kind, home_kind, broker, then)))
+    run(perform(Wishes(json_file, seed, people, calm, host_kind, home_kind, broker, then, instances)))
 
 
 async def perform(wishes: Wishes) -> int:
@@ -69,7 +71,10 @@ async def perform(wishes: Wishes) -> int:
     if wishes.json_file is not None:
         await asyncio.to_thread(_require_writable, wishes.json_file)
     options = StackOptions(
-        kinds={"gz": wishes.host_kind, "sz": wishes.home_kind}, broker=wishes.broker, settings=SETTINGS
+        kinds={"gz": wishes.host_kind, "sz": wishes.home_kind},
+        broker=wishes.broker,
+        instances=wishes.instances,
+        settings=SETTINGS,
     )
     with Screen() as screen:
         async with Stack(options, progress=screen.starting) as stack:

@@ -29,6 +29,10 @@ __all__ = ["Relay", "partition_for"]
 _LEADER = 0x5C_03
 _READ = "SELECT id, topic, key, headers, value FROM outbox ORDER BY id LIMIT $1"
 _POLL = 0.1
+_SEND_SECONDS = 60.0
+_SILENCE_SECONDS = 75.0
+"""A leader that is silent for longer than any send may take is paused or cut off: PostgreSQL ends its session, and
+with it the lock, so that another may lead."""
 
 
 def partition_for(key: str, partitions: int) -> int:
@@ -64,12 +68,7 @@ class Relay:
             await asyncio.sleep(0.5)
 
     async def _session(self) -> None:
-        db = await asyncpg.connect(
-            self.settings.database.get_secret_value(),
-            timeout=10,
-            command_timeout=60,
-            server_settings={"application_name": f"{self.name}-relay", "timezone": "UTC"},
-        )
+        db = await self._connect()
         producer = kafka.new_producer(self.settings, f"{self.name}-relay-{self.settings.instance}")
         try:
             await producer.start()
@@ -81,6 +80,18 @@ class Relay:
         finally:
             db.terminate()
             await _stop(producer)
+
+    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+        return await asyncpg.connect(
+            self.settings.database.get_secret_value(),
+            timeout=10,
+            command_timeout=60,
+            server_settings={
+                "application_name": f"{self.name}-relay",
+                "timezone": "UTC",
+                "idle_session_timeout": f"{_SILENCE_SECONDS * 1000:.0f}",
+            },
+        )
 
     async def _lead(self, db: Connection, producer: AIOKafkaProducer) -> None:
         while True:
@@ -99,7 +110,7 @@ class Relay:
         if not rows:
             return 0
         failpoint("P4")
-        await asyncio.wait_for(self._send(producer, rows), 60)
+        await asyncio.wait_for(self._send(producer, rows), _SEND_SECONDS)
         failpoint("P5")
         await db.execute("DELETE FROM outbox WHERE id = ANY($1)", [row["id"] for row in rows])
         metrics.relayed.inc(len(rows))
