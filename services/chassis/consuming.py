@@ -20,7 +20,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
 
 from services.chassis import kafka, metrics, outbox, positions
-from services.chassis.database import Connection, Pool, is_transient
+from services.chassis.database import Connection, Pool, describe, is_transient
 from services.chassis.failpoints import failpoint
 from services.chassis.live import LiveBatches
 from services.chassis.logs import log
@@ -44,6 +44,18 @@ async def _keep_raw(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
 
 async def _no_decoding(message: KafkaMessage) -> Any:
     return message.raw_message
+
+
+def _record(message: ConsumerRecord) -> Record:
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.timestamp,
+        message.key,
+        message.headers,
+        message.value,
+    )
 
 
 class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -104,9 +116,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._batches is None or self.consumer is None:
             return 0
         behind = 0
-        for tp, following in self._batches.next.items():
-            end = self.consumer.highwater(tp)
-            behind += max(0, (end or following) - following)
+        for tp in self._batches.next.keys() & self.consumer.assignment():  # highwater() raises for any other
+            following = self._batches.next[tp]
+            behind += max(0, (self.consumer.highwater(tp) or following) - following)
         return behind
 
     # -- rebalances --------------------------------------------------------------------------------------------
@@ -131,8 +143,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             self.on_fatal(error)
         except Exception as error:
             # Without positions nothing is applied; the next batch finds none and tries again.
-            detail = f"{type(error).__name__}: {error}"[:300]
-            log().warning("positions not read", group=self.stream.group, detail=detail)
+            log().warning("positions not read", group=self.stream.group, detail=describe(error))
             await asyncio.sleep(0.2)
 
     async def _take_over(self, assigned: list[TopicPartition]) -> None:
@@ -183,10 +194,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             if await self._paused():
                 return await self._seek_back(raw)
-            records = await self._expected(raw)
+            records, standing = await self._expected(raw)
             if records:
                 batches = await self._connected()
-                effects = await batches.apply(records)
+                effects = await batches.apply(records, standing)
                 self._count(effects, len(records), time.perf_counter() - started)
                 failpoint("P3")
                 self.on_commit(effects)
@@ -201,38 +212,32 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         except Exception as error:
             await self._failed(raw, error)
 
-    async def _expected(self, raw: Sequence[ConsumerRecord]) -> list[Record]:
-        """Only records at the places that the stored offsets name; a jump is sought back once before it is believed."""
-        following = dict(self._batches.next) if self._batches is not None else {}
-        if not following:
-            await self._reread()
-            return []
+    async def _expected(self, raw: Sequence[ConsumerRecord]) -> tuple[list[Record], dict[TopicPartition, int]]:
+        """The records that stand where the stored offsets say, and these offsets.
+
+        Anything else is a surprise: a partition without a known offset, a record before it, a jump over some. Then
+        stored offsets are read and the log is verified again, which stops the service if messages are gone; a jump
+        in a log that proved whole is believed the second time (transactions leave marks that nobody sees).
+        """
+        known = dict(self._batches.next) if self._batches is not None else {}
+        assigned = self.consumer.assignment()
+        following = dict(known)
         kept: list[Record] = []
-        dropped: set[TopicPartition] = set()
         for message in raw:
             tp = TopicPartition(message.topic, message.partition)
+            if tp not in assigned:
+                continue
             expected = following.get(tp)
-            if expected is None or tp in dropped or message.offset < expected:
-                continue
-            if message.offset > expected and (tp, expected) not in self._gaps:
-                self._gaps.add((tp, expected))
-                dropped.add(tp)
-                self.consumer.seek(tp, expected)
-                continue
+            jumps = expected is not None and message.offset > expected and (tp, expected) not in self._gaps
+            if expected is None or message.offset < expected or jumps:
+                if jumps and expected is not None:
+                    self._gaps.add((tp, expected))
+                await self._reread()
+                return [], {}
             self._gaps.discard((tp, expected))
             following[tp] = message.offset + 1
-            kept.append(
-                Record(
-                    message.topic,
-                    message.partition,
-                    message.offset,
-                    message.timestamp,
-                    message.key,
-                    message.headers,
-                    message.value,
-                )
-            )
-        return kept
+            kept.append(_record(message))
+        return kept, {tp: known[tp] for tp in {TopicPartition(r.topic, r.partition) for r in kept}}
 
     async def _paused(self) -> bool:
         """Whether this group's own backlog stands too high; waits a little for the relay first."""
@@ -249,7 +254,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _failed(self, raw: Sequence[ConsumerRecord], error: Exception) -> None:
         transient = is_transient(error) or isinstance(error, KafkaError)
         report = log().warning if transient else log().error
-        report("batch failed, tried again", group=self.stream.group, detail=f"{type(error).__name__}: {error}"[:300])
+        report("batch failed, tried again", group=self.stream.group, detail=describe(error))
         self._drop_connection()
         pause = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
         self._failures += 1

@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from pydantic import ValidationError
 
-__all__ = ["Batch", "Connection", "Pool", "is_data_error", "is_transient", "open_pool"]
+__all__ = ["Batch", "Connection", "Pool", "describe", "is_transient", "open_pool"]
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -75,9 +76,12 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError)
 
 
-def is_data_error(error: BaseException) -> bool:
-    """Whether the data of some message made the database refuse (classes 22 and 23)."""
+def describe(error: BaseException) -> str:
+    """What may be logged or kept of an error: its kind and place, never values (a database's DETAIL quotes rows)."""
     if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "")[:2] in ("22", "23")
-    # asyncpg encodes arguments itself and refuses before the server sees them (a NUL in text, an integer too large).
-    return isinstance(error, asyncpg.DataError | UnicodeEncodeError)
+        place = getattr(error, "constraint_name", None) or getattr(error, "table_name", None)
+        return f"{type(error).__name__} {error.sqlstate or ''}" + (f" at {place}" if place else "")
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        return f"ValidationError: {first['msg']} at /{'/'.join(map(str, first['loc']))}"
+    return f"{type(error).__name__}: {error}"[:300]

@@ -14,6 +14,7 @@ from contracts.topics import TopicEntry
 from services.chassis.settings import Settings
 
 __all__ = [
+    "METADATA_AGE_MS",
     "BrokerUnreachable",
     "PartitionDrift",
     "beginnings",
@@ -23,6 +24,9 @@ __all__ = [
     "new_reader",
     "wait_for_broker",
 ]
+
+METADATA_AGE_MS = 30_000
+"""So old at most is what a running consumer knows of its topics: it stops so soon after one got more partitions."""
 
 
 class PartitionDrift(RuntimeError):

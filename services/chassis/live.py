@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiokafka import TopicPartition
 
 from contracts.topics import TopicEntry
 from services.chassis import inbox, outbox, positions
-from services.chassis.database import Batch, Connection, is_transient
+from services.chassis.database import Batch, Connection, describe, is_transient
 from services.chassis.decisions import Send
 from services.chassis.failpoints import failpoint
 from services.chassis.logs import log
@@ -31,50 +31,57 @@ class LiveBatches:
         self.next: dict[TopicPartition, int] = {}
         self._entries: dict[str, TopicEntry] = {entry.name: entry for entry in stream.topics}
 
-    async def apply(self, records: Sequence[Record]) -> Effects:
+    async def apply(self, records: Sequence[Record], standing: Mapping[TopicPartition, int] | None = None) -> Effects:
         """Apply records, grouped by partition and in order within each. Gives what they led to, after the commit.
 
-        Raises ``FenceLost`` (nothing changed) and transient errors (the same batch again later).
+        ``standing`` are the offsets that were known when the records were taken: the fence compares with these, so
+        that a rebalance in between cannot lend the batch newer ones. Raises ``FenceLost`` (nothing changed) and
+        transient errors (the same batch again later).
         """
         candidates = [decode_record(record, self._entries[record.topic], self.stream.sources) for record in records]
+        fence = dict(self.next if standing is None else standing)
         try:
-            return await self._commit(candidates)
+            return await self._commit(candidates, fence)
         except Exception as error:
             if isinstance(error, FenceLost) or is_transient(error):
                 raise
             # A constraint or the data itself: the second decision sees fresh state and refuses in the ordinary way.
-            log().warning("batch decided again", group=self.stream.group, detail=str(error)[:300])
-        return await self._isolate(candidates)
+            log().warning("batch decided again", group=self.stream.group, detail=describe(error))
+        return await self._isolate(candidates, fence)
 
-    async def _isolate(self, candidates: Sequence[Candidate]) -> Effects:
+    async def _isolate(self, candidates: Sequence[Candidate], fence: dict[TopicPartition, int]) -> Effects:
         """Halve until only what really fails is left, and set that aside; each part is its own transaction."""
         try:
-            return await self._commit(candidates)
+            return await self._commit(candidates, fence)
         except Exception as error:
             if isinstance(error, FenceLost) or is_transient(error):
                 raise
             if len(candidates) == 1:
-                return await self._commit(candidates, failed=error)
+                return await self._commit(candidates, fence, failed=error)
         middle = len(candidates) // 2
-        first = await self._isolate(candidates[:middle])
-        second = await self._isolate(candidates[middle:])
+        first = await self._isolate(candidates[:middle], fence)
+        second = await self._isolate(candidates[middle:], fence)
         second.applied = first.applied + second.applied
         second.asides = first.asides + second.asides
         second.released += first.released
         return second
 
-    async def _commit(self, candidates: Sequence[Candidate], failed: Exception | None = None) -> Effects:
+    async def _commit(
+        self, candidates: Sequence[Candidate], fence: dict[TopicPartition, int], failed: Exception | None = None
+    ) -> Effects:
         last = {TopicPartition(c.record.topic, c.record.partition): c.record for c in candidates}
+        if not last.keys() <= fence.keys():
+            raise FenceLost  # a rebalance took a partition between the fetch and now
         effects = Effects()
         async with self.connection.transaction():
-            await positions.advance(
-                self.connection, self.stream.group, list(last.values()), [self.next[tp] for tp in last]
-            )
+            await positions.advance(self.connection, self.stream.group, list(last.values()), [fence[tp] for tp in last])
             await self._decide(candidates, effects, failed)
             await self.processor.write(self.connection, effects, self.stream.group)
             failpoint("P2")
         for tp, record in last.items():
-            self.next[tp] = record.offset + 1
+            fence[tp] = record.offset + 1
+            if tp in self.next:  # or it was taken away meanwhile: this batch still counted, the next one is not ours
+                self.next[tp] = record.offset + 1
         return effects
 
     async def _decide(self, candidates: Sequence[Candidate], effects: Effects, failed: Exception | None) -> None:
@@ -108,8 +115,8 @@ class LiveBatches:
             subject = self.processor.service.subject(work.inbound)
             parked = await Batch(self.connection).lock([subject])
             reason = "behind" if parked else "raised"
-            detail = f"{type(failed).__name__}: {failed}"
-            log().error("message set aside", subject=subject, type=work.inbound.event.type, detail=detail[:300])
+            detail = describe(failed)
+            log().error("message set aside", type=work.inbound.event.type, detail=detail)
             effects.asides.append(
                 Aside(work.record, reason, work.inbound.received_at, subject, detail=detail, attempts=1)
             )

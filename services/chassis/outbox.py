@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import uuid_utils
 
@@ -15,6 +15,9 @@ from services.chassis.decisions import CancelTimer, Send, Timer
 from services.chassis.records import pack_headers
 
 __all__ = ["OutboxRow", "append", "backlog", "cancel_timers", "fire_due_timers", "outgoing", "publish", "set_timers"]
+
+MAX_OUTGOING: Final = 256 * 1024
+"""Largest body sent, well below what brokers take."""
 
 
 class OutboxRow(NamedTuple):
@@ -43,6 +46,9 @@ def outgoing(send: Send | Timer, service: str, now: datetime, cause: Event | Non
         traceparent=None if cause is None else cause.traceparent,
     )
     value, headers = encode(event)
+    if len(value) > MAX_OUTGOING:
+        # The broker would refuse it for ever, and everything behind it in the outbox would wait for ever.
+        raise ValueError(f"{event.type} of {len(value)} bytes is larger than {MAX_OUTGOING}")
     return OutboxRow(send.topic.name, send.message.key, pack_headers(headers), value)
 
 

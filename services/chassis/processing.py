@@ -15,7 +15,7 @@ from uuid import UUID
 from contracts.envelope import Event
 from services.chassis import outbox, set_aside
 from services.chassis.clock import Clock
-from services.chassis.database import Batch, Connection
+from services.chassis.database import Batch, Connection, describe
 from services.chassis.decisions import CancelTimer, Decision, Inbound, States, Timer
 from services.chassis.logs import log
 from services.chassis.outbox import OutboxRow
@@ -107,8 +107,8 @@ class Processor:
             if decision.wait.fact not in batch.locked:
                 raise RuntimeError(f"waits for {decision.wait.fact!r}, which this batch did not lock")
         except Exception as error:
-            detail = f"{type(error).__name__}: {error}"
-            log().error("decision raised", subject=subject, type=work.inbound.event.type, detail=detail[:300])
+            detail = describe(error)
+            log().error("decision raised", type=work.inbound.event.type, detail=detail)
             return self._aside(work, "raised", subject, detail=detail)
         return self._aside(
             work, "waiting", subject, fact=decision.wait.fact, deadline=self._deadline(decision, work.inbound)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.chassis import set_aside
-from services.chassis.database import Connection, Pool, is_transient
+from services.chassis.database import Connection, Pool, describe, is_transient
 from services.chassis.logs import log
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import decode_record
@@ -37,7 +37,7 @@ class Reentry:
                     self._wake_relay.set()
             except Exception as error:
                 if not is_transient(error):
-                    log().error("re-entry failed", detail=f"{type(error).__name__}: {error}"[:300])
+                    log().error("re-entry failed", detail=describe(error))
                 await asyncio.sleep(1)
             try:
                 await asyncio.wait_for(self.wake.wait(), _POLL)
@@ -59,7 +59,7 @@ class Reentry:
             if is_transient(error):
                 raise
             if len(rows) == 1:
-                log().error("message set aside again", subject=rows[0].subject, detail=str(error)[:300])
+                log().error("message set aside again", detail=describe(error))
                 await self._raise_again(db, rows[0], error)
                 return 1
         middle = len(rows) // 2
@@ -73,11 +73,12 @@ class Reentry:
             await self.processor.decide(db, works, effects, now)
             effects.parked.clear()  # they are parked already; what remains keeps them so
             await self.processor.write(db, effects, None)
-            await set_aside.unpark(db, {row.subject for row in rows if row.subject is not None})
+            # Only subjects locked by this batch: another one may be parking just now.
+            await set_aside.unpark(db, {w.aside.subject for w in works if w.aside and w.aside.subject is not None})
         return len(effects.applied) + len(effects.asides)
 
     async def _raise_again(self, db: Connection, row: Aside, error: Exception) -> None:
-        detail = f"{type(error).__name__}: {error}"
+        detail = describe(error)
         raised = Aside(
             row.record, "raised", row.received_at, row.subject, None, None, detail, row.attempts + 1, row.seq
         )

@@ -18,7 +18,7 @@ from aiokafka.partitioner import murmur2
 
 from services.chassis import kafka, metrics, outbox
 from services.chassis.clock import Clock
-from services.chassis.database import Connection, is_transient
+from services.chassis.database import Connection, describe, is_transient
 from services.chassis.failpoints import failpoint
 from services.chassis.logs import log
 from services.chassis.records import unpack_headers
@@ -58,12 +58,12 @@ class Relay:
             try:
                 await self._session()
             except (KafkaError, TimeoutError) as error:
-                log().warning("relay interrupted", detail=f"{type(error).__name__}: {error}"[:300])
+                log().warning("relay interrupted", detail=describe(error))
             except Exception as error:
                 if not is_transient(error):
-                    log().error("relay failed", detail=f"{type(error).__name__}: {error}"[:300])
+                    log().error("relay failed", detail=describe(error))
                 else:
-                    log().warning("relay interrupted", detail=f"{type(error).__name__}: {error}"[:300])
+                    log().warning("relay interrupted", detail=describe(error))
             self.leading = self.alive = False
             await asyncio.sleep(0.5)
 
@@ -145,4 +145,4 @@ async def _stop(producer: AIOKafkaProducer) -> None:
     try:
         await asyncio.wait_for(producer.stop(), 5)
     except Exception as error:
-        log().warning("producer left behind", detail=f"{type(error).__name__}: {error}"[:200])
+        log().warning("producer left behind", detail=describe(error))

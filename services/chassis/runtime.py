@@ -20,7 +20,7 @@ from services.chassis import http, kafka, logs, metrics, migrations, positions
 from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError
 from services.chassis.consuming import Lane
-from services.chassis.database import Pool, open_pool
+from services.chassis.database import Pool, describe, open_pool
 from services.chassis.failpoints import arm, failpoint
 from services.chassis.logs import log
 from services.chassis.processing import Effects, Processor
@@ -108,6 +108,7 @@ class Runtime:
             graceful_timeout=15,
             logger=None,
             allow_auto_create_topics=False,
+            metadata_max_age_ms=kafka.METADATA_AGE_MS,
         )
         for stream in self.service.streams:
             for number in range(self.settings.lanes):
@@ -184,7 +185,7 @@ class Runtime:
             )
             aside = await self.pool.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason", timeout=5)
         except Exception as error:
-            return state | {"ready": False, "database": f"{type(error).__name__}: {error}"[:200]}
+            return state | {"ready": False, "database": describe(error)}
         assert row is not None
         state |= {"database": "ok", "outbox_rows": row["rows"], "outbox_oldest_seconds": row["age"] or 0.0}
         state["set_aside"] = {row[0]: row[1] for row in aside}

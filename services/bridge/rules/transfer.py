@@ -113,7 +113,8 @@ class Way:
         elif transfer.state in UNDER_WAY:
             self._retry_later(transfer, reason)
         else:
-            self._keep(replace(transfer, unanswered=max(0, transfer.unanswered - 1)))
+            # It waits to be tried again already. A home that says "later" twice has not answered two attempts.
+            return None
         self._advance()
         return None
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
 import pytest
 from aiokafka import TopicPartition
 
-from services.chassis import kafka
+from services.chassis import kafka, set_aside
 from services.chassis.clock import Clock
+from services.chassis.database import Batch, open_pool
 from services.chassis.live import LiveBatches
 from services.chassis.positions import FenceLost, LogMismatch
 from services.chassis.processing import Processor
 from services.chassis.records import Record
+from services.chassis.reentry import Reentry
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from tests.support.rig import Rig
@@ -156,6 +161,46 @@ async def test_what_comes_behind_while_those_before_it_are_decided_is_not_left_t
             await rig.send(credit(f"wait-b{n}-1", 1), credit(f"wait-b{n}-1", 1))
         await eventually(lambda: rig.db.fetchval("SELECT coalesce(sum(minutes), 0) = 600 FROM total"), 60)
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"))
+
+
+async def test_a_subject_that_is_just_being_parked_is_not_opened_by_a_look_at_another(rig: Rig) -> None:
+    """Seen in review: rows decided elsewhere between two looks, whose subject this batch has not locked."""
+    service = rig.tally.service()
+    clock = Clock()
+    pool = await open_pool(rig.settings.database.get_secret_value(), size=3, application="test")
+    reentry = Reentry(Processor(service, rig.settings, clock), pool, asyncio.Event())
+    gone = set_aside.Aside(_record(rig, 0, "wait-u-1", 1), "ready", clock.now(), "volunteer:wait-u-1", seq=999)
+    parker = await asyncpg.connect(rig.settings.database.get_secret_value())
+    try:
+        async with parker.transaction():
+            await Batch(parker).lock(["volunteer:wait-u-1"])
+            waiting = replace(gone, reason="waiting", fact="fact:fact-u", deadline=clock.now() + timedelta(hours=1))
+            await set_aside.insert(parker, [waiting])
+            await set_aside.park(parker, ["volunteer:wait-u-1"])
+            async with pool.acquire() as db:
+                await asyncio.wait_for(reentry._commit(db, [gone], clock.now()), 5)
+        assert await rig.db.fetchval("SELECT parked FROM entity WHERE name = 'volunteer:wait-u-1'") is True
+    finally:
+        await parker.close()
+        await pool.close()
+
+
+@pytest.mark.real_kafka
+async def test_messages_removed_under_a_running_consumer_stop_it(rig: Rig) -> None:
+    tp = TopicPartition(rig.tally.inlet.name, 0)
+    async with rig.running() as runtime:
+        await eventually(lambda: runtime.lanes and runtime.lanes[0].ready.is_set())
+        lane = runtime.lanes[0]
+        record = SimpleNamespace(topic=tp.topic, partition=0, offset=7, timestamp=1, key=b"v", headers=(), value=b"{}")
+        jumped: Any = [record]
+        assert await lane._expected(jumped) == ([], {})  # sought back and verified: the log is whole
+        assert (await lane._expected(jumped))[1] == {tp: 0}  # so the jump is believed
+        assert runtime.fatal is None
+        await rig.db.execute("UPDATE consumed SET next_offset = 900")
+        await lane._reread()
+        await eventually(lambda: runtime.fatal is not None)
+        assert isinstance(runtime.fatal, LogMismatch)
+        runtime.fatal = None
 
 
 async def test_a_line_longer_than_one_look_is_applied_to_its_end(rig: Rig) -> None:

@@ -9,9 +9,11 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from contracts.topics import TopicEntry
 from deploy.local.topics import ensure_topics
+from services.chassis import kafka
 from services.chassis.runtime import Runtime
 from tests.support.rig import Rig
 from tests.support.tally import as_record, credit
@@ -56,3 +58,26 @@ async def test_a_version_that_reads_other_topics_starts_at_once_after_the_old_on
             await _send(rig, topic, f"after-{topic.name}")
         for topic in new:
             await eventually(partial(rig.total, f"after-{topic.name}"), 20)
+
+
+@pytest.mark.real_kafka
+async def test_a_running_service_stops_when_a_topic_gets_more_partitions(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys change their places then. It took five minutes until a consumer looked; until its next start, if it was
+    not asked.
+    """
+    monkeypatch.setattr(kafka, "METADATA_AGE_MS", 1000)
+    runtime = Runtime(rig.tally.service(), rig.settings)
+    running = asyncio.create_task(runtime.run())
+    await _send(rig, rig.tally.inlet, "v")
+    await eventually(lambda: rig.total("v"))
+    admin = AIOKafkaAdminClient(bootstrap_servers=rig.settings.kafka)
+    await admin.start()
+    try:
+        await admin.create_partitions({rig.tally.inlet.name: NewPartitions(total_count=5)})
+    finally:
+        await admin.close()
+    with pytest.raises(kafka.PartitionDrift, match="has 5 partitions"):
+        await asyncio.wait_for(running, 30)
+    assert await rig.total("v") == 1

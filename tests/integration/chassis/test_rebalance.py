@@ -1,0 +1,67 @@
+"""A partition is taken away while a batch of it is under way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from services.chassis.consuming import Lane
+from services.chassis.live import LiveBatches
+from services.chassis.positions import FenceLost
+from services.chassis.runtime import Runtime
+from tests.support.rig import Rig
+from tests.support.tally import credit
+from tests.support.waiting import eventually
+
+
+def _all_of(rig: Rig) -> list[TopicPartition]:
+    return [TopicPartition(rig.tally.inlet.name, number) for number in range(rig.tally.inlet.partitions)]
+
+
+async def _ready(runtime: Runtime) -> tuple[Lane, LiveBatches]:
+    await eventually(lambda: runtime.lanes and runtime.lanes[0].ready.is_set())
+    batches = runtime.lanes[0]._batches
+    assert batches is not None
+    return runtime.lanes[0], batches
+
+
+def _when_it_writes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
+    write = runtime.processor.write
+
+    async def wrapped(*given: Any) -> None:
+        await write(*given)
+        await act()
+
+    monkeypatch.setattr(runtime.processor, "write", wrapped)
+
+
+async def test_a_partition_lost_while_its_batch_commits_is_not_kept(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen under the fault matrix: the batch entered it again, every later look at the lag raised, and the instance
+    was neither healthy nor fast until it got that partition back.
+    """
+    async with rig.running() as runtime:
+        lane, batches = await _ready(runtime)
+        _when_it_writes(runtime, monkeypatch, lambda: lane.on_partitions_revoked(_all_of(rig)))
+        await rig.send(credit("v", 1))
+        await eventually(lambda: rig.total("v"))
+        await eventually(lambda: not batches.next)
+        monkeypatch.undo()
+        batches.next[TopicPartition(rig.tally.inlet.name, 99)] = 0
+        assert (await runtime.health())["ready"]
+
+
+async def test_a_partition_lost_between_fetch_and_transaction_is_fenced_and_not_a_fault(rig: Rig) -> None:
+    """Seen under the fault matrix as a KeyError, and the batch was halved and decided again for nothing."""
+    async with rig.running() as runtime:
+        _, batches = await _ready(runtime)
+        place = _all_of(rig)[0]
+        del batches.next[place]
+        with pytest.raises(FenceLost):
+            await batches._commit([_Candidate(place)], batches.next)  # type: ignore[list-item]
+
+
+class _Candidate:
+    def __init__(self, place: TopicPartition) -> None:
+        self.record = place
