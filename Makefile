@@ -37,6 +37,9 @@ test-compose: $(READY) ## Prove deploy/compose.yaml; needs Docker with compose v
 bench: $(READY) ## Measure deciding and latency on Apache Kafka, under 3 minutes: make bench ARGS="--json FILE"
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+faults: $(READY) ## Break a running linkage on real Kafka in every way we know (ARGS="--list", "--only ID --seed N --json FILE")
+	@$(BIN)/python -m tests.faults $(ARGS)
+
 check: $(READY) ## Check formatting, lint, types, import rules and the published contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

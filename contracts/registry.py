@@ -38,3 +38,6 @@ class Registry(BaseModel):
     system: str
     shown_rounding_minutes: Annotated[int, Field(ge=1, le=60)] = 1
     """What the registry's own pages round to; never what is posted (rule 75)."""
+    settles_within_seconds: Annotated[float, Field(gt=0, le=3600)] = 30
+    """The longest that the ledger works on one credit after its client has gone. Until then a queryable registry's
+    "never seen" may yet become a posting, so it is not believed."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Coroutine
 from typing import Any, NoReturn
@@ -16,25 +16,17 @@ import typer
 from deploy.local.errors import EnvironmentProblem, LocalError
 
 INTERRUPTED = 130
-_OF_THE_MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE})
 
 
 def run(command: Coroutine[Any, Any, int]) -> NoReturn:
     """Run it to its exit status and leave; Ctrl-C and SIGTERM cancel it, so that it stops what it started."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its complaints come back as errors
     try:
-        status = asyncio.run(_cancelled_by_sigterm(command))
+        status = asyncio.run(_cancelled_by_signals(command))
     except LocalError as error:
         fail(error)
     except OSError as error:
-        if error.errno not in _OF_THE_MACHINE:
-            raise
-        fail(
-            EnvironmentProblem(
-                f"{error.strerror}: {error.filename or 'no file named'}",
-                todo="free space or rights there, or set SHUANGCHENG_HOME to another folder",
-            )
-        )
+        fail(_of_the_machine(error))
     except (KeyboardInterrupt, asyncio.CancelledError):
         status = INTERRUPTED
     raise typer.Exit(status)
@@ -46,9 +38,22 @@ def fail(error: LocalError) -> NoReturn:
     raise typer.Exit(error.exit_code)
 
 
-async def _cancelled_by_sigterm(command: Coroutine[Any, Any, int]) -> int:
+def _of_the_machine(error: OSError) -> EnvironmentProblem:
+    said = error.strerror or str(error) or type(error).__name__
+    if error.errno is None or isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
+        # asyncio joins several failed connections into an error without a number.
+        return EnvironmentProblem(said, todo="see whether broker, database and services answer at their addresses")
+    return EnvironmentProblem(
+        f"{said}: {error.filename or 'no file named'}",
+        todo="free space or rights there, or set SHUANGCHENG_HOME to another folder",
+    )
+
+
+async def _cancelled_by_signals(command: Coroutine[Any, Any, int]) -> int:
     loop = asyncio.get_running_loop()
     task = loop.create_task(command)
     with contextlib.suppress(NotImplementedError):
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        # SIGINT too: a shell starts what stands in the background with SIGINT ignored, and Python leaves it so.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
     return await task

@@ -13,6 +13,7 @@ from deploy.sandbox.settings import SandboxSettings
 __all__ = ["Mischief", "Refusing", "mischief_routes"]
 
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Seconds = Annotated[float, Field(ge=0, le=3600)]
 
 
 class Refusing(BaseModel):
@@ -30,7 +31,8 @@ class _Request(BaseModel):
 
     commit_and_lose_answer: Count | None = None
     answer_twice: Count | None = None
-    down_for_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
+    commit_after_seconds: Seconds | None = None
+    down_for_seconds: Seconds | None = None
     refuse: Refusing | None = None
 
 
@@ -41,6 +43,7 @@ class Mischief:
         self.lose = 0
         self.twice = 0
         self.refusing: Refusing | None = None
+        self._commit_after = 0.0
         self._down_until = 0.0
 
     @property
@@ -58,6 +61,11 @@ class Mischief:
             return 2
         return 1
 
+    def delay(self) -> float:
+        """Seconds that the ledger lets the credit that just came lie before it posts it: once, as asked for."""
+        seconds, self._commit_after = self._commit_after, 0.0
+        return seconds
+
     def refusal(self) -> Refusing | None:
         """Why the next new credit is refused, if it is."""
         if self.refusing is None or not self.refusing.n:
@@ -71,6 +79,8 @@ class Mischief:
             self.lose = wanted.commit_and_lose_answer
         if wanted.answer_twice is not None:
             self.twice = wanted.answer_twice
+        if wanted.commit_after_seconds is not None:
+            self._commit_after = wanted.commit_after_seconds
         if wanted.down_for_seconds is not None:
             self._down_until = time.monotonic() + wanted.down_for_seconds
         if wanted.refuse is not None:
@@ -82,6 +92,7 @@ class Mischief:
         return {
             "commit_and_lose_answer": self.lose,
             "answer_twice": self.twice,
+            "commit_after_seconds": self._commit_after,
             "down_for_seconds": round(max(0.0, self._down_until - time.monotonic()), 3),
             "refuse": left.model_dump() if left else None,
         }

@@ -24,8 +24,10 @@ _POST = quote("/接口/入账")
 _TELL = {True: (quote("/接口/报送"), "报送"), False: (quote("/接口/通知"), "通知")}
 _REASONS: Final = {"流水号冲突": "conflict", "查无此人": "volunteer_unknown"}
 _REASON = re.compile(r"[a-z0-9_]{1,64}")
-_NEVER_TAKEN = frozenset({401, 403, 404, 405, 429, 503})
-"""Without a receipt in the answer these come from before the ledger: wrong key, wrong address, too fast, closed."""
+_NEVER_TAKEN = frozenset({401, 403, 404, 405, 429})
+"""Without a receipt in the answer these come from before the ledger: wrong key, wrong address, too fast."""
+_CLOSED = 503
+"""Closed; but a gateway also says so of a system that it gave the request to and no longer hears."""
 
 _CATEGORIES: Final = {
     "shuangcheng.volunteers.link_offered.v1": "外派申请",
@@ -163,7 +165,7 @@ class RestApi:
             return Away(f"{type(error).__name__}: {error}")
         except httpx.HTTPError as error:
             return Lost(f"{type(error).__name__}: {error}")
-        return read_answer(credit, answer)
+        return read_answer(credit, answer, asked=method == "GET")
 
     async def _tell(self, notices: Sequence[Notice], *, own: bool) -> dict[UUID, str]:
         address, name = _TELL[own]
@@ -191,8 +193,8 @@ def _rejected(notices: Sequence[Notice], answer: httpx.Response) -> dict[UUID, s
     return {notice.id: named[notice.message_id] for notice in notices if notice.message_id in named}
 
 
-def read_answer(credit: Credit, answer: httpx.Response) -> Outcome:
-    """What an answer to a post or a question means."""
+def read_answer(credit: Credit, answer: httpx.Response, *, asked: bool = False) -> Outcome:
+    """What an answer to a post, or to a question, means."""
     status = answer.status_code
     receipts = _receipts(credit, answer)
     if receipts:
@@ -207,7 +209,9 @@ def read_answer(credit: Credit, answer: httpx.Response) -> Outcome:
             return NotPosted()
     elif status in _NEVER_TAKEN:
         return Away(f"answered {status}")
-    elif 400 <= status < 500:
+    elif status == _CLOSED:
+        return Away(f"answered {status}", surely=False)
+    elif 400 <= status < 500 and not asked:
         # It could not read the form: our mistake or its new field. Nothing is lost, and somebody must look.
         return Refused("form_not_accepted", retry=True)
     return Lost(f"answered {status} without a receipt that can be read")

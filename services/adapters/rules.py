@@ -1,7 +1,7 @@
 """What to pass on to a registry's system, when to call it again, and what its answers mean to the linkage.
 
 A timeout means *unknown* (DESIGN §9): an idempotent registry gets the same id again, a queryable one is asked first,
-any other is never tried twice.
+and believed only once nothing can be under way there any more; any other is never tried twice.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from uuid import UUID
 from contracts.messages import Message
 from contracts.messages.deliveries import ConsentChanged, CreditPosted, CreditQueried
 from contracts.messages.receipts import CreditAccepted, CreditRefused, CreditUnknown
-from contracts.registry import Capability
+from contracts.registry import Capability, Registry
 from contracts.topics import RECEIPTS, registry_source
-from services.adapters.states import Away, Credit, Lost, Notice, NotPosted, Outcome, Posted, Refused
+from services.adapters.states import Away, Credit, Notice, NotPosted, Outcome, Posted, Refused
 from services.chassis.decisions import Decision, Inbound, Send, States
 
 __all__ = ["change_consent", "next_step", "pass_on", "query", "receive", "send", "settle"]
@@ -102,9 +102,7 @@ def next_step(credit: Credit, capability: Capability) -> Literal["post", "ask", 
     return "ask" if capability == "queryable" else "give_up"
 
 
-def settle(
-    credit: Credit, outcome: Outcome, capability: Capability, now: datetime
-) -> tuple[Credit, tuple[Message, ...]]:
+def settle(credit: Credit, outcome: Outcome, registry: Registry, now: datetime) -> tuple[Credit, tuple[Message, ...]]:
     """The credit after a call, and the receipts to give. ``credit`` is as it was before the call."""
     ids = (credit.transfer_id, credit.volunteer_ref)
     if isinstance(outcome, Posted):
@@ -114,17 +112,35 @@ def settle(
         done = replace(credit, state="refused", reason=outcome.reason, retry=outcome.retry)
         return done, (_refusal(*ids, outcome.reason, retry=outcome.retry),)
     if isinstance(outcome, NotPosted):
+        quiet_at = _quiet_at(credit, registry)
+        # Not ``now``: it may look long before its answer is here. It was asked when that was due, or later.
+        if quiet_at is not None and credit.due_at < quiet_at:
+            again = _later(credit, now)
+            return replace(again, due_at=min(again.due_at, quiet_at)), ()
         if credit.body is None:
             return replace(credit, state="uncertain"), (_unknown(*ids),)
         return replace(credit, state="due", due_at=now), ()
-    if isinstance(outcome, Away):
+    step = next_step(credit, registry.capability)
+    if isinstance(outcome, Away) and (outcome.surely or step == "ask" or registry.capability == "idempotent"):
         return replace(credit, due_at=now), ()
-    assert isinstance(outcome, Lost)
-    if next_step(replace(credit, state="unknown"), capability) == "give_up":
+    if step == "post":
+        credit = replace(credit, attempted_at=now)
+    if next_step(replace(credit, state="unknown"), registry.capability) == "give_up":
         return replace(credit, state="uncertain"), (_unknown(*ids),)
+    return _later(credit, now), ()
+
+
+def _quiet_at(credit: Credit, registry: Registry) -> datetime | None:
+    """When what was attempted stands in the ledger or never will; None where nothing was."""
+    if credit.attempted_at is None:
+        return None
+    return credit.attempted_at + timedelta(seconds=registry.settles_within_seconds)
+
+
+def _later(credit: Credit, now: datetime) -> Credit:
     attempts = credit.attempts + 1
-    due = now + min(_LONGEST, _SHORTEST * 2 ** min(attempts - 1, 20))
-    return replace(credit, state="unknown", attempts=attempts, due_at=due), ()
+    due_at = now + min(_LONGEST, _SHORTEST * 2 ** min(attempts - 1, 20))
+    return replace(credit, state="unknown", attempts=attempts, due_at=due_at)
 
 
 def _repeated(known: Credit, registry: str) -> tuple[Send, ...]:

@@ -75,7 +75,7 @@ def _workers(registry: Registry) -> tuple[Callable[[Pool, Settings], Awaitable[N
         clock = Clock(timedelta(seconds=settings.clock_offset))
         system = KINDS[registry.system](settings.sandbox_url or "")
         try:
-            caller = Caller(pool, system, registry.code, registry.capability, clock.now)
+            caller = Caller(pool, system, registry, clock.now)
             await persistent(caller.session)
         finally:
             await system.close()

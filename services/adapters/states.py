@@ -41,6 +41,8 @@ class Credit:
     posted_at: datetime | None = None
     reason: str | None = None
     retry: bool = False
+    attempted_at: datetime | None = None
+    """Until when a call that may have reached the ledger, and came to nothing known, was under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class NotPosted:
-    """The registry was asked and has not seen this transfer."""
+    """The registry was asked and has not seen this transfer; what it still works on, it may not have seen yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,11 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """The registry's system did not take the call: surely nothing happened."""
+    """The registry's system did not take the call. ``surely``: it cannot have reached the ledger; else it may have,
+    and something in between gave up on it."""
 
     detail: str
+    surely: bool = True
 
 
 Outcome: TypeAlias = Posted | NotPosted | Refused | Lost | Away

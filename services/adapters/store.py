@@ -33,10 +33,10 @@ WHERE state IN ('due', 'unknown') AND due_at <= $1 AND volunteer_ref <> ALL($2)
 ORDER BY seq LIMIT $3
 """
 _ATTEMPT = """
-UPDATE credit SET state = 'calling', attempted_at = $2
+UPDATE credit SET state = 'calling'
 WHERE transfer_id = ANY($1) AND state IN ('due', 'unknown') RETURNING transfer_id
 """
-_LEFT_BEHIND = "UPDATE credit SET state = 'unknown' WHERE state = 'calling'"
+_LEFT_BEHIND = "UPDATE credit SET state = 'unknown', attempted_at = $1 WHERE state = 'calling'"
 _OPEN_NOTICES = "WHERE rejected IS NULL ORDER BY seq LIMIT $1"
 _PASSED_ON = "DELETE FROM notice WHERE id = ANY($1)"
 _REJECTED = """
@@ -75,9 +75,9 @@ class Calls:
         """Become the one caller on this database, for as long as this connection lives. False when there is one."""
         return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", _THE_ONE_CALLER))
 
-    async def recover(self) -> None:
-        """Calls that another life of this process began: nobody knows what came of them."""
-        await self._pool.execute(_LEFT_BEHIND)
+    async def recover(self, now: datetime) -> None:
+        """Calls that another life of this process began: nobody knows what came of them, nor when they ended."""
+        await self._pool.execute(_LEFT_BEHIND, now)
 
     async def turn(
         self,
@@ -100,7 +100,7 @@ class Calls:
             await outbox.publish(connection, receipts, "adapters", now)
             if not found:
                 return []
-            claimed = await connection.fetch(_ATTEMPT, [credit.transfer_id for credit in found], now)
+            claimed = await connection.fetch(_ATTEMPT, [credit.transfer_id for credit in found])
             taken = {row["transfer_id"] for row in claimed}
             return [credit for credit in found if credit.transfer_id in taken]
 

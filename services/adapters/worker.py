@@ -9,7 +9,7 @@ from datetime import datetime
 
 import asyncpg
 
-from contracts.registry import Capability
+from contracts.registry import Registry
 from services.adapters import rules
 from services.adapters.states import Away, Credit, Lost, Outcome
 from services.adapters.store import Calls
@@ -64,14 +64,12 @@ async def persistent(work: Callable[[], Awaitable[None]]) -> None:
 class Caller:
     """Takes credits to the registry's ledger and its answers back."""
 
-    def __init__(
-        self, pool: Pool, system: System, registry: str, capability: Capability, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, pool: Pool, system: System, registry: Registry, now: Callable[[], datetime]) -> None:
         self._pool = pool
         self._system = system
-        self._capability = capability
+        self._registry = registry
         self._now = now
-        self._calls = Calls(pool, registry)
+        self._calls = Calls(pool, registry.code)
         self._flights: dict[asyncio.Task[Outcome], Credit] = {}
         self._rest = _Rest()
 
@@ -80,7 +78,7 @@ class Caller:
         async with self._pool.acquire() as leader:
             while not await self._calls.lead(leader):
                 await asyncio.sleep(0.5)
-            await self._calls.recover()
+            await self._calls.recover(self._now())
             try:
                 while not leader.is_closed():
                     await self._turn()
@@ -94,7 +92,7 @@ class Caller:
 
     async def _turn(self) -> None:
         settled = [
-            rules.settle(self._flights.pop(flight), flight.result(), self._capability, self._now())
+            rules.settle(self._flights.pop(flight), flight.result(), self._registry, self._now())
             for flight in [flight for flight in self._flights if flight.done()]
         ]
         room = 0 if self._rest.left else IN_FLIGHT - len(self._flights)
@@ -109,7 +107,7 @@ class Caller:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _call(self, credit: Credit) -> Outcome:
-        step = rules.next_step(credit, self._capability)
+        step = rules.next_step(credit, self._registry.capability)
         if step == "give_up":
             return Lost("this system can neither be asked nor called twice")
         failpoint("P6")

@@ -56,6 +56,8 @@ def _unmount(folder: Path) -> None:
 
 
 async def _disk_full(site: Site, rng: random.Random) -> Outcome:
+    if site.stack.postgres.pid is None:
+        raise NotImplementedError("the database server is not a process of ours: it cannot move to a small disk")
     planned = plan(rng, _VISITS)
     before, during, after = waves(planned, 3)
     with _small_disk(site.stack.folder / "small-disk") as disk:

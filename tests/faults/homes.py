@@ -24,6 +24,8 @@ __all__ = ["home_cells"]
 
 _CAPABILITIES: Final[tuple[Capability, ...]] = ("idempotent", "queryable", "neither")
 _TELL_OF_REGISTRIES: Final = ("sandbox_gz", "sandbox_sz", "adapter_sz", "bridge")
+_AT_ONCE: Final = 500
+"""Visits whose links, shifts and sign-ups are under way together: what waits longer than AWAIT_FACTS is refused."""
 _LATE_SECONDS: Final = 5.0
 """Later than the receipt is due, twice."""
 
@@ -49,11 +51,13 @@ def home_cells(*, full: bool) -> list[Cell]:
 
 async def _down(count: int, site: Site, rng: random.Random) -> Outcome:
     planned = plan(rng, count)
+    for start in range(0, count, _AT_ONCE):
+        await _all_but_attested(site, planned[start : start + _AT_ONCE])
     homes = ("sandbox_gz", "sandbox_sz")
     for name in homes:
         site.child(name).kill()
         await site.child(name).wait()
-    await site.publish(letters(planned))
+    await site.publish(_attested(planned))
     refs = [one.visit.record_ref for one in planned if one.minutes]
     sql = "SELECT count(DISTINCT record_ref) FROM transfer WHERE record_ref = ANY($1) AND state <> 'credited'"
     await site.until(lambda: site.books.value("bridge", sql, refs), len(refs), seconds=60 + count / 20)

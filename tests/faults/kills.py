@@ -34,7 +34,7 @@ WHERE: Final[dict[Failpoint, str]] = {
     "P10": "SIGKILL in a rebalance",
 }
 _CALLS_NOBODY = "calls no registry's system: this point stands in the adapter's caller alone"
-STREAMS: Final = {"bridge": 3}
+STREAMS: Final = {"bridge": 3, "adapter_sz": 2}
 """Consumer groups of a process, where it has more than one."""
 _VISITS, _WAVES = 8, 4
 _LIMIT = 25.0
@@ -163,6 +163,7 @@ async def _in_a_rebalance(name: str, site: Site, rng: random.Random) -> Outcome:
     planned = plan(rng, _VISITS)
     passed = 2 * STREAMS.get(name, 1)
     child = await site.restart(name, FAILPOINT=f"P10:{passed + rng.choice((1, 2))}")
+    early = ["died while it started"] if not child.running else []
     first, second = waves(planned, 2)
     await site.publish(first)
     joining = asyncio.ensure_future(site.add(name))
@@ -174,4 +175,4 @@ async def _in_a_rebalance(name: str, site: Site, rng: random.Random) -> Outcome:
         joined = await joining
     checks, notes = await site.judge(planned)
     await site.remove(joined, rng)
-    return Outcome(outcome.checks | checks, outcome.recovered_seconds, outcome.notes + notes)
+    return Outcome(outcome.checks | checks, outcome.recovered_seconds, early + outcome.notes + notes)

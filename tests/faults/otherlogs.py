@@ -32,42 +32,47 @@ Change: TypeAlias = Callable[[Site, TopicEntry], Awaitable[None]]
 
 def log_cells() -> list[Cell]:
     """Each on the commands of another service, which only that service reads."""
+    drift = ("9 partitions", 2)
     table: list[tuple[str, str, TopicEntry, str, Change, tuple[str, int]]] = [
-        ("shorter", "identity", IDENTITY_COMMANDS, "replaced by a shorter one", _shorter, ("shorter one", 1)),
+        ("shorter", "identity", IDENTITY_COMMANDS, "was replaced by a shorter one", _shorter, ("shorter one", 1)),
         (
             "longer",
             "opportunities",
             OPPORTUNITIES_COMMANDS,
-            "replaced by a longer one",
+            "was replaced by a longer one",
             _longer,
             ("another message", 1),
         ),
-        ("cut", "attendance", ATTENDANCE_COMMANDS, "cut beyond the stored offset", _cut, ("retention", 1)),
-        ("partitions", "attendance", ATTENDANCE_COMMANDS, "got one more partition", _partitions, ("9 partitions", 2)),
+        ("cut", "attendance", ATTENDANCE_COMMANDS, "was cut beyond the stored offset", _cut, ("retention", 1)),
+        ("partitions", "attendance", ATTENDANCE_COMMANDS, "got one more partition", _partitions, drift),
+        ("growing", "attendance", ATTENDANCE_COMMANDS, "got one more partition while it is read", _partitions, drift),
     ]
     return [
         Cell(
             f"log-{id}",
             service,
-            f"the log of {topic.name} was {what}" if id != "partitions" else f"{topic.name} {what}",
-            partial(_stopped, service, topic, change, says),
+            f"{topic.name} {what}",
+            partial(_stopped, service, topic, change, says, id == "growing"),
             leaves="cut",
+            takes=45 if id == "growing" else 10,
         )
         for id, service, topic, what, change, says in table
     ]
 
 
 async def _stopped(
-    name: str, topic: TopicEntry, change: Change, says: tuple[str, int], site: Site, rng: random.Random
+    name: str, topic: TopicEntry, change: Change, says: tuple[str, int], running: bool, site: Site, rng: random.Random
 ) -> Outcome:
     planned = plan(rng, 12)
     before, after = waves(planned, 2)
     await site.publish(before)
     await site.drained()
-    await site.child(name).stop()
+    if not running:
+        await site.child(name).stop()
     await change(site, topic)
     stood, seen = await _figures(site, name), len(site.child(name).log.read_bytes())
-    await site.stack.launch(name)
+    if not running:
+        await site.stack.launch(name)
     child = site.child(name)
     gone = await died(child, seconds=_STOP_SECONDS)
     if gone is None:

@@ -115,13 +115,12 @@ def _bad(rng: random.Random, planned: Sequence[Planned], good: Sequence[Letter])
     raws, ids = [], []
     for _ in range(_OF_A_KIND // _PORTIONS):
         raws += [spoil(_raw(_presence(rng, rng.choice(planned)))) for spoil in _QUARANTINED.values()]
-        other = rng.choice(planned).visit
-        said = CheckedIn(
-            volunteer_ref=other.host_ref, at=other.start - timedelta(minutes=1), method="scan", **other.shift
-        )
-        fresh = letter(rng, other.host, said, other.start)
-        used = rng.choice([one.event.id for one in good if one.event.source == fresh.event.source])
-        raws.append(_raw(fresh).header("ce_id", used.encode()))
+        # On the same key as the one whose id it takes, or nobody knows which of the two comes first.
+        used = rng.choice([one for one in good if isinstance(one.event.data, CheckedIn)]).event
+        assert isinstance(used.data, CheckedIn)
+        other = used.data.model_copy(update={"at": used.data.at - timedelta(minutes=1)})
+        fresh = letter(rng, used.source.rpartition(":")[2], other, used.time)
+        raws.append(_raw(fresh).header("ce_id", used.id.encode()))
         refused = [
             _presence(rng, rng.choice(planned), ahead=timedelta(hours=1)),
             _presence(rng, rng.choice(planned), ref=f"nobody-{rng.getrandbits(48):012x}"),

@@ -30,7 +30,7 @@ async def run(
             tell(row)
             continue
         await _one(site, cell, row)
-        if cell.leaves == "whole":
+        if cell.leaves == "whole" and row.verdict != "n/a":
             unjudged.append(row)
         rest = [later for later in table[number + 1 :] if later.act is not None and later.leaves == "whole"]
         if unjudged and (len(unjudged) >= judged_every or not rest or row.verdict == "red"):
@@ -47,6 +47,9 @@ async def _one(site: Site, cell: Cell, row: Row) -> None:
     begun = time.monotonic()
     try:
         outcome = await cell.act(site, random.Random(f"{cell.id}/{row.seed}"))
+    except NotImplementedError as error:  # a broker or database that somebody else runs
+        row.notes = [str(error)]
+        return
     except (Stuck, LocalError, AssertionError, OSError) as error:
         outcome = Outcome({"came_to_an_end": False}, None, [f"{type(error).__name__}: {error}"[:1500]])
     except Exception:

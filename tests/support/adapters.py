@@ -25,7 +25,7 @@ from services.chassis.database import Pool, open_pool
 from services.chassis.decisions import Inbound, States
 from services.chassis.records import unpack_headers
 from tests.conftest import NewDatabase
-from tests.support.registries import offered, own, said
+from tests.support.registries import offered, own, said, seat
 from tests.support.sandboxes import Sandbox, rest_api
 from tests.support.waiting import eventually
 
@@ -38,6 +38,7 @@ class Watched(RestApi):
     def __init__(self, url: str) -> None:
         super().__init__(url, seconds=0.5)
         self.posts: Counter[uuid.UUID] = Counter()
+        self.asks: Counter[uuid.UUID] = Counter()
         self.under_way: Counter[str] = Counter()
         self.most_at_once = 0
         self.hold: asyncio.Event | None = None
@@ -54,6 +55,10 @@ class Watched(RestApi):
             return outcome
         finally:
             self.under_way[credit.volunteer_ref] -= 1
+
+    async def ask(self, credit: Credit) -> Outcome:
+        self.asks[credit.transfer_id] += 1
+        return await super().ask(credit)
 
 
 @dataclass
@@ -108,7 +113,11 @@ class Adapter:
 
 @contextlib.asynccontextmanager
 async def adapter(
-    new_database: NewDatabase, capability: Capability = "idempotent", refs: Sequence[str] = ("H-1",)
+    new_database: NewDatabase,
+    capability: Capability = "idempotent",
+    refs: Sequence[str] = ("H-1",),
+    *,
+    settles: float = 0.5,
 ) -> AsyncIterator[Adapter]:
     books, own_database = await new_database(), await new_database()
     await migrations.migrate(own_database, FOLDER)
@@ -116,7 +125,7 @@ async def adapter(
     async with rest_api(books, capability=capability) as sandbox:
         system = Watched(sandbox.url)
         await system.tell([notice_of(own("sz", offered(ref))) for ref in refs])
-        caller = Caller(pool, system, "sz", capability, lambda: datetime.now(UTC))
+        caller = Caller(pool, system, seat(capability, settles=settles), lambda: datetime.now(UTC))
         try:
             yield Adapter(pool, system, sandbox, caller)
         finally:

@@ -11,6 +11,7 @@ from contracts.messages import Message, deliveries, receipts, refusals, service,
 from contracts.messages.base import AgeBand, Consent, EvidenceClass
 from contracts.messages.service import ServiceRecord
 from contracts.messages.shifts import Campaign, Category, Place
+from contracts.registry import Capability, Registry
 from contracts.topics import registry_source, service_source
 
 MORNING = datetime(2026, 7, 4, 1, 0, tzinfo=UTC)
@@ -20,6 +21,20 @@ MORNING = datetime(2026, 7, 4, 1, 0, tzinfo=UTC)
 def new_code() -> str:
     """A registry that no other test uses."""
     return f"r{uuid.uuid4().hex[:7]}"
+
+
+def seat(capability: Capability, *, settles: float = 30) -> Registry:
+    """One whose ledger can do this, and stands still after so many seconds."""
+    return Registry.model_validate(
+        {
+            "code": "sz",
+            "names": {"zh": "试", "en": "test"},
+            "division_code": "440300",
+            "capability": capability,
+            "system": "rest_api",
+            "settles_within_seconds": settles,
+        }
+    )
 
 
 def own(code: str, message: Message, *, id: str | None = None) -> Event:
@@ -99,11 +114,18 @@ def credit(
 
 def one_of_each(ref: str = "V-1") -> list[tuple[Message, bool]]:
     """Every message that a registry's books take in, and whether it is sent in its name."""
-    at_shift: dict[str, Any] = {"project_ref": "P-1", "shift_ref": "S-1"}
-    sign_up: dict[str, Any] = {"signup_ref": "U-1", "volunteer_ref": ref, "host": "gz", **at_shift}
-    presence: dict[str, Any] = {"volunteer_ref": ref, "at": MORNING, **at_shift}
-    window: dict[str, Any] = {"starts_at": MORNING, "ends_at": MORNING + timedelta(hours=2)}
-    consent = Consent(version=2, given_at=MORNING)
+    return [(message, True) for message in _of_its_own(ref)] + [(message, False) for message in _told_it(ref)]
+
+
+_AT_SHIFT: dict[str, Any] = {"project_ref": "P-1", "shift_ref": "S-1"}
+_WINDOW: dict[str, Any] = {"starts_at": MORNING, "ends_at": MORNING + timedelta(hours=2)}
+
+
+def _sign_up(ref: str) -> dict[str, Any]:
+    return {"signup_ref": "U-1", "volunteer_ref": ref, "host": "gz", **_AT_SHIFT}
+
+
+def _published() -> list[Message]:
     project = shifts.ProjectPublished(
         project_ref="P-1",
         version=3,
@@ -113,8 +135,8 @@ def one_of_each(ref: str = "V-1") -> list[tuple[Message, bool]]:
         organiser_ref="O-1",
     )
     shift = shifts.ShiftPublished(
-        **at_shift,
-        **window,
+        **_AT_SHIFT,
+        **_WINDOW,
         version=1,
         signup_opens_at=MORNING - timedelta(days=9),
         signup_closes_at=MORNING - timedelta(days=1),
@@ -123,29 +145,39 @@ def one_of_each(ref: str = "V-1") -> list[tuple[Message, bool]]:
         minimum_age=14,
         place=Place(division_code="440104", text="二沙岛艺术公园"),
     )
-    ours: list[Message] = [
+    return [project, shift]
+
+
+def _of_its_own(ref: str) -> list[Message]:
+    sign_up = _sign_up(ref)
+    presence: dict[str, Any] = {"volunteer_ref": ref, "at": MORNING, **_AT_SHIFT}
+    consent = Consent(version=2, given_at=MORNING)
+    return [
         offered(ref),
         requested(ref),
         volunteers.ConsentGiven(volunteer_ref=ref, registry="gz", consent=consent),
         volunteers.ConsentWithdrawn(volunteer_ref=ref, registry="gz", version=2),
         volunteers.LinkBroken(volunteer_ref=ref, registry="gz", reason="volunteer_asked"),
         volunteers.LinkRestored(volunteer_ref=ref, registry="gz"),
-        project,
-        shift,
+        *_published(),
         signups.SignupRequested(**sign_up),
         signups.SignupWithdrawn(**sign_up),
-        signups.SignupReported(**sign_up, **window),
-        signups.SignupReported(**sign_up, **window, state="withdrawn"),
+        signups.SignupReported(**sign_up, **_WINDOW),
+        signups.SignupReported(**sign_up, **_WINDOW, state="withdrawn"),
         service.CheckedIn(**presence, method="scan"),
         service.CheckedOut(**presence, method="organiser"),
         attested(ref, "R-1", 2),
         attested(ref, "R-1", 3, revoked=True),
     ]
-    theirs: list[Message] = [
+
+
+def _told_it(ref: str) -> list[Message]:
+    sign_up = _sign_up(ref)
+    return [
         link(ref, "gz", "established"),
         deliveries.LinkChanged(volunteer_ref=ref, registry="gz", state="refused", reason="wrong_code"),
         deliveries.ConsentChanged(volunteer_ref=ref, registry="gz", state="withdrawn", version=2),
-        deliveries.SignupChanged(**sign_up, **window, signup_id=uuid.uuid4(), asker="sz", state="confirmed"),
+        deliveries.SignupChanged(**sign_up, **_WINDOW, signup_id=uuid.uuid4(), asker="sz", state="confirmed"),
         deliveries.SignupChanged(**sign_up, signup_id=uuid.uuid4(), asker="sz", state="refused", reason="clash"),
         decided(ref, "R-1", 2, "held"),
         deliveries.CreditReported(
@@ -161,7 +193,6 @@ def one_of_each(ref: str = "V-1") -> list[tuple[Message, bool]]:
             message_id="m-1", reason="not_linked", pointer="/volunteer_ref", refused_key=ref, detail="no link"
         ),
     ]
-    return [(message, True) for message in ours] + [(message, False) for message in theirs]
 
 
 def said(receipt: Message) -> tuple[str, str, object]:

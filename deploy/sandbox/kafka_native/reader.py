@@ -93,6 +93,8 @@ class Reader:
     async def _take_in(self, records: Records) -> None:
         letters = self._letters(records)
         moved = [(tp.topic, tp.partition, batch[-1].offset + 1) for tp, batch in records.items() if batch]
+        if any(isinstance(one.entry, Credit) for one in letters):
+            await asyncio.sleep(self._mischief.delay())
         async with self._pool.acquire() as connection, connection.transaction():
             answered = await self._apply(connection, letters)
             await connection.execute(_MOVE, *map(list, zip(*moved, strict=True)))

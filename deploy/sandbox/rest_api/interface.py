@@ -42,6 +42,7 @@ def interface(seat: Seat, mischief: Mischief, pool: Callable[[], Pool], clerk: C
             form = CreditForm.model_validate_json(await request.body())
         except ValidationError as error:
             return _json({"错误": error.errors(include_url=False, include_input=False)[0]["msg"]}, 400)
+        await asyncio.sleep(mischief.delay())
         answer = await clerk().ask(form.credit())
         if not answer.copies:
             return await _silence(request)

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,7 +16,7 @@ from services.adapters.store import CREDITS, NOTICES
 from services.adapters.worker import Caller, Messenger
 from tests.conftest import NewDatabase
 from tests.support.adapters import adapter, notice_of
-from tests.support.registries import credit, offered, own, requested
+from tests.support.registries import credit, offered, own, requested, seat
 from tests.support.waiting import eventually
 
 
@@ -100,8 +100,50 @@ async def test_a_crash_between_the_call_and_saving_its_answer_posts_once(
         assert await ours.credits() == [50]
 
 
-async def test_while_the_registry_is_down_everything_waits_and_nothing_is_said(new_database: NewDatabase) -> None:
+@pytest.mark.parametrize("crashes", [False, True])
+async def test_a_credit_posted_long_after_its_call_was_given_up_stands_once(
+    new_database: NewDatabase, *, crashes: bool
+) -> None:
+    async with adapter(new_database, "queryable", settles=5) as ours:
+        await ours.sandbox.misbehave(commit_after_seconds=2)
+        await ours.due(posted := credit("H-1", 50))
+        if crashes:
+            async with ours.running():
+
+                async def arrived() -> bool:
+                    left = (await ours.sandbox.http.get("/misbehave")).json()
+                    return bool(left["commit_after_seconds"] == 0)
+
+                await eventually(arrived, what="the call at the registry")
+        async with ours.running():
+            assert await ours.settled() == ["accepted"]
+        assert ours.system.posts[posted.transfer_id] == 1
+        assert ours.system.asks[posted.transfer_id] > 1, "it was never asked too early"
+        assert await ours.receipts() == [("CreditAccepted", "H-1", 50)]
+        assert await ours.credits() == [50]
+
+
+async def test_a_credit_that_never_arrived_is_posted_once_nothing_can_be_under_way(new_database: NewDatabase) -> None:
+    async with adapter(new_database, "queryable", settles=1.5) as ours:
+        begun = datetime.now(UTC)
+        await ours.due(credit("H-1", 50), state="calling")
+        async with ours.running():
+            assert await ours.settled() == ["accepted"]
+        ((at,),) = await ours.sandbox.rows("SELECT at FROM posting")
+        assert at - begun >= timedelta(seconds=1.5)
+
+
+async def test_where_nobody_can_be_asked_a_closed_door_leaves_credits_uncertain(new_database: NewDatabase) -> None:
     async with adapter(new_database, "neither") as ours:
+        await ours.sandbox.misbehave(down_for_seconds=600)
+        await ours.due(credit("H-1", 50))
+        async with ours.running():
+            assert await ours.settled() == ["uncertain"]
+        assert await ours.receipts() == [("CreditUnknown", "H-1", None)]
+
+
+async def test_while_the_registry_is_down_everything_waits_and_nothing_is_said(new_database: NewDatabase) -> None:
+    async with adapter(new_database, "idempotent") as ours:
         await ours.sandbox.misbehave(down_for_seconds=600)
         posted = [credit("H-1", number) for number in (10, 20)]
         await ours.due(*posted)
@@ -148,7 +190,7 @@ async def test_a_question_about_a_transfer_nobody_saw_is_put_to_the_registry(new
 async def test_there_is_one_caller_however_many_processes(new_database: NewDatabase) -> None:
     async with adapter(new_database, "neither") as ours:
         ours.system.hold = asyncio.Event()
-        second = Caller(ours.pool, ours.system, "sz", "neither", lambda: datetime.now(UTC))
+        second = Caller(ours.pool, ours.system, seat("neither"), lambda: datetime.now(UTC))
         await ours.due(credit("H-1", 50))
         async with ours.running():
 

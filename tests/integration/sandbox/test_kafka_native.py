@@ -6,6 +6,7 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -146,6 +147,16 @@ async def test_it_loses_an_answer_answers_twice_and_refuses_when_asked_to(broker
         ]
         assert len(set(ours.ids)) == 4
         assert await ours.credits() == [("H-1", 20), ("H-1", 30), ("H-1", 40)]
+
+
+async def test_it_posts_and_answers_late_when_asked_to(broker: Broker, database: str) -> None:
+    async with line(broker, database) as ours:
+        await ours.sandbox.misbehave(commit_after_seconds=1)
+        sent_at = datetime.now(UTC)
+        await ours.send(own(ours.code, offered("H-1")), told(credit("H-1", 75)))
+        assert await ours.receipts(1) == [("CreditAccepted", "H-1", 75)]
+        ((at,),) = await ours.sandbox.rows("SELECT at FROM posting")
+        assert at - sent_at >= timedelta(seconds=1)
 
 
 async def test_while_it_is_down_it_takes_nothing_and_afterwards_everything(broker: Broker, database: str) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.support.sandboxes import Sandbox, rest_api
+from tests.support.waiting import eventually
 
 MORNING = "2026-07-04T09:00:00+08:00"
 
@@ -116,6 +117,21 @@ async def test_it_posts_and_loses_the_answer_when_asked_to(database: str) -> Non
         assert (await sandbox.http.get("/misbehave")).json()["commit_and_lose_answer"] == 0
         assert (await post(sandbox, body)).status_code == 200
         assert await credits(sandbox) == [50]
+
+
+async def test_it_posts_after_its_client_has_gone_when_asked_to(database: str) -> None:
+    async with rest_api(database) as sandbox:
+        await introduce(sandbox, "H-1")
+        await sandbox.misbehave(commit_after_seconds=1)
+        with pytest.raises(httpx.ReadTimeout):
+            await sandbox.http.post("/接口/入账", json=form(), timeout=0.2)
+        assert (await sandbox.http.get("/misbehave")).json()["commit_after_seconds"] == 0
+        assert await credits(sandbox) == []
+
+        async def posted() -> bool:
+            return await credits(sandbox) == [50]
+
+        await eventually(posted, what="the posting that nobody waits for")
 
 
 async def test_it_answers_twice_refuses_and_is_down_when_asked_to(database: str) -> None:

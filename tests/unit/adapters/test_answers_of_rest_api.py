@@ -39,9 +39,17 @@ def test_a_receipt_is_taken_at_its_word(status: int, receipts: list[dict[str, An
     assert read_answer(CREDIT, httpx.Response(status, json={"回执": receipts})) == meaning
 
 
-@pytest.mark.parametrize("status", [401, 404, 429, 503])
+@pytest.mark.parametrize("status", [401, 404, 429])
 def test_what_is_turned_away_before_the_ledger_is_surely_not_posted(status: int) -> None:
-    assert isinstance(read_answer(CREDIT, httpx.Response(status, text="closed")), Away)
+    assert read_answer(CREDIT, httpx.Response(status, text="closed")) == Away(f"answered {status}")
+
+
+def test_closed_may_be_said_by_a_gateway_that_passed_the_request_on() -> None:
+    assert read_answer(CREDIT, httpx.Response(503, text="closed")) == Away("answered 503", surely=False)
+
+
+def test_a_question_that_the_registry_cannot_read_says_nothing_of_the_posting() -> None:
+    assert isinstance(read_answer(CREDIT, httpx.Response(400, json={"错误": "流水号有误"}), asked=True), Lost)
 
 
 def test_a_form_that_the_registry_does_not_accept_is_refused_for_now() -> None:
@@ -73,6 +81,8 @@ async def test_a_closed_port_surely_took_nothing() -> None:
         port = listener.getsockname()[1]
     system = RestApi(f"http://127.0.0.1:{port}")
     try:
-        assert isinstance(await system.post(CREDIT), Away)
+        outcome = await system.post(CREDIT)
+        assert isinstance(outcome, Away)
+        assert outcome.surely
     finally:
         await system.close()

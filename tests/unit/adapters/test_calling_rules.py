@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from services.adapters import rules
 from services.adapters.states import Away, Credit, Lost, NotPosted, Outcome, Posted, Refused
 from services.adapters.store import AdapterStore
 from services.chassis.decisions import Decision, Inbound, States
-from tests.support.registries import MORNING, credit, said, told
+from tests.support.registries import MORNING, credit, said, seat, told
 
 CAPABILITIES: tuple[Capability, ...] = ("idempotent", "queryable", "neither")
 
@@ -130,7 +130,7 @@ def test_given_consent_stops_nothing() -> None:
 
 def test_a_lost_answer_means_again_ask_first_or_never_again() -> None:
     after = {
-        capability: rules.settle(row(credit("H-1")), Lost("timeout"), capability, MORNING)
+        capability: rules.settle(row(credit("H-1")), Lost("timeout"), seat(capability), MORNING)
         for capability in CAPABILITIES
     }
     assert rules.next_step(after["idempotent"][0], "idempotent") == "post"
@@ -142,55 +142,121 @@ def test_a_lost_answer_means_again_ask_first_or_never_again() -> None:
 def test_retries_wait_longer_each_time_up_to_half_a_minute() -> None:
     waiting, waits = row(credit("H-1")), []
     for _ in range(12):
-        waiting, _ = rules.settle(waiting, Lost("timeout"), "idempotent", MORNING)
+        waiting, _ = rules.settle(waiting, Lost("timeout"), seat("idempotent"), MORNING)
         waits.append(waiting.due_at - MORNING)
     assert waits == sorted(waits)
     assert waits[0] < timedelta(seconds=1)
     assert waits[-1] == timedelta(seconds=30)
 
 
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("surely", [True, False])
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_only_who_surely_took_nothing_or_may_be_told_twice_is_simply_called_again(
+    capability: Capability, surely: bool
+) -> None:
+    after, messages = rules.settle(row(credit("H-1")), Away("closed", surely=surely), seat(capability), MORNING)
+    if surely or capability == "idempotent":
+        assert (after.state, after.attempted_at, messages) == ("due", None, ())
+    else:
+        assert after.state == {"queryable": "unknown", "neither": "uncertain"}[capability]
+        assert after.attempted_at == MORNING
+
+
+def test_never_seen_is_believed_of_a_question_asked_once_nothing_can_be_under_way() -> None:
+    home = seat("queryable", settles=10)
+    asked, _ = rules.settle(row(credit("H-1")), Lost("timeout"), home, MORNING)
+    now, states = MORNING, []
+    while asked.state == "unknown":
+        states.append(asked.due_at - MORNING)
+        now = asked.due_at + SECOND / 2
+        asked, messages = rules.settle(asked, NotPosted(), home, now)
+        assert not messages
+    assert states == sorted(states)
+    assert states[-1] == 10 * SECOND
+    assert len(states) > 3, "it was not asked in the meantime"
+    assert asked.state == "due"
+
+
+def test_an_answer_that_comes_when_all_is_quiet_to_a_question_asked_before_is_not_believed() -> None:
+    early = row(credit("H-1"), state="unknown", attempted_at=MORNING, due_at=MORNING + 9 * SECOND)
+    home = seat("queryable", settles=10)
+    again, _ = rules.settle(early, NotPosted(), home, MORNING + 11 * SECOND)
+    assert (again.state, again.due_at) == ("unknown", MORNING + 10 * SECOND)
+    assert rules.settle(again, NotPosted(), home, MORNING + 11 * SECOND)[0].state == "due"
+
+
+@pytest.mark.parametrize("outcome", [Lost("timeout"), Away("503", surely=False), NotPosted()])
+def test_questions_do_not_begin_the_quiet_time_anew(outcome: Outcome) -> None:
+    tried = row(credit("H-1"), state="unknown", attempted_at=MORNING)
+    after, _ = rules.settle(tried, outcome, seat("queryable"), MORNING + SECOND)
+    assert (after.state, after.attempted_at) == ("unknown", MORNING)
+
+
+def test_a_mere_question_about_what_was_never_attempted_is_believed_at_once() -> None:
+    question = Credit(uuid.uuid4(), "H-1", None, "unknown", 0, MORNING)
+    after, (message,) = rules.settle(question, NotPosted(), seat("queryable"), MORNING)
+    assert (after.state, said(message)) == ("uncertain", ("CreditUnknown", "H-1", None))
+
+
+SETTLES = 10
+
+
 class Home:
-    """A ledger as the registry keeps it, behind a line that loses what hypothesis says."""
+    """A ledger as the registry keeps it, behind a line that loses what hypothesis says; it posts late or not at all."""
 
     def __init__(self, capability: Capability) -> None:
         self.capability = capability
         self.posted: list[int] = []
+        self.under_way: list[tuple[datetime, int]] = []
 
-    def call(self, step: str, body: deliveries.CreditPosted, fate: str) -> Outcome:
-        if fate == "away":
-            return Away("503")
+    def call(self, step: str, body: deliveries.CreditPosted, fate: str, now: datetime) -> Outcome:
+        self.work(now)
+        if fate in ("away", "closed"):
+            return Away("503", surely=fate == "away")
         if fate == "request_lost":
             return Lost("timeout")
-        if fate == "refuses" and step == "post" and not self.posted:
+        if fate == "refuses" and step == "post" and not (self.posted or self.under_way):
             return Refused("cap", retry=False)
-        if step == "post" and not (self.posted and self.capability == "idempotent"):
-            self.posted.append(body.delta)
-        if fate == "answer_lost":
+        if step == "post":
+            self.under_way.append((now + SETTLES * SECOND * (fate == "posts_late"), body.delta))
+            self.work(now)
+        if fate in ("answer_lost", "posts_late"):
             return Lost("timeout")
         return Posted(self.posted[0], MORNING) if self.posted else NotPosted()
 
+    def work(self, now: datetime) -> None:
+        for at, delta in self.under_way:
+            if at <= now and not (self.posted and self.capability == "idempotent"):
+                self.posted.append(delta)
+        self.under_way = [one for one in self.under_way if one[0] > now]
 
-@given(
-    st.sampled_from(CAPABILITIES),
-    st.lists(st.sampled_from(["away", "request_lost", "answer_lost", "refuses", "crash", "fine"]), max_size=12),
-)
+
+FATES = ["away", "closed", "request_lost", "answer_lost", "posts_late", "refuses", "crash", "fine"]
+
+
+@given(st.sampled_from(CAPABILITIES), st.lists(st.tuples(st.sampled_from(FATES), st.integers(0, 7)), max_size=12))
 def test_whatever_gets_lost_a_ledger_posts_at_most_once_and_the_answer_is_true(
-    capability: Capability, fates: list[str]
+    capability: Capability, fates: list[tuple[str, int]]
 ) -> None:
-    posted = credit("H-1", 45)
+    posted, registry, now = credit("H-1", 45), seat(capability, settles=SETTLES), MORNING
     home, waiting = Home(capability), row(posted)
     given_receipts: list[Message] = []
-    for fate in [*fates, *["fine"] * 3]:
+    for fate, seconds in [*fates, *[("fine", SETTLES)] * 3]:
         if waiting.state not in ("due", "unknown"):
             break
+        now = max(now, waiting.due_at) + seconds * SECOND
         step = rules.next_step(waiting, capability)
         if fate == "crash" and step != "give_up":
-            home.call(step, posted, "answer_lost")
-            waiting = replace(waiting, state="unknown")
+            home.call(step, posted, "posts_late", now)
+            waiting = replace(waiting, state="unknown", attempted_at=now)
             continue
-        outcome = Lost("cannot be asked") if step == "give_up" else home.call(step, posted, fate)
-        waiting, messages = rules.settle(waiting, outcome, capability, MORNING)
+        outcome = Lost("cannot be asked") if step == "give_up" else home.call(step, posted, fate, now)
+        waiting, messages = rules.settle(waiting, outcome, registry, now)
         given_receipts += messages
+    home.work(now + SETTLES * SECOND)
     assert len(home.posted) <= 1
     assert len(given_receipts) == 1
     kind, _, value = said(given_receipts[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -11,9 +12,11 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from deploy.cli.main import app
+from deploy.cli.running import run
 from deploy.local import broker_docker, broker_embedded, broker_java, brokers, folders, ports
 from deploy.local.errors import EnvironmentProblem, TopicDrift
 from deploy.local.ports import free_port, parse_address
@@ -116,6 +119,31 @@ def test_up_in_a_folder_that_cannot_be_written_is_one_message(monkeypatch: pytes
 def test_up_on_a_full_disk_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(100, 99, 1))
     assert "only 0 MB are free" in said(["up"])
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/gone"), "No such file or directory: /gone"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error: no file named"),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "Connection reset by peer"),
+        (OSError("Multiple exceptions: refused, refused"), "Multiple exceptions: refused, refused"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+    ids=["no file", "disk", "connection", "several", "nothing said"],
+)
+def test_whatever_the_machine_does_not_do_is_one_message(
+    error: OSError, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def command() -> int:
+        raise error
+
+    with pytest.raises(typer.Exit) as ended:
+        run(command())
+    assert ended.value.exit_code == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"shuangcheng: {message}\n")
+    assert told.count("What to do:") == 1
 
 
 def test_wrong_options_end_with_status_2() -> None:
