@@ -1,4 +1,7 @@
-"""One whole linkage for the session: the session's broker, all services, a registry of each kind, an adapter."""
+"""One whole linkage for a module: the session's broker, all services, a registry of each kind, an adapter.
+
+It ends with its module: tests of one service alone use the same consumer groups, and would share its partitions.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
-import pytest
+import pytest_asyncio
 
 from deploy.demo.publishing import Publisher
 from deploy.local.broker import Broker
@@ -14,7 +17,7 @@ from deploy.local.stack import Stack, StackOptions
 from tests.support.journey import Linkage
 
 
-@pytest.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def linkage(broker: Broker) -> AsyncIterator[Linkage]:
     options = StackOptions(broker=broker.address, settings={"AWAIT_FACTS": "15", "RECEIPT_DUE": "2"})
     async with Stack(options) as stack, Publisher(broker.address) as publisher:
