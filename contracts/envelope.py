@@ -170,27 +170,24 @@ def parse_structured(value: bytes | str, *, strict: bool = False) -> Event:
 
 def _read_headers(headers: Headers, attributes: dict[str, str]) -> str:
     """Fill in the attributes; the answer is the media type. FastStream writes tracing without prefix."""
-    plain: dict[str, str] = {"content-type": _JSON}
-    seen: set[str] = set()
+    plain: dict[str, str] = {}
     for name, raw in headers:
         lowered = name.lower()
-        of_event = lowered.startswith("ce_")
-        if not of_event and lowered not in ("content-type", "traceparent"):
+        if lowered.startswith("ce_"):
+            place, short = attributes, lowered[3:]
+        elif lowered in ("content-type", "traceparent"):
+            place, short = plain, lowered
+        else:
             continue
-        if lowered in seen:
+        if short in place:
             raise ContractError("envelope", f"header {name!r} stands twice")
-        seen.add(lowered)
         try:
-            text = raw.decode() if raw else ""
+            place[short] = raw.decode() if raw else ""
         except UnicodeDecodeError:
             raise ContractError("envelope", f"header {name!r} is not UTF-8") from None
-        if of_event:
-            attributes[lowered[3:]] = text
-        else:
-            plain[lowered] = text
     if "traceparent" in plain:
         attributes.setdefault("traceparent", plain["traceparent"])
-    return plain["content-type"].partition(";")[0].strip().lower()
+    return plain.get("content-type", _JSON).partition(";")[0].strip().lower()
 
 
 def _json_of(value: bytes | str) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from contracts.messages.base import Instant, Message, Minutes, Origin, ReasonCode, Ref, RegistryCode
 from contracts.messages.service import ServiceRecord
@@ -55,8 +57,7 @@ class AttestService(_OfPerson):
 
 class _ServiceFact(_OfPerson, abstract=True):
     record: ServiceRecord
-    minutes: Minutes
-    """What this version is worth: the record's minutes, 0 when revoked."""
+    minutes: Annotated[Minutes, Field(description="What this version is worth: the record's minutes, 0 when revoked.")]
 
     @property
     def subject(self) -> str:

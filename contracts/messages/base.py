@@ -107,7 +107,9 @@ class EvidenceClass(StrEnum):
 class Value(BaseModel):
     """A part of a message. Frozen; a consumer ignores fields that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    # Every process loads all messages and uses few of them, so each is built at its first use. Descriptions of fields
+    # stand in Field, not below it: pydantic would look for them in the source of each class, at each start.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Consent(Value):

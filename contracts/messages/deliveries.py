@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from contracts.messages.base import (
     AgeBand,
@@ -21,6 +23,16 @@ from contracts.messages.service import ServiceRecord
 
 SignupState = Literal["confirmed", "waitlisted", "promoted", "refused", "withdrawn", "reported"]
 TransferState = Literal["queued", "withheld", "sent", "uncertain", "credited", "refused", "superseded"]
+Attempt = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=1_000_000,
+        description="Which sending about this transfer it is, from 1, CreditPosted and CreditQueried counted together."
+        " A receipt says it again: one that names no attempt may be an old one that came twice, and is believed of the"
+        " first attempt only.",
+    ),
+]
 
 
 class _ToRegistry(Message, abstract=True):
@@ -93,6 +105,7 @@ class CreditPosted(_ToRegistry):
     total: Minutes
     delta: Delta
     record: ServiceRecord
+    attempt: Attempt | None = None
 
     @property
     def subject(self) -> str:
@@ -104,6 +117,7 @@ class CreditQueried(_ToRegistry):
     """To a queryable home: was this transfer posted? Answer as to CreditPosted; CreditUnknown when it was not seen."""
 
     transfer_id: UUID
+    attempt: Attempt | None = None
 
     @property
     def subject(self) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from contracts.messages.base import AgeBand, Count, Instant, Message, Origin, ReasonCode, Ref, RegistryCode
 from contracts.messages.shifts import ProjectPublished, ShiftPublished
@@ -44,8 +46,9 @@ class PublishShift(_OfProject):
 
 
 class _OfSignup(_OfProject, abstract=True):
-    signup_id: UUID
-    """UUIDv5(person, host:project:shift): both apps at once are one sign-up."""
+    signup_id: Annotated[
+        UUID, Field(description="UUIDv5(person, host:project:shift): both apps at once are one sign-up.")
+    ]
     person: UUID
     shift_ref: Ref
     asker: RegistryCode
@@ -96,7 +99,10 @@ class SignupPromoted(_SignupFact):
 
 
 class SignupRefused(_SignupFact):
-    """Not this time, and why. Final for this request; a new request is a new decision."""
+    """Not this time, and why. Final for a request; a new request is a new decision.
+
+    A window reported at home that clashes is kept: SignupNoted follows by itself once what it lost to has ended.
+    """
 
     reason: SignupRefusal
 

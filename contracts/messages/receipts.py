@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from contracts.messages.base import Delta, Instant, Message, ReasonCode, Ref
+from contracts.messages.deliveries import Attempt
 
 
 class _OfReceipt(Message, abstract=True):
@@ -23,14 +24,24 @@ class CreditAccepted(_OfReceipt):
 
     delta: Delta
     posted_at: Instant
+    attempt: Attempt | None = None
 
 
 class CreditRefused(_OfReceipt):
-    """Home: not posted. ``retry`` says that the same transfer may be tried again later."""
+    """Home: not posted, and this attempt never will be. ``retry``: the same transfer may be tried again later.
+
+    One receipt for each attempt.
+    """
 
     reason: ReasonCode
     retry: bool = False
+    attempt: Attempt | None = None
 
 
 class CreditUnknown(_OfReceipt):
-    """Home or its adapter: nobody can say whether it was posted; reconciliation decides (DESIGN §9)."""
+    """Home or its adapter: nobody can say whether it was posted; reconciliation decides (DESIGN §9).
+
+    In answer to CreditQueried: it was not seen, and nothing of it is under way.
+    """
+
+    attempt: Attempt | None = None

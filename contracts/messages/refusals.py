@@ -10,7 +10,8 @@ from contracts.messages.base import EventId, Key, Message, ReasonCode, Text
 class MessageRefused(Message):
     """To the sender: this message took no effect. Final for its id; try again under a new one.
 
-    ``pointer`` is a JSON pointer into the refused body (RFC 6901). ``refused_key`` is that message's key.
+    ``pointer`` is a JSON pointer into the refused body (RFC 6901). ``refused_key`` is that message's key, or ``-`` when
+    it could not be read or had another key than its body says: such a key may be anything, a document number too.
     """
 
     message_id: EventId

@@ -34,8 +34,15 @@ class LinkRequested(_OfVolunteer):
 
     home: RegistryCode
     home_ref: Ref
-    code: Annotated[str, Field(min_length=22, max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
-    """At least 128 random bits, base64url. The bridge hashes it and never hands it on."""
+    code: Annotated[
+        str,
+        Field(
+            min_length=22,
+            max_length=128,
+            pattern=r"^[A-Za-z0-9_-]+$",
+            description="At least 128 random bits, base64url. The bridge hashes it and never hands it on.",
+        ),
+    ]
 
 
 class ConsentGiven(_OfVolunteer):
