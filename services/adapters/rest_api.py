@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
 import httpx
 import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contracts.messages.base import Delta, Instant
 from contracts.messages.service import ServiceAttested
 from services.adapters.lines import Lines
+from services.adapters.portions import Unreadable, in_portions
 from services.adapters.states import Away, Credit, Lost, Notice, NotPosted, Outcome, Posted, Refused
-from services.adapters.systems import SystemAway
+from services.adapters.systems import SystemAway, Told
 from services.adapters.worker import IN_FLIGHT
+from services.chassis.database import describe
 
 __all__ = ["RestApi", "letter", "read_answer"]
 
 _POST = quote("/接口/入账")
 _TELL = {True: (quote("/接口/报送"), "报送"), False: (quote("/接口/通知"), "通知")}
 _REASONS: Final = {"流水号冲突": "conflict", "查无此人": "volunteer_unknown"}
-_REASON = re.compile(r"[a-z0-9_]{1,64}")
+_REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NOT_READ = frozenset({400, 413, 415, 422})
+"""It could not read what it was sent. Any other fault of ours, as it says, may come from behind the ledger."""
 _NEVER_TAKEN = frozenset({401, 403, 404, 405, 429})
 """Without a receipt in the answer these come from before the ledger: wrong key, wrong address, too fast."""
 _CLOSED = 503
@@ -119,6 +124,15 @@ def letter(notice: Notice) -> dict[str, Any]:
     }
 
 
+class _Booking(BaseModel):
+    """What a receipt says was posted, within the bounds of the contract: beyond them it could not be told."""
+
+    model_config = ConfigDict(strict=True)
+
+    delta: Annotated[Delta, Field(alias="分钟")]
+    posted_at: Annotated[Instant, Field(alias="入账时间")]
+
+
 class RestApi:
     """A client of one such system."""
 
@@ -145,14 +159,11 @@ class RestApi:
         address = f"{_POST}/{credit.transfer_id}?{quote('志愿者编号')}={quote(credit.volunteer_ref)}"
         return await self._outcome(credit, "GET", address, None)
 
-    async def tell(self, notices: Sequence[Notice]) -> Mapping[UUID, str]:
-        """POST 报送 what was sent in its name, then 通知 what the linkage says."""
-        rejected: dict[UUID, str] = {}
-        for own in (True, False):
-            chosen = [notice for notice in notices if notice.own == own]
-            if chosen:
-                rejected.update(await self._tell(chosen, own=own))
-        return rejected
+    async def tell(self, notices: Sequence[Notice]) -> Told:
+        """POST 报送 what was sent in its name, then 通知 what the linkage says; what failed before comes last."""
+        kinds = ((again, own) for again in (False, True) for own in (True, False))
+        portions = [[one for one in notices if (one.tries > 0, one.own) == kind] for kind in kinds]
+        return await in_portions(portions, self._tell)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -167,51 +178,50 @@ class RestApi:
             return Lost(f"{type(error).__name__}: {error}")
         return read_answer(credit, answer, asked=method == "GET")
 
-    async def _tell(self, notices: Sequence[Notice], *, own: bool) -> dict[UUID, str]:
-        address, name = _TELL[own]
+    async def _tell(self, notices: Sequence[Notice]) -> Mapping[UUID, str]:
+        address, name = _TELL[notices[0].own]
         content = orjson.dumps({name: [letter(notice) for notice in notices]})
         try:
             answer = await self._lines.request("POST", address, content)
-        except httpx.HTTPError as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise SystemAway(f"{type(error).__name__}: {error}") from None
+        status = answer.status_code
         if answer.is_success:
             return _rejected(notices, answer)
-        if answer.status_code not in (400, 413, 422):
-            raise SystemAway(f"{address} answered {answer.status_code}")
-        if len(notices) == 1:
-            return {notices[0].id: f"answered {answer.status_code}"}
-        middle = len(notices) // 2
-        first = await self._tell(notices[:middle], own=own)
-        return first | await self._tell(notices[middle:], own=own)
+        if status in _NOT_READ:
+            raise Unreadable(f"answered {status}")
+        if status in _NEVER_TAKEN or status == _CLOSED:
+            raise SystemAway(f"{address} answered {status}")
+        raise RuntimeError(f"answered {status}")
 
 
 def _rejected(notices: Sequence[Notice], answer: httpx.Response) -> dict[UUID, str]:
     try:
         named = {one["消息号"]: str(one["原因"]) for one in answer.json()["未收"]}
     except (ValueError, KeyError, TypeError) as error:
-        raise SystemAway(f"an answer that cannot be read: {error!r}") from None
+        raise RuntimeError(f"an answer that cannot be read: {error!r}") from None
     return {notice.id: named[notice.message_id] for notice in notices if notice.message_id in named}
 
 
 def read_answer(credit: Credit, answer: httpx.Response, *, asked: bool = False) -> Outcome:
-    """What an answer to a post, or to a question, means."""
+    """What an answer to a post, or to a question, means. One that says two things, or nonsense, is none."""
     status = answer.status_code
     receipts = _receipts(credit, answer)
     if receipts:
         said = receipts[0]
+        if any(other != said for other in receipts):
+            return Lost("two answers that contradict each other")
         if said["结果"] == "已入账" and status == 200:
             return _posted(receipts)
         if said["结果"] == "拒绝" and 400 <= status < 500:
-            reason = str(said.get("原因"))
-            typed = _REASONS.get(reason) or (reason if _REASON.fullmatch(reason) else "refused_by_home")
-            return Refused(typed, retry=bool(said.get("可重试")))
+            return _refused(said)
         if said["结果"] == "查无" and status == 404:
             return NotPosted()
     elif status in _NEVER_TAKEN:
         return Away(f"answered {status}")
     elif status == _CLOSED:
         return Away(f"answered {status}", surely=False)
-    elif 400 <= status < 500 and not asked:
+    elif status in _NOT_READ and not asked:
         # It could not read the form: our mistake or its new field. Nothing is lost, and somebody must look.
         return Refused("form_not_accepted", retry=True)
     return Lost(f"answered {status} without a receipt that can be read")
@@ -219,10 +229,18 @@ def read_answer(credit: Credit, answer: httpx.Response, *, asked: bool = False) 
 
 def _posted(receipts: Sequence[Mapping[str, Any]]) -> Outcome:
     try:
-        posted_at = datetime.fromisoformat(receipts[0]["入账时间"])
-        return Posted(int(receipts[0]["分钟"]), posted_at, times=len(receipts))
-    except (KeyError, TypeError, ValueError) as error:
-        return Lost(f"a receipt that cannot be read: {error!r}")
+        booking = _Booking.model_validate(receipts[0])
+    except ValidationError as error:
+        return Lost(f"a receipt that cannot be read: {describe(error)}")
+    return Posted(booking.delta, booking.posted_at, times=len(receipts))
+
+
+def _refused(said: Mapping[str, Any]) -> Outcome:
+    reason, retry = str(said.get("原因")), said.get("可重试", False)
+    if not isinstance(retry, bool):
+        return Lost("a refusal that does not say whether it is for good")
+    typed = _REASONS.get(reason) or (reason if _REASON.fullmatch(reason) else "refused_by_home")
+    return Refused(typed, retry=retry)
 
 
 def _receipts(credit: Credit, answer: httpx.Response) -> list[Mapping[str, Any]]:

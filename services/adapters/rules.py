@@ -6,6 +6,7 @@ and believed only once nothing can be under way there any more; any other is nev
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -16,13 +17,14 @@ from contracts.messages.deliveries import ConsentChanged, CreditPosted, CreditQu
 from contracts.messages.receipts import CreditAccepted, CreditRefused, CreditUnknown
 from contracts.registry import Capability, Registry
 from contracts.topics import RECEIPTS, registry_source
-from services.adapters.states import Away, Credit, Notice, NotPosted, Outcome, Posted, Refused
+from services.adapters.states import Away, Credit, Lost, Notice, NotPosted, Outcome, Posted, Refused
 from services.chassis.decisions import Decision, Inbound, Send, States
 
-__all__ = ["change_consent", "next_step", "pass_on", "query", "receive", "send", "settle"]
+__all__ = ["change_consent", "next_step", "one_line", "pass_on", "query", "receive", "send", "settle"]
 
 _SECRETS: Final = {"code", "code_hash"}
 """Nobody needs them any more, so nobody keeps them."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SHORTEST: Final = timedelta(seconds=0.2)
 _LONGEST: Final = timedelta(seconds=30)
 
@@ -36,28 +38,32 @@ def receive(states: States, inbound: Inbound, now: datetime, *, registry: str) -
     """CreditPosted: due for the registry's ledger, once. A repeat of what was answered gets the same answer."""
     credit: CreditPosted = inbound.data
     known = states.get(Credit, credit.transfer_id)
+    asked = _numbers(credit.attempt)
     if known is None:
-        return Decision(changes=(Credit(credit.transfer_id, credit.volunteer_ref, credit, "due", 0, now),))
+        fresh = Credit(credit.transfer_id, credit.volunteer_ref, credit, "due", 0, now, asked=asked)
+        return Decision(changes=(fresh,))
     if known.volunteer_ref != credit.volunteer_ref or (known.body and known.body.delta != credit.delta):
-        return Decision(sends=(send(registry, _refusal(credit.transfer_id, credit.volunteer_ref, "conflict")),))
+        refused = _refusal(credit.transfer_id, credit.volunteer_ref, "conflict", credit.attempt)
+        return Decision(sends=(send(registry, refused),))
     if (known.state == "refused" and known.retry) or (known.body is None and known.state == "uncertain"):
         # "Later", and a question that found nothing, both mean: surely not posted. A refusal for good is repeated:
         # the border has counted it, so posting after all would double minutes that a later version carries.
-        return Decision(changes=(replace(known, body=credit, state="due", attempts=0, due_at=now),))
-    return Decision(sends=_repeated(known, registry))
+        again = replace(known, body=credit, state="due", attempts=0, due_at=now, asked=asked, trouble=None)
+        return Decision(changes=(again,))
+    return _repeated(known, registry, asked)
 
 
 def query(states: States, inbound: Inbound, now: datetime, *, registry: str, capability: Capability) -> Decision:
     """CreditQueried: answered from what is known here; otherwise a queryable registry is asked."""
-    asked: CreditQueried = inbound.data
-    known = states.get(Credit, asked.transfer_id)
-    if known is None:
-        known = Credit(asked.transfer_id, asked.volunteer_ref, None, "uncertain", 0, now)
-    if known.volunteer_ref != asked.volunteer_ref:
-        return Decision(sends=(send(registry, _unknown(asked.transfer_id, asked.volunteer_ref)),))
+    question: CreditQueried = inbound.data
+    ids = (question.transfer_id, question.volunteer_ref)
+    known = states.get(Credit, question.transfer_id) or Credit(*ids, None, "uncertain", 0, now)
+    if known.volunteer_ref != question.volunteer_ref:
+        return Decision(sends=(send(registry, _unknown(*ids, question.attempt)),))
+    asked = _numbers(question.attempt)
     if known.state == "uncertain" and capability == "queryable":
-        return Decision(changes=(replace(known, state="unknown", due_at=now),))
-    return Decision(sends=_repeated(known, registry))
+        return Decision(changes=(replace(known, state="unknown", due_at=now, asked=asked),))
+    return _repeated(known, registry, asked)
 
 
 def change_consent(states: States, inbound: Inbound, now: datetime, *, registry: str) -> Decision:
@@ -70,12 +76,12 @@ def change_consent(states: States, inbound: Inbound, now: datetime, *, registry:
     if told.state != "withdrawn":
         return passed
     stopped = [
-        replace(credit, state="refused", reason="consent_withdrawn", retry=True)
+        _refuse(credit, Refused("consent_withdrawn", retry=True))
         for credit in states.group(Credit, "volunteer_ref", told.volunteer_ref)
         if credit.state == "due" and credit.body is not None and credit.body.host == told.registry
     ]
-    sends = [one for credit in stopped for one in _repeated(credit, registry)]
-    return replace(passed, changes=(*passed.changes, *stopped), sends=tuple(sends))
+    changes = (*passed.changes, *(credit for credit, _ in stopped))
+    return replace(passed, changes=changes, sends=tuple(send(registry, one) for _, said in stopped for one in said))
 
 
 def pass_on(_: States, inbound: Inbound, __: datetime, *, registry: str) -> Decision:
@@ -83,6 +89,7 @@ def pass_on(_: States, inbound: Inbound, __: datetime, *, registry: str) -> Deci
     event = inbound.event
     notice = Notice(
         id=inbound.fresh_id,
+        key=event.key,
         own=event.source == registry_source(registry),
         source=event.source,
         message_id=event.id,
@@ -104,37 +111,67 @@ def next_step(credit: Credit, capability: Capability) -> Literal["post", "ask", 
 
 def settle(credit: Credit, outcome: Outcome, registry: Registry, now: datetime) -> tuple[Credit, tuple[Message, ...]]:
     """The credit after a call, and the receipts to give. ``credit`` is as it was before the call."""
+    match outcome:
+        case Posted(delta, posted_at, times):
+            done = replace(
+                credit, state="accepted", posted_delta=delta, posted_at=posted_at, reason=None, asked=(), trouble=None
+            )
+            return done, (_acceptance(done, _newest(credit)),) * times
+        case Refused():
+            return _not_yet(credit, registry, now) or _refuse(credit, outcome)
+        case NotPosted():
+            return _not_yet(credit, registry, now) or _never_seen(credit, now)
+        case _:
+            return _in_doubt(credit, outcome, registry, now)
+
+
+def _not_yet(credit: Credit, registry: Registry, now: datetime) -> tuple[Credit, tuple[Message, ...]] | None:
+    """Call again before "not posted" is believed: a call that was given up may still be under way there."""
+    if credit.attempted_at is None:
+        return None
+    quiet_at = credit.attempted_at + timedelta(seconds=registry.settles_within_seconds)
+    # Not ``now``: it may look long before its answer is here. It was called when that was due, or later.
+    if credit.due_at >= quiet_at:
+        return None
+    again = _later(credit, now)
+    return replace(again, due_at=min(again.due_at, quiet_at)), ()
+
+
+def _refuse(credit: Credit, refused: Refused) -> tuple[Credit, tuple[Message, ...]]:
+    """ "Later" is said of each attempt by its number, since each could have been posted; a last word once."""
+    attempts = credit.asked if refused.retry and credit.asked else (_newest(credit),)
     ids = (credit.transfer_id, credit.volunteer_ref)
-    if isinstance(outcome, Posted):
-        done = replace(credit, state="accepted", posted_delta=outcome.delta, posted_at=outcome.posted_at, reason=None)
-        return done, (_acceptance(done),) * outcome.times
-    if isinstance(outcome, Refused):
-        done = replace(credit, state="refused", reason=outcome.reason, retry=outcome.retry)
-        return done, (_refusal(*ids, outcome.reason, retry=outcome.retry),)
-    if isinstance(outcome, NotPosted):
-        quiet_at = _quiet_at(credit, registry)
-        # Not ``now``: it may look long before its answer is here. It was asked when that was due, or later.
-        if quiet_at is not None and credit.due_at < quiet_at:
-            again = _later(credit, now)
-            return replace(again, due_at=min(again.due_at, quiet_at)), ()
-        if credit.body is None:
-            return replace(credit, state="uncertain"), (_unknown(*ids),)
-        return replace(credit, state="due", due_at=now), ()
+    done = replace(credit, state="refused", reason=refused.reason, retry=refused.retry, asked=(), trouble=None)
+    return done, tuple(_refusal(*ids, refused.reason, attempt, retry=refused.retry) for attempt in attempts)
+
+
+def _never_seen(credit: Credit, now: datetime) -> tuple[Credit, tuple[Message, ...]]:
+    if credit.body is None:
+        return _give_up(credit)
+    return replace(credit, state="due", due_at=now, trouble=None), ()
+
+
+def _in_doubt(
+    credit: Credit, outcome: Lost | Away, registry: Registry, now: datetime
+) -> tuple[Credit, tuple[Message, ...]]:
     step = next_step(credit, registry.capability)
-    if isinstance(outcome, Away) and (outcome.surely or step == "ask" or registry.capability == "idempotent"):
+    if isinstance(outcome, Away) and (outcome.surely or step == "ask"):
         return replace(credit, due_at=now), ()
+    credit = replace(credit, trouble=one_line(outcome.detail))
     if step == "post":
         credit = replace(credit, attempted_at=now)
     if next_step(replace(credit, state="unknown"), registry.capability) == "give_up":
-        return replace(credit, state="uncertain"), (_unknown(*ids),)
+        return _give_up(credit)
+    if isinstance(outcome, Away) and registry.capability == "idempotent":
+        # At once, when the system is there again. But whatever gave up on the call may have passed it on: it is no
+        # longer "due", which would say that it surely is not at the registry.
+        return replace(credit, state="unknown", due_at=now), ()
     return _later(credit, now), ()
 
 
-def _quiet_at(credit: Credit, registry: Registry) -> datetime | None:
-    """When what was attempted stands in the ledger or never will; None where nothing was."""
-    if credit.attempted_at is None:
-        return None
-    return credit.attempted_at + timedelta(seconds=registry.settles_within_seconds)
+def _give_up(credit: Credit) -> tuple[Credit, tuple[Message, ...]]:
+    said = _unknown(credit.transfer_id, credit.volunteer_ref, _newest(credit))
+    return replace(credit, state="uncertain", asked=()), (said,)
 
 
 def _later(credit: Credit, now: datetime) -> Credit:
@@ -143,19 +180,37 @@ def _later(credit: Credit, now: datetime) -> Credit:
     return replace(credit, state="unknown", attempts=attempts, due_at=due_at)
 
 
-def _repeated(known: Credit, registry: str) -> tuple[Send, ...]:
-    """The answer that was given already; nothing while it is still to come."""
-    if known.state == "accepted":
-        return (send(registry, _acceptance(known)),)
-    if known.state == "refused":
-        reason = known.reason or "refused"
-        return (send(registry, _refusal(known.transfer_id, known.volunteer_ref, reason, retry=known.retry)),)
-    if known.state == "uncertain":
-        return (send(registry, _unknown(known.transfer_id, known.volunteer_ref)),)
-    return ()
+def _repeated(known: Credit, registry: str, asked: tuple[int, ...]) -> Decision:
+    """The answer that was given already; while it is still to come, it will be given to these attempts too."""
+    ids = (known.transfer_id, known.volunteer_ref)
+    attempt = asked[0] if asked else None
+    said: Message
+    match known.state:
+        case "accepted":
+            said = _acceptance(known, attempt)
+        case "refused":
+            said = _refusal(*ids, known.reason or "refused", attempt, retry=known.retry)
+        case "uncertain":
+            said = _unknown(*ids, attempt)
+        case _:
+            return Decision(changes=(replace(known, asked=(*known.asked, *asked)),) if asked else ())
+    return Decision(sends=(send(registry, said),))
 
 
-def _acceptance(done: Credit) -> CreditAccepted:
+def one_line(text: str) -> str:
+    """What outsiders said, as a database and a log line can hold it."""
+    return _CONTROL.sub(" ", text.encode(errors="replace").decode())[:300]
+
+
+def _numbers(attempt: int | None) -> tuple[int, ...]:
+    return () if attempt is None else (attempt,)
+
+
+def _newest(credit: Credit) -> int | None:
+    return max(credit.asked, default=None)
+
+
+def _acceptance(done: Credit, attempt: int | None) -> CreditAccepted:
     assert done.posted_delta is not None
     assert done.posted_at is not None
     return CreditAccepted(
@@ -163,12 +218,13 @@ def _acceptance(done: Credit) -> CreditAccepted:
         volunteer_ref=done.volunteer_ref,
         delta=done.posted_delta,
         posted_at=done.posted_at,
+        attempt=attempt,
     )
 
 
-def _refusal(transfer_id: UUID, ref: str, reason: str, *, retry: bool = False) -> CreditRefused:
-    return CreditRefused(transfer_id=transfer_id, volunteer_ref=ref, reason=reason, retry=retry)
+def _refusal(transfer_id: UUID, ref: str, reason: str, attempt: int | None, *, retry: bool = False) -> CreditRefused:
+    return CreditRefused(transfer_id=transfer_id, volunteer_ref=ref, reason=reason, retry=retry, attempt=attempt)
 
 
-def _unknown(transfer_id: UUID, ref: str) -> CreditUnknown:
-    return CreditUnknown(transfer_id=transfer_id, volunteer_ref=ref)
+def _unknown(transfer_id: UUID, ref: str, attempt: int | None) -> CreditUnknown:
+    return CreditUnknown(transfer_id=transfer_id, volunteer_ref=ref, attempt=attempt)

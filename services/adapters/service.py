@@ -12,6 +12,7 @@ from contracts.messages import Message, deliveries
 from contracts.registry import Capability, Registry
 from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, registry_source, service_source
 from services.adapters import rules
+from services.adapters.api import api
 from services.adapters.rest_api import RestApi
 from services.adapters.states import account_name
 from services.adapters.store import AdapterStore
@@ -56,6 +57,7 @@ def build(settings: Settings) -> Service:
         subject=partial(_subject, code),
         locks=lambda _: (),
         migrations=Path(__file__).parent / "migrations",
+        api=api,
         workers=_workers(registry),
     )
 
@@ -81,9 +83,10 @@ def _workers(registry: Registry) -> tuple[Callable[[Pool, Settings], Awaitable[N
             await system.close()
 
     async def pass_on(pool: Pool, settings: Settings) -> None:
+        clock = Clock(timedelta(seconds=settings.clock_offset))
         system = KINDS[registry.system](settings.sandbox_url or "")
         try:
-            await persistent(Messenger(pool, system, registry.code).session)
+            await persistent(Messenger(pool, system, registry.code, clock.now).session)
         finally:
             await system.close()
 

@@ -43,19 +43,29 @@ class Credit:
     retry: bool = False
     attempted_at: datetime | None = None
     """Until when a call that may have reached the ledger, and came to nothing known, was under way."""
+    asked: tuple[int, ...] = ()
+    """The linkage's attempts that no receipt has named yet."""
+    trouble: str | None = None
+    """What went wrong with it last, where it is not answered yet or for that reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A message to pass on as it is: told by the linkage, or sent in the registry's name (``own``)."""
+    """A message to pass on as it is: told by the linkage, or sent in the registry's name (``own``).
+
+    In the order of arrival within a ``key``: a volunteer's ref or a project's.
+    """
 
     id: UUID
+    key: str
     own: bool
     source: str
     message_id: str
     type: str
     time: datetime
     body: dict[str, Any]
+    tries: int = 0
+    """How often the registry's system failed over it alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from contracts.messages import Message
 from contracts.messages.deliveries import ConsentChanged, CreditPosted, CreditQueried
-from services.adapters.rules import send
-from services.adapters.states import Credit, Notice, account_name
+from services.adapters.rules import one_line, send
+from services.adapters.states import Credit, Notice, Outcome, account_name
+from services.adapters.systems import Told
 from services.chassis import outbox
-from services.chassis.database import Batch, Pool
+from services.chassis.database import Batch, Connection, Pool
 from services.chassis.decisions import Inbound, States
 from services.chassis.tables import Table
 
-__all__ = ["CREDITS", "NOTICES", "AdapterStore", "Calls"]
+__all__ = ["CREDITS", "NOTICES", "AdapterStore", "Calls", "Settle", "troubles"]
+
+Settle: TypeAlias = Callable[[Credit, Outcome], tuple[Credit, tuple[Message, ...]]]
+"""What an outcome makes of a credit, and the receipts to give."""
 
 CREDITS: Final = Table(Credit, "credit", key=("transfer_id",), groups=("volunteer_ref",))
 NOTICES: Final = Table(Notice, "notice", key=("id",), append_only=True)
@@ -36,12 +41,37 @@ _ATTEMPT = """
 UPDATE credit SET state = 'calling'
 WHERE transfer_id = ANY($1) AND state IN ('due', 'unknown') RETURNING transfer_id
 """
+_CALLING = "SELECT DISTINCT volunteer_ref FROM credit WHERE state = 'calling'"
 _LEFT_BEHIND = "UPDATE credit SET state = 'unknown', attempted_at = $1 WHERE state = 'calling'"
-_OPEN_NOTICES = "WHERE rejected IS NULL ORDER BY seq LIMIT $1"
+_LEAVE = """
+UPDATE credit SET state = 'unknown', attempted_at = $2, due_at = $3, trouble = $4
+WHERE transfer_id = $1 AND state = 'calling'
+"""
+_OPEN_NOTICES = """
+WHERE rejected IS NULL AND CASE
+    WHEN tries > 0 THEN $2 AND due_at <= $1
+    ELSE key <> ALL (ARRAY(SELECT first.key FROM notice AS first WHERE first.rejected IS NULL AND first.tries > 0))
+END
+ORDER BY tries > 0, seq LIMIT $3
+"""
 _PASSED_ON = "DELETE FROM notice WHERE id = ANY($1)"
 _REJECTED = """
 UPDATE notice SET rejected = said.reason FROM unnest($1::uuid[], $2::text[]) AS said(id, reason)
 WHERE notice.id = said.id
+"""
+_POSTPONED = """
+UPDATE notice SET tries = tries + 1, trouble = said.reason,
+       due_at = $3::timestamptz + least(interval '30 seconds', interval '0.5 seconds' * power(2, least(tries, 20)))
+  FROM unnest($1::uuid[], $2::text[]) AS said(id, reason) WHERE notice.id = said.id
+"""
+_CREDITS_IN_TROUBLE = """
+SELECT transfer_id, volunteer_ref, state, attempts, due_at, trouble FROM credit
+ WHERE trouble IS NOT NULL ORDER BY seq LIMIT $1
+"""
+_NOTICES_IN_TROUBLE = """
+SELECT message_id, type, key, tries, due_at, rejected, trouble FROM (
+    SELECT * FROM notice WHERE rejected IS NOT NULL
+    UNION ALL SELECT * FROM notice WHERE rejected IS NULL AND tries > 0) AS notice ORDER BY seq LIMIT $1
 """
 _THE_ONE_CALLER = 0x5C_0A
 """Advisory lock: two callers on one database would take each other's calls for left behind."""
@@ -77,24 +107,30 @@ class Calls:
 
     async def recover(self, now: datetime) -> None:
         """Calls that another life of this process began: nobody knows what came of them, nor when they ended."""
-        await self._pool.execute(_LEFT_BEHIND, now)
+        async with self._pool.acquire() as connection, connection.transaction():
+            # Not without the locks: a batch that adds an attempt to such a credit would write it back as calling.
+            refs = [row[0] for row in await connection.fetch(_CALLING)]
+            await Batch(connection).lock(account_name(self._registry, ref) for ref in refs)
+            await connection.execute(_LEFT_BEHIND, now)
 
     async def turn(
         self,
-        settled: Sequence[tuple[Credit, tuple[Message, ...]]],
+        landed: Sequence[tuple[Credit, Outcome]],
+        settle: Settle,
         room: int,
         busy: Collection[str],
         now: datetime,
     ) -> list[Credit]:
-        """Save settled credits with their receipts, and commit the attempt of up to ``room`` more: one transaction.
+        """Save what came of calls with its receipts, and commit the attempt of up to ``room`` more: one transaction.
 
         Gives the claimed credits as they were before; the attempt stands in the database when this returns.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             # The first of each volunteer only; ``busy`` has a call under way.
             found = await CREDITS.fetch(connection, _NEXT, now, list(busy), room) if room > 0 else []
-            touched = {credit.volunteer_ref for credit, _ in settled} | {credit.volunteer_ref for credit in found}
+            touched = {credit.volunteer_ref for credit, _ in landed} | {credit.volunteer_ref for credit in found}
             await Batch(connection).lock(account_name(self._registry, ref) for ref in touched)
+            settled = await _settled(connection, landed, settle)
             await CREDITS.save(connection, [credit for credit, _ in settled])
             receipts = [send(self._registry, message) for _, messages in settled for message in messages]
             await outbox.publish(connection, receipts, "adapters", now)
@@ -104,14 +140,45 @@ class Calls:
             taken = {row["transfer_id"] for row in claimed}
             return [credit for credit in found if credit.transfer_id in taken]
 
-    async def notices(self, limit: int) -> list[Notice]:
-        """What is to be passed on, in order of arrival."""
-        async with self._pool.acquire() as connection:
-            return await NOTICES.fetch(connection, _OPEN_NOTICES, limit)
-
-    async def passed_on(self, notices: Sequence[Notice], rejected: Mapping[UUID, str]) -> None:
-        """Forget what the registry took, keep what it could not read with what it said."""
+    async def leave(self, credit: Credit, trouble: str, now: datetime, due_at: datetime) -> None:
+        """Nobody knows what came of this call, for what did come of it cannot be kept."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(_PASSED_ON, [notice.id for notice in notices if notice.id not in rejected])
-            if rejected:
-                await connection.execute(_REJECTED, list(rejected), list(rejected.values()))
+            await Batch(connection).lock([account_name(self._registry, credit.volunteer_ref)])
+            await connection.execute(_LEAVE, credit.transfer_id, now, due_at, one_line(trouble))
+
+    async def notices(self, limit: int, now: datetime, *, again: bool) -> list[Notice]:
+        """What is to be passed on, in order of arrival, and then what is due ``again``; nothing behind the latter."""
+        async with self._pool.acquire() as connection:
+            return await NOTICES.fetch(connection, _OPEN_NOTICES, now, again, limit)
+
+    async def passed_on(self, told: Told, now: datetime) -> None:
+        """Forget what the registry took, keep what it could not read, and what it fails over until it is due again."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_PASSED_ON, list(told.taken))
+            if told.rejected:
+                await connection.execute(_REJECTED, list(told.rejected), _lines(told.rejected))
+            if told.failed:
+                await connection.execute(_POSTPONED, list(told.failed), _lines(told.failed), now)
+
+
+async def _settled(
+    connection: Connection, landed: Sequence[tuple[Credit, Outcome]], settle: Settle
+) -> list[tuple[Credit, tuple[Message, ...]]]:
+    """What the calls came to, for all attempts that the linkage has made by now: some came during the call."""
+    if not landed:
+        return []
+    rows = await CREDITS.fetch_keys(connection, [credit.transfer_id for credit, _ in landed])
+    asked = {row.transfer_id: row.asked for row in rows}
+    return [settle(replace(credit, asked=asked[credit.transfer_id]), outcome) for credit, outcome in landed]
+
+
+def _lines(said: Mapping[UUID, str]) -> list[str]:
+    return [one_line(text) for text in said.values()]
+
+
+async def troubles(db: Connection, limit: int) -> dict[str, list[dict[str, Any]]]:
+    """Credits and notices that do not go as they should, the oldest first."""
+    return {
+        "credits": [dict(row) for row in await db.fetch(_CREDITS_IN_TROUBLE, limit)],
+        "notices": [dict(row) for row in await db.fetch(_NOTICES_IN_TROUBLE, limit)],
+    }

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
 from services.adapters.states import Credit, Notice, Outcome
 
-__all__ = ["System", "SystemAway"]
+__all__ = ["System", "SystemAway", "Told"]
 
 
 class SystemAway(Exception):
-    """The system did not take it, or nobody knows whether it did; telling again does no harm."""
+    """The system takes nothing at the moment; telling again does no harm."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What came of telling: each notice stands in one of these, or was not told."""
+
+    taken: set[UUID] = field(default_factory=set)
+    rejected: dict[UUID, str] = field(default_factory=dict)
+    """It says that it cannot read these: never told again."""
+    failed: dict[UUID, str] = field(default_factory=dict)
+    """It fails over these alone, and may have taken them: told again later, and until then nothing of their keys."""
 
 
 class System(Protocol):
@@ -26,10 +38,10 @@ class System(Protocol):
         """Ask whether it posted this credit."""
         ...
 
-    async def tell(self, notices: Sequence[Notice]) -> Mapping[UUID, str]:
-        """Pass these on, in order; give those that it could not read, with what it said.
+    async def tell(self, notices: Sequence[Notice]) -> Told:
+        """Pass these on, in the order of each key.
 
-        Raises ``SystemAway``.
+        Raises ``SystemAway`` when it took nothing.
         """
         ...
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime, timedelta
 
 import asyncpg
 
+from contracts.messages import Message
 from contracts.registry import Registry
 from services.adapters import rules
 from services.adapters.states import Away, Credit, Lost, Outcome
 from services.adapters.store import Calls
 from services.adapters.systems import System, SystemAway
-from services.chassis.database import Pool, is_transient
+from services.chassis.database import Pool, describe, is_transient
 from services.chassis.failpoints import failpoint
 from services.chassis.logs import log
 
@@ -25,6 +26,7 @@ _POLL_SECONDS = 0.1
 _GATHER_SECONDS = 0.005
 _NOTICES = 500
 _LONGEST_REST = 5.0
+_LONGEST_WAIT = timedelta(seconds=30)
 
 
 class _Rest:
@@ -43,7 +45,7 @@ class _Rest:
             return
         self._until = asyncio.get_running_loop().time() + min(_LONGEST_REST, 0.2 * 2 ** min(self._failures, 10))
         self._failures += 1
-        log().warning("system away", detail=detail[:200], attempt=self._failures)
+        log().warning("system away", detail=rules.one_line(detail), attempt=self._failures)
 
     def back(self) -> None:
         self._failures = 0
@@ -91,22 +93,57 @@ class Caller:
                     await leader.execute("SELECT pg_advisory_unlock_all()")
 
     async def _turn(self) -> None:
-        settled = [
-            rules.settle(self._flights.pop(flight), flight.result(), self._registry, self._now())
-            for flight in [flight for flight in self._flights if flight.done()]
-        ]
+        done = [flight for flight in self._flights if flight.done()]
+        landed = [(self._flights.pop(flight), flight.result()) for flight in done]
         room = 0 if self._rest.left else IN_FLIGHT - len(self._flights)
         busy = {credit.volunteer_ref for credit in self._flights.values()}
-        for credit in await self._calls.turn(settled, room, busy, self._now()):
+        for credit in await self._saved(landed, room, busy):
             self._flights[asyncio.create_task(self._call(credit))] = credit
         if self._flights:
             await asyncio.wait(self._flights, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             # Others land in the meantime and share the transaction: half the work for a few milliseconds.
             await asyncio.wait(self._flights, timeout=_GATHER_SECONDS)
-        elif not settled:
+        elif not landed:
             await asyncio.sleep(_POLL_SECONDS)
 
+    async def _saved(self, landed: Sequence[tuple[Credit, Outcome]], room: int, busy: Collection[str]) -> list[Credit]:
+        try:
+            return await self._calls.turn(landed, self._settle, room, busy, self._now())
+        except Exception as error:
+            if is_transient(error) or not landed:
+                raise
+        # Something is wrong with one of them, and the others must not wait for it.
+        for one in landed:
+            await self._save_alone(*one)
+        return []
+
+    async def _save_alone(self, credit: Credit, outcome: Outcome) -> None:
+        try:
+            await self._calls.turn([(credit, outcome)], self._settle, 0, (), self._now())
+        except Exception as error:
+            if is_transient(error):
+                raise
+            log().error("answer not kept", detail=describe(error), attempt=credit.attempts + 1)
+            now = self._now()
+            await self._calls.leave(credit, f"its answer was not kept: {describe(error)}", now, now + _LONGEST_WAIT)
+
+    def _settle(self, credit: Credit, outcome: Outcome) -> tuple[Credit, tuple[Message, ...]]:
+        try:
+            return rules.settle(credit, outcome, self._registry, self._now())
+        except Exception as error:
+            # Whatever it was, the registry may have posted it: an answer that means nothing is none.
+            log().error("answer not understood", detail=describe(error), attempt=credit.attempts + 1)
+            lost = Lost(f"an answer that cannot be understood: {describe(error)}")
+            return rules.settle(credit, lost, self._registry, self._now())
+
     async def _call(self, credit: Credit) -> Outcome:
+        try:
+            return await self._outcome(credit)
+        except Exception as error:
+            log().error("call failed", detail=describe(error), attempt=credit.attempts + 1)
+            return Lost(f"a call that failed: {describe(error)}")
+
+    async def _outcome(self, credit: Credit) -> Outcome:
         step = rules.next_step(credit, self._registry.capability)
         if step == "give_up":
             return Lost("this system can neither be asked nor called twice")
@@ -118,32 +155,40 @@ class Caller:
         else:
             self._rest.back()
         if isinstance(outcome, Lost):
-            log().warning("answer lost", detail=outcome.detail[:200], attempt=credit.attempts + 1)
+            log().warning("answer lost", detail=rules.one_line(outcome.detail), attempt=credit.attempts + 1)
         return outcome
 
 
 class Messenger:
     """Passes notices on in batches, in order, as often as it takes."""
 
-    def __init__(self, pool: Pool, system: System, registry: str) -> None:
+    def __init__(self, pool: Pool, system: System, registry: str, now: Callable[[], datetime]) -> None:
         self._system = system
         self._calls = Calls(pool, registry)
+        self._now = now
         self._rest = _Rest()
 
     async def session(self) -> None:
         """Pass on until cancelled or the database is lost."""
         while True:
-            notices = await self._calls.notices(_NOTICES)
+            # What failed before waits while the system is left in peace; what is new is no reason to be.
+            notices = await self._calls.notices(_NOTICES, self._now(), again=not self._rest.left)
             if not notices:
                 await asyncio.sleep(_POLL_SECONDS)
                 continue
             try:
-                rejected = await self._system.tell(notices)
+                told = await self._system.tell(notices)
             except SystemAway as error:
                 self._rest.away(str(error))
                 await asyncio.sleep(self._rest.left)
                 continue
-            self._rest.back()
-            for reason in rejected.values():
-                log().error("notice rejected", detail=reason[:200])
-            await self._calls.passed_on(notices, rejected)
+            for what, said in (("notice rejected", told.rejected), ("notice postponed", told.failed)):
+                for reason in said.values():
+                    log().error(what, detail=rules.one_line(reason))
+            await self._calls.passed_on(told, self._now())
+            if told.taken or told.rejected:
+                self._rest.back()
+                continue
+            self._rest.away("it fails over whatever it is told")
+            if any(notice.tries == 0 for notice in notices):
+                await asyncio.sleep(self._rest.left)

@@ -34,7 +34,8 @@ _Command: TypeAlias = messages.RecordCheckIn | messages.RecordCheckOut | message
 def note_signup(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Decision:
     """Keep how a sign-up stands; a right to serve releases what waits or is held for it.
 
-    A refusal concerns one request: asked twice, the second is refused and the first stands.
+    A refusal concerns one request: asked twice, the second is refused and the first stands. The first word on a
+    sign-up, whatever it is, releases check-ins that wait to hear of it.
     """
     fact = inbound.data
     known = states.get(Signup, fact.signup_id)
@@ -43,17 +44,19 @@ def note_signup(states: States, inbound: Inbound, now: datetime, *, cap: int) ->
         return Decision()
     books = Books(states, fact.person, cap)
     books.note(signup)
-    if not signup.active:
-        return books.decision()
-    books.settle()
-    return books.decision(facts=(person_name(fact.person),))
+    if signup.active:
+        books.settle()
+    return books.decision(facts=(person_name(fact.person),) if signup.active or known is None else ())
 
 
 def check_in(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Decision:
-    """Keep that she came, up to three times a day (rule 68); records held for want of it are decided again."""
+    """Keep that she came, up to three times a day (rule 68); records held for want of it are decided again.
+
+    Evidence says nothing about a right to serve, and the right may come later (a promotion, a window of home that had
+    lost): however her sign-up stands, that she came is kept. Only one that was never heard of is refused.
+    """
     command: messages.RecordCheckIn = inbound.data
-    signup = states.get(Signup, command.signup_id)
-    if signup is None or not signup.active:
+    if states.get(Signup, command.signup_id) is None:
         return _refused(command, "no_signup") if inbound.waited_out else _wait(command)
     day = shanghai_day(command.at)
     today = [row for row in states.group(Presence, "signup_id", command.signup_id) if row.day == day]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -48,8 +48,10 @@ class Presence:
     left_at: datetime | None = None
 
     def covers(self, day: date) -> bool:
-        """Whether she was there on this Shanghai day: a stay over midnight evidences both days."""
-        return self.day <= day <= (self.day if self.left_at is None else shanghai_day(self.left_at))
+        """Whether she was there on this Shanghai day: a stay over midnight evidences both days, one that ends at
+        midnight only the day that it ends."""
+        last = self.day if self.left_at is None else shanghai_day(self.left_at - timedelta.resolution)
+        return self.day <= day <= max(self.day, last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Standing:
     """How the linkage stands to a service record: its latest version, and the version that counts.
 
     ``held_for`` and ``body`` (JSON) are of the latest version. What counts is the last confirmed version: while a
-    later one is held, its span and minutes stay reserved; a revocation empties it.
+    later one is held, its span and minutes stay reserved; a revocation empties it, but for ``counted_signup``: what
+    was confirmed under a sign-up once needs none to be restored.
     """
 
     host: str
@@ -114,7 +117,6 @@ class Standing:
             self,
             held_for=None,
             counted_version=None,
-            counted_signup=None,
             counted_from=None,
             counted_to=None,
             counted_minutes=None,

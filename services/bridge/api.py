@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 
 from services.bridge import store
 from services.bridge.rules.answers import timeline
+from services.chassis.clock import Clock
 from services.chassis.database import Pool
 from services.chassis.http import Operator, Principal, principal
 from services.chassis.settings import Settings
@@ -21,6 +22,7 @@ MINUTES: Final = ("confirmed", "credited", "withheld", "refused", "uncertain", "
 def api(pool: Pool, settings: Settings) -> APIRouter:
     """``GET /timeline`` for the registry whose volunteer it is, ``GET /figures`` for operators."""
     router = APIRouter(tags=["bridge"])
+    clock = Clock(timedelta(seconds=settings.clock_offset))
 
     @router.get("/timeline")
     async def hours(
@@ -36,9 +38,7 @@ def api(pool: Pool, settings: Settings) -> APIRouter:
         if known is None:
             raise HTTPException(404, "no linked volunteer of this number")
         viewer = None if who.kind == "operator" else registry
-        told = timeline(
-            viewer, known.links, known.consents, known.services, known.transfers, known.steps, datetime.now(UTC)
-        )
+        told = timeline(viewer, known.links, known.consents, known.services, known.transfers, known.steps, clock.now())
         return {"registry": registry, "ref": ref, **told}
 
     @router.get("/figures")

@@ -45,6 +45,10 @@ __all__ = ["build"]
 BACKLOG_LIMIT: Final = 2000
 """Rows of one registry's making in the outbox, above which its stream pauses (DESIGN §7)."""
 
+BORDER_BATCH: Final = 100
+"""Messages of one registry in a batch at most. With 500 a flood of one made another's credits wait a second and more
+at the border, in the outbox and in every service behind it; with 100 a batch costs hardly more a message."""
+
 FROM_REGISTRIES: Final[Mapping[type[Message], BorderDecide]] = {
     volunteers.LinkOffered: linking.link_offered,
     volunteers.LinkRequested: linking.link_requested,
@@ -131,6 +135,7 @@ def _streams(registries: Mapping[str, Registry]) -> tuple[Stream, ...]:
             topics=tuple(entry.of(code) for entry in INBOUND),
             sources=frozenset({registry_source(code)}),
             backlog_limit=BACKLOG_LIMIT,
+            most=BORDER_BATCH,
         )
         for code, registry in registries.items()
         if registry.state != "paused"
@@ -145,5 +150,5 @@ def _streams(registries: Mapping[str, Registry]) -> tuple[Stream, ...]:
 
 def _refuse(undecodable: Undecodable) -> Iterable[Send]:
     place = f"{undecodable.topic}/{undecodable.partition}/{undecodable.offset}"
-    refusal = refusal_of_undecodable(undecodable.topic, place, undecodable.key, undecodable.error)
+    refusal = refusal_of_undecodable(undecodable.topic, place, undecodable.error)
     return () if refusal is None else (refusal,)

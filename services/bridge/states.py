@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
@@ -18,6 +18,7 @@ __all__ = [
     "Account",
     "ConsentState",
     "Link",
+    "LinkUnderWay",
     "RecordKey",
     "Refusal",
     "ServiceState",
@@ -32,18 +33,37 @@ WAITING: Final = ("queued", "withheld")
 UNDER_WAY: Final = ("sent", "uncertain")
 OPEN: Final = (*WAITING, *UNDER_WAY)
 """States out of which a transfer can still move."""
+_RESTS_KEPT: Final = 16
+"""Of a link that is broken and restored again and again, only so many rests are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A registry's ref: the person behind it, once linked, and the link request under way for it."""
+    """A registry's ref that is linked, and the person behind it."""
 
     registry: str
     ref: str
-    person: UUID | None
+    person: UUID
     role: Literal["home", "host"]
-    request: str | None = None
-    """Message id of the LinkRequested that identity has not answered yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUnderWay:
+    """What a host asked about a ref and identity has not answered yet. The ref is the host's own or the home's."""
+
+    registry: str
+    ref: str
+    host: str
+    """Who asked: ``registry`` itself, or the host to which the volunteer of ``registry`` is to be linked."""
+    requests: int
+    """LinkRequested without an answer; 0 when none is under way. A number, since identity gives each one answer."""
+    newest_at: datetime
+    """When the border admitted the newest of them."""
+
+    @property
+    def account(self) -> tuple[str, str]:
+        """Registry and ref."""
+        return (self.registry, self.ref)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +81,28 @@ class Link:
     state: Literal["active", "broken"]
     since: datetime
     """When it came to stand as it does, by the fact's own time."""
+    rests: tuple[tuple[datetime, datetime], ...] = ()
+    """From when until when it rested before, the newest of them at the end."""
 
     def broken_at(self, moment: datetime) -> bool:
-        """Whether it rested at this moment; what happened before the break is still accepted (DESIGN §5)."""
-        return self.state == "broken" and moment >= self.since
+        """Whether it rested at this moment: what happened before a break is still accepted (DESIGN §5).
+
+        What happened during one is not, also when it is read after the restoration: a replay decides as the day did.
+        """
+        if self.state == "broken" and moment >= self.since:
+            return True
+        return any(begin <= moment < end for begin, end in self.rests)
+
+    def rest_from(self, moment: datetime, version: int) -> Link:
+        """It rests from this moment on, or has done so since an earlier break that stands as well."""
+        since = min(self.since, moment) if self.state == "broken" else moment
+        return replace(self, state="broken", link_version=version, since=since)
+
+    def hold_from(self, moment: datetime, version: int) -> Link:
+        """It holds again from this moment on."""
+        rest = ((self.since, moment),) if self.state == "broken" and self.since < moment else ()
+        rests = (*self.rests, *rest)[-_RESTS_KEPT:]
+        return replace(self, state="active", link_version=version, since=moment, rests=rests)
 
     def ref_at(self, registry: str) -> str:
         """Her ref in the home or in the host."""
@@ -135,8 +173,9 @@ class Transfer:
     reason: str | None
     attempts: int
     """How often it was sent or asked about; a timer of an earlier attempt means nothing."""
-    unanswered: int
-    """CreditPosted sent without a definite answer: while there are any, the home may have booked it."""
+    unanswered: tuple[int, ...]
+    """The attempts that were CreditPosted and have no definite answer: while there are any, the home may have booked
+    it. More than one only where the home is idempotent."""
     queried: bool
     """A CreditQueried is the last thing that was sent."""
     changed_at: datetime
@@ -149,7 +188,7 @@ class Transfer:
     @property
     def in_the_way(self) -> bool:
         """Whether a later version must wait for it: the home may have booked it, or may yet."""
-        return self.state in UNDER_WAY or (self.state in WAITING and self.unanswered > 0)
+        return self.state in UNDER_WAY or (self.state in WAITING and bool(self.unanswered))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""All SQL of the border: at most six statements to load a batch and one a table to save it, whatever its length."""
+"""All SQL of the border: at most seven statements to load a batch and one a table to save it, whatever its length."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from services.bridge.states import (
     Account,
     ConsentState,
     Link,
+    LinkUnderWay,
     RecordKey,
     Refusal,
     ServiceState,
@@ -27,6 +28,7 @@ from services.chassis.tables import Table
 __all__ = ["BridgeStore", "Figures", "History", "figures", "history"]
 
 ACCOUNTS: Final = Table(Account, "account", key=("registry", "ref"))
+LINKS_UNDER_WAY: Final = Table(LinkUnderWay, "link_under_way", key=("registry", "ref", "host"), groups=("account",))
 LINKS: Final = Table(Link, "link", key=("person", "host"), groups=("person",))
 CONSENTS: Final = Table(ConsentState, "consent", key=("home", "home_ref", "host"))
 RECORDS: Final = Table(ServiceState, "service_record", key=("host", "record_ref"))
@@ -111,7 +113,7 @@ class _Needs:
 class BridgeStore:
     """Rows by ref first, then by person. One lock a person guards all that is hers: links, consent, transfers."""
 
-    tables: Sequence[Table[Any]] = (ACCOUNTS, LINKS, CONSENTS, RECORDS, TRANSFERS, STEPS, REFUSALS)
+    tables: Sequence[Table[Any]] = (ACCOUNTS, LINKS_UNDER_WAY, LINKS, CONSENTS, RECORDS, TRANSFERS, STEPS, REFUSALS)
 
     async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
         """Find the persons behind the refs, lock them, and load what deciding these messages may read."""
@@ -120,9 +122,11 @@ class BridgeStore:
         for inbound in messages:
             needs.add(inbound)
         if needs.accounts:
-            accounts = await ACCOUNTS.fetch(db, f"WHERE (registry, ref) IN {_PAIRS}", *_columns(needs.accounts))
+            named = _columns(needs.accounts)
+            accounts = await ACCOUNTS.fetch(db, f"WHERE (registry, ref) IN {_PAIRS}", *named)
             states.load(accounts)
-            found = [(row.registry, row.ref, row.person) for row in accounts if row.person is not None]
+            states.load(await LINKS_UNDER_WAY.fetch(db, f"WHERE requests > 0 AND (registry, ref) IN {_PAIRS}", *named))
+            found = [(row.registry, row.ref, row.person) for row in accounts]
             needs.persons.update(person for _, _, person in found)
             needs.releasing.update(p for code, ref, p in found if (code, ref) in needs.releasing_accounts)
         if needs.timed:

@@ -8,12 +8,14 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from services.chassis.faults import CannotStart
+
 __all__ = ["ConfigurationError", "read_folder"]
 
 M = TypeVar("M", bound=BaseModel)
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(CannotStart):
     """Configuration that a process cannot start with; the message names the file and what is wrong."""
 
 

@@ -90,7 +90,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             *(entry.name for entry in self.stream.topics),
             batch=True,
             group_id=self.stream.group,
-            max_records=self.settings.batch,
+            max_records=min(self.settings.batch, self.stream.most or self.settings.batch),
             batch_timeout_ms=20,
             ack_policy=AckPolicy.MANUAL,
             listener=self,
@@ -156,12 +156,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self.ready.set()
 
     async def _stored(self, assigned: list[TopicPartition]) -> dict[TopicPartition, positions.Position]:
-        reader = kafka.new_reader(self.settings, f"{self.member}-check")
-        reader.assign(assigned)  # a reader that was never assigned anything hangs in stop()
-        await reader.start()
+        reader = await kafka.open_reader(self.settings, f"{self.member}-check", assigned)
         try:
             stored = await positions.read(self.pool, self.stream.group, await kafka.beginnings(reader, assigned))
-            await positions.verify(reader, stored, ends_known=not self.settings.embedded_broker)
+            await positions.verify(reader, stored, ends_by_fetch=self.settings.embedded_broker)
         finally:
             await reader.stop()
         return stored
@@ -223,20 +221,24 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         assigned = self.consumer.assignment()
         following = dict(known)
         kept: list[Record] = []
+        jumps: set[tuple[TopicPartition, int]] = set()
+        lost = False
         for message in raw:
             tp = TopicPartition(message.topic, message.partition)
             if tp not in assigned:
                 continue
             expected = following.get(tp)
-            jumps = expected is not None and message.offset > expected and (tp, expected) not in self._gaps
-            if expected is None or message.offset < expected or jumps:
-                if jumps and expected is not None:
-                    self._gaps.add((tp, expected))
-                await self._reread()
-                return [], {}
-            self._gaps.discard((tp, expected))
+            if expected is None or message.offset < expected:
+                lost = True
+            elif message.offset > expected:
+                jumps.add((tp, expected))
             following[tp] = message.offset + 1
             kept.append(_record(message))
+        if lost or jumps - self._gaps:
+            self._gaps |= jumps  # all at once: one by one, each new jump made those before it surprising again
+            await self._reread()
+            return [], {}
+        self._gaps -= jumps
         return kept, {tp: known[tp] for tp in {TopicPartition(r.topic, r.partition) for r in kept}}
 
     async def _paused(self) -> bool:

@@ -73,7 +73,9 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         code = error.sqlstate or ""
         return code[:2] in _TRANSIENT_CLASSES or code in ("55P03", "25P03")
-    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError)
+    # A session that was told of a shutdown, and whose line is not cut yet, meets this error itself, none of its kinds.
+    told_to_go = type(error) is asyncpg.InternalClientError
+    return told_to_go or isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError)
 
 
 def describe(error: BaseException) -> str:

@@ -3,20 +3,31 @@
 P1 after fetch, P2 inside the transaction, P3 after commit before the offset hint, P4 after the outbox was read,
 P5 after the broker's ack before rows are deleted, P6 before a call to a home's system, P7 after that call before
 its answer is saved, P8 in the orderly stop, P9 during migration and start-up, P10 during a rebalance.
+
+Beside them, decisions that raise on request (SHUANGCHENG_RAISE_ON): that of every message which comes from the log and
+whose id, or correlation id, begins with the given text. The correlation id is the id of the message that began it all,
+so a test that chooses that one reaches every service behind. What was set aside is decided in earnest.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
-__all__ = ["NAMES", "Failpoint", "arm", "failpoint"]
+if TYPE_CHECKING:  # a migration passes P9, and needs no contracts
+    from contracts.envelope import Event
+
+__all__ = ["NAMES", "Failpoint", "RaisedOnRequest", "arm", "failpoint", "raise_if_asked"]
 
 Failpoint = Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10"]
 NAMES: Final[tuple[Failpoint, ...]] = get_args(Failpoint)
 
 _armed: dict[str, int] = {}
+
+
+class RaisedOnRequest(RuntimeError):
+    """A decision raised because a test asked for it."""
 
 
 def arm(text: str) -> None:
@@ -37,3 +48,9 @@ def failpoint(name: Failpoint) -> None:
     _armed[name] = left - 1
     if left == 1:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def raise_if_asked(prefix: str | None, event: Event) -> None:
+    """Raise ``RaisedOnRequest`` if this message is meant; with a prefix of None none is."""
+    if prefix is not None and (event.id.startswith(prefix) or (event.correlation or "").startswith(prefix)):
+        raise RaisedOnRequest(f"as asked by SHUANGCHENG_RAISE_ON={prefix}")

@@ -1,4 +1,4 @@
-"""The HTTP face of every service: health that means something, metrics, who is asking, and an operator's hand."""
+"""The HTTP face of every service: health that means something, metrics, who is asking, and errors of one form."""
 
 from __future__ import annotations
 
@@ -8,21 +8,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import asyncpg
 import yaml
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as AnyHTTPException
 
-from services.chassis import metrics, set_aside
-from services.chassis.database import Pool
+from services.chassis import metrics
+from services.chassis.database import describe, is_transient
+from services.chassis.logs import log
 
-__all__ = ["Operator", "Principal", "create_app", "operations", "operator", "principal", "read_tokens"]
+__all__ = ["Operator", "Principal", "create_app", "operator", "principal", "read_tokens"]
+
+_ERRORS = {
+    401: "unknown_token",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    422: "invalid",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: a registry's app (with its code) or an operator."""
+    """Who asks: a registry's app (with its code) or an operator, who may have a name for the record."""
 
     kind: str
     code: str | None = None
+    name: str = "operator"
 
     def may_read(self, registry: str) -> bool:
         """A registry reads what is its own; an operator reads all."""
@@ -30,7 +44,7 @@ class Principal:
 
 
 def read_tokens(file: Path | None) -> dict[str, Principal]:
-    """Tokens from YAML (token -> ``registry:<code>`` or ``operator``).
+    """Tokens from YAML (token -> ``registry:<code>``, ``operator`` or ``operator:<name>``).
 
     Raises ``ValueError`` naming what is wrong, never the token.
     """
@@ -41,10 +55,11 @@ def read_tokens(file: Path | None) -> dict[str, Principal]:
         raise ValueError(f"{file}: expected a mapping of tokens to 'operator' or 'registry:<code>'")
     tokens: dict[str, Principal] = {}
     for number, (token, who) in enumerate(content.items(), 1):
-        kind, _, code = str(who).partition(":")
-        if kind not in ("operator", "registry") or (kind == "registry") != bool(code) or len(str(token)) < 16:
+        kind, _, rest = str(who).partition(":")
+        if kind not in ("operator", "registry") or (kind == "registry" and not rest) or len(str(token)) < 16:
             raise ValueError(f"{file}: entry {number} is not a token of 16+ characters with 'operator' or 'registry:…'")
-        tokens[str(token)] = Principal(kind, code or None)
+        operator = Principal(kind, name=rest or "operator")
+        tokens[str(token)] = Principal(kind, rest) if kind == "registry" else operator
     return tokens
 
 
@@ -71,33 +86,34 @@ async def operator(who: Annotated[Principal, Depends(principal)]) -> Principal:
 Operator = Annotated[Principal, Depends(operator)]
 
 
-def operations(pool: Pool, wake: Callable[[], None]) -> APIRouter:
-    """What an operator can see and do about messages set aside."""
-    router = APIRouter(prefix="/operations", tags=["operations"])
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    """``{"error": a word for machines, "detail": a sentence}``; never what was sent, which may be a token."""
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        return _answer(422, "invalid", f"{'/'.join(map(str, first['loc']))}: {first['msg']}")
+    assert isinstance(error, AnyHTTPException)
+    return _answer(error.status_code, _ERRORS.get(error.status_code, "failed"), str(error.detail))
 
-    @router.get("/set-aside")
-    async def set_aside_list(
-        _: Operator, reason: str | None = None, after: int = 0, limit: int = 100
-    ) -> dict[str, Any]:
-        async with pool.acquire() as db:
-            rows = await set_aside.listing(db, reason, after, min(limit, 500))
-            return {"summary": await set_aside.summary(db), "messages": rows}
 
-    @router.post("/set-aside/release")
-    async def set_aside_release(_: Operator, sequences: list[int]) -> dict[str, int]:
-        """Decide raised messages again, in order, and then what stands behind them."""
-        async with pool.acquire() as db:
-            released = await set_aside.release(db, sequences)
-        wake()
-        return {"released": released}
+async def _failed(request: Request, error: Exception) -> JSONResponse:
+    log().warning("request failed", path=request.url.path, detail=describe(error))
+    if is_transient(error):
+        return _answer(503, "unavailable", "the database does not answer; ask again")
+    return _answer(500, "failed", "the request failed; the log says why")
 
-    return router
+
+def _answer(status: int, error: str, detail: str) -> JSONResponse:
+    return JSONResponse({"error": error, "detail": detail}, status)
 
 
 def create_app(name: str, tokens: dict[str, Principal], health: Callable[[], Awaitable[dict[str, Any]]]) -> FastAPI:
     """The app with ``/health/live``, ``/health/ready`` and ``/metrics``; a service's routers are added to it."""
     app = FastAPI(title=f"shuangcheng {name}", docs_url=None, redoc_url=None)
     app.state.tokens = tokens
+    app.add_exception_handler(AnyHTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _refused)
+    for kind in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        app.add_exception_handler(kind, _failed)
 
     @app.get("/health/live")
     async def live() -> dict[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from contracts.topics import TopicEntry
+from services.chassis.faults import CannotStart
 from services.chassis.settings import Settings
 
 __all__ = [
@@ -20,20 +21,25 @@ __all__ = [
     "beginnings",
     "check_partitions",
     "consumer_options",
+    "ends",
+    "leave_on_stop",
     "new_producer",
-    "new_reader",
+    "open_reader",
+    "partition_count",
     "wait_for_broker",
 ]
+
+_END_SECONDS: Final = 10.0
 
 METADATA_AGE_MS = 30_000
 """So old at most is what a running consumer knows of its topics: it stops so soon after one got more partitions."""
 
 
-class PartitionDrift(RuntimeError):
+class PartitionDrift(CannotStart):
     """A topic has another number of partitions than the contract says, or is missing; keys would change places."""
 
 
-class BrokerUnreachable(RuntimeError):
+class BrokerUnreachable(CannotStart):
     """No broker answers at the address given."""
 
 
@@ -66,9 +72,20 @@ def new_producer(settings: Settings, client: str) -> AIOKafkaProducer:
     )
 
 
-def new_reader(settings: Settings, client: str) -> AIOKafkaConsumer:
-    """A consumer without a group, for reading at given places."""
-    return AIOKafkaConsumer(
+def leave_on_stop(consumer: AIOKafkaConsumer) -> None:
+    """Let the stop that comes now tell the group, as a member without a name does: others go on with its partitions at
+    once. The client keeps a static member in its group, and they would lie idle until its session is over.
+    """
+    # There is no public way; the broker knows the member by its id alone. A test looks at the group afterwards.
+    consumer._coordinator._group_instance_id = None
+
+
+async def open_reader(settings: Settings, client: str, partitions: Iterable[TopicPartition]) -> AIOKafkaConsumer:
+    """A running consumer without a group, for reading these partitions at given places; all of them are paused.
+
+    The caller stops it. At least one partition: a reader that was never assigned anything hangs in ``stop()``.
+    """
+    reader = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka,
         client_id=client,
         group_id=None,
@@ -78,6 +95,15 @@ def new_reader(settings: Settings, client: str) -> AIOKafkaConsumer:
         isolation_level="read_uncommitted" if settings.embedded_broker else "read_committed",
         fetch_max_wait_ms=100,
     )
+    places = list(partitions)
+    reader.assign(places)
+    reader.pause(*places)  # or it would fetch each of them from its beginning
+    try:
+        await reader.start()
+    except BaseException:
+        await reader.stop()
+        raise
+    return reader
 
 
 async def wait_for_broker(settings: Settings, seconds: float = 30.0) -> None:
@@ -103,7 +129,7 @@ async def wait_for_broker(settings: Settings, seconds: float = 30.0) -> None:
 
 
 async def check_partitions(settings: Settings, entries: Iterable[TopicEntry]) -> None:
-    """Compare the log's partition counts with the contract's.
+    """Compare the log's partition counts with the contract's. Creates nothing, whatever the broker is set to.
 
     Raises ``PartitionDrift``.
     """
@@ -111,7 +137,8 @@ async def check_partitions(settings: Settings, entries: Iterable[TopicEntry]) ->
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="shuangcheng-check")
     await admin.start()
     try:
-        described = await admin.describe_topics(list(expected))
+        # All topics: asking for one by its name makes it, where topics are made automatically.
+        described = await admin.describe_topics()
     finally:
         await admin.close()
     found = {topic["topic"]: len(topic["partitions"]) for topic in described}
@@ -124,7 +151,49 @@ async def check_partitions(settings: Settings, entries: Iterable[TopicEntry]) ->
             )
 
 
+async def partition_count(producer: AIOKafkaProducer, topic: str) -> int:
+    """How many partitions a topic has that is about to be written to. Creates nothing.
+
+    Raises ``PartitionDrift`` when there is no such topic.
+    """
+    cluster = await producer.client.fetch_all_metadata()  # all topics, as above
+    if not (partitions := cluster.partitions_for_topic(topic)):
+        raise PartitionDrift(f"topic {topic} does not exist; run the topics job (shuangcheng topics)")
+    return len(partitions)
+
+
 async def beginnings(reader: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
     """Where each partition's log begins."""
     offsets: Mapping[TopicPartition, int] = await reader.beginning_offsets(list(partitions))
     return offsets
+
+
+async def ends(
+    reader: AIOKafkaConsumer, partitions: Iterable[TopicPartition], *, by_fetch: bool
+) -> dict[TopicPartition, int]:
+    """Where each partition's log ends: the offset that its next message will have.
+
+    ``reader`` has no group and these partitions assigned and paused; where it stands afterwards means nothing.
+    ``by_fetch`` is for the embedded broker. Asked for its ends, that one tells the begin of the last batch plus one;
+    but what it says beside a fetch, the high watermark, is the end. So the last batch is fetched.
+
+    Raises ``TimeoutError`` and ``KafkaError``.
+    """
+    places = list(partitions)
+    found: dict[TopicPartition, int] = await reader.end_offsets(places)
+    if not by_fetch:
+        return found
+    begins = await reader.beginning_offsets(places)
+    waiting = {tp for tp in places if found[tp] > begins[tp]}
+    for tp in waiting:
+        reader.seek(tp, found[tp] - 1)  # this drops what was fetched before, so the watermark is a new one
+        reader.resume(tp)
+    deadline = asyncio.get_running_loop().time() + _END_SECONDS
+    while waiting:
+        for tp in await reader.getmany(*waiting, timeout_ms=200):
+            found[tp] = max(found[tp], reader.highwater(tp) or 0)
+            reader.pause(tp)
+            waiting.discard(tp)
+        if waiting and asyncio.get_running_loop().time() > deadline:
+            raise TimeoutError(f"the end of {waiting.pop()} was not told within {_END_SECONDS:.0f} s")
+    return found

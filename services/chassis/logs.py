@@ -57,6 +57,7 @@ _ALLOWED: Final = frozenset(
         "released",
         "type",
         "ref_digest",
+        "operator",
     ]
 )
 

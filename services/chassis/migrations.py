@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 
 from services.chassis.failpoints import failpoint
+from services.chassis.faults import Stopped
 from services.chassis.logs import log
 
 __all__ = ["CHASSIS", "MigrationError", "migrate", "pending"]
@@ -19,7 +20,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS migration (
 _LOCK: Final = 0x5C_01
 
 
-class MigrationError(RuntimeError):
+class MigrationError(Stopped):
     """A migration that was applied has been changed since; add a new file instead."""
 
 

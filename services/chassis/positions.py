@@ -8,10 +8,15 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from services.chassis import kafka
 from services.chassis.database import Connection, Pool
+from services.chassis.faults import Stopped
 from services.chassis.records import Record, mark
 
-__all__ = ["FenceLost", "LogMismatch", "Position", "advance", "forget", "read", "verify"]
+__all__ = ["FenceLost", "LogMismatch", "Place", "Position", "advance", "behind", "forget", "read", "verify"]
+
+Place = tuple[str, TopicPartition]
+"""A consumer group and a partition that it reads."""
 
 _READ_BACK_SECONDS = 15.0
 
@@ -20,7 +25,7 @@ class FenceLost(Exception):
     """Another consumer has moved these offsets on; nothing was changed."""
 
 
-class LogMismatch(RuntimeError):
+class LogMismatch(Stopped):
     """The log is not the one that the stored offsets speak of. Stops the service until an operator decides."""
 
 
@@ -81,6 +86,23 @@ async def advance(db: Connection, group: str, last: Sequence[Record], expected: 
         raise FenceLost
 
 
+async def behind(pool: Pool, ends: Mapping[Place, int]) -> dict[Place, int]:
+    """Those groups and partitions that stand before the given ends, and where: whoever consumes them. One statement.
+
+    One that nobody has ever taken over stands at 0.
+    """
+    rows = await pool.fetch(
+        """SELECT e.grp, e.topic, e.partition, coalesce(c.next_offset, 0)
+           FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[]) AS e(grp, topic, partition, log_end)
+           LEFT JOIN consumed c USING (grp, topic, partition) WHERE coalesce(c.next_offset, 0) < e.log_end""",
+        [group for group, _ in ends],
+        [tp.topic for _, tp in ends],
+        [tp.partition for _, tp in ends],
+        list(ends.values()),
+    )
+    return {(row[0], TopicPartition(row[1], row[2])): row[3] for row in rows}
+
+
 async def forget(pool: Pool, topics: Iterable[str]) -> int:
     """An operator's decision after ``LogMismatch``: start these topics again; inboxes keep effects once."""
     status = await pool.execute("DELETE FROM consumed WHERE topic = ANY($1)", list(topics))
@@ -88,21 +110,20 @@ async def forget(pool: Pool, topics: Iterable[str]) -> int:
 
 
 async def verify(
-    reader: AIOKafkaConsumer, stored: Mapping[TopicPartition, Position], *, ends_known: bool = True
+    reader: AIOKafkaConsumer, stored: Mapping[TopicPartition, Position], *, ends_by_fetch: bool = False
 ) -> None:
-    """Read the last consumed messages back and compare. ``reader`` has no group and these partitions assigned.
-
-    ``ends_known`` is False on the embedded broker, which gives the begin of the last batch as the log's end; there
-    only what is read back counts.
+    """Read the last consumed messages back and compare. ``reader`` is as ``kafka.ends`` wants it, which says too
+    what ``ends_by_fetch`` is for.
 
     Raises ``LogMismatch`` naming the partition and both sides.
     """
     if not stored:
         return
-    begins, ends = await reader.beginning_offsets(list(stored)), await reader.end_offsets(list(stored))
+    begins = await reader.beginning_offsets(list(stored))
+    ends = await kafka.ends(reader, stored, by_fetch=ends_by_fetch)
     readable: dict[TopicPartition, Position] = {}
     for tp, position in stored.items():
-        if ends_known and position.next_offset > ends[tp]:
+        if position.next_offset > ends[tp]:
             raise LogMismatch(
                 f"{tp.topic}/{tp.partition}: the log ends at {ends[tp]}, but messages up to "
                 f"{position.next_offset - 1} were applied: the log was replaced by a shorter one"
@@ -119,10 +140,9 @@ async def verify(
 
 async def _compare(reader: AIOKafkaConsumer, stored: dict[TopicPartition, Position]) -> None:
     waiting = dict(stored)
-    for tp in list(reader.assignment() - set(waiting)):
-        reader.pause(tp)
     for tp, position in waiting.items():
         reader.seek(tp, position.next_offset - 1)
+        reader.resume(tp)
     deadline = asyncio.get_running_loop().time() + _READ_BACK_SECONDS
     while waiting:
         if asyncio.get_running_loop().time() > deadline:

@@ -17,6 +17,7 @@ from services.chassis import outbox, set_aside
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, describe
 from services.chassis.decisions import CancelTimer, Decision, Inbound, States, Timer
+from services.chassis.failpoints import raise_if_asked
 from services.chassis.logs import log
 from services.chassis.outbox import OutboxRow
 from services.chassis.records import Record
@@ -63,10 +64,14 @@ class Processor:
         fresh = UUID(int=self._random.getrandbits(128), version=4)
         return Inbound(event, topic, fresh, received_at)
 
-    async def decide(self, db: Connection, works: Sequence[Work], effects: Effects, now: datetime) -> None:
+    async def decide(
+        self, db: Connection, works: Sequence[Work], effects: Effects, now: datetime, heard: datetime | None = None
+    ) -> None:
         """Lock, load and decide; states are saved, everything else is left in ``effects`` for ``write``.
 
-        Works that come from ``set_aside`` open their own parked subject; live ones go behind a parked one.
+        Works that come from ``set_aside`` open their own parked subject; live ones go behind a parked one. A wait is
+        over when its deadline is not after ``heard``, a moment up to which everything has been applied; without one,
+        as for live messages, no wait is over, whatever the clock says.
         """
         if not works:
             return
@@ -88,7 +93,7 @@ class Processor:
             elif work.aside is None and subject in parked:
                 blocked.add(subject)
                 effects.asides.append(Aside(work.record, "behind", work.inbound.received_at, subject))
-            elif (aside := self._one(work, subject, states, batch, effects, now)) is not None:
+            elif (aside := self._one(work, subject, states, batch, effects, now, heard)) is not None:
                 blocked.add(subject)
                 effects.asides.append(aside)
         effects.parked |= blocked
@@ -96,11 +101,18 @@ class Processor:
             await table.save(db, states.changed(table.row))
 
     def _one(
-        self, work: Work, subject: str, states: States, batch: Batch, effects: Effects, now: datetime
+        self,
+        work: Work,
+        subject: str,
+        states: States,
+        batch: Batch,
+        effects: Effects,
+        now: datetime,
+        heard: datetime | None,
     ) -> Aside | None:
         """Decide one message; gives what to set aside instead, if it cannot be applied."""
         try:
-            decision = self._decision(work, states, now)
+            decision = self._decision(work, states, now, heard)
             if decision.wait is None:
                 self._take(decision, work, states, batch, effects, now)
                 return None
@@ -114,11 +126,13 @@ class Processor:
             work, "waiting", subject, fact=decision.wait.fact, deadline=self._deadline(decision, work.inbound)
         )
 
-    def _decision(self, work: Work, states: States, now: datetime) -> Decision:
+    def _decision(self, work: Work, states: States, now: datetime, heard: datetime | None) -> Decision:
         decide = self.service.decisions[type(work.inbound.data)]
         inbound = work.inbound
+        if work.aside is None:
+            raise_if_asked(self.settings.raise_on, inbound.event)
         decision = decide(states, inbound, now)
-        if decision.wait is not None and self._deadline(decision, inbound) <= now:
+        if decision.wait is not None and heard is not None and self._deadline(decision, inbound) <= heard:
             decision = decide(states, replace(inbound, waited_out=True), now)
             if decision.wait is not None:
                 raise RuntimeError("a message that waited its time out may not wait again")

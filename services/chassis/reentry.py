@@ -1,9 +1,12 @@
-"""The way back in: messages set aside are decided again once their fact has come, their time is up or on release."""
+"""The way back in: messages set aside are decided again once their fact has come, their time is up or on release.
+
+A wait's time is up when its deadline has passed *and* everything said until then has been heard (``hearing.py``).
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from services.chassis import set_aside
@@ -13,21 +16,30 @@ from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import decode_record
 from services.chassis.set_aside import Aside
 
-__all__ = ["Reentry"]
+__all__ = ["Heard", "Reentry", "one_at_a_time"]
+
+Heard = Callable[[datetime], datetime | None]
+"""A moment not before the one given such that all that was said until then is applied; None while there is none."""
 
 _POLL = 0.25
 _ONE_AT_A_TIME = 0x5C_02
 
 
+async def one_at_a_time(db: Connection) -> None:
+    """Keep everybody else from deciding or releasing what is set aside until this transaction ends."""
+    await db.execute("SELECT pg_advisory_xact_lock($1)", _ONE_AT_A_TIME)
+
+
 class Reentry:
     """A worker per process; an advisory lock lets one batch at a time run over all instances, so order holds."""
 
-    def __init__(self, processor: Processor, pool: Pool, wake_relay: asyncio.Event) -> None:
+    def __init__(self, processor: Processor, pool: Pool, wake_relay: asyncio.Event, heard: Heard) -> None:
         self.processor = processor
         self.pool = pool
         self.wake = asyncio.Event()
         self._wake_relay = wake_relay
-        self._streams = {entry.name: (entry, stream) for stream in processor.service.streams for entry in stream.topics}
+        self._heard = heard
+        self._entries = processor.service.entries()
 
     async def run(self) -> None:
         """Work until cancelled; transient failures are tried again."""
@@ -46,15 +58,25 @@ class Reentry:
             self.wake.clear()
 
     async def once(self, limit: int = 500) -> int:
-        """Decide what is ready; gives how many messages were applied or given another reason."""
+        """Decide what is ready, or else what has waited long enough; gives how many messages were applied or given
+        another reason."""
         now = self.processor.clock.now()
+        topics = list(self._entries)
         async with self.pool.acquire() as db:
-            rows = await set_aside.due_rows(db, list(self._streams), now, limit)
-            return await self._isolate(db, rows, now) if rows else 0
+            due = await set_aside.first_deadline(db, topics, now)
+            heard = None if due is None else self._heard(due)
+            # Ready ones first: one of them may bring the fact whose time is up, and it was heard in time.
+            if done := await self._isolate(db, await set_aside.rows_of(db, topics, None, limit), now, None):
+                return done
+            if heard is None:
+                return 0
+            return await self._isolate(db, await set_aside.rows_of(db, topics, heard, limit), now, heard)
 
-    async def _isolate(self, db: Connection, rows: Sequence[Aside], now: datetime) -> int:
+    async def _isolate(self, db: Connection, rows: Sequence[Aside], now: datetime, heard: datetime | None) -> int:
+        if not rows:
+            return 0
         try:
-            return await self._commit(db, rows, now)
+            return await self._commit(db, rows, now, heard)
         except Exception as error:
             if is_transient(error):
                 raise
@@ -63,14 +85,14 @@ class Reentry:
                 await self._raise_again(db, rows[0], error)
                 return 1
         middle = len(rows) // 2
-        return await self._isolate(db, rows[:middle], now) + await self._isolate(db, rows[middle:], now)
+        return await self._isolate(db, rows[:middle], now, heard) + await self._isolate(db, rows[middle:], now, heard)
 
-    async def _commit(self, db: Connection, rows: Sequence[Aside], now: datetime) -> int:
+    async def _commit(self, db: Connection, rows: Sequence[Aside], now: datetime, heard: datetime | None) -> int:
         effects = Effects()
         async with db.transaction():
-            await db.execute("SELECT pg_advisory_xact_lock($1)", _ONE_AT_A_TIME)
-            works = [self._work(row) for row in await set_aside.decidable(db, rows, now)]
-            await self.processor.decide(db, works, effects, now)
+            await one_at_a_time(db)
+            works = [self._work(row) for row in await set_aside.decidable(db, rows, heard)]
+            await self.processor.decide(db, works, effects, now, heard)
             effects.parked.clear()  # they are parked already; what remains keeps them so
             await self.processor.write(db, effects, None)
             # Only subjects locked by this batch: another one may be parking just now.
@@ -86,7 +108,7 @@ class Reentry:
             await set_aside.rewrite(db, [raised])
 
     def _work(self, row: Aside) -> Work:
-        entry, stream = self._streams[row.record.topic]
+        entry, stream = self._entries[row.record.topic]
         candidate = decode_record(row.record, entry, stream.sources)
         if candidate.event is None:
             raise ValueError(f"cannot be decoded any more: {candidate.error}")

@@ -50,6 +50,8 @@ class Relay:
         self.wake = asyncio.Event()
         self.leading = False
         self.alive = False
+        self.producer: AIOKafkaProducer | None = None
+        """The producer of the present session."""
         self._partitions: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -69,7 +71,7 @@ class Relay:
 
     async def _session(self) -> None:
         db = await self._connect()
-        producer = kafka.new_producer(self.settings, f"{self.name}-relay-{self.settings.instance}")
+        self.producer = producer = kafka.new_producer(self.settings, f"{self.name}-relay-{self.settings.instance}")
         try:
             await producer.start()
             self.alive = True
@@ -121,7 +123,7 @@ class Relay:
         for row in rows:
             count = self._partitions.get(row["topic"])
             if count is None:
-                count = self._partitions[row["topic"]] = len(await producer.partitions_for(row["topic"]))
+                count = self._partitions[row["topic"]] = await kafka.partition_count(producer, row["topic"])
             by_partition[row["topic"], partition_for(row["key"], count)].append(row)
         await asyncio.gather(*(self._send_partition(producer, *place, rows) for place, rows in by_partition.items()))
 

@@ -6,32 +6,32 @@ import asyncio
 import contextlib
 import gc
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import uvicorn
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
-from pydantic import ValidationError
 
-from services.chassis import http, kafka, logs, metrics, migrations, positions
+from services.chassis import http, kafka, metrics, migrations, positions
 from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError
 from services.chassis.consuming import Lane
 from services.chassis.database import Pool, describe, open_pool
-from services.chassis.failpoints import arm, failpoint
+from services.chassis.failpoints import failpoint
+from services.chassis.hearing import Hearing
 from services.chassis.logs import log
+from services.chassis.operations import operations
+from services.chassis.probe import BrokerProbe
 from services.chassis.processing import Effects, Processor
+from services.chassis.quarantine import Quarantine
 from services.chassis.reentry import Reentry
 from services.chassis.relay import Relay
 from services.chassis.service import Service
-from services.chassis.settings import Settings, read_settings
+from services.chassis.settings import Settings
 
-__all__ = ["Runtime", "main"]
-
-Build = Callable[[Settings], Service]
+__all__ = ["Runtime", "forget", "run"]
 
 
 class _Server(uvicorn.Server):
@@ -52,6 +52,7 @@ class Runtime:
         self.lanes: list[Lane] = []
         self.relay = Relay(settings, service.name, self.clock)
         self.processor = Processor(service, settings, self.clock)
+        self.probe = BrokerProbe(settings, f"{service.name}-probe-{settings.instance}")
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def run(self) -> None:
@@ -62,11 +63,13 @@ class Runtime:
         try:
             await self._check_migrated()
             await self._check_log()
-            self.reentry = Reentry(self.processor, self.pool, self.relay.wake)
             broker = self._broker()
+            hearing = Hearing(self.service, settings, self.clock, self.pool, self.lanes)
+            self.reentry = Reentry(self.processor, self.pool, self.relay.wake, hearing.since)
             server = self._server()
             self._start(server.serve())
             self._start(self.relay.run())
+            self._start(hearing.run())
             self._start(self.reentry.run())
             for worker in self.service.workers:
                 self._start(worker(self.pool, settings))
@@ -82,6 +85,7 @@ class Runtime:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.probe.close()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.pool.close(), 5)
         if self.fatal is not None:
@@ -120,7 +124,7 @@ class Runtime:
     def _server(self) -> _Server:
         tokens = http.read_tokens(self.settings.tokens_file)
         app = http.create_app(self.service.name, tokens, self.health)
-        app.include_router(http.operations(self.pool, self.reentry.wake.set))
+        app.include_router(operations(Quarantine(self.processor, self.pool, self.reentry.wake.set)))
         if self.service.api is not None:
             app.include_router(self.service.api(self.pool, self.settings))
         config = uvicorn.Config(
@@ -155,6 +159,9 @@ class Runtime:
         """No new batch, the one under way commits, what it sent goes out, then the rest."""
         log().info("stopping in order")
         failpoint("P8")
+        for lane in self.lanes:
+            if lane.consumer is not None:
+                kafka.leave_on_stop(lane.consumer)
         with contextlib.suppress(TimeoutError, KafkaError):
             await asyncio.wait_for(broker.stop(), 20)
         for lane in self.lanes:
@@ -173,6 +180,7 @@ class Runtime:
         waiting = [lane.member for lane in self.lanes if not lane.ready.is_set()]
         state: dict[str, Any] = {
             "service": self.service.name,
+            "broker": await self.probe.answers(),
             "lanes_waiting": waiting,
             "relay": "leading" if self.relay.leading else "standing by" if self.relay.alive else "down",
             "lag": sum(lane.lag() for lane in self.lanes),
@@ -193,11 +201,16 @@ class Runtime:
         metrics.outbox_age.set(row["age"] or 0.0)
         for reason, count in aside:
             metrics.set_aside_rows.labels(reason).set(count)
-        state["ready"] = not waiting and self.relay.alive and self.fatal is None and not self.stopping.is_set()
+        running = self.fatal is None and not self.stopping.is_set()
+        state["ready"] = running and not waiting and self.relay.alive and state["broker"]
         return state
 
 
-async def _run(service: Service, settings: Settings) -> None:
+async def run(service: Service, settings: Settings) -> None:
+    """Run it until SIGTERM or SIGINT; then stop it in order.
+
+    Raises ``CannotStart`` or ``Stopped``.
+    """
     runtime = Runtime(service, settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -205,45 +218,8 @@ async def _run(service: Service, settings: Settings) -> None:
     await runtime.run()
 
 
-def main(name: str, build: Build) -> None:
-    """``python -m services.<name> [migrate | forget-positions TOPIC…]``: exit 0, 1 stopped by a fault, 2 usage."""
-    try:
-        settings = read_settings()
-        logs.configure(settings.log_level, name, settings.instance)
-        _arm(settings)
-        service = build(settings)
-    except (ValidationError, ValueError, OSError) as error:
-        sys.exit(_say(name, error))
-    arguments = sys.argv[1:]
-    try:
-        if arguments == ["migrate"]:
-            asyncio.run(migrations.migrate(settings.database.get_secret_value(), service.migrations))
-        elif arguments[:1] == ["forget-positions"] and len(arguments) > 1:
-            asyncio.run(_forget(settings, arguments[1:]))
-        elif arguments:
-            sys.exit(_say(name, ValueError(f"unknown arguments {arguments}; see migrate, forget-positions TOPIC…")))
-        else:
-            asyncio.run(_run(service, settings))
-    except (ConfigurationError, kafka.BrokerUnreachable, kafka.PartitionDrift, OSError) as error:
-        sys.exit(_say(name, error))
-    except (positions.LogMismatch, migrations.MigrationError) as error:
-        _say(name, error)
-        sys.exit(1)
-
-
-def _arm(settings: Settings) -> None:
-    if settings.profile == "production" and (settings.failpoint or settings.clock_offset):
-        raise ValueError("SHUANGCHENG_FAILPOINT and SHUANGCHENG_CLOCK_OFFSET are refused in the production profile")
-    if settings.failpoint:
-        arm(settings.failpoint)
-
-
-async def _forget(settings: Settings, topics: list[str]) -> None:
+async def forget(settings: Settings, topics: list[str]) -> None:
+    """Forget the stored positions of these topics, of which the next start reads from the beginning."""
     pool = await open_pool(settings.database.get_secret_value(), size=1, application="forget-positions")
     log().info("positions forgotten", count=await positions.forget(pool, topics))
     await pool.close()
-
-
-def _say(name: str, error: Exception) -> int:
-    print(f"services.{name}: {error}", file=sys.stderr)
-    return 2

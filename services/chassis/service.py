@@ -25,13 +25,15 @@ class Stream:
     """One consumer group over some topics.
 
     ``sources`` are the CloudEvents sources that may speak there. ``backlog_limit``: while more rows of this group's
-    making stand in the outbox, the group pauses (a flood delays only its own sender).
+    making stand in the outbox, the group pauses (a flood delays only its own sender). ``most``: messages in one
+    batch at most, below the process's own setting: whoever shares the loop waits for a whole batch at every step.
     """
 
     group: str
     topics: tuple[TopicEntry, ...]
     sources: frozenset[str]
     backlog_limit: int | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +82,7 @@ class Service:
     api: Callable[[Pool, Settings], APIRouter] | None = None
     workers: tuple[Callable[[Pool, Settings], Awaitable[None]], ...] = field(default=())
     """Long tasks beside consuming (an adapter's caller); cancelled at stop."""
+
+    def entries(self) -> dict[str, tuple[TopicEntry, Stream]]:
+        """The topics that are read at present, by name, each with its stream."""
+        return {entry.name: (entry, stream) for stream in self.streams for entry in stream.topics}

@@ -1,34 +1,39 @@
 """Messages set aside: quarantined, behind a raised one, or waiting for a fact. One table, one way back in.
 
 Reasons that block nothing have no subject (bytes, schema, unknown_type, reused_id, wrong_key, …). With a subject:
-``raised`` (its decision raised; an operator releases it), ``waiting`` (for ``fact``, until ``deadline``), ``ready``
-(to be decided again), ``behind`` (a later message of a parked subject).
+``raised`` (its decision raised), ``waiting`` (for ``fact``, until ``deadline``), ``ready`` (to be decided again),
+``behind`` (a later message of a parked subject). The last three go on by themselves; what an operator does about the
+others stands in ``quarantine.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from services.chassis.database import Connection
 from services.chassis.records import Record, pack_headers, unpack_headers
 
 __all__ = [
+    "UNDER_WAY",
     "Aside",
+    "by_sequence",
     "decidable",
-    "due_rows",
+    "first_deadline",
     "insert",
-    "listing",
+    "line_up",
     "park",
-    "release",
     "release_facts",
     "remove",
     "rewrite",
-    "summary",
+    "rows_of",
     "unpark",
 ]
+
+UNDER_WAY: Final = frozenset({"waiting", "ready", "behind"})
+"""Reasons of messages that are decided without anybody's help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ async def remove(db: Connection, sequences: Sequence[int]) -> None:
 
 async def park(db: Connection, subjects: Iterable[str]) -> None:
     """Later messages of these subjects go behind. The subjects are locked in this transaction."""
-    if names := sorted(subjects):
+    if names := sorted(set(subjects)):
         await db.execute("UPDATE entity SET parked = true WHERE name = ANY($1) AND NOT parked", names)
 
 
@@ -117,7 +122,7 @@ async def unpark(db: Connection, subjects: Iterable[str]) -> None:
     The subjects are locked, so nothing can come in between. What came behind while the rows before it were being
     decided would otherwise have nobody left that it waits for.
     """
-    if not (names := sorted(subjects)):
+    if not (names := sorted(set(subjects))):
         return
     await db.execute(
         """UPDATE set_aside AS s SET reason = 'ready'
@@ -144,6 +149,17 @@ async def release_facts(db: Connection, facts: Iterable[str]) -> int:
     return int(status.split()[-1])
 
 
+async def first_deadline(db: Connection, topics: Sequence[str], now: datetime) -> datetime | None:
+    """The earliest deadline that has passed of messages from ``topics`` that wait; None while there is none."""
+    found: datetime | None = await db.fetchval(
+        """SELECT deadline FROM set_aside WHERE reason = 'waiting' AND deadline <= $1 AND topic = ANY($2)
+           ORDER BY deadline LIMIT 1""",
+        now,
+        list(topics),
+    )
+    return found
+
+
 _ROWS = """SELECT s.* FROM set_aside s WHERE s.subject IN (
   SELECT subject FROM (
     (SELECT subject, seq FROM set_aside WHERE reason = 'ready' AND topic = ANY($4) ORDER BY seq LIMIT $2)
@@ -154,15 +170,16 @@ _ROWS = """SELECT s.* FROM set_aside s WHERE s.subject IN (
 ORDER BY s.seq LIMIT $3"""
 
 
-async def due_rows(db: Connection, topics: Sequence[str], now: datetime, limit: int) -> list[Aside]:
-    """Rows of subjects whose head is ready or has waited long enough, with those behind them, in order.
+async def rows_of(db: Connection, topics: Sequence[str], heard: datetime | None, limit: int) -> list[Aside]:
+    """Rows of subjects that have a row which is ready or, if its deadline is not after ``heard``, has waited long
+    enough: with all those of the same subject, in order. Without ``heard`` only those that are ready count.
 
     Only rows of ``topics``, which this service reads at present: those of a paused stream stay as they are.
     """
-    return [_aside(row) for row in await db.fetch(_ROWS, now, limit, 2 * limit, list(topics))]
+    return [_aside(row) for row in await db.fetch(_ROWS, heard, limit, 2 * limit, list(topics))]
 
 
-async def decidable(db: Connection, rows: Sequence[Aside], now: datetime) -> list[Aside]:
+async def decidable(db: Connection, rows: Sequence[Aside], heard: datetime | None) -> list[Aside]:
     """Those of these rows that may be decided now, as they stand now: what nobody has decided meanwhile and what
     has nothing before it, outside these rows or in them, that must wait longer."""
     found = await db.fetch(
@@ -173,7 +190,7 @@ async def decidable(db: Connection, rows: Sequence[Aside], now: datetime) -> lis
     closed: set[str | None] = set()
     kept: list[Aside] = []
     for row in map(_aside, found):
-        waits = row.reason == "waiting" and row.deadline is not None and row.deadline > now
+        waits = row.reason == "waiting" and (heard is None or row.deadline is None or row.deadline > heard)
         if waits or row.reason == "raised":
             closed.add(row.subject)
         if row.subject not in closed:
@@ -204,27 +221,22 @@ def _aside(row: Any) -> Aside:
     )
 
 
-async def release(db: Connection, sequences: Sequence[int]) -> int:
-    """An operator's release: raised messages are ready to be decided again. Gives how many."""
-    status = await db.execute(
-        "UPDATE set_aside SET reason = 'ready' WHERE seq = ANY($1) AND reason = 'raised'", list(sequences)
+async def by_sequence(db: Connection, sequences: Sequence[int]) -> list[Aside]:
+    """Those of these messages that are there, in order."""
+    rows = await db.fetch("SELECT * FROM set_aside WHERE seq = ANY($1) ORDER BY seq", list(sequences))
+    return [_aside(row) for row in rows]
+
+
+async def line_up(db: Connection, subjects: Mapping[int, str]) -> None:
+    """Put messages, by sequence, into the lines of their subjects, where their sequence places them.
+
+    The subjects are locked and are parked from here on: what comes later stands behind.
+    """
+    await db.execute(
+        """UPDATE set_aside AS s SET reason = 'behind', subject = n.subject
+           FROM unnest($1::bigint[], $2::text[]) AS n(seq, subject) WHERE s.seq = n.seq""",
+        list(subjects),
+        list(subjects.values()),
     )
-    return int(status.split()[-1])
-
-
-async def summary(db: Connection) -> dict[str, int]:
-    """How many messages are set aside, by reason."""
-    rows = await db.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason")
-    return {row[0]: row[1] for row in rows}
-
-
-async def listing(db: Connection, reason: str | None, after: int, limit: int) -> list[dict[str, Any]]:
-    """Messages set aside for an operator's eyes: where they stood and why, without their bytes."""
-    rows = await db.fetch(
-        """SELECT seq, reason, subject, fact, deadline, topic, partition, "offset", detail, attempts, received_at
-           FROM set_aside WHERE seq > $1 AND ($2::text IS NULL OR reason = $2) ORDER BY seq LIMIT $3""",
-        after,
-        reason,
-        limit,
-    )
-    return [dict(row) for row in rows]
+    await park(db, subjects.values())
+    await unpark(db, subjects.values())

@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     """Seconds by which a test shifts the clock. Refused in production."""
     failpoint: str | None = None
     """``P3`` or ``P3:5``: kill this process at the (fifth) passing of P3. Refused in production."""
+    raise_on: str | None = None
+    """Decisions of messages whose id or correlation id begins so raise the first time. Refused in production."""
     log_level: str = "INFO"
 
     @property

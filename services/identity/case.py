@@ -99,11 +99,11 @@ class Case:
         self.changes.append(self.link)
         return self.link
 
-    def tell(self, kind: type[Message], **fields: Any) -> None:
-        """Send a fact about this person and host."""
+    def tell(self, kind: type[Message], *, time: datetime | None = None, **fields: Any) -> None:
+        """Send a fact about this person and host, of this moment when no other is said."""
         account = self.account
         head = {"person": account.person, "home": account.home, "home_ref": account.home_ref, "host": self.host}
-        self.sends.append(Send(IDENTITY_EVENTS, kind(**head, **fields)))
+        self.sends.append(Send(IDENTITY_EVENTS, kind(**head, **fields), time))
 
     def tell_consent(self) -> None:
         """Consent as it stands."""

@@ -32,26 +32,27 @@ def _refuse(case: Case, inbound: Inbound, reason: CommandRefusal) -> Decision:
 def offer_link(states: States, inbound: Inbound, now: datetime) -> Decision:
     """Hold the newest offer and its consent; answer the requests it decides; renew a link that is there.
 
-    Newest by event time, so that a late older offer changes nothing.
+    Newest by event time: a late older offer changes nothing. Of its consent the version says how new it is, as the
+    border, which has taken it over already, judges it too.
     """
     case, command = Case.of(states, inbound, now), inbound.data
     if command.home == command.host:
         return _refuse(case, inbound, "own_registry")
     if case.guest_of is not None:
         return _refuse(case, inbound, "guest_account")
-    if case.offer is not None and inbound.time < case.offer.offered_at:
-        return case.decision()
-    case.keep_offer(
-        Offer(
-            case.account.person,
-            command.host,
-            command.code_hash,
-            command.age_band,
-            command.guardian_approved,
-            offered_at=inbound.time,
-            expires_at=command.expires_at,
+    newest = case.offer is None or inbound.time >= case.offer.offered_at
+    if newest:
+        case.keep_offer(
+            Offer(
+                case.account.person,
+                command.host,
+                command.code_hash,
+                command.age_band,
+                command.guardian_approved,
+                offered_at=inbound.time,
+                expires_at=command.expires_at,
+            )
         )
-    )
     consent = command.consent
     renewed = case.keep_consent(
         ConsentState(case.account.person, command.host, "given", consent.version, consent=consent)
@@ -59,7 +60,7 @@ def offer_link(states: States, inbound: Inbound, now: datetime) -> Decision:
     if case.link is not None:
         if renewed:
             case.tell_consent()
-        case.catch_up(always=True)
+        case.catch_up(always=newest)
     case.settle()
     return case.decision()
 
@@ -120,7 +121,7 @@ def break_link(states: States, inbound: Inbound, now: datetime) -> Decision:
     if getattr(case.link, side) is not None:
         return _refuse(case, inbound, "already_broken")
     case.change_link(**{side: inbound.data.reason})
-    _tell_broken(case, by, inbound.data.reason)
+    _tell_broken(case, inbound, by, inbound.data.reason)
     return case.decision()
 
 
@@ -139,14 +140,22 @@ def restore_link(states: States, inbound: Inbound, now: datetime) -> Decision:
     link = case.change_link(**{"home_break" if by == home else "host_break": None})
     if not link.active:
         other = case.host if by == home else home
-        _tell_broken(case, other, link.home_break or link.host_break or "")
+        _tell_broken(case, inbound, other, link.home_break or link.host_break or "")
         return case.decision()
-    case.tell(messages.LinkRestored, host_ref=link.host_ref, link_version=link.version, by=by)
+    case.tell(messages.LinkRestored, time=inbound.time, host_ref=link.host_ref, link_version=link.version, by=by)
     case.catch_up()
     return case.decision()
 
 
-def _tell_broken(case: Case, by: str, reason: str) -> None:
+def _tell_broken(case: Case, inbound: Inbound, by: str, reason: str) -> None:
+    """At the message's own time, as a restored link is told: what came before counts as before, whenever it is read."""
     assert case.link is not None
     link = case.link
-    case.tell(messages.LinkBroken, host_ref=link.host_ref, link_version=link.version, by=by, reason=reason)
+    case.tell(
+        messages.LinkBroken,
+        time=inbound.time,
+        host_ref=link.host_ref,
+        link_version=link.version,
+        by=by,
+        reason=reason,
+    )

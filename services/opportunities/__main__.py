@@ -1,6 +1,5 @@
 """``python -m services.opportunities [migrate]``."""
 
-from services.chassis.runtime import main
-from services.opportunities.service import build
+from services.chassis.command import main
 
-main("opportunities", build)
+main("services.opportunities")

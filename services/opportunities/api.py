@@ -42,6 +42,8 @@ class ShiftFound(BaseModel):
     minimum_age: int
     place: Place
     state: Literal["open", "cancelled"]
+    project_state: Literal["open", "closed"]
+    """A closed project's shifts take nobody new."""
 
     @classmethod
     def of(cls, row: Row) -> ShiftFound:
@@ -59,7 +61,7 @@ class Page(BaseModel):
 
 
 class CampaignFound(BaseModel):
-    """A host's campaign and what is open in it."""
+    """A campaign as one host takes part in it: its open projects there."""
 
     host: str
     ref: str
@@ -74,7 +76,10 @@ class Figures(BaseModel):
     """Counts over everything.
 
     ``requested`` = ``confirmed`` + ``waitlisted`` (as they stand now) + ``withdrawn`` + all of ``refused``.
-    ``overbooked`` = confirmed sign-ups above what their shift has room for, over all shifts.
+    ``campaigns`` are counted by their ref over all hosts, as search finds them: two hosts that name one take part in
+    the same. ``clashed`` = windows that homes reported and that wait for another one to end. ``overbooked`` = posts
+    given above the allotment valid at that moment, whether healed later or not (lowering posts below what is
+    confirmed gives none), or the sign-ups confirmed above what their shift has room for now, if that is more.
     """
 
     projects: int
@@ -88,6 +93,7 @@ class Figures(BaseModel):
     withdrawn: int
     refused: dict[str, int]
     reported: int
+    clashed: int
     overbooked: int
 
 

@@ -21,7 +21,8 @@ _SHIFT: Final = """
 SELECT shift.host, shift.project_ref, shift.shift_ref, shift.starts_at, shift.ends_at, shift.signup_opens_at,
        shift.signup_closes_at, shift.posts, greatest(shift.posts - shift.confirmed, 0) AS free,
        shift.waitlist_posts, shift.waitlisted, shift.minimum_age, shift.division_code, shift.place_text, shift.state,
-       project.title, project.category, project.campaign_ref, project.campaign_title, project.organiser_ref
+       project.title, project.category, project.campaign_ref, project.campaign_title, project.organiser_ref,
+       project.state AS project_state
 FROM shift JOIN project USING (host, project_ref)
 """
 _ORDER: Final = "shift.starts_at, shift.host, shift.project_ref, shift.shift_ref"
@@ -33,29 +34,33 @@ SELECT project.host, project.campaign_ref AS ref, max(project.campaign_title) AS
        coalesce(sum(greatest(shift.posts - shift.confirmed, 0)), 0)::bigint AS free
 FROM project
 LEFT JOIN shift ON (shift.host, shift.project_ref, shift.state) = (project.host, project.project_ref, 'open')
-WHERE project.campaign_ref IS NOT NULL
+WHERE project.campaign_ref IS NOT NULL AND project.state = 'open'
 GROUP BY project.host, project.campaign_ref ORDER BY project.host, project.campaign_ref
 """
 
-# Overbooked is counted from the sign-ups themselves, not from the counter that the CHECK guards.
+# Overbooked: posts given above the allotment of that moment, healed or not. That goes by the counter which the CHECK
+# guards; should it be wrong, more sign-ups have a post now than there is room for, and that is counted from themselves.
 _FIGURES: Final = """
 SELECT (SELECT count(*) FROM project) AS projects,
-       (SELECT count(DISTINCT (host, campaign_ref)) FROM project WHERE campaign_ref IS NOT NULL) AS campaigns,
+       (SELECT count(DISTINCT campaign_ref) FROM project) AS campaigns,
        (SELECT count(*) FROM shift WHERE state = 'open') AS shifts,
        (SELECT coalesce(sum(posts), 0)::bigint FROM shift WHERE state = 'open') AS posts,
        (SELECT count(*) FROM signup_outcome WHERE outcome IN ('confirmed', 'waitlisted', 'refused')) AS requested,
        (SELECT count(*) FROM signup WHERE state = 'confirmed') AS confirmed,
        (SELECT count(*) FROM signup WHERE state = 'waitlisted') AS waitlisted,
        (SELECT count(*) FROM signup WHERE state = 'reported') AS reported,
+       (SELECT count(*) FROM signup WHERE clashed_at IS NOT NULL) AS clashed,
        (SELECT count(*) FROM signup_outcome WHERE outcome = 'promoted') AS promoted,
        (SELECT count(*) FROM signup_outcome WHERE outcome = 'withdrawn') AS withdrawn,
        (SELECT coalesce(jsonb_object_agg(reason, n), '{}') FROM (
             SELECT reason, count(*) AS n FROM signup_outcome WHERE outcome = 'refused' GROUP BY reason) AS refusals
        ) AS refused,
-       (SELECT coalesce(sum(greatest(taken - coalesce(capacity, 0), 0)), 0)::bigint FROM (
-            SELECT host, project_ref, shift_ref, count(*) AS taken FROM signup WHERE state = 'confirmed'
-            GROUP BY host, project_ref, shift_ref) AS given
-        LEFT JOIN shift USING (host, project_ref, shift_ref)) AS overbooked
+       greatest(
+           (SELECT count(*) FROM signup_outcome AS given WHERE given.confirmed > given.posts),
+           (SELECT coalesce(sum(greatest(taken - coalesce(capacity, 0), 0)), 0)::bigint FROM (
+                SELECT host, project_ref, shift_ref, count(*) AS taken FROM signup WHERE state = 'confirmed'
+                GROUP BY host, project_ref, shift_ref) AS held
+            LEFT JOIN shift USING (host, project_ref, shift_ref))) AS overbooked
 """
 
 

@@ -10,9 +10,9 @@ from contracts.topics import OPPORTUNITIES_COMMANDS, service_source
 from services.chassis.decisions import Inbound
 from services.chassis.service import Service, Stream
 from services.chassis.settings import Settings
-from services.opportunities import rules
 from services.opportunities.api import api
-from services.opportunities.states import person_name, project_name, shift_name, signup_name
+from services.opportunities.rules import publishing, signups, windows
+from services.opportunities.states import project_name, shift_name, signup_name
 from services.opportunities.store import OpportunitiesStore
 
 __all__ = ["build"]
@@ -26,11 +26,11 @@ def build(settings: Settings) -> Service:
         name="opportunities",
         streams=(Stream(group="opportunities", topics=(OPPORTUNITIES_COMMANDS,), sources=SOURCES),),
         decisions={
-            messages.PublishProject: rules.publish_project,
-            messages.PublishShift: rules.publish_shift,
-            messages.RequestSignup: rules.request_signup,
-            messages.WithdrawSignup: rules.withdraw_signup,
-            messages.ReportSignup: rules.report_signup,
+            messages.PublishProject: publishing.publish_project,
+            messages.PublishShift: publishing.publish_shift,
+            messages.RequestSignup: signups.request_signup,
+            messages.WithdrawSignup: signups.withdraw_signup,
+            messages.ReportSignup: windows.report_signup,
         },
         store=OpportunitiesStore(),
         subject=subject,
@@ -51,15 +51,15 @@ def subject(inbound: Inbound) -> str:
 
 
 def locks(inbound: Inbound) -> Iterable[str]:
-    """A sign-up takes from its shift and from its person's time.
+    """A sign-up takes from its shift; a request is judged by its project too.
 
-    The shift's lock covers all sign-ups of the shift: a promotion or a cancellation takes no new window, so neither
-    needs the persons.
+    The shift's lock covers all sign-ups of the shift: a promotion takes no new window. Whose time is taken or freed
+    is locked by the store, in the second round: only the shift tells whom a cancellation concerns.
     """
     command = inbound.data
     if isinstance(command, messages.PublishProject | messages.PublishShift):
         return ()
     shift = shift_name(command.host, command.project_ref, command.shift_ref)
-    if isinstance(command, messages.WithdrawSignup):
-        return (shift,)
-    return (person_name(command.person), shift)
+    if isinstance(command, messages.RequestSignup):
+        return (project_name(command.host, command.project_ref), shift)
+    return (shift,)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from contracts.messages.base import Origin
@@ -18,10 +18,11 @@ __all__ = [
     "Shift",
     "ShiftKey",
     "Signup",
-    "person_name",
+    "Wish",
     "project_name",
     "shift_name",
     "signup_name",
+    "windows_name",
 ]
 
 ShiftKey: TypeAlias = tuple[str, str, str]
@@ -29,11 +30,6 @@ ShiftKey: TypeAlias = tuple[str, str, str]
 
 ACTIVE: Final = ("confirmed", "waitlisted", "reported")
 """States in which a sign-up occupies its window."""
-
-
-def person_name(person: UUID) -> str:
-    """Lock name of a person: her windows."""
-    return f"person:{person}"
 
 
 def project_name(host: str, project_ref: str) -> str:
@@ -49,6 +45,12 @@ def shift_name(host: str, project_ref: str, shift_ref: str) -> str:
 def signup_name(signup_id: UUID) -> str:
     """Lock name of a sign-up."""
     return f"signup:{signup_id}"
+
+
+def windows_name(person: UUID) -> str:
+    """Lock name of a person's time. It sorts after all others: whose time a cancelled shift frees is known only once
+    the shift is locked."""
+    return f"windows:{person}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +147,22 @@ class Shift:
         return max(0, self.posts - self.confirmed)
 
 
+class Wish(NamedTuple):
+    """A window that home reported and that clashes. In order of who lost first."""
+
+    clashed_at: datetime
+    signup_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Signup:
-    """A person in a shift: she has or had a post, a place in line, or a window that her home reported."""
+    """A person in a shift: she has or had a post, a place in line, or a window that her home reported.
+
+    A report that clashes is kept with the window it wants: as ``clashed`` it occupies nothing, as ``reported`` it
+    wants to move and occupies its earlier window.
+    """
 
     signup_id: UUID
     person: UUID
@@ -156,12 +171,16 @@ class Signup:
     shift_ref: str
     starts_at: datetime
     ends_at: datetime
-    state: Literal["confirmed", "waitlisted", "reported", "withdrawn"]
+    state: Literal["confirmed", "waitlisted", "reported", "clashed", "withdrawn"]
     position: int | None
     """Place in line while waitlisted; lower is earlier."""
     asker: str
     signup_ref: str
     origin: Origin
+    clashed_at: datetime | None = None
+    """CloudEvents time of the first report that lost and still wants its window."""
+    wanted_from: datetime | None = None
+    wanted_to: datetime | None = None
 
     @property
     def shift(self) -> ShiftKey:
@@ -172,6 +191,27 @@ class Signup:
     def active(self) -> bool:
         """Whether it occupies its window."""
         return self.state in ACTIVE
+
+    @property
+    def given(self) -> bool:
+        """Whether the linkage gave it; what home reported is not."""
+        return self.state in ("confirmed", "waitlisted")
+
+    @property
+    def wish(self) -> Wish | None:
+        """The window that home reported last, where it clashes."""
+        if self.clashed_at is None or self.wanted_from is None or self.wanted_to is None:
+            return None
+        return Wish(self.clashed_at, self.signup_id, self.wanted_from, self.wanted_to)
+
+    def ended(self) -> Signup:
+        """It is withdrawn, with all that it wanted."""
+        return replace(self, state="withdrawn", position=None, clashed_at=None, wanted_from=None, wanted_to=None)
+
+    def noted(self, wish: Wish) -> Signup:
+        """Its wish stands."""
+        window: dict[str, Any] = {"starts_at": wish.starts_at, "ends_at": wish.ends_at}
+        return replace(self, state="reported", clashed_at=None, wanted_from=None, wanted_to=None, **window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +227,14 @@ class Outcome:
     outcome: Literal["confirmed", "waitlisted", "refused", "promoted", "withdrawn"]
     reason: str | None
     decided_at: datetime
+    posts: int | None = None
+    """Where a post was given: the allotment at that moment."""
+    confirmed: int | None = None
+    """How many had a post right after it, this one included. More than ``posts`` is overbooking, healed or not."""
+
+    @classmethod
+    def post(
+        cls, decision: UUID, signup_id: UUID, outcome: Literal["confirmed", "promoted"], shift: Shift, now: datetime
+    ) -> Outcome:
+        """A post of this shift was given; ``shift`` is as it stands after it."""
+        return cls(decision, signup_id, outcome, None, now, posts=shift.posts, confirmed=shift.confirmed)

@@ -18,7 +18,7 @@ from contracts.messages.opportunities import (
 from services.chassis.database import Batch
 from services.chassis.decisions import Inbound, States
 from services.chassis.tables import Table
-from services.opportunities.states import Outcome, Project, Shift, ShiftKey, Signup
+from services.opportunities.states import Outcome, Project, Shift, ShiftKey, Signup, windows_name
 
 __all__ = ["OUTCOMES", "PROJECTS", "SHIFTS", "SIGNUPS", "OpportunitiesStore"]
 
@@ -59,15 +59,32 @@ JOIN (
     SELECT leaving.signup_id
     FROM unnest($9::text[], $10::text[], $11::text[]) AS cancelled(host, project_ref, shift_ref)
     JOIN signup AS leaving USING (host, project_ref, shift_ref)
-    WHERE leaving.state IN ('confirmed', 'waitlisted', 'reported')
+    WHERE leaving.state <> 'withdrawn'
+    UNION
+    SELECT lost.signup_id FROM signup AS lost WHERE lost.person = ANY($12) AND lost.clashed_at IS NOT NULL
+    UNION
+    SELECT busy.signup_id
+    FROM signup AS lost
+    JOIN signup AS busy
+      ON busy.person = lost.person
+     AND tstzrange(busy.starts_at, busy.ends_at) && tstzrange(lost.wanted_from, lost.wanted_to)
+     AND busy.state IN ('confirmed', 'waitlisted', 'reported')
+    WHERE lost.person = ANY($12) AND lost.clashed_at IS NOT NULL
 ) AS wanted USING (signup_id)
+"""
+
+_LEAVING = """
+SELECT DISTINCT person
+FROM unnest($1::text[], $2::text[], $3::text[]) AS cancelled(host, project_ref, shift_ref)
+JOIN signup USING (host, project_ref, shift_ref)
+WHERE signup.state <> 'withdrawn'
 """
 
 _Span: TypeAlias = tuple[datetime, datetime]
 
 
 class OpportunitiesStore:
-    """States by batch: three statements, however many messages."""
+    """States by batch: three statements and the locks of persons, one more where shifts are cancelled."""
 
     tables: Sequence[Table[Any]] = (PROJECTS, SHIFTS, SIGNUPS, OUTCOMES)
 
@@ -75,7 +92,8 @@ class OpportunitiesStore:
         """Projects and shifts by key; sign-ups by id, and those that a decision may have to look at or move.
 
         These are: what the persons hold at the time of the batch's shifts, of each line as many heads as can be
-        promoted, and everyone of a shift that is cancelled.
+        promoted, everyone of a shift that is cancelled, and of whoever may give a window back all reports that lost,
+        with what they lose to.
         """
         wanted = _Wanted(inbound.data for inbound in messages)
         db = batch.connection
@@ -83,6 +101,11 @@ class OpportunitiesStore:
         shifts = await SHIFTS.fetch(db, _SHIFTS, *_columns(wanted.shifts, 3))
         states.load(shifts)
         known = {shift.key: shift for shift in shifts}
+        # Sign-ups are read only once both their shift and their person are locked.
+        freeing = set(wanted.freeing)
+        if wanted.cancelled:
+            freeing |= {row[0] for row in await db.fetch(_LEAVING, *_columns(wanted.cancelled, 3))}
+        await batch.lock(windows_name(person) for person in freeing | wanted.taking)
         states.load(
             await SIGNUPS.fetch(
                 db,
@@ -91,6 +114,7 @@ class OpportunitiesStore:
                 *_columns([(person, *span) for person, span in wanted.spans(known).items()], 3),
                 *_columns([(*key, heads) for key, heads in wanted.heads(known).items()], 4),
                 *_columns(wanted.cancelled, 3),
+                list(freeing),
             )
         )
 
@@ -103,6 +127,10 @@ class _Wanted:
         self.shifts: set[ShiftKey] = set()
         self.signups: set[UUID] = set()
         self.cancelled: set[ShiftKey] = set()
+        self.taking: set[UUID] = set()
+        """Persons whose time a request may take."""
+        self.freeing: set[UUID] = set()
+        """Persons whose time may come free, as far as the messages alone tell."""
         self._published: dict[ShiftKey, list[PublishShift]] = {}
         self._requests: list[RequestSignup] = []
         self._reports: list[ReportSignup] = []
@@ -116,19 +144,24 @@ class _Wanted:
             return
         if isinstance(message, PublishShift):
             key = (message.host, message.project_ref, message.shift.shift_ref)
+            self.shifts.add(key)
             self._published.setdefault(key, []).append(message)
             if message.shift.state == "cancelled":
                 self.cancelled.add(key)
-        else:
-            key = (message.host, message.project_ref, message.shift_ref)
-            self.signups.add(message.signup_id)
-            if isinstance(message, RequestSignup):
-                self._requests.append(message)
-            elif isinstance(message, WithdrawSignup):
-                self._withdrawals[key] += 1
-            else:
-                self._reports.append(message)
+            return
+        key = (message.host, message.project_ref, message.shift_ref)
         self.shifts.add(key)
+        self.signups.add(message.signup_id)
+        if isinstance(message, RequestSignup):
+            self.projects.add((message.host, message.project_ref))
+            self.taking.add(message.person)
+            self._requests.append(message)
+            return
+        self.freeing.add(message.person)
+        if isinstance(message, WithdrawSignup):
+            self._withdrawals[key] += 1
+        else:
+            self._reports.append(message)
 
     def spans(self, known: dict[ShiftKey, Shift]) -> dict[UUID, _Span]:
         """For each person from when to when the batch may give her a window."""

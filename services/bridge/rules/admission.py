@@ -129,10 +129,12 @@ def _at(data: Any, path: Iterable[str]) -> datetime:
     return found
 
 
-def refusal_of_undecodable(topic: str, place: str, key: str | None, error: ContractError) -> Send | None:
+def refusal_of_undecodable(topic: str, place: str, error: ContractError) -> Send | None:
     """The answer to a record that is not in the contract, to the owner of the topic; None for inner topics.
 
     Everything in it may be a stranger's bytes, so it is cut and cleaned. ``place`` stands in for an unreadable id.
+    The record's key is not in it: nothing says that it is a ref. On topics keyed by a volunteer it may be a document
+    number, put there by mistake, and must not go on to another topic (promise 5). ``refused(wrong_key)`` is just that.
     """
     code = next((topic.split(".")[1] for entry in INBOUND if _is(entry.name, topic)), None)
     if code is None:
@@ -143,7 +145,7 @@ def refusal_of_undecodable(topic: str, place: str, key: str | None, error: Contr
         reason=error.reason,
         pointer=_clean(error.pointer),
         detail=_clean(error.detail),
-        refused_key=_clean(key) or "-",
+        refused_key="-",
     )
     return Send(REFUSALS.of(code), refused)
 

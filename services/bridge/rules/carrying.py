@@ -113,10 +113,10 @@ def _take(way: Way, transfer: Transfer, data: _Receipt) -> Answer | None:
     match data:
         case receipts.CreditAccepted(delta=delta):
             return way.accepted(transfer, delta)
-        case receipts.CreditRefused(reason=reason, retry=retry):
-            return way.refused(transfer, reason, retry)
+        case receipts.CreditRefused(reason=reason, retry=retry, attempt=attempt):
+            return way.refused(transfer, reason, retry, attempt)
         case _:
-            return way.unknown(transfer)
+            return way.unknown(transfer, data.attempt)
 
 
 def receipt_due(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal, TypeAlias
@@ -13,7 +12,8 @@ from services.bridge.rules.admission import Border, origin, refuse, sender
 from services.bridge.rules.carrying import release
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.names import account_name, person_name
-from services.bridge.rules.people import consent_of, unlinked, volunteer
+from services.bridge.rules.people import consent_of, obstacle, unlinked, volunteer
+from services.bridge.rules.requests import all_answered, answered, asked
 from services.bridge.states import Account, ConsentState, Link
 from services.chassis.decisions import Decision, Inbound, States
 
@@ -56,23 +56,19 @@ def link_offered(border: Border, states: States, inbound: Inbound, now: datetime
 
 
 def link_requested(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
-    """A host's request goes to identity with the code's hash only. Messages of this ref wait for the answer."""
+    """A host's request goes to identity with the code's hash only. Messages of either ref wait for the answer."""
     data: volunteers.LinkRequested = inbound.data
-    code, ref = sender(inbound), data.volunteer_ref
     draft = Draft(inbound, now)
     request = identity.RequestLink(
         home=data.home,
         home_ref=data.home_ref,
-        host=code,
+        host=sender(inbound),
         origin=origin(inbound),
-        host_ref=ref,
+        host_ref=data.volunteer_ref,
         code_hash=sha256(data.code.encode()).hexdigest(),
     )
     draft.command(IDENTITY_COMMANDS, request)
-    known = states.get(Account, (code, ref)) or Account(code, ref, None, "host")
-    draft.change(replace(known, request=inbound.event.id))
-    # Whoever waits already is decided again and now waits for identity's answer.
-    draft.fact(account_name(code, ref))
+    asked(draft, states, request)
     return draft.decision()
 
 
@@ -114,7 +110,8 @@ def _consent_said(border: Border, states: States, inbound: Inbound, now: datetim
 
 def _apply(draft: Draft, border: Border, states: States, said: ConsentState) -> None:
     """Keep what was said of consent, if it is newer; a renewal releases what was withheld."""
-    if not said.newer_than(states.get(ConsentState, (said.home, said.home_ref, said.host))):
+    before = states.get(ConsentState, (said.home, said.home_ref, said.host))
+    if not said.newer_than(before):
         return
     draft.change(said)
     known = volunteer(states, said.home, said.home_ref)
@@ -123,6 +120,8 @@ def _apply(draft: Draft, border: Border, states: States, said: ConsentState) -> 
         return
     draft.step(link.person, f"consent_{said.state}", said.host, version=said.version)
     if said.state == "given":
+        if obstacle(link, before, draft.now) is not None and obstacle(link, said, draft.now) is None:
+            _tell_host(draft, link, said, "established")
         release(draft, border, states, link, said)
 
 
@@ -146,10 +145,10 @@ def _link_asked(
     code, data = sender(inbound), inbound.data
     known = volunteer(states, code, data.volunteer_ref)
     if known is None:
-        return unlinked(states, inbound, now)
+        return unlinked(states, inbound, now, code, data.registry)
     link = states.get(Link, (known.person, data.registry if known.role == "home" else code))
     if link is None and known.role == "home":
-        return unlinked(states, inbound, now)
+        return unlinked(states, inbound, now, data.registry)
     if link is None or (known.role == "host" and link.home != data.registry):
         return refuse(inbound, now, "not_linked", "/registry")
     draft = Draft(inbound, now)
@@ -179,16 +178,18 @@ def link_established(border: Border, states: States, inbound: Inbound, now: date
         guardian_approved=fact.guardian_approved,
         link_version=fact.link_version,
         state="active",
-        since=inbound.time,
+        since=inbound.time if known is None else known.since,
+        rests=() if known is None else known.rests,
     )
     draft.change(link)
     said = ConsentState(fact.home, fact.home_ref, fact.host, fact.consent.version, "given", fact.consent.valid_until)
-    before = consent_of(states, link)
-    if said.newer_than(before):
+    consent = consent_of(states, link)
+    if said.newer_than(consent):
         draft.change(said)
-        before = said
-    _tell_both(draft, link, "established")
-    release(draft, border, states, link, before)
+        consent = said
+    all_answered(draft, states, fact)
+    _tell_both(draft, link, consent, "established")
+    release(draft, border, states, link, consent)
     for name in (
         account_name(fact.host, fact.host_ref),
         account_name(fact.home, fact.home_ref),
@@ -199,13 +200,10 @@ def link_established(border: Border, states: States, inbound: Inbound, now: date
 
 
 def link_refused(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
-    """The request is refused for good: the host is told, and what waited behind it waits no longer than others."""
+    """The request is refused for good: the host is told, and behind the last one nothing waits longer than others."""
     fact: identity.LinkRefused = inbound.data
     draft = Draft(inbound, now)
-    account = states.get(Account, (fact.host, fact.host_ref))
-    if account is not None and account.request == fact.origin.message_id:
-        draft.change(replace(account, request=None))
-        draft.fact(account_name(fact.host, fact.host_ref))
+    answered(draft, states, fact)
     draft.deliver(
         fact.host,
         deliveries.LinkChanged(volunteer_ref=fact.host_ref, registry=fact.home, state="refused", reason=fact.reason),
@@ -221,35 +219,49 @@ def link_rested(border: Border, states: States, inbound: Inbound, now: datetime)
         raise LookupError(f"{fact.TYPE} of a link that was never established")
     if fact.link_version < link.link_version:
         return Decision()
-    reason = fact.reason if isinstance(fact, identity.LinkBroken) else None
-    broken = reason is not None
-    state: Literal["active", "broken"] = "broken" if broken else "active"
-    # Where the other side's break still stands, it rests since then.
-    since = link.since if link.state == state else inbound.time
-    link = replace(link, link_version=fact.link_version, state=state, since=since)
     draft = Draft(inbound, now)
+    consent = consent_of(states, link)
+    if isinstance(fact, identity.LinkBroken):
+        link = link.rest_from(inbound.time, fact.link_version)
+        draft.change(link)
+        _tell_both(draft, link, consent, "broken", fact.reason)
+        return draft.decision()
+    link = link.hold_from(inbound.time, fact.link_version)
     draft.change(link)
-    _tell_both(draft, link, "broken" if broken else "restored", reason)
-    if not broken:
-        release(draft, border, states, link, consent_of(states, link))
+    _tell_both(draft, link, consent, "restored")
+    release(draft, border, states, link, consent)
     return draft.decision()
 
 
-def _tell_both(draft: Draft, link: Link, state: LinkState, reason: str | None = None) -> None:
-    new = state == "established"
-    for registry, ref, other in ((link.host, link.host_ref, link.home), (link.home, link.home_ref, link.host)):
-        to_host = registry == link.host
-        told = deliveries.LinkChanged(
-            volunteer_ref=ref,
-            registry=other,
-            state=state,
-            reason=reason,
-            link_version=link.link_version,
-            age_band=link.age_band if new and to_host else None,
-            guardian_approved=link.guardian_approved if new and to_host else None,
-        )
-        draft.deliver(registry, told)
+def _tell_both(
+    draft: Draft, link: Link, consent: ConsentState | None, state: LinkState, reason: str | None = None
+) -> None:
+    _tell_host(draft, link, consent, state, reason)
+    told = deliveries.LinkChanged(
+        volunteer_ref=link.home_ref, registry=link.host, state=state, reason=reason, link_version=link.link_version
+    )
+    draft.deliver(link.home, told)
     draft.step(link.person, f"link_{state}", link.host, home=link.home, reason=reason)
+
+
+def _tell_host(
+    draft: Draft, link: Link, consent: ConsentState | None, state: LinkState, reason: str | None = None
+) -> None:
+    """How old she is and what her guardian said is her home's to share: only while the link holds and with consent.
+
+    Consent may have been withdrawn while identity's word was on its way here.
+    """
+    shared = obstacle(link, consent, draft.now) is None
+    told = deliveries.LinkChanged(
+        volunteer_ref=link.host_ref,
+        registry=link.home,
+        state=state,
+        reason=reason,
+        link_version=link.link_version,
+        age_band=link.age_band if shared else None,
+        guardian_approved=link.guardian_approved if shared else None,
+    )
+    draft.deliver(link.host, told)
 
 
 def consent_changed(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:

@@ -28,6 +28,7 @@ from services.chassis.decisions import Inbound
 __all__ = ["account_name", "accounts_of", "locks", "person_name", "subject"]
 
 _CONSENT = (volunteers.ConsentGiven, volunteers.ConsentWithdrawn)
+_BREAKS = (volunteers.LinkBroken, volunteers.LinkRestored)
 
 
 def account_name(registry: str, ref: str) -> str:
@@ -43,10 +44,10 @@ def person_name(person: UUID) -> str:
 def accounts_of(inbound: Inbound) -> list[tuple[str, str]]:
     """The refs (registry, ref) that a message speaks of; their rows are read and may change."""
     data = inbound.data
-    if isinstance(data, identity.LinkEstablished):
+    if isinstance(data, identity.LinkEstablished | identity.LinkRefused):
         return [(data.host, data.host_ref), (data.home, data.home_ref)]
-    if isinstance(data, identity.LinkRefused):
-        return [(data.host, data.host_ref)]
+    if isinstance(data, volunteers.LinkRequested):
+        return [(sender(inbound), data.volunteer_ref), (data.home, data.home_ref)]
     if isinstance(data, identity.ConsentChanged):
         return [(data.home, data.home_ref)]
     ref: str | None = getattr(data, "volunteer_ref", None)
@@ -79,7 +80,8 @@ def _types(module: Any) -> tuple[type[Message], ...]:
 
 
 _SUBJECTS: tuple[tuple[tuple[type[Message], ...], Callable[[Inbound, Any], str]], ...] = (
-    # A withdrawal of consent must not stand behind a break that waits for its link.
+    # A break may wait for its link. Consent must not stand behind it, nor the offer or request that brings the link.
+    (_BREAKS, _by_other("break")),
     (_CONSENT, _by_other("consent")),
     (_types(volunteers), _by_other("link")),
     (_types(signups), _by_other("signup")),

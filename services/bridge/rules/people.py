@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from services.bridge.rules.admission import refuse, sender
 from services.bridge.rules.names import account_name, person_name
+from services.bridge.rules.requests import LONGEST, under_way_since
 from services.bridge.states import Account, ConsentState, Link
 from services.chassis.decisions import Decision, Inbound, States, Wait
 
 __all__ = ["OBSTACLES", "Volunteer", "consent_of", "home_link", "obstacle", "person_unknown", "unlinked", "volunteer"]
 
-_LINK_UNDER_WAY: Final = timedelta(days=1)
-"""Longest wait behind a link request; identity answers every one much sooner, by LinkEstablished or LinkRefused."""
 OBSTACLES: Final = ("link_broken", "consent_missing", "consent_withdrawn", "consent_expired")
 """Why nothing may be sent home."""
 
@@ -29,21 +28,20 @@ class Volunteer(NamedTuple):
 def volunteer(states: States, registry: str, ref: str) -> Volunteer | None:
     """The person behind a ref, once it is linked."""
     account = states.get(Account, (registry, ref))
-    if account is None or account.person is None:
-        return None
-    return Volunteer(account.person, account.role)
+    return None if account is None else Volunteer(account.person, account.role)
 
 
-def unlinked(states: States, inbound: Inbound, now: datetime) -> Decision:
-    """Wait for the sender's ref to be linked; when the time is up, refused(not_linked)."""
+def unlinked(states: States, inbound: Inbound, now: datetime, *hosts: str) -> Decision:
+    """Wait for the sender's ref to be linked with one of these hosts, with any when none is named.
+
+    Behind a link under way until identity has answered, else for ``await_facts``; then refused(not_linked).
+    """
     code, ref = sender(inbound), inbound.data.volunteer_ref
     if inbound.waited_out:
         return refuse(inbound, now, "not_linked", "/volunteer_ref")
-    account = states.get(Account, (code, ref))
-    under_way = account is not None and account.request is not None
-    return Decision(
-        wait=Wait(account_name(code, ref), until=inbound.received_at + _LINK_UNDER_WAY if under_way else None)
-    )
+    since = under_way_since(states, code, ref, hosts)
+    until = None if since is None else min(since, inbound.received_at) + LONGEST
+    return Decision(wait=Wait(account_name(code, ref), until=until if until is not None and until > now else None))
 
 
 def home_link(states: States, person: UUID, host: str) -> Link | None:

@@ -8,13 +8,15 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from contracts.ids import transfer_id
-from contracts.messages.bridge import CheckReceipt, RetryTransfer, TransferChanged
-from contracts.messages.deliveries import CreditPosted, CreditQueried, CreditReported, TransferState
+from contracts.messages.bridge import CheckReceipt, RetryTransfer
+from contracts.messages.deliveries import CreditPosted, CreditQueried, TransferState
 from contracts.messages.service import ServiceRecord
-from contracts.topics import BRIDGE_COMMANDS, BRIDGE_EVENTS
+from contracts.topics import BRIDGE_COMMANDS
 from services.bridge.rules.admission import Border
+from services.bridge.rules.attempts import left_open, of_unknown
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import OBSTACLES, obstacle
+from services.bridge.rules.reports import report
 from services.bridge.states import OPEN, UNDER_WAY, WAITING, ConsentState, Link, ServiceState, Transfer
 
 __all__ = ["Answer", "Way"]
@@ -25,7 +27,6 @@ Answer = Literal["not_sent", "receipt_conflict"]
 _FIRST_RETRY: Final = timedelta(seconds=1)
 _LONGEST_RETRY: Final = timedelta(minutes=5)
 _LONGEST_ASKING: Final = timedelta(minutes=15)
-_REPORTED: Final = ("credited", "refused", "withheld", "uncertain")
 
 
 class Way:
@@ -66,7 +67,7 @@ class Way:
             state="queued",
             reason=None,
             attempts=0,
-            unanswered=0,
+            unanswered=(),
             queried=False,
             changed_at=self._draft.now,
         )
@@ -92,7 +93,7 @@ class Way:
             same = transfer.state == "credited" and transfer.delta == delta
             return None if same else "receipt_conflict"
         if transfer.delta != delta:
-            self._settle(transfer, "uncertain", "delta_conflict", unanswered=max(1, transfer.unanswered))
+            self._settle(transfer, "uncertain", "delta_conflict", unanswered=transfer.unanswered)
             return "receipt_conflict"
         self.service = replace(self.service, posted=self.service.posted + delta)
         self._draft.change(self.service)
@@ -100,39 +101,38 @@ class Way:
         self._advance()
         return None
 
-    def refused(self, transfer: Transfer, reason: str, retry: bool) -> Answer | None:
+    def refused(self, transfer: Transfer, reason: str, retry: bool, attempt: int | None) -> Answer | None:
         """The home did not book it: tried again later, or refused for good, and then a later version may go."""
-        if transfer.attempts == 0:
+        if transfer.attempts < (attempt or 1):
             return "not_sent"
         if transfer.state == "credited" or _contradicted(transfer):
             return "receipt_conflict"
         if transfer.state not in OPEN:
             return None
-        if not retry:
-            self._settle(transfer, "refused", reason)
-        elif transfer.state in UNDER_WAY:
-            self._retry_later(transfer, reason)
+        if retry:
+            self._later(transfer, reason, attempt)
         else:
-            # It waits to be tried again already. A home that says "later" twice has not answered two attempts.
-            return None
+            self._settle(transfer, "refused", reason)
         self._advance()
         return None
 
-    def unknown(self, transfer: Transfer) -> Answer | None:
+    def unknown(self, transfer: Transfer, attempt: int | None) -> Answer | None:
         """The home cannot say. To a query this means that it never saw the transfer; else nobody knows (DESIGN §9)."""
-        if transfer.attempts == 0:
+        if transfer.attempts < (attempt or 1):
             return "not_sent"
         if transfer.state not in UNDER_WAY or _contradicted(transfer):
             return None
-        if transfer.queried:
-            self._keep(replace(transfer, state="queued", reason="not_seen", unanswered=0, queried=False))
-            self._advance(retried=True)
-        elif self._capability == "queryable":
-            self._ask_again(self._keep(replace(transfer, state="uncertain", reason="unknown")))
-        elif self._capability == "idempotent":
-            self._await_receipt(self._keep(replace(transfer, state="uncertain", reason="unknown")))
-        else:
-            self._settle(transfer, "uncertain", "unknown", unanswered=transfer.unanswered)
+        match of_unknown(transfer, attempt):
+            case "never_seen":
+                self._keep(replace(transfer, state="queued", reason="not_seen", unanswered=(), queried=False))
+                self._advance(retried=True)
+            case "cannot_say":
+                self._nobody_knows(transfer)
+            case "may_be_old":
+                # Its timer goes on asking; until the home says that it booked it, somebody should look.
+                self._keep(replace(transfer, state="uncertain", reason="unknown"))
+            case "nothing":
+                pass
         return None
 
     def receipt_is_due(self, transfer: Transfer, attempt: int) -> None:
@@ -158,11 +158,14 @@ class Way:
             self._send(newest)
 
     def _send(self, transfer: Transfer) -> None:
-        if transfer.unanswered == 0:
+        if not transfer.unanswered:
             transfer = replace(transfer, delta=transfer.total - self.service.posted)
         if transfer.attempts == 0 and transfer.delta == transfer.total == 0:
             # Taken back before anything was booked: the home has nothing to change and need not hear of it.
             self._settle(transfer, "credited", "nothing_to_post")
+        elif transfer.unanswered and self._capability != "idempotent":
+            # Only a home that knows it by its id may be given what it may have booked.
+            self._ask_again(self._keep(replace(transfer, state="uncertain", reason="no_receipt")))
         elif self._obstacle is not None:
             self._settle(transfer, "withheld", self._obstacle, unanswered=transfer.unanswered)
         elif self._home_state != "active":
@@ -171,14 +174,9 @@ class Way:
             self._post(transfer)
 
     def _post(self, transfer: Transfer) -> None:
-        sent = replace(
-            transfer,
-            state="sent",
-            reason=None,
-            attempts=transfer.attempts + 1,
-            unanswered=transfer.unanswered + 1,
-            queried=False,
-        )
+        attempt = transfer.attempts + 1
+        unanswered = (*transfer.unanswered, attempt)
+        sent = replace(transfer, state="sent", reason=None, attempts=attempt, unanswered=unanswered, queried=False)
         credit = CreditPosted(
             volunteer_ref=sent.home_ref,
             transfer_id=sent.id,
@@ -186,6 +184,7 @@ class Way:
             total=sent.total,
             delta=sent.delta,
             record=sent.record,
+            attempt=attempt,
         )
         self._draft.deliver(sent.home, credit)
         self._await_receipt(self._keep(sent))
@@ -197,7 +196,7 @@ class Way:
             self._settle(transfer, "uncertain", "no_receipt", unanswered=transfer.unanswered)
         elif self._capability == "queryable":
             asked = self._keep(replace(transfer, attempts=transfer.attempts + 1, queried=True))
-            query = CreditQueried(volunteer_ref=transfer.home_ref, transfer_id=transfer.id)
+            query = CreditQueried(volunteer_ref=asked.home_ref, transfer_id=asked.id, attempt=asked.attempts)
             self._draft.deliver(transfer.home, query)
             self._await_receipt(asked)
         elif self._obstacle is not None:
@@ -214,10 +213,23 @@ class Way:
         )
         self._draft.timer(_timer_name(transfer), after, BRIDGE_COMMANDS, due)
 
-    def _retry_later(self, transfer: Transfer, reason: str) -> None:
-        unanswered = max(0, transfer.unanswered - 1)
-        pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(transfer.attempts - 1, 20))
-        self._come_back(replace(transfer, unanswered=unanswered), reason, pause)
+    def _later(self, transfer: Transfer, reason: str, attempt: int | None) -> None:
+        left = left_open(transfer, attempt)
+        answered = replace(transfer, unanswered=left)
+        idempotent = self._capability == "idempotent"
+        if transfer.state in WAITING or (left and not idempotent):
+            # It waits to be tried again already, or what else was posted is asked about when its receipt is due.
+            self._keep(answered)
+        elif left != transfer.unanswered or (attempt is None and idempotent):
+            pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(transfer.attempts - 1, 20))
+            self._come_back(answered, reason, pause)
+
+    def _nobody_knows(self, transfer: Transfer) -> None:
+        if self._capability == "neither":
+            self._settle(transfer, "uncertain", "unknown", unanswered=transfer.unanswered)
+            return
+        doubtful = self._keep(replace(transfer, state="uncertain", reason="unknown"))
+        (self._ask_again if self._capability == "queryable" else self._await_receipt)(doubtful)
 
     def _come_back(self, transfer: Transfer, reason: str, after: timedelta) -> None:
         """Queued, with a timer that tries again."""
@@ -227,7 +239,9 @@ class Way:
         )
         self._draft.timer(_timer_name(queued), after, BRIDGE_COMMANDS, retry)
 
-    def _settle(self, transfer: Transfer, state: TransferState, reason: str | None, *, unanswered: int = 0) -> None:
+    def _settle(
+        self, transfer: Transfer, state: TransferState, reason: str | None, *, unanswered: tuple[int, ...] = ()
+    ) -> None:
         """A state in which no timer of this transfer stands."""
         self._keep(replace(transfer, state=state, reason=reason, unanswered=unanswered, queried=False))
         if transfer.attempts > 0 or transfer.reason is not None:
@@ -245,49 +259,8 @@ class Way:
         self._transfers[transfer.version] = transfer
         self._draft.change(transfer)
         if moved:
-            self._tell(transfer)
+            report(self._draft, self._link, transfer)
         return transfer
-
-    def _tell(self, transfer: Transfer) -> None:
-        self._draft.tell(
-            BRIDGE_EVENTS,
-            TransferChanged(
-                person=transfer.person,
-                transfer_id=transfer.id,
-                host=transfer.host,
-                home=transfer.home,
-                record_ref=transfer.record_ref,
-                version=transfer.version,
-                total=transfer.total,
-                delta=transfer.delta,
-                state=transfer.state,
-                reason=transfer.reason,
-            ),
-        )
-        self._draft.step(
-            transfer.person,
-            f"transfer_{transfer.state}",
-            transfer.host,
-            transfer.record_ref,
-            version=transfer.version,
-            total=transfer.total,
-            delta=transfer.delta,
-            reason=transfer.reason,
-        )
-        if transfer.state in _REPORTED:
-            self._draft.deliver(
-                transfer.host,
-                CreditReported(
-                    volunteer_ref=self._link.host_ref,
-                    record_ref=transfer.record_ref,
-                    version=transfer.version,
-                    home=transfer.home,
-                    transfer_id=transfer.id,
-                    state=transfer.state,
-                    total=transfer.total,
-                    reason=transfer.reason,
-                ),
-            )
 
 
 def _contradicted(transfer: Transfer) -> bool:

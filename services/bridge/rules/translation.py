@@ -94,13 +94,13 @@ def _asked_link(states: States, inbound: Inbound, now: datetime) -> Link | Decis
     code = sender(inbound)
     known = volunteer(states, code, data.volunteer_ref)
     if known is None:
-        return unlinked(states, inbound, now)
+        return unlinked(states, inbound, now, data.host)
     if known.role == "home" and data.host == code:
         # Posts of the linkage are for visitors: a service at home is reported, not asked for.
         return refuse(inbound, now, "at_home", "/host")
     if known.role == "host" and data.host != code:
         return refuse(inbound, now, "not_yours", "/host")
-    return states.get(Link, (known.person, data.host)) or unlinked(states, inbound, now)
+    return states.get(Link, (known.person, data.host)) or unlinked(states, inbound, now, data.host)
 
 
 def signup_reported(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:

@@ -1,0 +1,29 @@
+"""What an operator can ask an adapter: what does not go as it should, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from services.adapters import store
+from services.chassis.database import Pool
+from services.chassis.http import Operator
+from services.chassis.settings import Settings
+
+__all__ = ["api"]
+
+
+def api(pool: Pool, _: Settings) -> APIRouter:
+    """``GET /troubles``, for operators."""
+    router = APIRouter(tags=["adapters"])
+
+    @router.get("/troubles")
+    async def troubles(
+        _: Operator, limit: Annotated[int, Query(ge=1, le=500)] = 100
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Credits in doubt, notices that the registry's system fails over or could not read; the oldest first."""
+        async with pool.acquire() as db:
+            return await store.troubles(db, limit)
+
+    return router

@@ -1,0 +1,63 @@
+"""Link requests under way: what follows of either ref waits until identity has answered the last (DESIGN §4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from contracts.messages.identity import LinkEstablished, LinkRefused, RequestLink
+from services.bridge.rules.draft import Draft
+from services.bridge.rules.names import account_name
+from services.bridge.states import LinkUnderWay
+from services.chassis.decisions import States
+
+__all__ = ["LONGEST", "all_answered", "answered", "asked", "under_way_since"]
+
+LONGEST: Final = timedelta(days=1)
+"""So long at most a request counts, and a message waits behind requests.
+
+Identity answers each request by 5 × ``await_facts`` after it hears of it. The rest of the day is for the time that
+identity is down; and if an answer were lost, its request would not count for ever.
+"""
+
+# A host can name a stranger's home_ref, and so lengthen what her home waits for. By that nothing is applied and
+# nothing lost, only refused later: after 5 × ``await_facts``, and after a day however many requests follow each other.
+
+
+def asked(draft: Draft, states: States, request: RequestLink) -> None:
+    """One more request for these two refs. Whoever waits already looks again when its time is up, and waits on."""
+    for registry, ref in _refs(request):
+        before = states.get(LinkUnderWay, (registry, ref, request.host))
+        requests = before.requests if before is not None else 0
+        draft.change(LinkUnderWay(registry, ref, request.host, requests + 1, draft.now))
+
+
+def answered(draft: Draft, states: States, refused: LinkRefused) -> None:
+    """One request less. Behind the last one nobody waits any longer than behind none."""
+    for registry, ref in _refs(refused):
+        before = states.get(LinkUnderWay, (registry, ref, refused.host))
+        left = before.requests - 1 if before is not None and before.requests > 0 else 0
+        if before is not None and before.requests > 0:
+            draft.change(replace(before, requests=left))
+        if left == 0:
+            draft.fact(account_name(registry, ref))
+
+
+def all_answered(draft: Draft, states: States, linked: LinkEstablished) -> None:
+    """These two refs are linked for ever, so that nothing waits for it: answers still to come change nothing."""
+    for registry, ref in _refs(linked):
+        before = states.get(LinkUnderWay, (registry, ref, linked.host))
+        if before is not None and before.requests > 0:
+            draft.change(replace(before, requests=0))
+
+
+def under_way_since(states: States, registry: str, ref: str, hosts: tuple[str, ...]) -> datetime | None:
+    """When the newest request under way was admitted that could link this ref with one of ``hosts`` (none: with any);
+    None when there is none."""
+    rows = states.group(LinkUnderWay, "account", (registry, ref))
+    return max((row.newest_at for row in rows if row.requests > 0 and (not hosts or row.host in hosts)), default=None)
+
+
+def _refs(about: RequestLink | LinkRefused | LinkEstablished) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (about.host, about.host_ref), (about.home, about.home_ref)

@@ -1,0 +1,75 @@
+"""What ``python -m services.<name>`` does: run the service, or one of the jobs around it.
+
+A service is loaded only to be run. What it stands on takes a second or two of a processor, and every start of a linkage
+migrates all of its databases first, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import Coroutine
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from services.chassis import logs, migrations
+from services.chassis.failpoints import arm
+from services.chassis.faults import CannotStart, Stopped
+from services.chassis.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from services.chassis.service import Service
+
+__all__ = ["main"]
+
+_USAGE: Final = "migrate, or forget-positions TOPIC…, or nothing"
+
+
+def main(package: str) -> None:
+    """``python -m services.<name> [migrate | forget-positions TOPIC…]``: exit 0, 1 stopped by a fault, 2 usage.
+
+    ``package`` has a module ``service`` with ``build(settings)``, and a folder ``migrations``.
+    """
+    name = package.rpartition(".")[2]
+    try:
+        settings = read_settings()
+        logs.configure(settings.log_level, name, settings.instance)
+        _arm(settings)
+        job = _job(package, sys.argv[1:], settings)
+    except (ValueError, OSError, CannotStart) as error:
+        sys.exit(_say(package, error, 2))
+    try:
+        asyncio.run(job)
+    except (OSError, CannotStart) as error:
+        sys.exit(_say(package, error, 2))
+    except Stopped as error:
+        sys.exit(_say(package, error, 1))
+
+
+def _job(package: str, arguments: list[str], settings: Settings) -> Coroutine[Any, Any, object]:
+    if arguments == ["migrate"]:
+        return migrations.migrate(settings.database.get_secret_value(), Path(str(files(package))) / "migrations")
+    forgetting = arguments[:1] == ["forget-positions"] and len(arguments) > 1
+    if arguments and not forgetting:
+        raise ValueError(f"unknown arguments {arguments}; there are {_USAGE}")
+    from services.chassis import runtime
+
+    if forgetting:
+        return runtime.forget(settings, arguments[1:])
+    service: Service = importlib.import_module(f"{package}.service").build(settings)
+    return runtime.run(service, settings)
+
+
+def _arm(settings: Settings) -> None:
+    for_tests = {"FAILPOINT": settings.failpoint, "RAISE_ON": settings.raise_on, "CLOCK_OFFSET": settings.clock_offset}
+    if settings.profile == "production" and (refused := [name for name, value in for_tests.items() if value]):
+        raise ValueError(f"refused in the production profile: {', '.join(f'SHUANGCHENG_{name}' for name in refused)}")
+    if settings.failpoint:
+        arm(settings.failpoint)
+
+
+def _say(package: str, error: Exception, status: int) -> int:
+    print(f"{package}: {error}", file=sys.stderr)
+    return status

@@ -1,0 +1,166 @@
+"""What an operator does about quarantined messages: look at them, release them, discard them.
+
+Release is no way around the rules: the bytes are decoded again, the inbox is asked, and what passes goes into the line
+of its subject, at the place of its sequence, to be decided by ``reentry.py`` like everything that was set aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from services.chassis import inbox, set_aside
+from services.chassis.database import Batch, Connection, Pool
+from services.chassis.logs import log
+from services.chassis.processing import Processor
+from services.chassis.records import Candidate, decode_record
+from services.chassis.reentry import one_at_a_time
+from services.chassis.set_aside import UNDER_WAY, Aside
+
+__all__ = ["Kept", "Quarantine", "Released"]
+
+
+class Kept(NamedTuple):
+    """A message that stays. ``error`` is unknown, under_way, not_read, reused_id, or the reason for which it is not in
+    the contract even now."""
+
+    seq: int
+    error: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Released:
+    """What became of messages that were to be released, by sequence."""
+
+    released: list[int] = field(default_factory=list)
+    """In line, to be decided."""
+    repeats: list[int] = field(default_factory=list)
+    """Forgotten, since the same message has come in by itself meanwhile."""
+    kept: list[Kept] = field(default_factory=list)
+
+
+class Quarantine:
+    """The operator's hand. It runs inside the service: nobody else decides its messages."""
+
+    def __init__(self, processor: Processor, pool: Pool, wake: Callable[[], None]) -> None:
+        self.processor = processor
+        self.pool = pool
+        self._wake = wake
+        self._entries = processor.service.entries()
+
+    async def release(self, sequences: Sequence[int], who: str) -> Released:
+        """Let these be decided again, in order, and then what stands behind them. One transaction."""
+        told = Released()
+        async with self.pool.acquire() as db, db.transaction():
+            await one_at_a_time(db)
+            rows = await _quarantined(db, sequences, told.kept)
+            subjects = {seq: row.subject for seq, row in rows.items() if row.subject is not None}
+            readable = await self._readable(db, {seq: row for seq, row in rows.items() if seq not in subjects}, told)
+            # What an operator releases although its id is known to be another's is decided in its own right.
+            asked = {seq: one for seq, one in readable.items() if rows[seq].reason != "reused_id"}
+            refused = await _seen_before(db, rows, asked, told)
+            for seq, candidate in readable.items():
+                if candidate.event is not None and seq not in refused:
+                    received = rows[seq].received_at
+                    inbound = self.processor.inbound(candidate.event, candidate.record.topic, received)
+                    subjects[seq] = self.processor.service.subject(inbound)
+            # As in a live batch the inbox comes first, then the subjects: no two wait for each other in a circle.
+            await Batch(db).lock(subjects.values())
+            await set_aside.line_up(db, subjects)
+        told.released = sorted(subjects)
+        log().info("released", operator=who, count=len(told.released))
+        self._wake()
+        return told
+
+    async def discard(self, sequences: Sequence[int], who: str, why: str) -> tuple[list[int], list[Kept]]:
+        """Move these to the table of what was discarded; what stands behind them goes on. One transaction.
+
+        Gives the sequences of what was discarded, and what was not.
+        """
+        kept: list[Kept] = []
+        async with self.pool.acquire() as db, db.transaction():
+            await one_at_a_time(db)
+            rows = await _quarantined(db, sequences, kept)
+            subjects = {row.subject for row in rows.values() if row.subject is not None}
+            await Batch(db).lock(subjects)
+            await db.execute(_DISCARD, list(rows), self.processor.clock.now(), who, why)
+            await set_aside.unpark(db, subjects)
+        log().info("discarded", operator=who, count=len(rows))
+        self._wake()
+        return list(rows), kept
+
+    async def listing(self, reason: str | None, after: int, limit: int) -> list[dict[str, Any]]:
+        """A page of messages set aside: where they stood and why, without their bytes."""
+        return [dict(row) for row in await self.pool.fetch(_LISTING, after, reason, limit)]
+
+    async def discarded(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """A page of what was discarded, by whom, when and why, without its bytes."""
+        return [dict(row) for row in await self.pool.fetch(_DISCARDED, after, limit)]
+
+    async def summary(self) -> dict[str, int]:
+        """How many messages are set aside, by reason."""
+        rows = await self.pool.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason ORDER BY reason")
+        return {row[0]: row[1] for row in rows}
+
+    async def _readable(self, db: Connection, rows: Mapping[int, Aside], told: Released) -> dict[int, Candidate]:
+        """Decode again; what cannot be decoded even now keeps its place, with the reason it has now."""
+        readable: dict[int, Candidate] = {}
+        still: list[Aside] = []
+        for seq, row in rows.items():
+            if (known := self._entries.get(row.record.topic)) is None:
+                told.kept.append(Kept(seq, "not_read", f"{row.record.topic} is not read at present"))
+                continue
+            entry, stream = known
+            candidate = decode_record(row.record, entry, stream.sources)
+            if (error := candidate.error) is None:
+                readable[seq] = candidate
+            else:
+                told.kept.append(Kept(seq, error.reason, str(error)))
+                still.append(replace(row, reason=error.reason, detail=str(error), attempts=row.attempts + 1))
+        await set_aside.rewrite(db, still)
+        return readable
+
+
+async def _quarantined(db: Connection, sequences: Sequence[int], kept: list[Kept]) -> dict[int, Aside]:
+    """Those of these messages that are quarantined, by sequence; ``kept`` is told of the others."""
+    found = {row.seq: row for row in await set_aside.by_sequence(db, sequences)}
+    rows: dict[int, Aside] = {}
+    for seq in sorted(set(sequences)):
+        if (row := found.get(seq)) is None:
+            kept.append(Kept(seq, "unknown", "no message set aside has this number"))
+        elif row.reason in UNDER_WAY:
+            kept.append(Kept(seq, "under_way", f"it is {row.reason} and goes on by itself"))
+        else:
+            rows[seq] = row
+    return rows
+
+
+async def _seen_before(
+    db: Connection, rows: Mapping[int, Aside], asked: Mapping[int, Candidate], told: Released
+) -> set[int]:
+    """Enter these into the inbox; gives those that it knows: repeats are forgotten, reused ids stay as such."""
+    fresh, reused, _ = await inbox.first_sightings(db, list(asked.values()))
+    new, conflicting = {id(one) for one in fresh}, {id(one) for one in reused}
+    seen = {seq for seq, one in asked.items() if id(one) not in new}
+    told.repeats = sorted(seq for seq in seen if id(asked[seq]) not in conflicting)
+    await set_aside.remove(db, told.repeats)
+    detail = "the same id was seen with other content; released once more it is decided in its own right"
+    others = sorted(seen - set(told.repeats))
+    told.kept += [Kept(seq, "reused_id", detail) for seq in others]
+    await set_aside.rewrite(
+        db, [replace(rows[s], reason="reused_id", detail=detail, attempts=rows[s].attempts + 1) for s in others]
+    )
+    return seen
+
+
+_COLUMNS = 'seq, reason, subject, topic, partition, "offset", detail, attempts, received_at'
+_LISTING = f"""SELECT {_COLUMNS}, fact, deadline FROM set_aside
+    WHERE seq > $1 AND ($2::text IS NULL OR reason = $2) ORDER BY seq LIMIT $3"""  # noqa: S608
+_DISCARDED = f"""SELECT {_COLUMNS}, discarded_at, discarded_by, why FROM discarded
+    WHERE seq > $1 ORDER BY seq LIMIT $2"""  # noqa: S608
+_BYTES = '"timestamp", key, headers, value'
+_DISCARD = f"""WITH gone AS (DELETE FROM set_aside WHERE seq = ANY($1) RETURNING *)
+    INSERT INTO discarded ({_COLUMNS}, {_BYTES}, discarded_at, discarded_by, why)
+    SELECT {_COLUMNS}, {_BYTES}, $2, $3, $4 FROM gone"""  # noqa: S608

@@ -1,0 +1,1 @@
+"""Who gets which post: pure decisions over projects, shifts and sign-ups."""

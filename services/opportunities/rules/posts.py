@@ -1,0 +1,58 @@
+"""Posts are given and handed on: the only places where a sign-up becomes a post."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from heapq import nsmallest
+
+from contracts.messages import opportunities as messages
+from services.chassis.decisions import Decision, Inbound, States
+from services.opportunities.rules.telling import STANDING, signup_of, tell
+from services.opportunities.states import Outcome, Shift, Signup
+
+__all__ = ["give", "promote"]
+
+
+def give(inbound: Inbound, command: messages.RequestSignup, shift: Shift, now: datetime) -> Decision | None:
+    """A post, or a place in line; None when there is neither.
+
+    Those in line come first, also where a post stands free because it came back too late to be handed on.
+    """
+    if shift.free and not shift.waitlisted:
+        shift, position = replace(shift, confirmed=shift.confirmed + 1), None
+        outcome = Outcome.post(inbound.fresh_id, command.signup_id, "confirmed", shift, now)
+    elif shift.waitlisted < shift.waitlist_posts:
+        position = shift.last_position + 1
+        shift = replace(shift, waitlisted=shift.waitlisted + 1, last_position=position)
+        outcome = Outcome(inbound.fresh_id, command.signup_id, "waitlisted", None, now)
+    else:
+        return None
+    given = signup_of(command, shift, "confirmed" if position is None else "waitlisted", position=position)
+    return Decision(changes=(shift, given, outcome), sends=(tell(STANDING[given.state], command, given),))
+
+
+def promote(states: States, inbound: Inbound, shift: Shift, leaving: Sequence[Signup], now: datetime) -> Decision:
+    """Hand free posts to the heads of the line, in order, while the shift is open and has not started.
+
+    Its window is occupied by whoever stands in line, so a promotion cannot clash.
+    """
+    if shift.state != "open" or inbound.time >= shift.starts_at or not (shift.free and shift.waitlisted):
+        return Decision(changes=(shift,))
+    gone = {signup.signup_id for signup in leaving}
+    line = [
+        signup
+        for signup in states.group(Signup, "shift", shift.key)
+        if signup.state == "waitlisted" and signup.signup_id not in gone
+    ]
+    heads = nsmallest(min(shift.free, shift.waitlisted), line, key=lambda signup: signup.position or 0)
+    promoted = [replace(head, state="confirmed", position=None) for head in heads]
+    outcomes = []
+    for head in promoted:
+        shift = replace(shift, confirmed=shift.confirmed + 1, waitlisted=shift.waitlisted - 1)
+        outcomes.append(Outcome.post(inbound.fresh_id, head.signup_id, "promoted", shift, now))
+    return Decision(
+        changes=(shift, *promoted, *outcomes),
+        sends=tuple(tell(messages.SignupPromoted, signup, signup) for signup in promoted),
+    )

@@ -1,0 +1,98 @@
+"""Sign-ups that are asked for and given back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from contracts.messages import opportunities as messages
+from contracts.messages.opportunities import SignupRefusal
+from services.chassis.decisions import Decision, Inbound, States, Wait
+from services.opportunities.rules.posts import give, promote
+from services.opportunities.rules.telling import STANDING, both, command_refused, tell
+from services.opportunities.rules.windows import clashes, settle
+from services.opportunities.states import Outcome, Project, Shift, Signup, shift_name
+
+__all__ = ["request_signup", "withdraw_signup"]
+
+ADULT_AGE: Final = 18
+
+
+def request_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
+    """Give a post or a place in line, or say why not. Judged at the request's time.
+
+    The same asker asking again under the same ref hears how its sign-up stands.
+    """
+    command: messages.RequestSignup = inbound.data
+    key = (command.host, command.project_ref, command.shift_ref)
+    shift = states.get(Shift, key)
+    if shift is None:
+        if not inbound.waited_out:
+            return Decision(wait=Wait(shift_name(*key)))
+        return _refuse(inbound, command, None, "shift_unknown", now)
+    held = states.get(Signup, command.signup_id)
+    if held is not None and held.given and _same_request(held, command):
+        return Decision(sends=(tell(STANDING[held.state], command, held),))
+    reason = _objection(states, inbound, command, shift)
+    if reason is not None:
+        return _refuse(inbound, command, shift, reason, now)
+    return give(inbound, command, shift, now) or _refuse(inbound, command, shift, "full", now)
+
+
+def withdraw_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
+    """Take a post, a place in line or a report back; what is free now goes to the head of the line and to reports.
+
+    The post goes to whoever stands first in line, the window to reports of hers that had lost to it.
+    """
+    command: messages.WithdrawSignup = inbound.data
+    held = states.get(Signup, command.signup_id)
+    if held is None or held.state == "withdrawn":
+        return command_refused(command, "no_signup")
+    gone = held.ended()
+    told = Decision(changes=(gone,), sends=(tell(messages.SignupWithdrawn, command, held),))
+    shift = states.get(Shift, held.shift)
+    if shift is not None and held.given:
+        outcome = Outcome(inbound.fresh_id, gone.signup_id, "withdrawn", None, now)
+        told = both(told, Decision(changes=(outcome,)))
+        told = both(told, promote(states, inbound, _without(shift, held), (held,), now))
+    return both(told, settle(states, (gone,)))
+
+
+def _without(shift: Shift, held: Signup) -> Shift:
+    if held.state == "waitlisted":
+        return replace(shift, waitlisted=shift.waitlisted - 1)
+    confirmed = shift.confirmed - 1
+    return replace(shift, confirmed=confirmed, capacity=max(shift.posts, confirmed))
+
+
+def _objection(states: States, inbound: Inbound, command: messages.RequestSignup, shift: Shift) -> SignupRefusal | None:
+    if shift.state == "cancelled":
+        return "shift_cancelled"
+    held = states.get(Signup, command.signup_id)
+    if held is not None and held.active:
+        return "already_signed_up"
+    project = states.get(Project, (command.host, command.project_ref))
+    if project is not None and project.state == "closed":
+        return "not_open"
+    if not shift.signup_opens_at <= inbound.time < min(shift.signup_closes_at, shift.starts_at):
+        return "not_open"
+    if command.age_band.youngest < shift.minimum_age:
+        return "too_young"
+    if command.age_band.youngest < ADULT_AGE and not command.guardian_approved:
+        return "guardian_missing"
+    if clashes(states.group(Signup, "person", command.person), command.signup_id, shift.starts_at, shift.ends_at):
+        return "clash"
+    return None
+
+
+def _same_request(held: Signup, command: messages.RequestSignup) -> bool:
+    return (held.asker, held.signup_ref) == (command.asker, command.signup_ref)
+
+
+def _refuse(
+    inbound: Inbound, command: messages.RequestSignup, shift: Shift | None, reason: SignupRefusal, now: datetime
+) -> Decision:
+    """Say no. What she holds under the same id, if anything, stays as it is."""
+    outcome = Outcome(inbound.fresh_id, command.signup_id, "refused", reason, now)
+    return Decision(changes=(outcome,), sends=(tell(messages.SignupRefused, command, shift, reason=reason),))

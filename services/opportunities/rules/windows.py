@@ -1,0 +1,94 @@
+"""A person's time: what her home reports, what clashes, and the reports that lost and are decided again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from contracts.messages import opportunities as messages
+from services.chassis.decisions import Decision, Inbound, States
+from services.opportunities.rules.telling import STANDING, both, command_refused, signup_of, tell
+from services.opportunities.states import Shift, Signup
+
+__all__ = ["clashes", "report_signup", "settle"]
+
+
+def report_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
+    """Note that she is busy at home, or no longer. Takes no post; what she holds elsewhere keeps its window.
+
+    A window that clashes is refused and kept: it stands as soon as what it lost to ends. Until then a report that
+    moves a window leaves the earlier one standing.
+    """
+    command: messages.ReportSignup = inbound.data
+    held = states.get(Signup, command.signup_id)
+    if command.state == "withdrawn":
+        if held is None or held.state not in ("reported", "clashed"):
+            return command_refused(command, "no_signup")
+        gone = held.ended()
+        told = Decision(changes=(gone,), sends=(tell(messages.SignupWithdrawn, command, held),))
+        return both(told, settle(states, (gone,)))
+    if held is not None and held.given:
+        # She has it by the linkage: the window is occupied as reported.
+        return Decision(sends=(tell(STANDING[held.state], command, held),))
+    shift = states.get(Shift, (command.host, command.project_ref, command.shift_ref))
+    if shift is not None and shift.state == "cancelled":
+        # The cancellation travels on another topic of home's: had it come second, it would have ended this report.
+        return Decision(sends=(tell(messages.SignupRefused, command, command, reason="shift_cancelled"),))
+    hers = states.group(Signup, "person", command.person)
+    if clashes(hers, command.signup_id, command.starts_at, command.ends_at):
+        refused = tell(messages.SignupRefused, command, command, reason="clash")
+        return Decision(changes=(_lost(command, held, inbound.time),), sends=(refused,))
+    noted = signup_of(command, command, "reported")
+    told = Decision(changes=(noted,), sends=(tell(messages.SignupNoted, command, noted),))
+    return both(told, settle(states, (noted,)))
+
+
+def clashes(hers: Iterable[Signup], own: UUID, starts_at: datetime, ends_at: datetime) -> bool:
+    """Whether another sign-up of hers, in any registry, occupies part of the window; touching ends do not."""
+    return any(
+        other.active and other.signup_id != own and other.starts_at < ends_at and starts_at < other.ends_at
+        for other in hers
+    )
+
+
+def settle(states: States, changed: Iterable[Signup]) -> Decision:
+    """Decide again the reports of these persons that lost, who lost first first.
+
+    ``changed`` are the sign-ups, as they stand now, that ended or moved and so may have freed a window.
+    """
+    by_person: defaultdict[UUID, list[Signup]] = defaultdict(list)
+    for signup in changed:
+        by_person[signup.person].append(signup)
+    noted: list[Signup] = []
+    for person, rows in by_person.items():
+        hers = {row.signup_id: row for row in states.group(Signup, "person", person)}
+        hers.update((row.signup_id, row) for row in rows)
+        noted += _first_come(hers)
+    return Decision(changes=tuple(noted), sends=tuple(tell(messages.SignupNoted, signup, signup) for signup in noted))
+
+
+def _first_come(hers: dict[UUID, Signup]) -> list[Signup]:
+    """What stands now of what had lost. One that moves frees where it stood before, so the search begins anew."""
+    wishes = sorted(wish for row in hers.values() if (wish := row.wish) is not None)
+    noted: list[Signup] = []
+    while (
+        wish := next(
+            (one for one in wishes if not clashes(hers.values(), one.signup_id, one.starts_at, one.ends_at)), None
+        )
+    ) is not None:
+        wishes.remove(wish)
+        hers[wish.signup_id] = hers[wish.signup_id].noted(wish)
+        noted.append(hers[wish.signup_id])
+    return noted
+
+
+def _lost(command: messages.ReportSignup, held: Signup | None, time: datetime) -> Signup:
+    """The report as it is kept: in the place that it lost first, beside the window that stands, if one does."""
+    since = time if held is None or held.clashed_at is None else held.clashed_at
+    lost = signup_of(command, command, "clashed", clashed_at=since)
+    if held is None or held.state != "reported":
+        return lost
+    return replace(lost, state="reported", starts_at=held.starts_at, ends_at=held.ends_at)
