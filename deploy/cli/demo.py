@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import time
@@ -13,15 +14,18 @@ from typing import Annotated
 import typer
 
 from deploy.cli.running import run
+from deploy.demo.lines import Letter
 from deploy.demo.play import SETTINGS, WEEKEND, Play, weekend
+from deploy.demo.quiet import Stuck
 from deploy.demo.report import Report
 from deploy.demo.screen import Screen
-from deploy.demo.showing import show_report, show_timeline
-from deploy.local.errors import EnvironmentProblem
+from deploy.demo.showing import Timeline, show_report, show_timeline
+from deploy.local.errors import EnvironmentProblem, LocalError
+from deploy.local.processes import run_in_shell
 from deploy.local.specs import KINDS
 from deploy.local.stack import Stack, StackOptions
 
-__all__ = ["Wishes", "demo", "perform"]
+__all__ = ["Wishes", "conclude", "demo", "perform"]
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,11 @@ def demo(
 
 
 async def perform(wishes: Wishes) -> int:
-    """Run the demo to its exit status."""
+    """Run the demo to its exit status; logs, books and report of one that does not end with 0 stay."""
     begun = time.monotonic()
     letters = weekend(wishes.weekend)
     if wishes.json_file is not None:
-        await asyncio.to_thread(_require_writable, wishes.json_file)
+        await asyncio.to_thread(_make_way, wishes.json_file)
     options = StackOptions(
         kinds={"gz": wishes.host_kind, "sz": wishes.home_kind},
         broker=wishes.broker,
@@ -80,41 +84,77 @@ async def perform(wishes: Wishes) -> int:
         async with Stack(options, progress=screen.starting) as stack:
             screen.say(f"broker {stack.broker.describe()}, {stack.postgres.describe()}")
             screen.say(f"gz is {wishes.host_kind}, sz is {wishes.home_kind}; logs in {stack.folder / 'logs'}")
-            async with Play(stack, screen, wishes.seed, wishes.people, wishes.calm, begun) as play:
-                await play.perform(letters)
-                report, page = await play.report(), await play.timeline()
+            report, page = await _played(Play(stack, screen, wishes.seed, wishes.people, wishes.calm, begun), letters)
             screen.rest()
             if page is not None:
                 show_timeline(screen.console, "夏小雨 (home sz), as her home's app shows it; times in Shanghai", page)
             show_report(screen.console, report)
-            return await _then(wishes, report, stack.folder, screen)
+            if not report.document["balanced"]:
+                _keep(stack, screen)  # now: one may look around with --then for long, and end it with Ctrl-C
+            status = await conclude(wishes, report, stack.folder, screen)
+            if status and report.document["balanced"]:
+                _keep(stack, screen)
+            return status
 
 
-async def _then(wishes: Wishes, report: Report, folder: Path, screen: Screen) -> int:
-    """Write the report and run the command on what is still up."""
+async def _played(play: Play, letters: list[Letter]) -> tuple[Report, Timeline | None]:
+    try:
+        async with play:
+            await play.perform(letters)
+            return await play.report(), await play.timeline()
+    except Stuck as stuck:
+        raise LocalError(f"the demo is stuck: {stuck}", todo="see the logs of what is named here") from stuck
+
+
+def _keep(stack: Stack, screen: Screen) -> None:
+    books = stack.keep()
+    screen.say(f"logs stay in {stack.folder / 'logs'}")
+    screen.say(f"books stay as {books}")
+
+
+async def conclude(wishes: Wishes, report: Report, folder: Path, screen: Screen) -> int:
+    """Write the report, and run the command of ``--then`` on what is still up; it ends with the demo at the latest."""
     path = (wishes.json_file or folder / "report.json").absolute()
     await asyncio.to_thread(_write, path, report)
-    if wishes.json_file is not None:
-        screen.say(f"report in {path}")
     status = 0 if report.document["balanced"] else 1
+    if status or wishes.json_file is not None:
+        screen.say(f"report in {path}")
     if wishes.then is None:
         return status
-    environment = os.environ | {"SHUANGCHENG_REPORT": str(path)}
-    command = await asyncio.create_subprocess_shell(wishes.then, env=environment)
-    code = await command.wait()
+    code = await run_in_shell(wishes.then, os.environ | {"SHUANGCHENG_REPORT": str(path)})
     screen.say(f"the command given by --then ended with status {code}")
     return status or (1 if code else 0)
 
 
-def _write(path: Path, report: Report) -> None:
-    path.write_text(json.dumps(report.document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _require_writable(path: Path) -> None:
+def _make_way(path: Path) -> None:
+    """Remove the report of an earlier run, which would pass for this one's; EnvironmentProblem when none can be
+    written there."""
     try:
-        with path.open("a", encoding="utf-8"):
-            pass
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not path.exists() or path.is_file():
+            _part(path).touch()
+            _part(path).unlink()
+            path.unlink(missing_ok=True)
     except OSError as error:
         raise EnvironmentProblem(
             f"cannot write {path}: {error.strerror}", todo="give --json a file in a folder that can be written"
         ) from error
+
+
+def _write(path: Path, report: Report) -> None:
+    """Write the whole report or none; a pipe or terminal gets it as it comes."""
+    text = json.dumps(report.document, indent=2, ensure_ascii=False) + "\n"
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    part = _part(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")

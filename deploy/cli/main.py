@@ -10,6 +10,7 @@ import typer
 from deploy.cli.demo import demo
 from deploy.cli.doctor import doctor
 from deploy.cli.send import send
+from deploy.cli.set_aside import set_aside
 from deploy.cli.topics import topics
 from deploy.cli.up import up
 
@@ -28,6 +29,7 @@ app.command()(up)
 app.command()(send)
 app.command()(topics)
 app.command()(doctor)
+app.add_typer(set_aside)
 
 
 def _show_version(wanted: bool) -> None:

@@ -15,7 +15,7 @@ import typer
 from deploy.cli.running import run
 from deploy.demo.lines import Letter, Problem, check
 from deploy.demo.publishing import Publisher
-from deploy.local.errors import EnvironmentProblem
+from deploy.local.errors import EnvironmentProblem, LocalError
 from deploy.local.ports import parse_address
 
 Source = Annotated[
@@ -32,7 +32,8 @@ def send(
 ) -> None:
     """Check every line, then publish each on the topic its source and type belong to, in the order of the file.
 
-    When a line is wrong nothing is sent, and the status is 1. Sending the same file again changes nothing.
+    When a line is wrong, or there is none, nothing is sent, and the status is 1. Sending the same file again changes
+    nothing.
 
     Example: shuangcheng send deploy/examples/weekend.jsonl --kafka 127.0.0.1:9092
     """
@@ -45,10 +46,14 @@ async def _send(file: str, kafka: str, as_json: bool) -> int:
     if problems:
         _print_problems(file, problems, as_json)
         return 1
-    if letters:
-        async with Publisher(kafka) as publisher:
-            await publisher.require({letter.topic for letter in letters})
-            await publisher.publish(letters)
+    if not letters:
+        raise LocalError(
+            f"no message in {'standard input' if file == '-' else file}, nothing was sent",
+            todo="give CloudEvents in structured JSON, one a line",
+        )
+    async with Publisher(kafka) as publisher:
+        await publisher.require({letter.topic for letter in letters})
+        await publisher.publish(letters)
     _print_summary(letters, kafka, as_json)
     return 0
 

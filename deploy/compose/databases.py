@@ -6,12 +6,14 @@ the superuser are those of PGHOST and PGUSER; the passwords are in the folder SH
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sys
 from pathlib import Path
 
 import asyncpg
+
+from deploy.compose.variables import variable
+from deploy.local.errors import EnvironmentProblem
+from deploy.local.outcome import outcome
 
 __all__ = ["prepare"]
 
@@ -28,15 +30,18 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = $1::text)
 _CLOSE = "SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', $1::text)"
 
 
-async def prepare(names: list[str], secrets: Path) -> None:
-    """Make roles and databases as the superuser of PGHOST; nobody else may connect to them."""
-    password = (secrets / "superuser").read_text(encoding="ascii")
+async def prepare(names: list[str], secrets: Path) -> int:
+    """Make roles and databases as the superuser of PGHOST, to which nobody else may connect; 0 when all are there.
+
+    Raises EnvironmentProblem before anything is made when a password is not there.
+    """
+    password = _secret(secrets / "superuser")
+    verifiers = {name: _secret(secrets / f"{name}.scram") for name in names}
     admin = await asyncpg.connect(database="postgres", password=password, timeout=30)
     try:
         await admin.execute("SELECT pg_advisory_lock(1)")  # two of these jobs may run at once
         await admin.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
-        for name in names:
-            verifier = (secrets / f"{name}.scram").read_text(encoding="ascii")
+        for name, verifier in verifiers.items():
             await admin.execute(await admin.fetchval(_ROLE, name, verifier))
             create = await admin.fetchval(_DATABASE, name)
             if create is not None:
@@ -46,6 +51,17 @@ async def prepare(names: list[str], secrets: Path) -> None:
             print(f"{name}: {'was there already' if create is None else 'created'}")
     finally:
         await admin.close()
+    return 0
+
+
+def _secret(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii")
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot read {file}: {error.strerror}",
+            todo="run the job `secrets` first; SHUANGCHENG_SECRETS names the folder of its passwords for PostgreSQL",
+        ) from error
 
 
 async def _extend(name: str, password: str) -> None:
@@ -56,5 +72,9 @@ async def _extend(name: str, password: str) -> None:
         await inside.close()
 
 
+async def _job(names: list[str]) -> int:
+    return await prepare(names, Path(variable("SHUANGCHENG_SECRETS", "the folder of PostgreSQL's passwords")))
+
+
 if __name__ == "__main__":
-    asyncio.run(prepare(sys.argv[1:], Path(os.environ["SHUANGCHENG_SECRETS"])))
+    sys.exit(outcome(_job(sys.argv[1:])))

@@ -1,4 +1,5 @@
-"""Passwords and tokens as files: made once, each in the volume of the process that it is for.
+"""``python -m deploy.compose.secret_files [FOLDER]``: passwords and tokens as files, made once, each in the volume of
+the process that it is for.
 
 ``/secrets`` holds one volume a folder: ``operator`` (tokens), ``postgres`` (the superuser's password and what the
 server keeps of the others) and one for each database role, which its process reads as ``SHUANGCHENG_SECRETS``.
@@ -11,10 +12,14 @@ import hashlib
 import hmac
 import os
 import secrets
+import sys
 from pathlib import Path
 
 import yaml
 
+from deploy.compose.variables import variable
+from deploy.local.errors import EnvironmentProblem
+from deploy.local.outcome import outcome
 from deploy.local.registries import configured_codes
 
 __all__ = ["scram_verifier", "write_all"]
@@ -68,5 +73,17 @@ def _write(file: Path, text: str) -> None:
     part.replace(file)
 
 
+async def _job(root: Path) -> int:
+    codes = configured_codes(Path(variable("SHUANGCHENG_REGISTRIES", "the folder of the registries' YAML files")))
+    try:
+        write_all(root, codes)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot write {error.filename}: {error.strerror}",
+            todo=f"mount the volumes of deploy/compose.yaml below {root}, so that this user may write in them",
+        ) from error
+    return 0
+
+
 if __name__ == "__main__":
-    write_all(Path("/secrets"), configured_codes(Path(os.environ["SHUANGCHENG_REGISTRIES"])))
+    sys.exit(outcome(_job(Path(sys.argv[1] if sys.argv[1:] else "/secrets"))))

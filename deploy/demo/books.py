@@ -39,6 +39,7 @@ SELECT count(*) FROM volunteer AS v
 WHERE NOT EXISTS (SELECT FROM link WHERE link.ref = v.ref AND (link.established OR link.role = 'host'))
 """
 _SET_ASIDE: Final = "SELECT count(*) FROM set_aside WHERE reason NOT IN ('waiting', 'ready')"
+_REJECTED: Final = "SELECT count(*) FROM notice WHERE rejected IS NOT NULL"
 
 
 class Books:
@@ -120,6 +121,9 @@ class Books:
         return sum([await self.value(name, _UNLINKED) for name in self._dsn if name.startswith("sandbox_")])
 
     async def quarantined(self) -> int:
-        """Messages that any service or adapter could not apply."""
+        """Messages that any service or adapter could not apply, and those that a registry's system could not read."""
         with_inbox = [name for name in self._dsn if not name.startswith("sandbox_")]
-        return sum([await self.value(name, _SET_ASIDE) for name in with_inbox])
+        set_aside: list[int] = [await self.value(name, _SET_ASIDE) for name in with_inbox]
+        adapters = [name for name in with_inbox if name.startswith("adapter_")]
+        rejected: list[int] = [await self.value(name, _REJECTED) for name in adapters]
+        return sum(set_aside) + sum(rejected)

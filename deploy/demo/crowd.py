@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import sha256
@@ -11,14 +11,27 @@ from random import Random
 
 from contracts.envelope import Event
 from contracts.messages import Message, shifts, signups, volunteers
-from contracts.messages.base import Consent
+from contracts.messages.base import AgeBand, Consent
 from contracts.messages.service import shanghai_day
 from contracts.messages.shifts import Place
 from contracts.topics import registry_source, registry_topic_for
 from deploy.demo.lines import Letter
-from deploy.demo.world import CAMPAIGN, Shift, Volunteer, World, rush_size
+from deploy.demo.world import CAMPAIGN, REGISTRIES, Shift, Volunteer, World, rush_size
 
-__all__ = ["Standing", "at_home", "letter", "links", "offers", "second_thoughts", "sign_ups", "window_at_home"]
+__all__ = [
+    "Standing",
+    "at_home",
+    "latecomers",
+    "letter",
+    "links",
+    "offers",
+    "second_thoughts",
+    "sign_ups",
+    "window_at_home",
+]
+
+_LATECOMERS = 3
+"""So many at each host ask for a post where it allots less by now."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -137,7 +150,7 @@ def _clash_with_home(world: World, one: Volunteer) -> Shift | None:
 
 def sign_ups(world: World) -> Iterator[Letter]:
     """Everyone asks for a post or two, at home or at the host, and some for what they cannot have."""
-    overlapping = {host: _overlapping(world.shifts(host, "ordinary")) for host in ("gz", "sz")}
+    overlapping = {host: _overlapping(world.shifts(host, "ordinary")) for host in REGISTRIES}
     visitors: defaultdict[str, int] = defaultdict(int)
     for one in world.linked:
         visitors[one.host] += 1
@@ -146,7 +159,8 @@ def sign_ups(world: World) -> Iterator[Letter]:
         wanted = _wanted(world, one, rng, visitors[one.host], overlapping[one.host])
         for shift in dict.fromkeys(wanted):
             late = one.place % 20 == 7 and shift is wanted[0]
-            yield _asked(world, one, shift, at=rng.choice((one.home, one.host)), late=late)
+            at = rng.choice((one.home, one.host))
+            yield _asked(world, one, shift, at=at, time=shift.closes_at + timedelta(minutes=10) if late else None)
 
 
 def _wanted(
@@ -180,12 +194,12 @@ def _overlapping(ordinary: Iterable[Shift]) -> list[tuple[Shift, Shift]]:
     return [(group[0], group[1]) for group in together.values() if len({shift.project_ref for shift in group[:2]}) == 2]
 
 
-def _asked(world: World, one: Volunteer, shift: Shift, *, at: str, late: bool = False) -> Letter:
-    """One click in the app of registry ``at``; a late one comes when sign-up is closed."""
-    rng = world.random("asked", one.host_ref, shift.shift_ref)
-    opened = world.days_ago(28)
-    span = (shift.closes_at - opened).total_seconds()
-    time = opened + timedelta(seconds=rng.uniform(0, span - 7200)) if not late else shift.closes_at
+def _asked(world: World, one: Volunteer, shift: Shift, *, at: str, time: datetime | None = None) -> Letter:
+    """One click in the app of registry ``at``, some time while sign-up is open unless told when."""
+    if time is None:
+        rng, opened = world.random("asked", one.host_ref, shift.shift_ref), world.days_ago(28)
+        span = (shift.closes_at - opened).total_seconds()
+        time = opened + timedelta(seconds=rng.uniform(0, span - 7200))
     signup_ref = f"{at}-u-{shift.shift_ref}-{one.ref_at(at)}"
     request = signups.SignupRequested(
         signup_ref=signup_ref,
@@ -194,15 +208,15 @@ def _asked(world: World, one: Volunteer, shift: Shift, *, at: str, late: bool = 
         project_ref=shift.project_ref,
         shift_ref=shift.shift_ref,
     )
-    return letter(at, f"ask-{signup_ref}", time + timedelta(minutes=10 if late else 0), request)
+    return letter(at, f"ask-{signup_ref}", time, request)
 
 
-def second_thoughts(world: World, standing: Iterable[Standing]) -> Iterator[Letter]:
-    """Posts given back: a third of the rushed ones, on which others wait, and a few more. Then hosts allot less."""
+def second_thoughts(world: World, standing: Sequence[Standing]) -> Iterator[Letter]:
+    """Posts given back: a third of the rushed ones, on which others wait, and a few more. And hosts allot less."""
     by_ref = {one.host_ref: one for one in world.linked}
-    for number, signup in enumerate(sorted(standing)):
+    for number, signup in enumerate(sorted(signup for signup in standing if signup.state == "confirmed")):
         one, shift = by_ref.get(signup.ref), world.shift(signup.host, signup.shift_ref)
-        if one is None or shift is None or signup.state != "confirmed":
+        if one is None or shift is None:
             continue
         if number % (3 if shift.kind == "rush" else 40) == 0:
             withdrawn = signups.SignupWithdrawn(
@@ -214,7 +228,38 @@ def second_thoughts(world: World, standing: Iterable[Standing]) -> Iterator[Lett
             )
             time = shift.closes_at - timedelta(minutes=30)
             yield letter(signup.asker, f"back-{signup.signup_ref}", time, withdrawn)
-    for host in ("gz", "sz"):
-        shift = world.shifts(host, "ordinary")[0]
-        lowered = _published(world, shift, 2, shift.posts - 1)
-        yield letter(host, f"{shift.shift_ref}-v2", shift.closes_at - timedelta(minutes=20), lowered)
+    for shift, taken in _fullest(world, standing):
+        lowered = _published(world, shift, 2, taken // 2)
+        yield letter(shift.host, f"{shift.shift_ref}-v2", shift.closes_at - timedelta(minutes=25), lowered)
+
+
+def latecomers(world: World, standing: Sequence[Standing]) -> Iterator[Letter]:
+    """Some ask for a post of those shifts that are full since their host allots less than it had given."""
+    known = {(signup.host, signup.ref, _day(world, signup)) for signup in standing}
+    for shift, _ in _fullest(world, standing):
+        day = shanghai_day(shift.starts_at)
+        free = [
+            one
+            for one in world.linked
+            if one.host == shift.host
+            and one.age_band is AgeBand.ADULT
+            and (shift.host, one.host_ref, day) not in known
+            and _clash_with_home(world, one) is None
+        ]
+        for one in free[-_LATECOMERS:]:
+            yield _asked(world, one, shift, at=one.home, time=shift.closes_at - timedelta(minutes=15))
+
+
+def _fullest(world: World, standing: Sequence[Standing]) -> Iterator[tuple[Shift, int]]:
+    """Of each host the ordinary shift of which most have a post, and how many."""
+    taken = Counter((signup.host, signup.shift_ref) for signup in sorted(standing) if signup.state == "confirmed")
+    for host in REGISTRIES:
+        of_host = [(taken[host, shift.shift_ref], shift) for shift in world.shifts(host, "ordinary")]
+        most, shift = max(of_host, key=lambda pair: pair[0])
+        if most:
+            yield shift, most
+
+
+def _day(world: World, signup: Standing) -> date | None:
+    shift = world.shift(signup.host, signup.shift_ref)
+    return None if shift is None else shanghai_day(shift.starts_at)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 
 from contracts.envelope import ContractError, Event, encode, parse_structured
+from contracts.messages.service import shanghai_day
 from contracts.topics import registry_source, registry_topic_for
 
-__all__ = ["Letter", "Problem", "check"]
+__all__ = ["Letter", "Problem", "check", "days"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,17 @@ def check(lines: Iterable[bytes]) -> tuple[list[Letter], list[Problem]]:
             continue
         letters.append(letter)
     return letters, problems
+
+
+def days(letters: Iterable[Letter]) -> list[tuple[date, list[Letter]]]:
+    """Cut where a later Shanghai day begins. The order stays: a line older than those before it stands with them."""
+    found: list[tuple[date, list[Letter]]] = []
+    for letter in letters:
+        day = shanghai_day(letter.event.time)
+        if not found or day > found[-1][0]:
+            found.append((day, []))
+        found[-1][1].append(letter)
+    return found
 
 
 def _letter(line: bytes) -> Letter:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 import deploy
 from deploy.demo import crowd, service, world
 from deploy.demo.books import Books
 from deploy.demo.faults import LostAnswer, kill
-from deploy.demo.lines import Letter, check
+from deploy.demo.lines import Letter, check, days
 from deploy.demo.publishing import Publisher
 from deploy.demo.quiet import Look, Quiet, Stuck
 from deploy.demo.report import Fault, Report, Setting, read
 from deploy.demo.screen import Screen
+from deploy.demo.showing import Timeline, where
 from deploy.local.errors import EnvironmentProblem, LocalError
 from deploy.local.stack import Stack
 
@@ -27,11 +29,11 @@ __all__ = ["SETTINGS", "WEEKEND", "XIA", "Play", "weekend"]
 WEEKEND = Path(deploy.__file__).parent / "examples" / "weekend.jsonl"
 XIA = ("sz", "sz-20061783")
 """夏小雨 at home: the registry and her number there."""
-SETTINGS = {"AWAIT_FACTS": "15", "RECEIPT_DUE": "6"}
+SETTINGS = {"AWAIT_FACTS": "8", "RECEIPT_DUE": "6"}
 """Short, because here nobody is away for long: what waits in vain is refused while the summer goes on."""
 KILLED = "bridge"
-LOSER = ("gz", "sz")
-"""The host of the service whose credit is booked without an answer, and the home that books it."""
+LOSERS = ("sz", "gz")
+"""The home that books a credit without an answer, and which one does when nothing is credited there."""
 
 
 def weekend(path: Path = WEEKEND) -> list[Letter]:
@@ -48,7 +50,10 @@ def weekend(path: Path = WEEKEND) -> list[Letter]:
 
 @dataclass
 class Play:
-    """One performance on a stack that is up. ``seed`` and ``people`` make the summer, ``calm`` breaks nothing."""
+    """One performance on a stack that is up. ``seed`` and ``people`` make the summer, ``calm`` breaks nothing.
+
+    ``stuck`` says what did not come to an end, ``notes`` what could not be shown.
+    """
 
     stack: Stack
     screen: Screen
@@ -58,6 +63,7 @@ class Play:
     begun: float
     faults: list[Fault] = field(default_factory=list)
     stuck: str | None = None
+    notes: list[str] = field(default_factory=list)
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def __aenter__(self) -> Play:
@@ -95,22 +101,30 @@ class Play:
         stack = self.stack
         broker = {"kind": stack.broker.kind, "version": stack.broker.version, "address": stack.broker.address}
         setting = Setting(self.seed, broker, stack.options.kinds, stack.dsn)
-        return await read(self.books, setting, self.faults, seconds=time.monotonic() - self.begun, stuck=self.stuck)
+        seconds = time.monotonic() - self.begun
+        return await read(self.books, setting, self.faults, seconds=seconds, stuck=self.stuck, notes=self.notes)
 
-    async def timeline(self) -> Any:
+    async def timeline(self) -> Timeline | None:
         """夏小雨's own, as her home may see it; None when the linkage knows nothing of her."""
         registry, ref = XIA
+        bearer = f"registry:{registry}"
         try:
-            return await self.books.get(
-                "bridge", "/timeline", bearer=f"registry:{registry}", registry=registry, ref=ref
-            )
+            page = await self.books.get("bridge", "/timeline", bearer=bearer, registry=registry, ref=ref)
         except LocalError as error:
             self.screen.say(f"no timeline: {error}")
             return None
+        shifts = {}
+        for place in {where(entry) for group in ("signups", "services") for entry in page[group]}:
+            with contextlib.suppress(LocalError):  # a shift that its host never published
+                path = "/".join(quote(part, safe="") for part in place)
+                shifts[place] = await self.books.get("opportunities", f"/shifts/{path}", bearer=bearer)
+        return Timeline(page, shifts)
 
     async def _weekend(self, letters: list[Letter]) -> None:
-        self.screen.say("Act one: the weekend of deploy/examples/weekend.jsonl")
-        await self._step("the weekend is served and credited", letters, waiting=True)
+        self.screen.say("Act one: the weekend of deploy/examples/weekend.jsonl, day by day")
+        cut = days(letters)
+        for number, (day, of_day) in enumerate(cut, 1):
+            await self._step(f"{day:%A %Y-%m-%d}", of_day, waiting=number == len(cut))
 
     async def _summer(self) -> None:
         self.screen.say(f"Act two: 志愿一夏, {self.people} people in both directions (seed {self.seed})")
@@ -121,12 +135,23 @@ class Play:
         standing = await self._standing()
         changed = [*crowd.second_thoughts(summer, standing), *service.without_a_post(summer, standing)]
         await self._step("posts given back, the next in line promoted", [*changed, *service.consent_withdrawn(summer)])
+        await self._step("where a host allots less than it gave, latecomers wait", crowd.latecomers(summer, standing))
         services = service.plan(summer, await self._standing())
-        half = len(services) // 2
-        first = [*service.served_at_home(summer), *service.served(services[:half])]
-        await self._first_services(first)
-        await self._second_services(services[half:])
+        losing = self._losing(services)
+        others = [one for one in services if one is not losing]
+        half = len(others) // 2
+        await self._first_services([*service.served_at_home(summer), *service.served(others[:half])])
+        await self._second_services(losing, others[half:])
         await self._step("corrections, revocations, consent renewed", service.changes(summer, services), waiting=True)
+
+    def _losing(self, services: list[service.Served]) -> service.Served | None:
+        """The service whose credit is booked without an answer: none when calm, and when none is to be credited."""
+        if self.calm:
+            return None
+        found = service.to_credit(services, LOSERS)
+        if found is None:
+            self.notes.append("lost_answer did not happen: in so small a crowd nobody has a service to be credited")
+        return found
 
     async def _first_services(self, letters: list[Letter]) -> None:
         if self.calm:
@@ -140,36 +165,32 @@ class Play:
         self.faults.append(fault)
         self.screen.say(f"           {KILLED} is back and has caught up after {fault.recovered_seconds} s")
         await self.quiet.until(lambda look: not look.total(waiting=False), self._tell)
-        self.screen.end(f"{count} messages")
+        self.screen.end(_messages(count))
 
-    async def _second_services(self, services: list[service.Served]) -> None:
-        host, home = LOSER
-        chosen = next((one for one in services if one.host == host and one.ordinary), None)
-        if chosen is None and not self.calm:
-            self.screen.say("           so few people that nobody is left whose answer could be lost")
-        if self.calm or chosen is None:
-            await self._step("more service", service.served(services))
+    async def _second_services(self, losing: service.Served | None, others: list[service.Served]) -> None:
+        if losing is None:
+            await self._step("more service", service.served(others))
             return
         self.screen.begin("more service")
-        lost = LostAnswer(self.books, host, home, chosen.record_ref)
+        home = losing.volunteer.home
+        lost = LostAnswer(self.books, losing.host, home, losing.record_ref)
         await lost.arm()
-        await self.publisher.publish(list(service.served([chosen])))
+        first = await self.publisher.publish(list(service.served([losing])))
         await lost.booked()
         self.screen.say(f"           {home} has booked a credit, and its answer is lost")
-        rest = [one for one in services if one is not chosen]
-        count = await self.publisher.publish(list(service.served(rest)))
+        rest = await self.publisher.publish(list(service.served(others)))
         await self.quiet.until(lambda look: not look.total(waiting=False), self._tell)
         fault = await lost.fault()
         self.faults.append(fault)
         self.screen.say(f"           asked again, booked once: known after {fault.recovered_seconds} s")
-        self.screen.end(f"{count + 3} messages")
+        self.screen.end(_messages(first + rest))
 
     async def _step(self, title: str, letters: Iterable[Letter], *, waiting: bool = False) -> None:
         """Publish, and wait for the system's own answers until nothing is under way."""
         self.screen.begin(title)
         count = await self.publisher.publish(list(letters))
         await self.quiet.until(lambda look: not look.total(waiting=waiting), self._tell)
-        self.screen.end(f"{count} messages")
+        self.screen.end(_messages(count))
 
     async def _standing(self) -> list[crowd.Standing]:
         return [*await self.books.standing("gz"), *await self.books.standing("sz")]
@@ -182,6 +203,10 @@ class Play:
             raise self.stack.deaths[-1]
 
 
+def _messages(count: int) -> str:
+    return f"{count} message{'' if count == 1 else 's'}"
+
+
 def _in_the_middle(look: Look, count: int) -> bool:
     """Whether hours are on their way, or half of what was sent has come in."""
-    return look.work[KILLED, "transfers_under_way"] > 0 or look.work[KILLED, "unread"] < count // 2
+    return look.work[KILLED, "transfers_under_way"] > 0 or look.work[KILLED, "unread"] <= count // 2

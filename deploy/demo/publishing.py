@@ -79,7 +79,9 @@ class Publisher:
                 number = (murmur2(letter.event.key.encode()) & 0x7FFFFFFF) % self._partitions[letter.topic]
                 by_partition[letter.topic, number].append(letter.event)
             sending = (_send(producer, *place, events) for place, events in by_partition.items())
-            await asyncio.wait_for(asyncio.gather(*sending), _SEND_SECONDS)
+            # not wait_for: it leaves the exception of a cancelled gather unread, and the loop logs that
+            async with asyncio.timeout(_SEND_SECONDS):
+                await asyncio.gather(*sending)
         except (KafkaError, TimeoutError) as error:
             raise LocalError(
                 f"the broker at {self._address} did not acknowledge: {type(error).__name__} {error}".strip(),

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, TopicEntry, all_topics
 from deploy.demo.books import Books
+from deploy.demo.ends import Ends, TopicEnds
 
-__all__ = ["Look", "Quiet", "Stuck", "readers"]
+__all__ = ["Ends", "Look", "Quiet", "Stuck", "readers"]
 
 _POLL_SECONDS: Final = 0.2
 PATIENCE_SECONDS: Final = 60.0
@@ -44,8 +45,6 @@ _WORDS: Final = {
     "notices": "letters are not passed on to the registry's system",
     "unread": "messages are not read yet",
 }
-
-Ends = Mapping[TopicPartition, int]
 
 
 class Stuck(Exception):
@@ -94,27 +93,25 @@ class Quiet:
             for name, entries in self._readers.items()
         }
         self._statements = {name: _statement(name) for name in databases if name in self._readers}
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=address, group_id=None, enable_auto_commit=False)
+        self._ends = TopicEnds(address)
 
     async def __aenter__(self) -> Quiet:
-        await self._consumer.start()
+        await self._ends.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._consumer.stop()
+        await self._ends.__aexit__(kind, error, trace)
 
     async def ends(self) -> Ends:
         """The end of every partition that somebody reads."""
         wanted = sorted({tp for partitions in self._partitions.values() for tp in partitions})
         for _ in range(20):
             try:
-                found: Ends = await self._consumer.end_offsets(wanted)
+                return await self._ends.of(wanted)
             except KafkaError:
                 await asyncio.sleep(_POLL_SECONDS)
-                continue
-            return found
         raise Stuck("the broker does not say where its topics end")
 
     async def look(self) -> Look:

@@ -13,7 +13,7 @@ from typing import Any
 
 import deploy
 from deploy.demo.books import Books
-from deploy.demo.verdict import Audit, failures
+from deploy.demo.verdict import MINUTES, Audit, failures
 
 __all__ = ["Fault", "Report", "Setting", "read"]
 
@@ -42,15 +42,22 @@ class Setting:
 
 @dataclass(frozen=True)
 class Report:
-    """``document`` is the JSON. ``audits`` and ``broken`` are what the verdict stands on."""
+    """``document`` is the JSON; ``audits`` and ``broken`` are what the verdict stands on, ``notes`` go with it."""
 
     document: dict[str, Any]
     audits: dict[str, Audit] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 async def read(
-    books: Books, setting: Setting, faults: Sequence[Fault], *, seconds: float, stuck: str | None = None
+    books: Books,
+    setting: Setting,
+    faults: Sequence[Fault],
+    *,
+    seconds: float,
+    stuck: str | None = None,
+    notes: Sequence[str] = (),
 ) -> Report:
     """Ask everyone, and judge. ``stuck`` says what did not come to an end."""
     crossing, posts = await books.get("bridge", "/figures"), await books.get("opportunities", "/figures")
@@ -59,7 +66,8 @@ async def read(
         f"{host}->{home}": Audit(await _served(books, host, home), (await books.credits(home))["minutes"])
         for host, home in permutations(setting.kinds, 2)
     }
-    directions = crossing["directions"]
+    # The bridge tells of directions in which somebody served; the others stand at nothing, and are judged too.
+    directions = {direction: _nothing() for direction in audits} | crossing["directions"]
     minutes = {direction: one["minutes"] for direction, one in directions.items()}
     broken = failures(minutes, audits, overbooked=posts["overbooked"], stuck=stuck)
     document = {
@@ -83,12 +91,16 @@ async def read(
         "databases": dict(setting.databases),
         "balanced": not broken,
     }
-    return Report(document, audits, broken)
+    return Report(document, audits, broken, list(notes))
 
 
 async def _served(books: Books, host: str, home: str) -> int:
     rows = await books.served(host)
     return sum(row["minutes"] for row in rows if row["home"] == home and row["status"] == "confirmed")
+
+
+def _nothing() -> dict[str, Any]:
+    return {"service_records": 0, "minutes": dict.fromkeys(MINUTES, 0)}
 
 
 def _commit() -> str:

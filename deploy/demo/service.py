@@ -13,7 +13,16 @@ from deploy.demo.crowd import Standing, letter, window_at_home
 from deploy.demo.lines import Letter
 from deploy.demo.world import Volunteer, World
 
-__all__ = ["Served", "changes", "consent_withdrawn", "plan", "served", "served_at_home", "without_a_post"]
+__all__ = [
+    "Served",
+    "changes",
+    "consent_withdrawn",
+    "plan",
+    "served",
+    "served_at_home",
+    "to_credit",
+    "without_a_post",
+]
 
 _ROW = 25
 """In a row of so many services each of these happens once, at its place."""
@@ -68,6 +77,12 @@ def plan(world: World, standing: Iterable[Standing]) -> list[Served]:
         pause = rng.choice((0, 0, 10, 15))
         found.append(Served(one, shift.host, shift.project_ref, shift.shift_ref, place, started_at, ended_at, pause))
     return found
+
+
+def to_credit(services: Sequence[Served], homes: Sequence[str]) -> Served | None:
+    """A service of which nothing can come but one credit, at the first of these homes that has one."""
+    ordinary = [one for one in services if one.ordinary]
+    return next((one for home in homes for one in ordinary if one.volunteer.home == home), None)
 
 
 def served(services: Sequence[Served]) -> Iterator[Letter]:

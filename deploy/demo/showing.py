@@ -1,21 +1,30 @@
-"""The end of the demo in words: one volunteer's timeline, a table per direction, the verdict."""
+"""The end of the demo in words: one volunteer's timeline, a table per direction, the verdict. 80 columns are enough."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from textwrap import fill
+from typing import Any, Final, TypeAlias
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from contracts.messages.service import SHANGHAI
 from deploy.demo.report import Report
+from deploy.demo.verdict import MINUTES
 
-__all__ = ["show_report", "show_timeline"]
+__all__ = ["Place", "Timeline", "show_report", "show_timeline", "where"]
 
-_COLUMNS = ("confirmed", "credited", "withheld", "refused", "uncertain", "in_flight", "held")
-_WORDS = {
+Place: TypeAlias = tuple[str, str, str]
+"""A shift: host, project and shift by their numbers."""
+
+_HAPPENED, _KNOWN, _WHAT, _MINUTES = 16, 8, 40, 7
+"""Widths: with two columns between them and before, 79 together."""
+_WORDS: Final = {
     "link_established": "linked: one-click registration 一键注册",
     "signup_requested": "asked for a post: one click 一键报名",
     "signup_confirmed": "has the post",
@@ -35,28 +44,63 @@ _WORDS = {
 }
 
 
-def show_timeline(console: Console, title: str, page: Mapping[str, Any]) -> None:
-    """Everything that happened to her, as the linkage came to know it, with the time at which it happened."""
-    table = Table(title=title, title_justify="left", title_style="bold", show_edge=False)
-    for name in ("known", "what", "where", "minutes", "happened"):
-        table.add_column(name, justify="right" if name == "minutes" else "left")
-    for known, happened, *rest in sorted(_rows(page), key=lambda row: row[:2]):
-        table.add_row(_clock(known), *rest, _clock(happened))
-    console.print(table)
-    total = sum(one["credited_minutes"] for one in page["services"])
+@dataclass(frozen=True)
+class Timeline:
+    """What the bridge tells of a volunteer, and what opportunities knows of the shifts spoken of there."""
+
+    page: Mapping[str, Any]
+    shifts: Mapping[Place, Mapping[str, Any]]
+
+
+def where(entry: Mapping[str, Any]) -> Place:
+    """The shift of a sign-up or a service."""
+    return entry["host"], entry.get("project_ref", ""), entry.get("shift_ref", "")
+
+
+def show_timeline(console: Console, title: str, timeline: Timeline) -> None:
+    """Shift by shift, each in the order in which the linkage came to know it, with the time at which it happened."""
+    console.print(title, markup=False, style="bold")
+    console.print(_columns([("happened", "known", "what", "minutes")]), style="dim")
+    for heading, steps in _chapters(timeline):
+        for line in heading:
+            console.print(f"  {line}", markup=False, style="bold")
+        console.print(_columns(map(_row, steps)))
+    total = sum(one["credited_minutes"] for one in timeline.page["services"])
     console.print(
-        f"her home has {total} min = {total // 60} 小时 {total % 60} 分 of service in other cities", markup=False
+        f"\n  her home has {total} min = {total // 60} 小时 {total % 60} 分 of service in other cities\n", markup=False
     )
 
 
-def _rows(page: Mapping[str, Any]) -> Iterator[tuple[datetime, datetime, str, str, str]]:
-    for group, where in (("links", "host"), ("signups", "shift_ref"), ("services", "record_ref")):
-        for entry in page[group]:
-            for step in entry["steps"]:
-                yield _row(step, str(entry.get(where) or entry["host"]))
+def _columns(rows: Iterable[tuple[str, str, str, str]]) -> Padding:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for width in (_HAPPENED, _KNOWN, _WHAT):
+        table.add_column(width=width)
+    table.add_column(width=_MINUTES, justify="right")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return Padding(table, (0, 0, 0, 2), expand=False)
 
 
-def _row(step: Mapping[str, Any], where: str) -> tuple[datetime, datetime, str, str, str]:
+def _chapters(timeline: Timeline) -> Iterator[tuple[tuple[str, ...], list[Mapping[str, Any]]]]:
+    """Her links, then each shift that she asked for or served in: what it is, and all that happened there."""
+    for link in timeline.page["links"]:
+        yield (), link["steps"]
+    shifts: dict[Place, list[Mapping[str, Any]]] = {}
+    for entry in (*timeline.page["signups"], *timeline.page["services"]):
+        shifts.setdefault(where(entry), []).extend(entry["steps"])
+    for place, steps in sorted(shifts.items(), key=lambda pair: min(_moment(step, "at") for step in pair[1])):
+        yield ("", *_heading(timeline, place)), sorted(steps, key=lambda step: _moment(step, "at"))
+
+
+def _heading(timeline: Timeline, place: Place) -> tuple[str, ...]:
+    shift = timeline.shifts.get(place)
+    if shift is None:
+        return (" ".join(place),)
+    begin, end = _moment(shift, "starts_at"), _moment(shift, "ends_at")
+    return shift["title"], f"{begin:%A %Y-%m-%d %H:%M} to {end:%H:%M}, {shift['place']['text']}"
+
+
+def _row(step: Mapping[str, Any]) -> tuple[str, str, str, str]:
     what = _WORDS.get(step["what"], step["what"].replace("_", " "))
     if step.get("reason"):
         what += f" ({step['reason']})"
@@ -64,27 +108,19 @@ def _row(step: Mapping[str, Any], where: str) -> tuple[datetime, datetime, str, 
         what += f", version {step['version']}"
     number = step.get("delta") if step["what"] == "transfer_credited" else step.get("minutes", step.get("total"))
     minutes = "" if number is None else f"{number:+d}" if step["what"] == "transfer_credited" else str(number)
-    return datetime.fromisoformat(step["at"]), datetime.fromisoformat(step["happened_at"]), what, where, minutes
+    return f"{_moment(step, 'happened_at'):%Y-%m-%d %H:%M}", f"{_moment(step, 'at'):%H:%M:%S}", what, minutes
 
 
-def _clock(moment: datetime) -> str:
-    return moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
+def _moment(said: Mapping[str, Any], name: str) -> datetime:
+    return datetime.fromisoformat(said[name]).astimezone(SHANGHAI)
 
 
 def show_report(console: Console, report: Report) -> None:
     """The figures by direction beside what both registries say themselves, and whether all agree."""
     document = report.document
-    people, sign_ups = document["people"], document["signups"]
-    refused = ", ".join(f"{reason} {count}" for reason, count in sign_ups["refused"].items())
-    for line in (
-        f"people     {people['linked']} linked, {people['unlinked']} not",
-        f"offered    {document['projects']} projects, {document['shifts']} shifts, {document['posts']} posts",
-        f"sign-ups   {sign_ups['requested']} requested: {sign_ups['confirmed']} confirmed, "
-        f"{sign_ups['waitlisted']} waitlisted, {sign_ups['withdrawn']} withdrawn; refused: {refused or 'none'}",
-        f"trouble    {document['overbooked']} overbooked, {document['quarantined']} quarantined"
-        + "".join(f"; {one['kind']} {one['target']}, {one['recovered_seconds']} s" for one in document["faults"]),
-    ):
-        console.print(line, markup=False, soft_wrap=True)
+    for name, text in _lines(report):
+        lines = fill(text, console.width - 1, initial_indent=f"{name:<10}", subsequent_indent=" " * 10)
+        console.print(lines, markup=False, soft_wrap=True)
     for direction, one in sorted(document["directions"].items()):
         _show_direction(console, direction, one, report)
     for line in report.broken:
@@ -96,15 +132,32 @@ def show_report(console: Console, report: Report) -> None:
     console.print(f"{document['seconds']} s on {document['broker']['kind']}", markup=False)
 
 
+def _lines(report: Report) -> Iterator[tuple[str, str]]:
+    document = report.document
+    people, sign_ups = document["people"], document["signups"]
+    refused = ", ".join(f"{reason} {count}" for reason, count in sign_ups["refused"].items())
+    yield "people", f"{people['linked']} linked, {people['unlinked']} not"
+    yield "offered", f"{document['projects']} projects, {document['shifts']} shifts, {document['posts']} posts"
+    yield (
+        "sign-ups",
+        f"{sign_ups['requested']} requested: {sign_ups['confirmed']} confirmed, {sign_ups['waitlisted']} waitlisted, "
+        f"{sign_ups['withdrawn']} withdrawn; refused: {refused or 'none'}",
+    )
+    yield "trouble", f"{document['overbooked']} overbooked, {document['quarantined']} quarantined"
+    for fault in document["faults"]:
+        yield "", f"{fault['kind']} {fault['target']}: recovered after {fault['recovered_seconds']} s"
+    for note in report.notes:
+        yield "", note
+
+
 def _show_direction(console: Console, direction: str, one: Mapping[str, Any], report: Report) -> None:
     host, _, home = direction.partition("->")
-    table = Table(
-        title=f"served in {host}, home {home}: minutes", title_justify="left", title_style="bold", show_edge=False
-    )
-    for name in ("", "records", *_COLUMNS):
-        table.add_column(name, justify="left" if not name else "right")
-    table.add_row("bridge", str(one["service_records"]), *(str(one["minutes"][name]) for name in _COLUMNS))
+    console.print(f"served in {host}, home {home}: minutes", markup=False, style="bold")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("", "records", *MINUTES):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True, min_width=6)
+    table.add_row("bridge", str(one["service_records"]), *(str(one["minutes"][name]) for name in MINUTES))
     audit = report.audits.get(direction)
     if audit is not None:
-        table.add_row("registries' audits", "", str(audit.served), str(audit.credited))
-    console.print(table)
+        table.add_row("audits", "", str(audit.served), str(audit.credited))
+    console.print(Padding(table, (0, 0, 0, 2), expand=False))

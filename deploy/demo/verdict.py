@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Audit", "failures"]
+__all__ = ["MINUTES", "Audit", "failures"]
 
 _LEFT = ("credited", "withheld", "refused", "uncertain", "in_flight")
+MINUTES = ("confirmed", *_LEFT, "held")
+"""What stands of each direction: what was confirmed, where it is now, and what is not confirmed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ class World:
     mistaken: tuple[Volunteer, ...]
     """They bring a wrong code."""
     _shifts: dict[str, list[Shift]] = field(default_factory=dict)
+    _by_ref: dict[tuple[str, str], Shift] = field(default_factory=dict)
 
     def shifts(self, host: str, kind: str) -> list[Shift]:
         """A host's shifts of one kind."""
@@ -138,10 +139,9 @@ class World:
 
     def shift(self, host: str, shift_ref: str) -> Shift | None:
         """The shift of this number; None when it is not of this world."""
-        if not self._shifts.get(f"{host}#"):
-            self._shifts[f"{host}#"] = [s for p in self.projects if p.host == host for s in p.shifts]
-        index = {s.shift_ref: s for s in self._shifts[f"{host}#"]}
-        return index.get(shift_ref)
+        if not self._by_ref:
+            self._by_ref.update({(s.host, s.shift_ref): s for p in self.projects for s in p.shifts})
+        return self._by_ref.get((host, shift_ref))
 
     def random(self, *about: object) -> Random:
         """Chance that depends on the seed and on what it is about alone, never on who was asked before."""

@@ -11,7 +11,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
-from deploy.local.errors import EnvironmentProblem, ProcessFailed
+from deploy.local.errors import EnvironmentProblem, ProcessFailed, words
 from deploy.local.ports import LOOPBACK, wait_for_port
 from deploy.local.processes import Child
 
@@ -127,7 +127,7 @@ async def wait_until_answering(address: str, *, seconds: float) -> None:
         except (KafkaError, OSError, TimeoutError) as error:
             if loop.time() >= end:
                 raise EnvironmentProblem(
-                    f"no Kafka broker answers at {address}: {error or type(error).__name__}",
+                    f"no Kafka broker answers at {address}: {words(error)}",
                     todo="check the address, and that the broker advertises one which this machine reaches",
                 ) from error
         else:

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from deploy.local.broker import Broker, wait_until_answering
 from deploy.local.broker_java import KAFKA_VERSION, cluster_id, single_node_settings
-from deploy.local.errors import EnvironmentProblem, ProcessFailed
+from deploy.local.errors import EnvironmentProblem, LocalError, ProcessFailed
 from deploy.local.ports import LOOPBACK
+from deploy.local.processes import to_the_end
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -56,6 +58,7 @@ class DockerBroker(Broker):
         self.port = port
         self.address = f"{_engine_host()}:{port}"
         self._container: Any = None
+        self._abandoned = threading.Event()
 
     @property
     def pid(self) -> int | None:
@@ -75,14 +78,22 @@ class DockerBroker(Broker):
     async def start(self) -> None:
         """Create and start the container."""
         await self.check()
-        await asyncio.to_thread(self._create)
+        creation = asyncio.create_task(asyncio.to_thread(self._create))
+        try:
+            await asyncio.shield(creation)
+        except asyncio.CancelledError:
+            # A thread cannot be cancelled: left alone, it would start a container after stop() had found none.
+            self._abandoned.set()
+            with contextlib.suppress(EnvironmentProblem):
+                await to_the_end(creation)
+            raise
         await self._wait()
 
     async def stop(self) -> None:
         """Remove the container with its data."""
-        if self._container is not None:
-            await asyncio.to_thread(self._container.stop)
-            self._container = None
+        container, self._container = self._container, None
+        if container is not None:
+            await asyncio.to_thread(_remove, container)
 
     async def kill(self) -> None:
         """SIGKILL what runs in the container."""
@@ -96,12 +107,29 @@ class DockerBroker(Broker):
     def _create(self) -> None:
         import docker
 
-        _remove_orphans()
-        self._container = _container(self.address, self.port)
         try:
-            self._container.start()
-        except docker.errors.DockerException as error:
+            _remove_orphans()
+            container = _container(self.address, self.port)
+            self._pull(container)
+            self._container = container
+            container.start()
+        except (docker.errors.DockerException, OSError) as error:
             raise EnvironmentProblem(f"Docker could not start {IMAGE}: {error}", todo=TODO) from error
+
+    def _pull(self, container: Any) -> None:
+        """Fetch an image that is not there, which may take minutes: it ends at the next step when nobody waits."""
+        import docker
+
+        client = container.get_docker_client().client
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            client.images.get(container.image)
+            return
+        name, _, tag = container.image.rpartition(":")
+        for step in client.api.pull(name, tag=tag, stream=True, decode=True):
+            if self._abandoned.is_set():
+                raise EnvironmentProblem(f"fetching {container.image} was abandoned")
+            if "error" in step:
+                raise docker.errors.APIError(step["error"])
 
     async def _wait(self) -> None:
         """Return once it answers; ProcessFailed with its last lines when it has ended or time is up."""
@@ -125,6 +153,18 @@ class DockerBroker(Broker):
         if self._container is None:
             raise RuntimeError("the container was not started")
         return self._container.get_wrapped_container()
+
+
+def _remove(container: Any) -> None:
+    import docker
+
+    try:
+        with contextlib.suppress(docker.errors.NotFound):
+            container.stop()
+    except (docker.errors.DockerException, OSError) as error:
+        raise LocalError(
+            f"Docker did not remove the broker's container: {error}", todo="the next launch with Docker removes it"
+        ) from error
 
 
 def _container(address: str, port: int) -> Any:

@@ -84,7 +84,7 @@ class JavaBroker(ProcessBroker):
         """Fetch the jars when they are not there, format the storage, and give the broker's process."""
         java = java_command()
         assert java is not None, "check came first"
-        jars = await asyncio.to_thread(_fetch_jars)
+        jars = await fetch_jars(self.folder / "maven.log")
         properties = self.folder / "server.properties"
         properties.write_text(self._properties())
         classpath = ["-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={_KAFKA / 'log4j2.properties'}"]
@@ -148,8 +148,8 @@ def single_node_settings() -> dict[str, str]:
     }
 
 
-def _fetch_jars() -> Path:
-    """Give the folder of Kafka's jars, filled through Maven when it is not there yet."""
+async def fetch_jars(log: Path) -> Path:
+    """Give the folder of Kafka's jars, filled through Maven when it is not there yet; what Maven says goes to `log`."""
     target = jars_folder()
     if target.is_dir():
         return target
@@ -158,21 +158,25 @@ def _fetch_jars() -> Path:
         raise EnvironmentProblem("no mvn command to fetch Kafka's jars with", todo="install Maven")
     part = Path(tempfile.mkdtemp(prefix="kafka-jars-", dir=target.parent))
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={part}"]
+    command = [maven, "-q", "-B", "-Dstyle.color=never", "-f", str(_POM), *goal]
     try:
-        command = [maven, "-q", "-B", "-Dstyle.color=never", "-f", str(_POM), *goal]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
+        job = Child(name="maven", command=command, log=log, env=own_environment({}))
+        if await job.run() != 0:
             raise EnvironmentProblem(
                 "Maven could not fetch Kafka's jars",
-                details="\n".join([line for line in done.stdout.splitlines() if "ERROR" in line][:2]),
-                todo="check that Maven reaches its repository, or choose another --broker",
+                details="\n".join([line for line in job.tail(200).splitlines() if "ERROR" in line][:2]),
+                todo=f"check that Maven reaches its repository, or choose another --broker; see {log}",
             )
-        part.chmod(0o755)
-        try:
-            part.rename(target)
-        except OSError:  # another launch was faster
-            if not target.is_dir():
-                raise
+        await asyncio.to_thread(_put_in_place, part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return target
+
+
+def _put_in_place(part: Path, target: Path) -> None:
+    part.chmod(0o755)
+    try:
+        part.rename(target)
+    except OSError:  # another launch was faster
+        if not target.is_dir():
+            raise

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def words(error: BaseException) -> str:
+    """What an error says, in one line; many say nothing but their type."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class LocalError(Exception):
     """Something failed while running; the command line ends with status 1."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from deploy.local.errors import EnvironmentProblem
 
 MINIMUM_FREE_BYTES = 300 * 1024 * 1024
 KEPT_RUNS = 3
+OPEN_TO_READERS = 0o755
 
 
 def home() -> Path | None:
@@ -23,16 +25,49 @@ def home() -> Path | None:
 def cache_folder() -> Path:
     """Give the per-user folder for what is fetched once (Kafka's jars); made on demand, safe to delete."""
     base = home()
-    if base is not None:
-        return _made(base / "cache")
     cache_home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return _made(Path(cache_home) / "shuangcheng")
+    folder = base / "cache" if base else Path(cache_home) / "shuangcheng"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    return folder
 
 
 def runs_folder() -> Path:
-    """Give the folder that holds the run folders. Not below a home folder: as root, PostgreSQL runs as another user."""
+    """Give the folder that holds the run folders, ours alone to write in. Raises EnvironmentProblem.
+
+    Not below a home folder: as root, PostgreSQL runs as another user.
+    """
     base = home()
-    return _made(base / "runs" if base else Path(tempfile.gettempdir()) / f"shuangcheng-{os.getuid()}")
+    folder = base / "runs" if base else Path(tempfile.gettempdir()) / f"shuangcheng-{os.getuid()}"
+    try:
+        open_folder(folder)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    require_own(folder)
+    if os.geteuid() == 0:
+        folder.chmod(OPEN_TO_READERS)  # it may have been made under another umask
+    return folder
+
+
+def require_own(folder: Path) -> None:
+    """Raise EnvironmentProblem when others may have put something there: programs that lie in it are started.
+
+    In a folder that everybody shares, such as /tmp, anybody can be the first to make one of this name.
+    """
+    owners = {folder.lstat().st_uid, folder.stat().st_uid}
+    foreign = owners - {os.geteuid()}
+    if foreign:
+        problem = f"{folder} belongs to another user (id {min(foreign)})"
+    elif folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        problem = f"others may write in {folder}"
+    else:
+        return
+    raise EnvironmentProblem(
+        f"{problem}, so what lies there cannot be trusted",
+        todo="remove it, or set SHUANGCHENG_HOME to a folder of your own",
+    )
 
 
 def new_run_folder(label: str = "run") -> Path:
@@ -42,7 +77,7 @@ def new_run_folder(label: str = "run") -> Path:
     _drop_old_runs(parent)
     stamp = time.strftime("%m%d-%H%M%S")
     folder = Path(tempfile.mkdtemp(prefix=f"{label}-{stamp}-{os.getpid()}-", dir=parent))
-    folder.chmod(0o755)
+    folder.chmod(OPEN_TO_READERS)
     return folder
 
 
@@ -62,12 +97,20 @@ def check_room(folder: Path) -> None:
         )
 
 
-def _made(folder: Path) -> Path:
+def open_folder(folder: Path) -> None:
+    """Make a folder, and what lacks above it; leave one that is there. As root everybody may enter, whatever the umask:
+    PostgreSQL has its data in it, and runs as another user then."""
+    if folder.is_dir():
+        return
+    open_folder(folder.parent)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unusable(folder, error) from error
-    return folder
+        folder.mkdir(mode=OPEN_TO_READERS)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return  # another launch was faster
+    if os.geteuid() == 0:
+        folder.chmod(OPEN_TO_READERS)
 
 
 def _unusable(folder: Path, error: OSError) -> EnvironmentProblem:

@@ -14,12 +14,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-from deploy.local.errors import EnvironmentProblem
+from deploy.local.errors import EnvironmentProblem, LocalError, words
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 OLDEST_VERSION = 18
+_UNUSABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _TEMPLATE = "template"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,50}")
 _LOCALE = "ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' TEMPLATE template0"
@@ -60,8 +61,11 @@ class Postgres(ABC):
 
     def describe(self) -> str:
         """Give one line for headers and reports, without a password."""
-        where = urlsplit(self.admin_dsn)
-        return f"{self.kind} PostgreSQL {self.version} at {where.hostname}:{where.port or 5432}"
+        return f"{self.kind} PostgreSQL {self.version} at {_where(self.admin_dsn)}"
+
+    @abstractmethod
+    def keep(self) -> str:
+        """Leave what is there when it stops; gives where it is, for people."""
 
     async def create_database(self, name: str, *, owner: str | None = None, template: str | None = None) -> str:
         """Make a database (btree_gist is in it) and give the DSN of the role that owns it.
@@ -73,8 +77,8 @@ class Postgres(ABC):
         async with self.connection() as admin:
             await self._ensure_role(admin, role)
             source = self._own(template or _TEMPLATE)
+            self._databases.append(database)  # before it is there: a launch that is cancelled now drops it too
             await admin.execute(f'CREATE DATABASE "{database}" OWNER "{role}" TEMPLATE "{source}"')
-            self._databases.append(database)
             await admin.execute(f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC')
         return self._dsn(database, role=role)
 
@@ -101,16 +105,15 @@ class Postgres(ABC):
         async with self.connection() as admin:
             self.version = str(await admin.fetchval("SHOW server_version")).split()[0]
             template = self._own(_TEMPLATE)
-            await admin.execute(f'CREATE DATABASE "{template}" {_LOCALE}')
             self._databases.append(template)
+            await admin.execute(f'CREATE DATABASE "{template}" {_LOCALE}')
         async with self.connection(_TEMPLATE) as inside:
             await inside.execute("CREATE EXTENSION btree_gist")
 
     async def _ensure_role(self, admin: Connection, role: str) -> None:
         if role not in self._passwords:
-            password = secrets.token_hex(16)
+            self._passwords[role] = password = secrets.token_hex(16)
             await admin.execute(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'")
-            self._passwords[role] = password
 
     def _own(self, name: str) -> str:
         if not _NAME.fullmatch(name):
@@ -131,43 +134,78 @@ class ExternalPostgres(Postgres):
 
     def __init__(self, dsn: str) -> None:
         super().__init__()
-        if not dsn.startswith(("postgresql://", "postgres://")) or not urlsplit(dsn).hostname:
+        try:
+            self._where = _where(dsn)
+        except ValueError as error:
             raise EnvironmentProblem(
-                "SHUANGCHENG_POSTGRES is no DSN", todo="give postgresql://user:password@host:port/database"
-            )
+                f"SHUANGCHENG_POSTGRES is no DSN: {error}", todo="give postgresql://user:password@host:port/database"
+            ) from None
         self.admin_dsn = dsn
         self.prefix = f"sc_{secrets.token_hex(3)}_"
+        self._kept = False
 
     async def start(self) -> None:
         """Make sure that it answers and lets us make databases."""
-        where = urlsplit(self.admin_dsn)
         try:
-            await self._require_version()
+            await self._require_version_and_rights()
             await self.prepare()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _UNUSABLE as error:
             raise EnvironmentProblem(
-                f"PostgreSQL at {where.hostname}:{where.port or 5432} cannot be used: {error or type(error).__name__}",
+                f"PostgreSQL at {self._where} cannot be used: {words(error)}",
                 todo="check SHUANGCHENG_POSTGRES: a running PostgreSQL 18 and a superuser on it",
             ) from error
 
-    async def _require_version(self) -> None:
+    async def _require_version_and_rights(self) -> None:
         async with self.connection() as admin:
             number = int(str(await admin.fetchval("SHOW server_version_num"))) // 10000
+            superuser = await admin.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
         if number < OLDEST_VERSION:
             raise EnvironmentProblem(
                 f"the server of SHUANGCHENG_POSTGRES is PostgreSQL {number}",
                 todo=f"give one of version {OLDEST_VERSION} or newer",
             )
+        if not superuser:
+            raise EnvironmentProblem(
+                f"the user of SHUANGCHENG_POSTGRES at {self._where} is no superuser, so it cannot make roles",
+                todo="give a superuser on a server where nothing else matters",
+            )
+
+    def keep(self) -> str:
+        """Drop nothing at the end."""
+        self._kept = True
+        return f"databases and roles {self.prefix}… at {self._where}, to be dropped by hand"
 
     async def stop(self) -> None:
-        """Drop what this launch made."""
-        async with self.connection() as admin:
-            for database in reversed(self._databases):
-                await admin.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
-            for role in self._passwords:
-                await admin.execute(f'DROP ROLE IF EXISTS "{role}"')
+        """Drop what this launch made. LocalError says what stays when the server does not allow it."""
+        if self._kept or not (self._databases or self._passwords):
+            return
+        try:
+            async with self.connection() as admin:
+                for database in reversed(self._databases):
+                    await admin.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+                for role in self._passwords:
+                    await admin.execute(f'DROP ROLE IF EXISTS "{role}"')
+        except _UNUSABLE as error:
+            raise LocalError(
+                f"PostgreSQL at {self._where} did not drop what was made there: {words(error)}",
+                todo=f"drop the databases and roles whose names begin with {self.prefix}",
+            ) from error
         self._databases.clear()
         self._passwords.clear()
+
+
+def _where(dsn: str) -> str:
+    """Give HOST:PORT of a DSN; ValueError, which shows nothing of it, when it is none."""
+    if not dsn.startswith(("postgresql://", "postgres://")):
+        raise ValueError("it does not begin with postgresql://")
+    try:
+        parts = urlsplit(dsn)
+        host, port = parts.hostname, parts.port or 5432
+    except ValueError:
+        raise ValueError("its host or port is none") from None
+    if not host:
+        raise ValueError("it names no host")
+    return f"{host}:{port}"
 
 
 def postgres(folder: Path) -> Postgres:

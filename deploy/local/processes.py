@@ -8,11 +8,14 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+Result = TypeVar("Result")
 _PR_SET_PDEATHSIG = 1
+_SHELL_GRACE = 5.0
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -106,6 +109,7 @@ class Child:
             return await self.wait()
         finally:
             self.kill()
+            await self.wait()
 
     def tail(self, lines: int = 15) -> str:
         """Give the last lines of its log."""
@@ -114,10 +118,52 @@ class Child:
         return ""
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is None or not self.running:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+        if self._process is not None and self.running:
+            _signal_group(self._process.pid, number)
+
+
+async def run_in_shell(command: str, environment: Mapping[str, str]) -> int:
+    """Run a user's command on our terminal and give its exit status; nothing of it stays, whatever it began.
+
+    It has a session, and so a group, of its own: Ctrl-C comes to us alone, and we end it.
+    """
+    shell = await asyncio.create_subprocess_shell(
+        command,
+        env=dict(environment),
+        start_new_session=True,
+        preexec_fn=_bind_to_parent(signal.SIGTERM),
+    )
+    try:
+        return await shell.wait()
+    except asyncio.CancelledError:
+        _signal_group(shell.pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(shell.wait(), timeout=_SHELL_GRACE)
+        raise
+    finally:
+        # What it left in the background too. The number cannot belong to anybody else before the group is empty, and
+        # is not given out again so soon after.
+        _signal_group(shell.pid, signal.SIGKILL)
+        await to_the_end(shell.wait())
+
+
+async def to_the_end(work: Awaitable[Result]) -> Result:
+    """Await it to its end, whoever cancels meanwhile; only then the cancellation is passed on."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from (None if task.cancelled() else task.exception())
+    return task.result()
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
 
 
 def own_environment(extra: Mapping[str, str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from deploy.local.errors import LocalError, ProcessFailed
 from deploy.local.health import death, wait_until_ready
 from deploy.local.ports import LOOPBACK, free_port, require_free
 from deploy.local.postgres import Postgres, postgres
-from deploy.local.processes import Child, own_environment
+from deploy.local.processes import Child, own_environment, to_the_end
 from deploy.local.registries import write_registries
 from deploy.local.specs import ProcessSpec, databases, process_table
 from deploy.local.topics import ensure_topics
@@ -84,7 +84,7 @@ class Stack:
         self._awaited: set[str] = set()
         self._servers: list[Broker | Postgres] = []
         self._folder: Path | None = None
-        self._failed = False
+        self._kept = False
 
     @property
     def folder(self) -> Path:
@@ -96,17 +96,23 @@ class Stack:
     async def __aenter__(self) -> Stack:
         try:
             await self._start_all()
-        except BaseException:
-            self._failed = True
-            await self.stop()
+        except BaseException as error:
+            await self._stop_after(error)
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._failed = isinstance(error, Exception)
-        await self.stop()
+        if error is None:
+            await self.stop()
+        else:
+            await self._stop_after(error)
+
+    def keep(self) -> str:
+        """Leave the run folder and the databases when it stops; gives where these are, for people."""
+        self._kept = True
+        return self.postgres.keep()
 
     def url(self, name: str) -> str:
         """Give the base URL of a process."""
@@ -149,17 +155,34 @@ class Stack:
         raise self.deaths[-1]
 
     async def stop(self) -> None:
-        """Stop all processes, then broker and database; logs of a failed launch stay in the run folder."""
+        """Stop all processes, then broker and database, whoever cancels meanwhile; all are tried, then the first error
+        is raised. The run folder goes, unless it was to be kept."""
+        await to_the_end(self._stop_all())
+
+    async def _stop_all(self) -> None:
         for child in self.processes.values():
             child.expected_end = True
-        await asyncio.gather(*(child.stop() for child in self.processes.values()))
-        await asyncio.gather(*self._watchers.values())
-        results = await asyncio.gather(*(server.stop() for server in self._servers), return_exceptions=True)
-        if self._folder is not None and not self._failed and not self.options.keep_folder:
+        results = await _tried(child.stop() for child in self.processes.values())
+        results += await _tried(self._watchers.values())
+        results += await _tried(server.stop() for server in self._servers)
+        if self._folder is not None and not self._kept and not self.options.keep_folder:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    async def _stop_after(self, first: BaseException) -> None:
+        """Stop because of an error, which stays the one that is told: what goes wrong now is a note of it.
+
+        Logs and data of what failed after a server was started stay in the run folder.
+        """
+        if isinstance(first, Exception) and self._servers:
+            self._kept = True
+            first.add_note(f"Logs and data of this launch stay in {self._folder}")
+        try:
+            await self.stop()
+        except Exception as second:
+            first.add_note(f"While it was stopped: {second}")
 
     def environment(self, spec: ProcessSpec, settings: Mapping[str, str]) -> dict[str, str]:
         """Give the SHUANGCHENG_ variables of a process."""
@@ -193,14 +216,20 @@ class Stack:
         self.postgres = postgres(self.folder / "postgresql")
         self._servers = [self.broker, self.postgres]
         self._progress(f"starting broker ({self.broker.kind}) and PostgreSQL")
-        await _together(self.broker.start(), self.postgres.start())
-        for name in databases(self.specs.values()):
-            self.dsn[name] = await self.postgres.create_database(name)
-        self._progress("creating topics and tables")
-        topics = ensure_topics(self.broker.address, all_topics(self.options.kinds))
-        await _together(topics, *(self._migrate(spec) for spec in self.specs.values() if spec.migrates))
+        await _together(self._start_broker(), self._start_postgres())
+        self._progress("creating tables")
+        await _together(*(self._migrate(spec) for spec in self.specs.values() if spec.migrates))
         self._progress(f"starting {len(self.specs)} processes")
         await _together(*(self.start(name) for name in self.specs))
+
+    async def _start_broker(self) -> None:
+        await self.broker.start()
+        await ensure_topics(self.broker.address, all_topics(self.options.kinds))
+
+    async def _start_postgres(self) -> None:
+        await self.postgres.start()
+        for name in databases(self.specs.values()):
+            self.dsn[name] = await self.postgres.create_database(name)
 
     def _write_files(self) -> None:
         (self.folder / "logs").mkdir()
@@ -244,6 +273,10 @@ async def _together(*steps: Awaitable[object]) -> None:
                 group.create_task(_run(step))
     except BaseExceptionGroup as errors:
         raise (errors.subgroup(LocalError) or errors).exceptions[0] from None
+
+
+async def _tried(steps: Iterable[Awaitable[object]]) -> list[object]:
+    return list(await asyncio.gather(*steps, return_exceptions=True))
 
 
 async def _run(step: Awaitable[object]) -> None:

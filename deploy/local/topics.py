@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
+from aiokafka.errors import KafkaError, for_code
 
-from deploy.local.errors import EnvironmentProblem, LocalError, TopicDrift
+from deploy.local.errors import EnvironmentProblem, LocalError, TopicDrift, words
 from deploy.local.ports import parse_address
 
 _ALREADY_EXISTS = 36
@@ -50,20 +50,30 @@ async def ensure_topics(address: str, entries: Iterable[TopicLike], *, replicati
     wanted = {entry.name: entry for entry in entries}
     admin = AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=15000)
     try:
-        await admin.start()
-    except (KafkaConnectionError, OSError) as error:
-        raise EnvironmentProblem(
-            f"no Kafka broker answers at {address}", todo="check the address and that the broker runs"
-        ) from error
-    try:
+        await _connect(admin, address)
         existing = await _partitions(admin, set(await admin.list_topics()) & set(wanted))
         _refuse_drift(wanted, existing)
         missing = [entry for name, entry in wanted.items() if name not in existing]
         await _create(admin, missing, replication)
         await _wait_for_leaders(admin, wanted)
+    except KafkaError as error:
+        raise EnvironmentProblem(
+            f"the broker at {address} failed while topics were made: {words(error)}",
+            todo="see its log; the same command again makes what is still missing",
+        ) from error
     finally:
         await admin.close()
     return TopicsReport(tuple(sorted(e.name for e in missing)), tuple(sorted(existing)))
+
+
+async def _connect(admin: Any, address: str) -> None:
+    try:
+        await admin.start()
+    except (KafkaError, OSError) as error:
+        raise EnvironmentProblem(
+            f"no Kafka broker answers at {address}: {words(error)}",
+            todo="check the address and that the broker runs",
+        ) from error
 
 
 def _refuse_drift(wanted: dict[str, TopicLike], found: dict[str, int]) -> None:
@@ -112,10 +122,7 @@ async def _partitions(admin: Any, names: set[str]) -> dict[str, int]:
     """Give the number of partitions of each topic all of whose partitions have a leader."""
     if not names:
         return {}
-    try:
-        described = await admin.describe_topics(sorted(names))
-    except KafkaError as error:
-        raise LocalError(f"the broker did not describe its topics: {error}") from error
+    described = await admin.describe_topics(sorted(names))
     return {
         topic["topic"]: len(topic["partitions"])
         for topic in described

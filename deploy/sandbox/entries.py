@@ -193,6 +193,8 @@ class Credit:
     total: int
     record_ref: str
     version: int
+    attempt: int | None = None
+    """Which sending of it this is, where we are told; the answer says it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,7 @@ class Query:
 
     transfer_id: UUID
     ref: str
+    attempt: int | None = None
 
 
 Entry: TypeAlias = (

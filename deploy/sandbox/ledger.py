@@ -41,6 +41,8 @@ class Answer:
     reason: str | None = None
     retry: bool = False
     copies: int = 1
+    attempt: int | None = None
+    """Of the credit or query that this answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +97,24 @@ def _decide(
 def _say(query: Query, first: _Posting | None, seat: Seat) -> Answer:
     # A ledger that can do neither cannot tell, even where it posted.
     if first is None or seat.capability == "neither" or first.ref != query.ref:
-        return Answer(query.transfer_id, query.ref, "unknown")
+        return Answer(query.transfer_id, query.ref, "unknown", attempt=query.attempt)
     return _accepted(query, first.minutes, first.at)
 
 
 def _accepted(request: Credit | Query, delta: int, at: datetime, copies: int = 1) -> Answer:
-    return Answer(request.transfer_id, request.ref, "accepted", delta=delta, posted_at=at, copies=copies)
+    return Answer(
+        request.transfer_id,
+        request.ref,
+        "accepted",
+        delta=delta,
+        posted_at=at,
+        copies=copies,
+        attempt=request.attempt,
+    )
 
 
 def _refused(credit: Credit, reason: str, *, retry: bool) -> Answer:
-    return Answer(credit.transfer_id, credit.ref, "refused", reason=reason, retry=retry)
+    return Answer(credit.transfer_id, credit.ref, "refused", reason=reason, retry=retry, attempt=credit.attempt)
 
 
 def _row(credit: Credit, seat: Seat, now: datetime) -> dict[str, object]:

@@ -1,21 +1,19 @@
-"""Running a sandbox: one process with an HTTP server and the tasks behind it; ``migrate`` prepares its database."""
+"""A sandbox's HTTP server, the tasks behind it, and whether it is ready."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from pathlib import Path
 
 import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 
-from deploy.sandbox.database import Pool, migrate
+from deploy.sandbox.database import Pool
 from deploy.sandbox.settings import SandboxSettings
 
 __all__ = ["Task", "health_routes", "running", "serve"]
@@ -24,25 +22,20 @@ Task = Callable[[], Awaitable[None]]
 """Something that runs until it is cancelled."""
 
 
-def serve(build: Callable[[SandboxSettings], FastAPI], *migrations: Path) -> None:
-    """Run the sandbox that ``build`` makes, or apply its migrations when the first argument is ``migrate``."""
-    settings = SandboxSettings(_secrets_dir=os.environ.get("SHUANGCHENG_SECRETS"))
-    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
-    if sys.argv[1:] == ["migrate"]:
-        asyncio.run(migrate(settings, *migrations))
-        return
-    if sys.argv[1:]:
-        sys.exit(f"unknown argument {sys.argv[1]!r}: 'migrate' or nothing")
-    uvicorn.run(
-        build(settings),
-        host=settings.http_host,
-        port=settings.http_port,
+def serve(app: FastAPI, listener: socket.socket, settings: SandboxSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Exits with 1 when the application does not start."""
+    config = uvicorn.Config(
+        app,
         log_level=settings.log_level.lower(),
         access_log=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )
+    server = uvicorn.Server(config)
+    with listener, contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(1)
 
 
 @contextlib.asynccontextmanager

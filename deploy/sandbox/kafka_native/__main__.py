@@ -1,8 +1,5 @@
 """``python -m deploy.sandbox.kafka_native [migrate]``."""
 
-from pathlib import Path
+from deploy.sandbox.command import main
 
-from deploy.sandbox.kafka_native.app import build
-from deploy.sandbox.server import serve
-
-serve(build, Path(__file__).parent / "migrations")
+main("deploy.sandbox.kafka_native")

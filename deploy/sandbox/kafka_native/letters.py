@@ -149,12 +149,19 @@ def _refused(_: Event, data: refusals.MessageRefused) -> entries.Entry:
 def _credit(_: Event, data: deliveries.CreditPosted) -> entries.Entry:
     record = data.record
     return entries.Credit(
-        data.transfer_id, data.volunteer_ref, data.host, data.delta, data.total, record.record_ref, record.version
+        transfer_id=data.transfer_id,
+        ref=data.volunteer_ref,
+        host=data.host,
+        delta=data.delta,
+        total=data.total,
+        record_ref=record.record_ref,
+        version=record.version,
+        attempt=data.attempt,
     )
 
 
 def _query(_: Event, data: deliveries.CreditQueried) -> entries.Entry:
-    return entries.Query(data.transfer_id, data.volunteer_ref)
+    return entries.Query(data.transfer_id, data.volunteer_ref, data.attempt)
 
 
 # What is not in here is kept as a letter only: consent and breaks take effect when the linkage says so.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -27,7 +28,7 @@ _MOVE = """
 INSERT INTO position (topic, partition, next_offset) SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
 ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset
 """
-_BATCH = 2000
+_BATCH = 500
 _WAIT_MS = 100
 
 Records = Mapping[TopicPartition, Sequence[Any]]
@@ -82,13 +83,15 @@ class Reader:
             if self._mischief.down != down:
                 down = not down
                 (consumer.pause if down else consumer.resume)(*told)
-            records = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=_BATCH)
-            if self._mischief.down:
-                # It went down while this fetch was under way: what was told then is read again later.
-                for tp in [tp for tp in records if tp in told]:
-                    consumer.seek(tp, records.pop(tp)[0].offset)
-            if records:
-                await self._take_in(records)
+            # What we are told is looked for first, so that no flood of our own stands before a credit.
+            for fetch in (partial(consumer.getmany, *told), partial(consumer.getmany, timeout_ms=_WAIT_MS)):
+                records = await fetch(max_records=_BATCH)
+                if self._mischief.down:
+                    # It went down while this fetch was under way: what was told then is read again later.
+                    for tp in [tp for tp in records if tp in told]:
+                        consumer.seek(tp, records.pop(tp)[0].offset)
+                if records:
+                    await self._take_in(records)
 
     async def _take_in(self, records: Records) -> None:
         letters = self._letters(records)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 import orjson
 import structlog
@@ -50,22 +51,17 @@ def _event(code: str, answer: Answer, now: datetime) -> Event:
 
 
 def _receipt(answer: Answer) -> Message:
+    own: dict[str, Any] = {
+        "transfer_id": answer.transfer_id,
+        "volunteer_ref": answer.ref,
+        "attempt": answer.attempt,
+    }
     if answer.result == "accepted":
         assert answer.posted_at is not None
-        return receipts.CreditAccepted(
-            transfer_id=answer.transfer_id,
-            volunteer_ref=answer.ref,
-            delta=answer.delta,
-            posted_at=answer.posted_at,
-        )
+        return receipts.CreditAccepted(**own, delta=answer.delta, posted_at=answer.posted_at)
     if answer.result == "refused":
-        return receipts.CreditRefused(
-            transfer_id=answer.transfer_id,
-            volunteer_ref=answer.ref,
-            reason=answer.reason or "refused",
-            retry=answer.retry,
-        )
-    return receipts.CreditUnknown(transfer_id=answer.transfer_id, volunteer_ref=answer.ref)
+        return receipts.CreditRefused(**own, reason=answer.reason or "refused", retry=answer.retry)
+    return receipts.CreditUnknown(**own)
 
 
 class Publisher:

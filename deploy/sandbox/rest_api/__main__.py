@@ -1,6 +1,5 @@
 """``python -m deploy.sandbox.rest_api [migrate]``."""
 
-from deploy.sandbox.rest_api.app import build
-from deploy.sandbox.server import serve
+from deploy.sandbox.command import main
 
-serve(build)
+main("deploy.sandbox.rest_api")

@@ -1,0 +1,210 @@
+"""`shuangcheng set-aside`: what an operator does about messages that a service could not apply."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from deploy.cli.operator_client import PORTS, OperatorClient, address, token
+from deploy.cli.running import run
+
+__all__ = ["set_aside"]
+
+_AT_ONCE = 500
+"""So many sequences, or rows of a page, a service takes at once."""
+
+Service = Annotated[str, typer.Option(help=f"Service, as compose publishes it: {', '.join(PORTS)}.")]
+Url = Annotated[str, typer.Option("--url", metavar="URL", help="Base URL of a service that listens elsewhere.")]
+TokenFile = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE|-", envvar="SHUANGCHENG_OPERATOR_TOKEN_FILE", help="File with an operator's token; - reads it."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+After = Annotated[int, typer.Option(min=0, help="Only those with a higher number.")]
+Limit = Annotated[int, typer.Option(min=1, help="So many at most.")]
+Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Numbers that `list` shows.")]
+AllOf = Annotated[str, typer.Option(metavar="REASON", help="Instead of numbers: all that are set aside for it now.")]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which service is meant, and where the token is. Looked up when it is needed, so that errors have one form."""
+
+    service: str
+    url: str
+    token_file: str
+
+    def client(self) -> OperatorClient:
+        """Whom to ask. Raises EnvironmentProblem."""
+        return OperatorClient(address(self.service, self.url), token(self.token_file))
+
+
+set_aside = typer.Typer(
+    name="set-aside",
+    no_args_is_help=True,
+    help="Look at messages that a service could not apply, and release or discard them.",
+    epilog="Exit status: 0 done; 1 some were kept, it says why; 2 wrong usage, no answer, or a token not taken.",
+)
+
+
+@set_aside.command("list")
+def list_(
+    service: Service = "",
+    url: Url = "",
+    token_file: TokenFile = "",
+    reason: Annotated[str, typer.Option(help="Only those of this reason.")] = "",
+    after: After = 0,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """Show messages set aside, in order: where each stood in the log and why it is not applied.
+
+    Example: shuangcheng set-aside list --service bridge --token-file token --reason raised
+    """
+    run(_list(Place(service, url, token_file), reason or None, after, limit, as_json))
+
+
+@set_aside.command()
+def discarded(
+    service: Service = "",
+    url: Url = "",
+    token_file: TokenFile = "",
+    after: After = 0,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """Show what was discarded: by whom, when and why."""
+    run(_discarded(Place(service, url, token_file), after, limit, as_json))
+
+
+@set_aside.command()
+def release(
+    numbers: Numbers = None,
+    all_of: AllOf = "",
+    service: Service = "",
+    url: Url = "",
+    token_file: TokenFile = "",
+    as_json: Json = False,
+) -> None:
+    """Have messages decided again, in order, and then what stands behind them. It is no way around the rules.
+
+    Example: shuangcheng set-aside release 17 18 --service bridge --token-file token
+    """
+    run(_act(Place(service, url, token_file), "release", _chosen(numbers, all_of), {}, as_json))
+
+
+@set_aside.command()
+def discard(
+    why: Annotated[str, typer.Option(metavar="TEXT", help="Stays on record.", show_default=False)],
+    numbers: Numbers = None,
+    all_of: AllOf = "",
+    service: Service = "",
+    url: Url = "",
+    token_file: TokenFile = "",
+    as_json: Json = False,
+) -> None:
+    """Give messages up for good, on record; what stands behind them goes on.
+
+    Example: shuangcheng set-aside discard 17 --why "a test event of the sender" --service bridge --token-file token
+    """
+    if not why.strip():
+        raise typer.BadParameter("say why", param_hint="--why")
+    run(_act(Place(service, url, token_file), "discard", _chosen(numbers, all_of), {"why": why}, as_json))
+
+
+async def _list(place: Place, reason: str | None, after: int, limit: int, as_json: bool) -> int:
+    async with place.client() as service:
+        document = await _page(service, "/operations/set-aside", after, limit, reason=reason)
+    if as_json:
+        return _print_json(document)
+    for row in document["messages"]:
+        _print_message(row, f"{row['attempts']} attempts")
+    by_reason = [f"{count} {name}" for name, count in document["summary"].items()]
+    typer.echo(f"set aside: {', '.join(by_reason) or 'nothing'}")
+    _print_next(document)
+    return 0
+
+
+async def _discarded(place: Place, after: int, limit: int, as_json: bool) -> int:
+    async with place.client() as service:
+        document = await _page(service, "/operations/discarded", after, limit)
+    if as_json:
+        return _print_json(document)
+    for row in document["messages"]:
+        _print_message(row, f"discarded by {row['discarded_by']} at {row['discarded_at']}: {row['why']}")
+    typer.echo(f"{len(document['messages'])} shown")
+    _print_next(document)
+    return 0
+
+
+async def _act(place: Place, what: str, chosen: list[int] | str, more: Mapping[str, str], as_json: bool) -> int:
+    told: dict[str, list[Any]] = {}
+    async with place.client() as service:
+        numbers = chosen if isinstance(chosen, list) else await _all_of(service, chosen)
+        for start in range(0, len(numbers), _AT_ONCE):
+            order = {"sequences": numbers[start : start + _AT_ONCE], **more}
+            for name, rows in (await service.post(f"/operations/set-aside/{what}", order)).items():
+                told.setdefault(name, []).extend(rows)
+    kept = told.get("kept", [])
+    if as_json:
+        _print_json(told)
+    else:
+        for row in kept:
+            typer.echo(f"{row['seq']:>8}  kept: {_printable(row['detail'])} ({row['error']})")
+        done = [f"{len(rows)} {name}" for name, rows in told.items()]
+        typer.echo(", ".join(done) or f"nothing is set aside as {chosen}")
+    return 1 if kept else 0
+
+
+async def _page(service: OperatorClient, path: str, after: int, limit: int, **more: str | None) -> dict[str, Any]:
+    """So many rows as one document, from as many pages as that takes."""
+    messages: list[Any] = []
+    while True:
+        wanted = min(_AT_ONCE, limit - len(messages))
+        document = await service.get(path, after=after, limit=wanted, **more)
+        messages += document["messages"]
+        if document["next"] is None or len(messages) >= limit:
+            return document | {"messages": messages}
+        after = document["next"]
+
+
+async def _all_of(service: OperatorClient, reason: str) -> list[int]:
+    """The numbers of all that are set aside for a reason now; what comes later is not among them."""
+    document = await _page(service, "/operations/set-aside", 0, sys.maxsize, reason=reason)
+    return [row["seq"] for row in document["messages"]]
+
+
+def _chosen(numbers: list[int] | None, all_of: str) -> list[int] | str:
+    if bool(numbers) == bool(all_of):
+        raise typer.BadParameter("give numbers, or --all-of REASON", param_hint="NUMBER")
+    return numbers or all_of
+
+
+def _print_message(row: Mapping[str, Any], more: str) -> None:
+    place = f"{row['topic']}/{row['partition']}/{row['offset']}"
+    typer.echo(f"{row['seq']:>8}  {row['reason']:<12}  {place}  received {row['received_at']}")
+    for text in (row["subject"], row["detail"], more):
+        if text:
+            typer.echo(f"{'':>8}  {_printable(text)}")
+
+
+def _print_next(document: Mapping[str, Any]) -> None:
+    if document["next"] is not None:
+        typer.echo(f"there are more: --after {document['next']}")
+
+
+def _print_json(document: Mapping[str, Any]) -> int:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    return 0
+
+
+def _printable(text: str) -> str:
+    """Strangers' words, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)

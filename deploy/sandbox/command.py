@@ -1,0 +1,95 @@
+"""What ``python -m deploy.sandbox.<kind>`` does: serve, or prepare its database.
+
+As with the services, the application is loaded only to be served: a migration needs none of what it stands on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import structlog
+import yaml
+from pydantic import ValidationError
+
+from deploy.sandbox.database import migrate, pending
+from deploy.sandbox.settings import SandboxSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+__all__ = ["main"]
+
+
+def main(package: str) -> None:
+    """``python -m deploy.sandbox.<kind> [migrate]``: exit 0, 1 stopped by a fault, 2 with one line on what to set.
+
+    ``package`` has a module ``app`` with ``build(settings)``, and a folder ``migrations`` if it has tables of its own.
+    """
+    try:
+        settings = SandboxSettings(_secrets_dir=os.environ.get("SHUANGCHENG_SECRETS"))
+        level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+        prepared = _prepare(package, sys.argv[1:], settings)
+    except (ValueError, OSError, TimeoutError, yaml.YAMLError, asyncpg.PostgresError) as error:
+        print(f"deploy.sandbox: {_in_a_line(error)}", file=sys.stderr)
+        sys.exit(2)
+    if prepared is not None:
+        from deploy.sandbox.server import serve
+
+        serve(*prepared, settings)
+
+
+def _prepare(package: str, arguments: Sequence[str], settings: SandboxSettings) -> tuple[FastAPI, socket.socket] | None:
+    """The application and the port it listens on, both sound; None when all there was to do is done."""
+    migrations = _migrations(package)
+    if arguments == ["migrate"]:
+        with _database_named():
+            asyncio.run(migrate(settings, *migrations))
+        return None
+    if arguments:
+        raise ValueError(f"unknown argument {arguments[0]!r}: 'migrate' or nothing")
+    app: FastAPI = importlib.import_module(f"{package}.app").build(settings)
+    with _database_named():
+        missing = asyncio.run(pending(settings, *migrations))
+    if missing:
+        raise ValueError(f"its database lacks {', '.join(missing)}; run it once with the argument 'migrate'")
+    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
+    try:
+        return app, socket.create_server((settings.http_host, settings.http_port), family=family)
+    except OSError as error:
+        raise ValueError(f"SHUANGCHENG_HTTP_PORT {settings.http_port}: {error}") from None
+
+
+def _migrations(package: str) -> list[Path]:
+    """Folders beside the books that all sandboxes have."""
+    own = Path(str(files(package))) / "migrations"
+    return [own] if own.is_dir() else []
+
+
+@contextlib.contextmanager
+def _database_named() -> Iterator[None]:
+    """What the database says is told with the setting that it depends on, never with the DSN: that has a password."""
+    try:
+        yield
+    except (ValueError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise ValueError(f"SHUANGCHENG_DATABASE: {_in_a_line(error)}") from None
+
+
+def _in_a_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        ours = error.title == SandboxSettings.__name__
+        return f"{f'SHUANGCHENG_{name.upper()}' if ours else f'{name} of the registry'}: {first['msg']}"
+    return " ".join(f"{error or type(error).__name__}".split())
