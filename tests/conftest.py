@@ -1,4 +1,4 @@
-"""Fixtures of all tests: one broker and one PostgreSQL a session, a fresh database a test, unique names."""
+"""Fixtures of all tests: one broker and one PostgreSQL a process, a fresh database a test, unique names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return config.stash[_backends].header()
+    each = ["each worker has a broker and a database of its own"] if config.getoption("numprocesses", None) else []
+    return config.stash[_backends].header() + each
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -36,12 +36,17 @@ class Form:
 
 
 FORMS = (
-    Form("A", "A", 80),
+    Form("A", "A", 300),
     Form("B1", "B1", 500),
     Form("ours, 1 lane", "ours", 2_500),
-    Form("ours, 4 lanes", "ours", 5_000, lanes=4),
-    Form("ours, 2x2 lanes", "ours", 5_000, lanes=2, processes=2),
+    Form("ours, 4 lanes", "ours", 3_000, lanes=4),
+    Form("ours, 2x2 lanes", "ours", 3_000, lanes=2, processes=2),
 )
+
+
+TARGETS = {"A": 40.0, "B1": 6.0}
+"""How many times each baseline the fastest of our forms has to reach, with four lanes at most (measured before on this
+kind of machine: 31-60 and 5-10)."""
 
 
 async def decider(stage: Stage, rounds: int, forms: tuple[Form, ...], progress: Callable[[str], None]) -> list[Result]:
@@ -66,7 +71,18 @@ async def decider(stage: Stage, rounds: int, forms: tuple[Form, ...], progress: 
         result.notes = {"events": len(loads[_persons(forms, name)].events), "cpu_us": round(median(cpu[name]))}
         for baseline in ("A", "B1"):
             _compare(result, results.get(baseline))
+    _judge([results[form.name] for form in forms if form.kind == "ours"])
     return list(results.values())
+
+
+def _judge(ours: Sequence[Result]) -> None:
+    """The targets stand on the fastest of our forms."""
+    measured = [result for result in ours if result.median is not None]
+    if measured:
+        best = max(measured, key=lambda result: result.median or 0)
+        for baseline, times in TARGETS.items():
+            if (ratio := best.ratio[baseline]) is not None:
+                best.targets[f"at_least_{times:.0f}_x_{baseline}"] = ratio >= times
 
 
 def _persons(forms: tuple[Form, ...], name: str) -> int:
@@ -74,7 +90,7 @@ def _persons(forms: tuple[Form, ...], name: str) -> int:
 
 
 def _compare(result: Result, baseline: Result | None) -> None:
-    if baseline is not None and baseline.median and result.median and baseline is not result:
+    if baseline is not None and baseline.median and result.median:
         result.ratio[baseline.form] = result.median / baseline.median
 
 

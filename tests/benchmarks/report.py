@@ -18,14 +18,19 @@ _ROOT = Path(__file__).parents[2]
 
 @dataclass(slots=True)
 class Result:
-    """One form of one workload. ``ratio`` is how many times the baselines' median it reaches."""
+    """One form of one workload.
+
+    ``ratio`` is how many times the baselines' median it reaches, None where there is no baseline. ``checks`` say
+    whether the work was done right: without them there is no figure. ``targets`` say whether it was fast enough.
+    """
 
     id: str
     form: str
     unit: str
     rounds: list[float] = field(default_factory=list)
-    ratio: dict[str, float] = field(default_factory=dict)
+    ratio: dict[str, float | None] = field(default_factory=lambda: {"A": None, "B1": None})
     checks: dict[str, bool] = field(default_factory=dict)
+    targets: dict[str, bool] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -52,8 +57,8 @@ class Result:
             "rounds": [_short(value) for value in self.rounds] if figure is not None else [],
             "median": None if figure is None else _short(figure),
             "unit": self.unit,
-            "ratio": {name: round(value, 2) for name, value in self.ratio.items()},
-            "checks": self.checks,
+            "ratio": {name: None if value is None else round(value, 2) for name, value in self.ratio.items()},
+            "checks": self.checks | self.targets,
             **({"notes": self.notes} if self.notes else {}),
         }
 
@@ -113,8 +118,9 @@ def table(results: Sequence[Result]) -> str:
             failed = ", ".join(name for name, held in result.checks.items() if not held) or "nothing was checked"
             lines.append(f"{start} no figure: {failed}")
             continue
-        ratios = " ".join(f"{result.ratio[name]:>6.1f}" if name in result.ratio else f"{'':>6}" for name in ("A", "B1"))
+        ratios = " ".join("" if value is None else f"{value:.1f}".rjust(6) for value in result.ratio.values()).rjust(13)
         spread = f"{min(result.rounds):,.0f}-{max(result.rounds):,.0f}"
         notes = "  ".join(f"{name} {value}" for name, value in result.notes.items())
-        lines.append(f"{start} {ratios} {result.median:>9,.0f}  {spread:<15} {result.unit}  {notes}".rstrip())
+        missed = "".join(f"  MISSED {name}" for name, reached in result.targets.items() if not reached)
+        lines.append(f"{start} {ratios} {result.median:>9,.0f}  {spread:<15} {result.unit}  {notes}{missed}".rstrip())
     return "\n".join(lines)

@@ -12,7 +12,7 @@ import pytest
 from tests.support.compose import PROCESSES, SERVICES, WEEKEND, ComposeFailed, Linkage, missing
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.compose, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.compose, pytest.mark.whole, pytest.mark.timeout(400)]
 
 ATTESTED = "shuangcheng.service.service_attested.v1"
 OTHER = {"gz": "sz", "sz": "gz"}

@@ -10,58 +10,25 @@ from typing import Any
 
 import pytest
 
-from deploy.cli.demo import Wishes, perform
-from deploy.demo.play import WEEKEND, XIA
+from deploy.demo.play import WEEKEND
 from tests.support.backends import Backends
+from tests.support.demo import REPORT, paths, play
 
+ROOT = Path(__file__).parents[2]
 REFUSALS = {"full", "clash", "too_young", "guardian_missing", "not_linked", "not_open"}
 
-# As a stranger would look: nothing but the report and the views that anyone may read.
-AUDITOR = """
-import asyncio, asyncpg, json, os
-report = json.load(open(os.environ["SHUANGCHENG_REPORT"]))
-
-async def ask(name, sql, *arguments):
-    connection = await asyncpg.connect(report["databases"][name])
-    try:
-        return await connection.fetchval(sql, *arguments)
-    finally:
-        await connection.close()
-
-async def main():
-    found = {"pupil": await ask("sandbox_sz", "SELECT sum(minutes)::int FROM audit_credits WHERE volunteer_ref = %r")}
-    for host, home in (("gz", "sz"), ("sz", "gz")):
-        served = "SELECT sum(minutes)::int FROM audit_served WHERE home = $1 AND status = 'confirmed'"
-        credited = "SELECT sum(minutes)::int FROM audit_credits"
-        found[host + "->" + home] = [await ask("sandbox_" + host, served, home), await ask("sandbox_" + home, credited)]
-    json.dump(found, open(%r, "w"))
-
-asyncio.run(main())
-"""
+pytestmark = pytest.mark.whole
 
 
-async def _demo(backends: Backends, folder: Path, **wishes: Any) -> tuple[int, dict[str, Any], dict[str, Any]]:
-    """Exit status, report, and what an auditor found while all was up."""
-    if backends.broker is None:
-        pytest.fail(backends.broker_says)
-    kind = backends.broker.address if backends.broker.kind == "address" else backends.broker.kind
-    auditor, found, report = folder / "auditor.py", folder / "found.json", folder / "report.json"
-    auditor.write_text(AUDITOR % (XIA[1], str(found)), "utf-8")
-    status = await perform(
-        Wishes(json_file=report, broker=kind, then=f"{sys.executable} {auditor}", **({"people": 60} | wishes))
-    )
-    return status, json.loads(report.read_text("utf-8")), json.loads(found.read_text("utf-8"))
-
-
+@pytest.mark.timeout(300)
 async def test_a_small_demo_balances_and_an_auditor_finds_the_same(backends: Backends, tmp_path: Path) -> None:
-    status, report, found = await _demo(backends, tmp_path, seed=7)
-    assert (status, report["balanced"], report["overbooked"], report["quarantined"]) == (0, True, 0, 0)
-    assert found["pupil"] == 165 + 135
-    for direction in ("gz->sz", "sz->gz"):
-        minutes = report["directions"][direction]["minutes"]
-        assert found[direction] == [minutes["confirmed"], minutes["credited"]]
-        assert minutes["in_flight"] == minutes["uncertain"] == 0
-        assert minutes["held"] > 0
+    outcome = await play(backends, tmp_path, people=60, seed=7)
+    report = outcome.report
+    assert (outcome.status, report["balanced"], report["overbooked"], report["quarantined"]) == (0, True, 0, 0)
+    outcome.agrees()
+    assert outcome.found["pupil"] == 165 + 135
+    assert set(paths(report)) == REPORT
+    assert all(one["minutes"]["held"] > 0 for one in report["directions"].values())
     assert set(report["signups"]["refused"]) >= REFUSALS
     assert report["people"]["linked"] == 62
     assert report["projects"] >= 100
@@ -69,21 +36,60 @@ async def test_a_small_demo_balances_and_an_auditor_finds_the_same(backends: Bac
     assert [fault["kind"] for fault in report["faults"]] == ["sigkill", "lost_answer"]
     assert all(fault["recovered_seconds"] > 0 for fault in report["faults"])
     assert (report["schema"], report["seed"], report["kinds"]) == (1, 7, {"gz": "kafka_native", "sz": "rest_api"})
-    assert set(report["broker"]) == {"kind", "version", "address"}
 
 
-async def test_another_time_in_the_weekend_file_is_another_credit_by_just_that(
-    backends: Backends, tmp_path: Path
-) -> None:
+def found_nothing(verdict: Path, report: dict[str, Any]) -> None:
+    """The outside checker is green, and has counted what the report says."""
+    judged = json.loads(verdict.read_text("utf-8"))
+    assert judged["verdict"] == "green", judged["invariants"]
+    for way, seen in judged["directions"].items():
+        said = report["directions"][way]
+        assert seen == {"service_records": said["service_records"], **said["minutes"]}
+
+
+@pytest.fixture
+def longer_saturday(tmp_path: Path) -> Path:
+    """The weekend, with a Saturday that ended at 17:25."""
     text = WEEKEND.read_text("utf-8")
-    file = tmp_path / "weekend.jsonl"
     changed = text.replace('"ended_at":"2023-08-26T17:00:00+08:00"', '"ended_at":"2023-08-26T17:25:00+08:00"')
     assert changed != text
+    file = tmp_path / "weekend.jsonl"
     file.write_text(changed, "utf-8")
-    status, report, found = await _demo(
-        backends, tmp_path, weekend=file, people=20, calm=True, host_kind="rest_api", home_kind="kafka_native"
+    return file
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("host_kind", "home_kind", "instances"),
+    [("rest_api", "rest_api", 2), ("rest_api", "kafka_native", 1), ("kafka_native", "kafka_native", 1)],
+)
+async def test_every_other_pairing_balances_with_two_instances_too_and_another_time_in_the_file_is_another_credit(
+    backends: Backends, tmp_path: Path, longer_saturday: Path, host_kind: str, home_kind: str, instances: int
+) -> None:
+    """One of them with two instances of every service at once, on the broker of the session; the others on the one that
+    a user gets who asks for none. The outside checker has nothing to say of any."""
+    kinds = {"gz": host_kind, "sz": home_kind}
+    verdict = tmp_path / "verdict.json"
+    outcome = await play(
+        backends,
+        tmp_path,
+        weekend=longer_saturday,
+        host_kind=host_kind,
+        home_kind=home_kind,
+        instances=instances,
+        calm=instances == 1,
+        **({"broker": "embedded"} if instances == 1 else {}),
+        then=f"cd {ROOT} && {sys.executable} -m tests.support.checker --json {verdict}",
     )
-    assert (status, found["pupil"], report["faults"]) == (0, 165 + 25 + 135, [])
+    faults = [] if instances == 1 else ["sigkill", "lost_answer"]
+    assert (outcome.status, outcome.report["kinds"]) == (0, kinds)
+    assert [fault["kind"] for fault in outcome.report["faults"]] == faults
+    outcome.agrees()
+    found_nothing(verdict, outcome.report)
+    assert outcome.found["pupil"] == 165 + 25 + 135
+    assert all(one["minutes"]["credited"] > 0 for one in outcome.report["directions"].values())
+    adapters = {f"adapter_{code}" for code, kind in kinds.items() if kind == "rest_api"}
+    assert {name for name in outcome.report["databases"] if name.startswith("adapter_")} == adapters
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from tests.support.waiting import eventually
 
 DIRECTIONS = [("sz", "gz"), ("gz", "sz")]
 
+pytestmark = pytest.mark.whole
+
 
 def _is(question: Callable[[Visit], Coroutine[Any, Any, Any]], visit: Visit, wanted: object) -> Any:
     async def asked() -> bool:

@@ -13,9 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.processes import lives
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.whole
 
 
 @pytest.fixture
@@ -46,11 +49,6 @@ async def ready(launcher: asyncio.subprocess.Process) -> dict[str, Any]:
     return document
 
 
-def running(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
 def left(folder: str) -> bool:
     return Path(folder).exists()
 
@@ -70,5 +68,5 @@ async def test_up_is_ready_with_every_process_and_leaves_none_after_ctrl_c(
     launcher.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(launcher.wait(), timeout=30) == 0
     pids = [process["pid"] for process in processes.values()]
-    await eventually(lambda: not any(running(pid) for pid in pids), what="the end of all processes")
+    await eventually(lambda: not any(map(lives, pids)), what="the end of all processes")
     assert not left(document["folder"])

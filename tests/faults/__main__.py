@@ -25,7 +25,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--slice", type=float, metavar="SECONDS", help="as many cells, drawn by the seed, as fit in there"
     )
-    parser.add_argument("--full", action="store_true", help="10,000 records wait, 50,000 flood; takes far longer")
     parser.add_argument("--broker", help="java (default), docker, auto or HOST:PORT")
     parser.add_argument("--judge-every", type=int, default=10, metavar="N", help="outside checker after N cells (10)")
     parser.add_argument("--keep", action="store_true", help="keep the run folder with all logs")
@@ -51,6 +50,8 @@ async def _run(asked: argparse.Namespace, cells: list[Cell]) -> int:
         report.write(asked.json, whole)
     count = whole["count"]
     print(f"{count['green']} green, {count['red']} red, {count['n/a']} n/a in {whole['seconds']:.0f} s")
+    if not whole["in_time"]:
+        print(f"that is longer than {report.LONGEST_SECONDS // 60} minutes")
     return 1 if count["red"] else 0
 
 
@@ -58,7 +59,7 @@ def main() -> int:
     """Run; gives the exit status."""
     asked = _arguments()
     try:
-        cells = table.chosen(table.cells(full=asked.full), only=asked.only, slice_=asked.slice, seed=asked.seed)
+        cells = table.chosen(table.cells(), only=asked.only, slice_=asked.slice, seed=asked.seed)
         if asked.list:
             print("\n".join(f"{cell.id:<40} {cell.fault}{' (n/a)' if cell.impossible else ''}" for cell in cells))
             return 0

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
 from deploy.demo.books import Books, Row
-from tests.faults.load import Planned
+from tests.faults.load import Record, Signups, Story, sums
 
-__all__ = ["PatientBooks", "judge", "set_aside"]
+__all__ = ["PatientBooks", "holders", "judge", "set_aside", "transfers"]
 
 _WITH_INBOX = ("identity", "opportunities", "attendance", "bridge", "adapter_sz")
 _AGAIN_SECONDS = 60.0
+_STANDS: Final = {"confirmed": "post", "promoted": "post", "refused": None}
+"""How a sign-up stands, for a plan; a refused one by its reason."""
 _CUT = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
@@ -40,26 +42,32 @@ class PatientBooks(Books):
 
 
 async def judge(
-    books: Books, planned: Sequence[Planned], known_aside: Mapping[str, str]
+    books: Books, stories: Sequence[Story], known_aside: Mapping[str, str]
 ) -> tuple[dict[str, bool], list[str]]:
-    """Whether each record ended as it was planned, in the registries' own books; and in words what did not.
+    """Whether everything ended as it was planned, in the registries' own books; and in words what did not.
 
     ``known_aside``: what earlier cells left in quarantine, as they were to.
     """
-    notes = [*await _credits(books, planned), *await _served(books, planned)]
-    doubled = await _doubled(books, planned)
-    states = await _transfers(books, planned)
+    records = [record for story in stories for record in story.records]
+    credits = [*await _credits(books, stories), *await _doubled(books, stories)]
+    served = await _served(books, records)
+    signups = [note for story in stories for ends in story.signups for note in await _signups(books, ends)]
+    consents = await _consents(books, stories)
+    states = await transfers(books, records)
     open_ = sum(count for state, count in states.items() if state not in ("credited", "superseded"))
-    refused = await _refused(books, planned)
+    refused = await _refused(books, stories)
     aside = {name: what for name, what in (await set_aside(books)).items() if known_aside.get(name) != what}
     checks = {
-        "credited_once": not any(note.startswith("credit") for note in notes) and not doubled,
-        "host_knows": not any(note.startswith("served") for note in notes),
+        "credited_once": not credits,
+        "host_knows": not served,
+        "signups_as_planned": not signups,
+        "consents_as_planned": not consents,
         "transfers_closed": not open_,
         "nothing_refused": not refused,
         "nothing_set_aside": not aside,
     }
-    notes += doubled + refused + [f"set aside in {name}: {what}" for name, what in aside.items()]
+    notes = [*credits, *served, *signups, *consents, *refused]
+    notes += [f"set aside in {name}: {what}" for name, what in aside.items()]
     return checks, notes if all(checks.values()) else [*notes, f"transfers: {dict(states)}"]
 
 
@@ -78,50 +86,93 @@ async def set_aside(books: Books) -> dict[str, str]:
     return found
 
 
-async def _credits(books: Books, planned: Sequence[Planned]) -> list[str]:
-    totals: Counter[str] = Counter()
+async def _credits(books: Books, stories: Sequence[Story]) -> list[str]:
+    wanted = sums(stories)
+    totals: dict[tuple[str, str], int] = {}
     sql = "SELECT volunteer_ref, sum(minutes)::int AS m FROM audit_credits WHERE volunteer_ref = ANY($1) GROUP BY 1"
-    refs = [one.visit.home_ref for one in planned]
+    refs = sorted({ref for _, ref in wanted})
     for code in ("gz", "sz"):
         for row in await books.fetch(f"sandbox_{code}", sql, refs):
-            totals[row["volunteer_ref"]] += row["m"]
+            totals[code, row["volunteer_ref"]] = row["m"]
     return [
-        f"credit of {one.visit.record_ref}: {totals[one.visit.home_ref]} at {one.visit.home}, not {one.minutes}"
-        for one in planned
-        if totals[one.visit.home_ref] != one.minutes
+        f"credits of {ref} at {home}: {totals.get((home, ref), 0)}, not {wanted.get((home, ref), 0)}"
+        for home, ref in sorted(wanted.keys() | totals.keys())
+        if totals.get((home, ref), 0) != wanted.get((home, ref), 0)
     ]
 
 
-async def _doubled(books: Books, planned: Sequence[Planned]) -> list[str]:
+async def _doubled(books: Books, stories: Sequence[Story]) -> list[str]:
     sql = """SELECT transfer_id::text FROM audit_credits WHERE volunteer_ref = ANY($1)
              GROUP BY transfer_id HAVING count(*) > 1"""
-    refs = [one.visit.home_ref for one in planned]
+    refs = sorted({ref for _, ref in sums(stories)})
     found = [row[0] for code in ("gz", "sz") for row in await books.fetch(f"sandbox_{code}", sql, refs)]
     return [f"transfer {one} was posted more than once" for one in found]
 
 
-async def _served(books: Books, planned: Sequence[Planned]) -> list[str]:
+async def _served(books: Books, records: Sequence[Record]) -> list[str]:
     sql = "SELECT record_ref, minutes, status FROM audit_served WHERE record_ref = ANY($1)"
-    refs = [one.visit.record_ref for one in planned]
-    rows = [row for code in ("gz", "sz") for row in await books.fetch(f"sandbox_{code}", sql, refs)]
-    status = {row["record_ref"]: row["status"] for row in rows}
-    minutes = {row["record_ref"]: row["minutes"] for row in rows}
-    return [
-        f"served {ref}: {status.get(ref)} {minutes.get(ref)}, not {one.status} {one.minutes}"
-        for one in planned
-        if status.get(ref := one.visit.record_ref) != one.status
-        or (one.status == "confirmed" and minutes[ref] != one.minutes)
-    ]
+    refs = [one.record_ref for one in records]
+    rows = {
+        (code, row["record_ref"]): (row["status"], row["minutes"])
+        for code in ("gz", "sz")
+        for row in await books.fetch(f"sandbox_{code}", sql, refs)
+    }
+    notes = []
+    for one in records:
+        status, minutes = rows.get((one.host, one.record_ref), (None, None))
+        if status != one.status or (status == "confirmed" and minutes != one.minutes):
+            notes.append(f"served {one.record_ref}: {status} {minutes}, not {one.status} {one.minutes}")
+    return notes
 
 
-async def _transfers(books: Books, planned: Sequence[Planned]) -> Counter[str]:
+async def _signups(books: Books, ends: Signups) -> list[str]:
+    """In the books of both registries: the home asked, the host has her on its list."""
+    sql = "SELECT state, reason FROM signup WHERE signup_ref = ANY($1)"
+    notes = []
+    for code in (ends.home, ends.host):
+        rows = await books.fetch(f"sandbox_{code}", sql, list(ends.refs))
+        stand = Counter(_STANDS.get(row["state"], row["state"]) or row["reason"] for row in rows)
+        promoted = sum(row["state"] == "promoted" for row in rows)
+        if stand != Counter(ends.stand) or promoted < ends.promoted:
+            notes.append(f"sign-ups {ends.refs} at {code}: {dict(stand)} with {promoted} promoted, not {ends}")
+    return notes
+
+
+async def holders(books: Books, crowd: Story) -> list[str]:
+    """Those of a crowd that have a post now, in the host's own books."""
+    sql = "SELECT signup_ref FROM signup WHERE signup_ref = ANY($1) AND state IN ('confirmed', 'promoted') ORDER BY 1"
+    return [row[0] for row in await books.fetch(f"sandbox_{crowd.visit.host}", sql, list(crowd.may_leave))]
+
+
+async def _consents(books: Books, stories: Sequence[Story]) -> list[str]:
+    """At the border, and in the books of both registries."""
+    of_border = "SELECT state, version FROM consent WHERE home_ref = $1 AND host = $2"
+    of_registry = "SELECT state, version FROM consent WHERE ref = $1 AND registry = $2"
+    notes = []
+    for story in stories:
+        if story.consent_version is None:
+            continue
+        visit, given = story.visit, [("given", story.consent_version)]
+        rows = [tuple(row) for row in await books.fetch("bridge", of_border, visit.home_ref, visit.host)]
+        if rows != given:
+            notes.append(f"consent of {visit.home_ref} at the border: {rows}, not {given}")
+        sides = ((visit.home, visit.home_ref, visit.host), (visit.host, visit.host_ref, visit.home))
+        for code, ref, other in sides:
+            rows = [tuple(row) for row in await books.fetch(f"sandbox_{code}", of_registry, ref, other)]
+            if rows != given and (rows or story.linked_before):
+                notes.append(f"consent of {ref} at {code}: {rows}, not {given}")
+    return notes
+
+
+async def transfers(books: Books, records: Sequence[Record]) -> Counter[str]:
+    """How many transfers of these records stand how, in the bridge."""
     sql = "SELECT state, count(*) AS n FROM transfer WHERE record_ref = ANY($1) GROUP BY state"
-    rows = await books.fetch("bridge", sql, [one.visit.record_ref for one in planned])
+    rows = await books.fetch("bridge", sql, [one.record_ref for one in records])
     return Counter({row["state"]: row["n"] for row in rows})
 
 
-async def _refused(books: Books, planned: Sequence[Planned]) -> list[str]:
-    ids = [one.event.id for each in planned for one in each.said]
+async def _refused(books: Books, stories: Sequence[Story]) -> list[str]:
+    ids = [one.event.id for story in stories for one in story.said]
     sql = "SELECT message_id, reason, detail FROM refusal WHERE message_id = ANY($1) LIMIT 3"
     rows = [row for code in ("gz", "sz") for row in await books.fetch(f"sandbox_{code}", sql, ids)]
     return [f"refused {row['message_id']}: {row['reason']} {row['detail']}" for row in rows]

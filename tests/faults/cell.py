@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from contracts.registry import Capability
 from tests.faults.site import Site
 
 __all__ = ["Act", "Cell", "Outcome"]
@@ -37,6 +38,8 @@ class Cell:
     """Whether the topics are whole afterwards, so that the outside checker can replay them."""
     takes: float = 10.0
     """Seconds that it takes at most on an idle machine, so that a slice can be fitted into a time."""
+    capability: Capability | None = None
+    """What the registries' ledgers can do meanwhile; None: as they are configured."""
 
     def __post_init__(self) -> None:
         if (self.act is None) is not bool(self.impossible):

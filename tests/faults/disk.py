@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.faults.cell import Cell, Outcome
-from tests.faults.load import plan, waves
+from tests.faults.load import waves
+from tests.faults.scenes import plan
 from tests.faults.site import Site
 
 __all__ = ["disk_cells"]
@@ -30,7 +31,7 @@ def disk_cells() -> list[Cell]:
     id, fault = "postgres-disk-full", "no space left on the disk of one service's database"
     if reason := _not_here():
         return [Cell(id, _SERVICE, fault, impossible=reason)]
-    return [Cell(id, _SERVICE, fault, _disk_full, takes=15)]
+    return [Cell(id, _SERVICE, fault, _disk_full, takes=25)]
 
 
 def _not_here() -> str:
@@ -58,8 +59,8 @@ def _unmount(folder: Path) -> None:
 async def _disk_full(site: Site, rng: random.Random) -> Outcome:
     if site.stack.postgres.pid is None:
         raise NotImplementedError("the database server is not a process of ours: it cannot move to a small disk")
-    planned = plan(rng, _VISITS)
-    before, during, after = waves(planned, 3)
+    stories = plan(rng, _VISITS)
+    before, during, after = waves(stories, 3)
     with _small_disk(site.stack.folder / "small-disk") as disk:
         async with _moved(site, disk):
             await site.publish(before)
@@ -75,7 +76,7 @@ async def _disk_full(site: Site, rng: random.Random) -> Outcome:
             await site.publish(after)
             await site.drained()
             recovered = time.monotonic() - back
-            checks, notes = await site.judge(planned)
+            checks, notes = await site.judge(stories)
             checks |= {"it_said_so": said, "nobody_died": child.running, "all_say_ready": await site.all_ready()}
     return Outcome(checks, recovered, notes)
 
@@ -116,7 +117,7 @@ async def _move(site: Site, tablespace: str) -> None:
         ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1"
         await admin.execute(ended, database)  # the harness's own look among them
         await admin.execute(f'ALTER DATABASE "{database}" SET TABLESPACE {tablespace}')
-    await site.stack.start(_SERVICE)
+    await site.start(_SERVICE)
 
 
 def _fill(disk: Path) -> Path:

@@ -1,6 +1,7 @@
 """The log is not the one that was read: shorter, longer, cut, with more partitions. A clear stop, and nothing applied.
 
-Each ends with what an operator does about it: the topic as the contract has it, ``forget-positions``, a new start.
+What could be applied lies there: good messages under ids that nobody has seen. Each cell ends with what operators do
+about it: the topic as the contract has it, ``forget-positions``, a new start.
 """
 
 from __future__ import annotations
@@ -8,196 +9,144 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
-
-from contracts.topics import ATTENDANCE_COMMANDS, IDENTITY_COMMANDS, OPPORTUNITIES_COMMANDS, TopicEntry
+from contracts.topics import (
+    ATTENDANCE_COMMANDS,
+    DELIVERIES,
+    IDENTITY_COMMANDS,
+    INBOUND,
+    OPPORTUNITIES_COMMANDS,
+    TopicEntry,
+)
 from deploy.local.processes import Child, own_environment
-from deploy.local.topics import ensure_topics
+from tests.faults import relogging
 from tests.faults.cell import Cell, Outcome
-from tests.faults.load import plan, waves
+from tests.faults.load import waves
+from tests.faults.relogging import Change, made_anew
+from tests.faults.scenes import plan
 from tests.faults.site import Site, died
-from tests.support.waiting import eventually
 
 __all__ = ["log_cells"]
 
 _STOP_SECONDS = 40.0
-Change: TypeAlias = Callable[[Site, TopicEntry], Awaitable[None]]
+_ROOT: Final = Path(__file__).parent.parent.parent
+_SIGNUPS_OF_GZ: Final = next(entry for entry in INBOUND if ".signups." in entry.name).of("gz")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is done to which topic, and the words and status with which its reader stops."""
+
+    id: str
+    service: str
+    topic: TopicEntry
+    what: str
+    change: Change
+    words: str
+    status: int = 1
+    running: bool = False
+    """Whether its reader runs meanwhile, or is away and started afterwards."""
+
+    def cell(self) -> Cell:
+        """The cell."""
+        return Cell(
+            f"log-{self.id}",
+            self.service,
+            f"{self.topic.name} {self.what}",
+            partial(_stopped, self),
+            leaves="cut",
+            takes=55 if self.running else 14,
+        )
 
 
 def log_cells() -> list[Cell]:
-    """Each on the commands of another service, which only that service reads."""
-    drift = ("9 partitions", 2)
-    table: list[tuple[str, str, TopicEntry, str, Change, tuple[str, int]]] = [
-        ("shorter", "identity", IDENTITY_COMMANDS, "was replaced by a shorter one", _shorter, ("shorter one", 1)),
-        (
-            "longer",
-            "opportunities",
-            OPPORTUNITIES_COMMANDS,
-            "was replaced by a longer one",
-            _longer,
-            ("another message", 1),
+    """Each on a topic that one service reads, and for the border one that a registry writes."""
+    shorter, longer = "was replaced by a shorter one", "was replaced by a longer one"
+    more = f"{ATTENDANCE_COMMANDS.partitions + 1} partitions"
+    cases = [
+        Case("shorter", "identity", IDENTITY_COMMANDS, shorter, relogging.shorter, "shorter one"),
+        Case("longer", "opportunities", OPPORTUNITIES_COMMANDS, longer, relogging.longer, "another message"),
+        Case("bridge", "bridge", _SIGNUPS_OF_GZ, shorter, relogging.shorter, "shorter one"),
+        Case("adapter", "adapter_sz", DELIVERIES.of("sz"), longer, relogging.longer, "another message"),
+        Case("cut", "attendance", ATTENDANCE_COMMANDS, "was cut beyond the stored offset", relogging.cut, "retention"),
+        Case(
+            "partitions",
+            "attendance",
+            ATTENDANCE_COMMANDS,
+            "got one more partition",
+            relogging.one_more,
+            more,
+            status=2,
         ),
-        ("cut", "attendance", ATTENDANCE_COMMANDS, "was cut beyond the stored offset", _cut, ("retention", 1)),
-        ("partitions", "attendance", ATTENDANCE_COMMANDS, "got one more partition", _partitions, drift),
-        ("growing", "attendance", ATTENDANCE_COMMANDS, "got one more partition while it is read", _partitions, drift),
+        Case(
+            "growing",
+            "attendance",
+            ATTENDANCE_COMMANDS,
+            "got one more partition while it is read",
+            relogging.one_more,
+            more,
+            status=2,
+            running=True,
+        ),
     ]
-    return [
-        Cell(
-            f"log-{id}",
-            service,
-            f"{topic.name} {what}",
-            partial(_stopped, service, topic, change, says, id == "growing"),
-            leaves="cut",
-            takes=45 if id == "growing" else 10,
-        )
-        for id, service, topic, what, change, says in table
-    ]
+    return [case.cell() for case in cases]
 
 
-async def _stopped(
-    name: str, topic: TopicEntry, change: Change, says: tuple[str, int], running: bool, site: Site, rng: random.Random
-) -> Outcome:
-    planned = plan(rng, 12)
-    before, after = waves(planned, 2)
+async def _stopped(case: Case, site: Site, rng: random.Random) -> Outcome:
+    stories = plan(rng, 12)
+    before, after = waves(stories, 2)
     await site.publish(before)
     await site.drained()
-    if not running:
-        await site.child(name).stop()
-    await change(site, topic)
-    stood, seen = await _figures(site, name), len(site.child(name).log.read_bytes())
-    if not running:
-        await site.stack.launch(name)
-    child = site.child(name)
+    if not case.running:
+        await site.child(case.service).stop()
+    stories += await case.change(site, case.topic, rng)
+    stood, seen = await _figures(site, case.service), len(site.child(case.service).log.read_bytes())
+    child = site.child(case.service) if case.running else await site.launch(case.service)
     gone = await died(child, seconds=_STOP_SECONDS)
     if gone is None:
         await child.stop()
-    said = child.log.read_bytes()[seen:].decode(errors="replace")
-    words, status = says
+    last = child.log.read_bytes()[seen:].decode(errors="replace").splitlines()[-1:]
+    said = last[0] if last else ""
     checks = {
-        "it_stopped": gone is not None and child.returncode == status,
-        "it_said_why": words in said.splitlines()[-1] and topic.name in said.splitlines()[-1] if said else False,
-        "nothing_was_applied": stood == await _figures(site, name),
+        "it_stopped": gone is not None and child.returncode == case.status,
+        "it_said_why": case.words in said and case.topic.name in said,
+        "nothing_was_applied": stood == await _figures(site, case.service),
     }
     begun = time.monotonic()
-    checks["operator_forgot_positions"] = await _repair(site, name, topic) == 0
-    await site.stack.start(name)
+    checks["operator_forgot_positions"] = await _repair(site, case.service, case.topic) == 0
+    await site.start(case.service)
     await site.publish(after)
     await site.drained()
     recovered = time.monotonic() - begun
-    more, notes = await site.judge(planned)
-    return Outcome(checks | more, recovered, [said.splitlines()[-1][-300:] if said else "it said nothing", *notes])
+    more, notes = await site.judge(stories)
+    return Outcome(checks | more, recovered, [said[-300:] or "it said nothing", *notes])
 
 
 async def _figures(site: Site, name: str) -> list[Any]:
     """All that a message could change in its database."""
+    database = site.stack.specs[name].database
     tables = """SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                 WHERE n.nspname = 'public' AND c.relkind = 'r' ORDER BY 1"""
-    found: list[Any] = []
-    for (table,) in await site.books.fetch(name, tables):
-        found.append(
-            (
-                table,
-                await site.books.value(
-                    name, f"SELECT md5(string_agg(t::text, e'\\n' ORDER BY t::text)) FROM \"{table}\" t"
-                ),
-            )
-        )
-    return found
+    sums = "SELECT md5(string_agg(t::text, e'\\n' ORDER BY t::text)) FROM \"{}\" t"
+    return [
+        (table, await site.books.value(database, sums.format(table)))
+        for (table,) in await site.books.fetch(database, tables)
+    ]
 
 
 async def _repair(site: Site, name: str, topic: TopicEntry) -> int:
     """The operator's decision: the topic as the contract has it, positions in it forgotten."""
-    await _made_anew(site, topic)
+    await made_anew(site, topic)
     spec = site.stack.specs[name]
     job = Child(
         name=f"{name} forget-positions",
         command=[sys.executable, "-m", spec.module, "forget-positions", topic.name],
         log=site.stack.folder / "logs" / f"{name}.forget.log",
         env=own_environment(site.stack.environment(spec, {})),
-        folder=Path(__file__).parent.parent.parent,
+        folder=_ROOT,
     )
     return await job.run()
-
-
-async def _made_anew(site: Site, topic: TopicEntry) -> None:
-    admin = await _admin(site)
-    try:
-        await admin.delete_topics([topic.name])
-        await eventually(lambda: _gone(admin, topic.name), 20, every=0.1)
-        await ensure_topics(site.stack.broker.address, [topic])
-    finally:
-        await admin.close()
-
-
-async def _gone(admin: AIOKafkaAdminClient, name: str) -> bool:
-    return name not in await admin.list_topics()
-
-
-async def _admin(site: Site) -> AIOKafkaAdminClient:
-    admin = AIOKafkaAdminClient(bootstrap_servers=site.stack.broker.address, request_timeout_ms=15_000)
-    await admin.start()
-    return admin
-
-
-async def _shorter(site: Site, topic: TopicEntry) -> None:
-    await _made_anew(site, topic)
-
-
-async def _longer(site: Site, topic: TopicEntry) -> None:
-    ends = await _ends(site, topic)
-    await _made_anew(site, topic)
-    producer = AIOKafkaProducer(bootstrap_servers=site.stack.broker.address)
-    await producer.start()
-    try:
-        for place, end in ends.items():
-            for number in range(end + 20):
-                await producer.send(topic.name, b"of another log %d" % number, partition=place.partition)
-        await producer.flush()
-    finally:
-        await producer.stop()
-
-
-async def _cut(site: Site, topic: TopicEntry) -> None:
-    """While the service is away more comes, and retention eats it."""
-    await site.publish([one for each in plan(random.Random(7), 8) for one in each.said])
-    await site.quiet.until(
-        lambda look: all(not count or place == ("attendance", "unread") for place, count in look.work.items())
-    )
-    admin = await _admin(site)
-    try:
-        ends = await _ends(site, topic)
-        await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in ends.items()})
-    finally:
-        await admin.close()
-
-
-async def _partitions(site: Site, topic: TopicEntry) -> None:
-    admin = await _admin(site)
-    try:
-        await admin.create_partitions({topic.name: NewPartitions(total_count=topic.partitions + 1)})
-        await eventually(lambda: _counts(admin, topic), 20, every=0.1)
-    finally:
-        await admin.close()
-
-
-async def _counts(admin: AIOKafkaAdminClient, topic: TopicEntry) -> bool:
-    (found,) = await admin.describe_topics([topic.name])
-    return len(found["partitions"]) == topic.partitions + 1
-
-
-async def _ends(site: Site, topic: TopicEntry) -> dict[TopicPartition, int]:
-    reader = AIOKafkaConsumer(bootstrap_servers=site.stack.broker.address, enable_auto_commit=False)
-    places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
-    reader.assign(places)
-    await reader.start()
-    try:
-        ends: dict[TopicPartition, int] = await reader.end_offsets(places)
-        return ends
-    finally:
-        await reader.stop()

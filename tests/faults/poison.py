@@ -16,7 +16,8 @@ from contracts.envelope import MAX_BYTES, encode
 from contracts.messages.service import CheckedIn
 from deploy.demo.lines import Letter
 from tests.faults.cell import Cell, Outcome
-from tests.faults.load import Planned, letter, letters, plan
+from tests.faults.load import Story, letter, letters
+from tests.faults.scenes import plan
 from tests.faults.site import Site
 
 __all__ = ["poison_cells"]
@@ -70,9 +71,9 @@ _REFUSED: Final = ("reused_id", "time_in_future", "not_linked")
 
 
 async def _poisoned(site: Site, rng: random.Random) -> Outcome:
-    planned = plan(rng, _VISITS)
-    good = letters(planned)
-    good += [_presence(rng, rng.choice(planned)) for _ in range(_ALL - len(good))]
+    stories = plan(rng, _VISITS)
+    good = letters(stories)
+    good += [_presence(rng, _visited(rng, stories)) for _ in range(_ALL - len(good))]
     before = await _quarantined(site)
     bad_ids: list[str] = []
     step = len(good) // _PORTIONS
@@ -83,7 +84,7 @@ async def _poisoned(site: Site, rng: random.Random) -> Outcome:
         for number in range(_PORTIONS):
             portion = good[number * step : (number + 1) * step] if number < _PORTIONS - 1 else good[number * step :]
             await site.publish(portion)
-            bad, ids = _bad(rng, planned, portion)
+            bad, ids = _bad(rng, stories, portion)
             bad_ids += ids
             for raw in bad:
                 await producer.send(raw.topic, raw.value, key=raw.key, headers=list(raw.headers))
@@ -94,7 +95,7 @@ async def _poisoned(site: Site, rng: random.Random) -> Outcome:
     recovered = time.monotonic() - begun
     found = await _quarantined(site) - before
     told = Counter((await site.refusals(bad_ids)).values())
-    checks, notes = await site.judge(planned)
+    checks, notes = await site.judge(stories)
     checks.pop("nothing_set_aside")
     site.known_aside = await site.aside()
     checks["each_quarantined_for_what_it_is"] = found == Counter(
@@ -104,17 +105,17 @@ async def _poisoned(site: Site, rng: random.Random) -> Outcome:
     return Outcome(checks, recovered, [f"quarantined {dict(found)}, refused {dict(told)}", *notes])
 
 
-def _presence(rng: random.Random, one: Planned, ref: str | None = None, ahead: timedelta = timedelta(0)) -> Letter:
+def _presence(rng: random.Random, one: Story, ref: str | None = None, ahead: timedelta = timedelta(0)) -> Letter:
     said = CheckedIn(volunteer_ref=ref or one.visit.host_ref, at=one.visit.start, method="scan", **one.visit.shift)
     at = datetime.now(UTC) + ahead if ahead else one.visit.start
     return letter(rng, one.visit.host, said, at)
 
 
-def _bad(rng: random.Random, planned: Sequence[Planned], good: Sequence[Letter]) -> tuple[list[Raw], list[str]]:
+def _bad(rng: random.Random, stories: Sequence[Story], good: Sequence[Letter]) -> tuple[list[Raw], list[str]]:
     """A tenth of all that is bad, and the ids of those that are to come back to their sender by id."""
     raws, ids = [], []
     for _ in range(_OF_A_KIND // _PORTIONS):
-        raws += [spoil(_raw(_presence(rng, rng.choice(planned)))) for spoil in _QUARANTINED.values()]
+        raws += [spoil(_raw(_presence(rng, _visited(rng, stories)))) for spoil in _QUARANTINED.values()]
         # On the same key as the one whose id it takes, or nobody knows which of the two comes first.
         used = rng.choice([one for one in good if isinstance(one.event.data, CheckedIn)]).event
         assert isinstance(used.data, CheckedIn)
@@ -122,13 +123,17 @@ def _bad(rng: random.Random, planned: Sequence[Planned], good: Sequence[Letter])
         fresh = letter(rng, used.source.rpartition(":")[2], other, used.time)
         raws.append(_raw(fresh).header("ce_id", used.id.encode()))
         refused = [
-            _presence(rng, rng.choice(planned), ahead=timedelta(hours=1)),
-            _presence(rng, rng.choice(planned), ref=f"nobody-{rng.getrandbits(48):012x}"),
+            _presence(rng, _visited(rng, stories), ahead=timedelta(hours=1)),
+            _presence(rng, _visited(rng, stories), ref=f"nobody-{rng.getrandbits(48):012x}"),
         ]
         raws += [_raw(one) for one in refused]
         ids += [one.event.id for one in refused]
     rng.shuffle(raws)
     return raws, ids
+
+
+def _visited(rng: random.Random, stories: Sequence[Story]) -> Story:
+    return rng.choice([story for story in stories if story.records])
 
 
 async def _quarantined(site: Site) -> Counter[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
 import traceback
@@ -20,25 +19,33 @@ __all__ = ["run"]
 async def run(
     site: Site, table: Sequence[Cell], seed: int, tell: Callable[[Row], None], *, judged_every: int = 10
 ) -> list[Row]:
-    """Give a row for each cell. The outside checker judges after so many cells: its verdict stands in each of them."""
-    at, rows, unjudged = commit(), [], []
+    """Give a row for each cell.
+
+    The outside checker judges after so many cells, after a red one, and before topics are cut; its verdict stands in
+    each of the rows judged together, and none of them is told before.
+    """
+    at, rows = commit(), []
+    unjudged: list[Row] = []
     for number, cell in enumerate(table):
         row = Row(cell.id, cell.service, cell.fault, seed, at)
         rows.append(row)
         if cell.act is None:
             row.notes = [cell.impossible]
+        else:
+            await _one(site, cell, row)
+        if cell.leaves == "cut":
             tell(row)
-            continue
-        await _one(site, cell, row)
-        if cell.leaves == "whole" and row.verdict != "n/a":
+        else:
             unjudged.append(row)
-        rest = [later for later in table[number + 1 :] if later.act is not None and later.leaves == "whole"]
-        if unjudged and (len(unjudged) >= judged_every or not rest or row.verdict == "red"):
-            await _outside(site, unjudged)
-            unjudged = []
-        tell(row)
+        rest = any(later.act is not None and later.leaves == "whole" for later in table[number + 1 :])
+        done = sum(one.verdict != "n/a" for one in unjudged)
+        if unjudged and (done >= judged_every or not rest or row.verdict == "red"):
+            await _outside(site, [one for one in unjudged if one.verdict != "n/a"])
+            for one in unjudged:
+                tell(one)
+            unjudged.clear()
         if row.verdict == "red":
-            await _tidy(site)
+            await _tidied(site, row)
     return rows
 
 
@@ -46,6 +53,7 @@ async def _one(site: Site, cell: Cell, row: Row) -> None:
     assert cell.act is not None
     begun = time.monotonic()
     try:
+        await site.configure(cell.capability)
         outcome = await cell.act(site, random.Random(f"{cell.id}/{row.seed}"))
     except NotImplementedError as error:  # a broker or database that somebody else runs
         row.notes = [str(error)]
@@ -61,6 +69,8 @@ async def _one(site: Site, cell: Cell, row: Row) -> None:
 
 
 async def _outside(site: Site, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
     try:
         green, notes = await site.outside()
     except Exception as error:
@@ -72,11 +82,9 @@ async def _outside(site: Site, rows: Sequence[Row]) -> None:
         row.settle()
 
 
-async def _tidy(site: Site) -> None:
-    """After a red cell: every process of the journey up again, so that the next one is not blamed for it."""
-    for name in [name for name in site.stack.specs if not name.endswith("-1")]:
-        if not site.child(name).running:
-            with contextlib.suppress(LocalError):
-                await site.stack.start(name)
-    look = await site.quiet.look()
-    site.leftover = {place: count for place, count in look.work.items() if count}
+async def _tidied(site: Site, row: Row) -> None:
+    """What a red cell left must not be put to the account of the next one."""
+    try:
+        await site.tidy()
+    except Exception as error:
+        row.notes = [*row.notes, f"not tidied: {type(error).__name__}: {error}"[:500]]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
+import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -12,21 +14,32 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+from aiokafka import TopicPartition
 
+from contracts.registry import Capability
 from deploy.demo.lines import Letter
 from deploy.demo.publishing import Publisher
 from deploy.demo.quiet import Look, Quiet
-from deploy.local.errors import ProcessFailed
+from deploy.local.errors import LocalError, ProcessFailed
 from deploy.local.processes import Child
+from deploy.local.registries import write_registries
 from deploy.local.stack import Stack, StackOptions
-from tests.faults.books import PatientBooks, judge, set_aside
-from tests.faults.load import Planned, plan
+from tests.faults.books import PatientBooks, holders, judge, set_aside
+from tests.faults.groups import Share, expel, shares
+from tests.faults.load import Story, visits
+from tests.faults.scenes import settled
 from tests.support.checker import check, gather
+from tests.support.checker.violations import Violation
 from tests.support.waiting import eventually
 
 __all__ = ["SETTINGS", "Site", "site"]
 
 SETTINGS = {"AWAIT_FACTS": "20", "RECEIPT_DUE": "2"}
+SETTLES_SECONDS = 3
+"""So long these ledgers work on one credit at most: a queryable one is believed so long after a call was given up."""
+_SETTLE_SECONDS = 30.0
+"""So long after a red cell the linkage may take to come to rest by itself: longer than any wait for a fact."""
+_TOLD_OF_REGISTRIES = ("sandbox_gz", "sandbox_sz", "adapter_sz", "bridge")
 RECOVERY_SECONDS = 10.0
 """So long at most from a SIGKILL of one process until it is ready and all that the cell sent is where it belongs."""
 
@@ -41,6 +54,9 @@ class Site:
         self.publisher = publisher
         self.leftover: dict[tuple[str, str], int] = {}
         self.known_aside: dict[str, str] = {}
+        self._told: set[Violation] = set()
+        self._unusual: set[str] = set()
+        self._capability: Capability | None = None
         self._http = httpx.AsyncClient(timeout=10.0, trust_env=False)
 
     def child(self, name: str) -> Child:
@@ -52,19 +68,36 @@ class Site:
         await self.publisher.publish(letters)
 
     async def drained(self, *, but: Mapping[tuple[str, str], int] | None = None) -> Look:
-        """Wait until nothing is under way. Raises ``Stuck`` when nothing moves any more."""
-        rest = self.leftover if but is None else {**self.leftover, **but}
-        return await self.quiet.until(lambda look: {place: n for place, n in look.work.items() if n} == rest)
+        """Wait until nothing is under way, or at most so much of ``but``. Raises ``Stuck`` when nothing moves any more.
+
+        What an earlier cell left under way may stay so, and may as well come to its end meanwhile.
+        """
+        allowed = {**self.leftover, **(but or {})}
+        return await self.quiet.until(lambda look: all(n <= allowed.get(place, 0) for place, n in look.work.items()))
 
     async def restart(self, name: str, **settings: str) -> Child:
         """Stop a process in order and start it again, ready; with a failpoint it may be dead there already."""
         await self.child(name).stop()
+        return await self.start(name, **settings)
+
+    async def start(self, name: str, **settings: str) -> Child:
+        """Start a process that is down; with a failpoint it may be dead before it is ready."""
+        self._note(name, settings)
         try:
             await self.stack.start(name, settings=settings)
         except ProcessFailed:
             if "FAILPOINT" not in settings:
                 raise
         return self.child(name)
+
+    async def launch(self, name: str, **settings: str) -> Child:
+        """The same without waiting until it is ready."""
+        self._note(name, settings)
+        await self.stack.launch(name, settings=settings)
+        return self.child(name)
+
+    def _note(self, name: str, settings: Mapping[str, str]) -> None:
+        (self._unusual.add if settings else self._unusual.discard)(name)
 
     async def add(self, name: str) -> str:
         """A second instance of a process, started and ready; gives its name."""
@@ -74,12 +107,74 @@ class Site:
         await self.stack.start(second)
         return second
 
+    async def forget(self, second: str) -> None:
+        """Stop a second instance for good, and take it out of its groups."""
+        await self.stack.processes.pop(second).stop()
+        await expel(self.stack.broker.address, await self.groups(second.removesuffix("-1")), 1)
+
     async def remove(self, second: str, rng: random.Random) -> None:
-        """Stop a second instance, and see the first one do the work alone."""
-        await self.child(second).stop()
-        alone = plan(rng, 2)
+        """Forget a second instance, and see the first one do the work alone."""
+        await self.forget(second)
+        alone = visits(rng, 2)
         await self.publish([one for each in alone for one in each.said])
         await self.drained()
+
+    async def tidy(self) -> None:
+        """After a red cell: every process of the journey up as it should be and alone, so that the next cell is not
+        blamed for this one."""
+        for second in [name for name in self.stack.processes if name.endswith("-1")]:
+            await self.forget(second)
+        for name, child in list(self.stack.processes.items()):
+            if name in self._unusual or not child.running:
+                with contextlib.suppress(LocalError):
+                    await self.restart(name)
+        with contextlib.suppress(AssertionError):  # what is still under way then stays so, and is not looked at again
+            await eventually(self._nothing_under_way, _SETTLE_SECONDS, every=0.5)
+        look = await self.quiet.look()
+        self.leftover = {place: count for place, count in look.work.items() if count}
+        self.known_aside = await self.aside()
+
+    async def _nothing_under_way(self) -> bool:
+        return not (await self.quiet.look()).total(waiting=True)
+
+    async def configure(self, capability: Capability | None) -> None:
+        """Both registries' ledgers of this capability, or as they are configured; whoever knows of it starts again."""
+        if capability == self._capability:
+            return
+        kinds = self.stack.options.kinds
+        target = self.stack.folder / "registries"
+        shutil.rmtree(target)
+        write_registries(target, kinds, capabilities=dict.fromkeys(kinds, capability) if capability else None)
+        for file in target.glob("*.yaml"):
+            file.write_text(f"{file.read_text()}settles_within_seconds: {SETTLES_SECONDS}\n")
+        await asyncio.gather(*(self.restart(name) for name in _TOLD_OF_REGISTRIES))
+        self._capability = capability
+
+    async def groups(self, name: str) -> list[str]:
+        """The consumer groups of a process."""
+        rows = await self.books.fetch(self.stack.specs[name].database, "SELECT DISTINCT grp FROM consumed ORDER BY 1")
+        return [row[0] for row in rows]
+
+    async def shares(self, name: str) -> Share:
+        """Which instance of a process has which partitions."""
+        return await shares(self.stack.broker.address, await self.groups(name))
+
+    async def reads(self, name: str) -> set[TopicPartition]:
+        """All partitions that a process reads, over all its instances."""
+        sql = "SELECT topic, partition FROM consumed"
+        rows = await self.books.fetch(self.stack.specs[name].database, sql)
+        return {TopicPartition(row["topic"], row["partition"]) for row in rows}
+
+    async def applied(self, name: str) -> int:
+        """Messages that this process has applied since it started, by its own metrics."""
+        text = (await self._http.get(f"{self.stack.url(name)}/metrics")).text
+        found = re.findall(r'^shuangcheng_messages_total\{.*outcome="applied".*\} (\S+)$', text, re.MULTILINE)
+        return int(sum(map(float, found)))
+
+    async def misbehaviour_left(self, code: str) -> dict[str, Any]:
+        """What a sandbox was asked for and has not done yet."""
+        answer = await self._http.get(f"{self.stack.url(f'sandbox_{code}')}/misbehave")
+        return {name: left for name, left in answer.json().items() if left}
 
     async def all_ready(self) -> bool:
         """Whether every process says that it is ready; gives them ten seconds, for health looks at lanes and relay."""
@@ -133,9 +228,13 @@ class Site:
         rows = [row for code in ("gz", "sz") for row in await self.books.fetch(f"sandbox_{code}", sql, list(ids))]
         return {row["message_id"]: row["reason"] for row in rows}
 
-    async def judge(self, planned: Sequence[Planned]) -> tuple[dict[str, bool], list[str]]:
+    async def judge(self, stories: Sequence[Story]) -> tuple[dict[str, bool], list[str]]:
         """The books of all registries against the plan."""
-        return await judge(self.books, planned, self.known_aside)
+        return await judge(self.books, stories, self.known_aside)
+
+    async def settled(self, stories: Sequence[Story]) -> list[Story]:
+        """The same stories, now that all but what is said late is applied."""
+        return [settled(one, await holders(self.books, one) if one.may_leave else ()) for one in stories]
 
     async def aside(self) -> dict[str, str]:
         """What stands in quarantine now, by database."""
@@ -146,10 +245,12 @@ class Site:
         await self._http.aclose()
 
     async def outside(self) -> tuple[bool, list[str]]:
-        """The outside checker's verdict on everything since the stack was started."""
+        """The outside checker's verdict on everything since the stack was started, but for what it said before."""
         world = await gather(self.stack.broker.address, self.stack.dsn)
         report = await asyncio.to_thread(check, world)
-        return report.green, [str(found[0]) for found in report.violations.values() if found]
+        fresh = {name: [one for one in found if one not in self._told] for name, found in report.violations.items()}
+        self._told.update(one for found in fresh.values() for one in found)
+        return not any(fresh.values()), [str(found[0]) for found in fresh.values() if found]
 
 
 async def died(child: Child, *, seconds: float) -> float | None:

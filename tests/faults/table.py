@@ -4,36 +4,47 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Final
 
+from tests.faults.answers import answer_cells
 from tests.faults.cell import Cell
 from tests.faults.disk import disk_cells
 from tests.faults.flood import flood_cells
-from tests.faults.homes import home_cells
+from tests.faults.homes import down_cells
 from tests.faults.instances import instance_cells
 from tests.faults.kills import matrix
 from tests.faults.otherlogs import log_cells
 from tests.faults.outages import outages
 from tests.faults.poison import poison_cells
+from tests.faults.raised import raised_cells
+from tests.faults.unsure import unsure_cells
 
 __all__ = ["cells", "chosen"]
 
+LOG_SECONDS: Final = 20.0
+"""A slice has one of the cells that cut a topic, if it takes no longer: the last, and beside the seconds asked for."""
 
-def cells(*, full: bool = False) -> list[Cell]:
-    """Every cell of the report; ``full`` takes the loads that are too long for every day."""
+
+def cells() -> list[Cell]:
+    """Every cell of the report. The great loads come late, for every judgement from outside replays all topics."""
     return [
         *matrix(),
         *outages(),
         *disk_cells(),
         *instance_cells(),
-        *home_cells(full=full),
-        *flood_cells(full=full),
+        *unsure_cells(),
+        *answer_cells(),
+        *raised_cells(),
         *poison_cells(),
+        *flood_cells(),
+        *down_cells(),
         *log_cells(),
     ]
 
 
 def chosen(table: Sequence[Cell], *, only: Sequence[str], slice_: float | None, seed: int) -> list[Cell]:
-    """The cells asked for: by id (or its beginning), or as many drawn by the seed as fit into ``slice_`` seconds.
+    """The cells asked for: by id (or its beginning), or as many drawn by the seed as fit into ``slice_`` seconds, and
+    one that cuts a topic.
 
     Raises ``ValueError``.
     """
@@ -44,10 +55,13 @@ def chosen(table: Sequence[Cell], *, only: Sequence[str], slice_: float | None, 
         return found
     if slice_ is None:
         return list(table)
-    drawn, left = [], slice_
-    possible = [cell for cell in table if cell.act is not None and cell.leaves == "whole"]
-    for cell in random.Random(seed).sample(possible, len(possible)):
+    draw, left = random.Random(seed), slice_
+    possible = [cell for cell in table if cell.act is not None]
+    whole = [cell for cell in possible if cell.leaves == "whole"]
+    drawn = []
+    for cell in draw.sample(whole, len(whole)):
         if cell.takes <= left:
             drawn.append(cell)
             left -= cell.takes
+    drawn.append(draw.choice([cell for cell in possible if cell.leaves == "cut" and cell.takes <= LOG_SECONDS]))
     return [cell for cell in table if cell in drawn]

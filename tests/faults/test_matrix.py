@@ -9,7 +9,7 @@ import services
 from deploy.local.specs import process_table
 from services.chassis.failpoints import NAMES
 from tests.faults.kills import ON_THE_JOURNEY, WHERE, matrix
-from tests.faults.table import cells, chosen
+from tests.faults.table import LOG_SECONDS, cells, chosen
 
 _CALL = re.compile(r'\bfailpoint\("(P\d+)"\)')
 
@@ -41,13 +41,23 @@ def test_the_ids_of_all_cells_differ() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_a_slice_is_drawn_by_its_seed_from_what_can_be_done_and_fits_into_its_time() -> None:
+def test_a_slice_is_drawn_by_its_seed_from_what_can_be_done_and_fits_with_one_cut_topic_at_its_end() -> None:
     table = cells()
-    possible = {cell.id for cell in table if cell.act is not None and cell.leaves == "whole"}
+    whole = {cell.id for cell in table if cell.act is not None and cell.leaves == "whole" and cell.takes <= 60}
+    cut = {cell.id for cell in table if cell.leaves == "cut" and cell.takes <= LOG_SECONDS}
     drawn = set()
-    for seed in range(300):
-        part = chosen(table, only=[], slice_=60, seed=seed)
+    for seed in range(400):
+        *part, last = chosen(table, only=[], slice_=60, seed=seed)
         assert 0 < sum(cell.takes for cell in part) <= 60
-        assert [cell.id for cell in part] == [cell.id for cell in chosen(cells(), only=[], slice_=60, seed=seed)]
-        drawn |= {cell.id for cell in part}
-    assert drawn == possible
+        assert last.id in cut
+        assert {cell.leaves for cell in part} == {"whole"}
+        assert [cell.id for cell in (*part, last)] == [
+            cell.id for cell in chosen(cells(), only=[], slice_=60, seed=seed)
+        ]
+        drawn |= {cell.id for cell in (*part, last)}
+    assert drawn == whole | cut
+
+
+def test_only_the_great_loads_and_the_topic_that_grows_are_too_long_for_a_slice() -> None:
+    long = {cell.id for cell in cells() if cell.takes > (60 if cell.leaves == "whole" else LOG_SECONDS)}
+    assert long == {"flood", "homes-down", "log-growing"}

@@ -12,7 +12,7 @@ from tests.faults.running import run
 from tests.faults.site import site
 from tests.support.backends import Backends
 
-_SECONDS = 60.0
+_SECONDS = 45.0
 """For the cells; the linkage that they are done to takes its time to start and to be judged."""
 
 
@@ -22,6 +22,7 @@ def seed_of_today() -> int:
     return int(given) if given else int(datetime.now(UTC).strftime("%Y%m%d"))
 
 
+@pytest.mark.whole
 @pytest.mark.real_kafka
 @pytest.mark.timeout(300)
 async def test_a_slice_of_the_fault_matrix_is_green(backends: Backends) -> None:

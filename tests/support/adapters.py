@@ -13,12 +13,12 @@ from pathlib import Path
 
 import services.adapters.service
 from contracts.envelope import decode
-from contracts.messages import deliveries
+from contracts.messages import Message, deliveries
 from contracts.registry import Capability
 from services.adapters import rules
 from services.adapters.rest_api import RestApi
 from services.adapters.states import Credit, Notice, Outcome
-from services.adapters.store import CREDITS
+from services.adapters.store import CREDITS, AdapterStore
 from services.adapters.worker import Caller, persistent
 from services.chassis import migrations
 from services.chassis.database import Pool, open_pool
@@ -91,11 +91,18 @@ class Adapter:
 
     async def receipts(self) -> list[tuple[str, str, object]]:
         """What it published, in order."""
+        return [said(message) for message in await self._published()]
+
+    async def attempts_named(self) -> list[object]:
+        """Which attempts its receipts answer, in order."""
+        return [getattr(message, "attempt", None) for message in await self._published()]
+
+    async def _published(self) -> list[Message]:
         rows = await self.pool.fetch("SELECT topic, headers, value FROM outbox ORDER BY id")
         assert {row["topic"] for row in rows} <= {"registry.sz.receipts.v1"}
         events = [decode(row["value"], unpack_headers(row["headers"])) for row in rows]
         assert {event.source for event in events} <= {"urn:shuangcheng:registry:sz"}
-        return [said(event.data) for event in events]
+        return [event.data for event in events]
 
     async def credits(self) -> list[int]:
         return [row[0] for row in await self.sandbox.rows("SELECT minutes FROM audit_credits ORDER BY 1")]
@@ -118,19 +125,29 @@ async def adapter(
     refs: Sequence[str] = ("H-1",),
     *,
     settles: float = 0.5,
+    system: type[Watched] = Watched,
 ) -> AsyncIterator[Adapter]:
     books, own_database = await new_database(), await new_database()
     await migrations.migrate(own_database, FOLDER)
     pool = await open_pool(own_database, size=6, application="test")
     async with rest_api(books, capability=capability) as sandbox:
-        system = Watched(sandbox.url)
-        await system.tell([notice_of(own("sz", offered(ref))) for ref in refs])
-        caller = Caller(pool, system, seat(capability, settles=settles), lambda: datetime.now(UTC))
+        client = system(sandbox.url)
+        await client.tell([notice_of(own("sz", offered(ref))) for ref in refs])
+        caller = Caller(pool, client, seat(capability, settles=settles), lambda: datetime.now(UTC))
         try:
-            yield Adapter(pool, system, sandbox, caller)
+            yield Adapter(pool, client, sandbox, caller)
         finally:
-            await system.close()
+            await client.close()
             await pool.close()
+
+
+def states_of(*credits: Credit) -> States:
+    """What a batch would have loaded."""
+    states = States()
+    for table in AdapterStore.tables:
+        table.declare(states)
+    states.load(credits)
+    return states
 
 
 def notice_of(event: object) -> Notice:

@@ -65,7 +65,7 @@ class AttendanceOnPostgres:
             works.append(Work(inbound, record))
         effects = Effects()
         async with db.transaction():
-            await self.processor.decide(db, works, effects, now)
+            await self.processor.decide(db, works, effects, now, None if patient else now)
             await self.processor.write(db, effects, None)
         return effects
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -45,6 +45,15 @@ AWAIT_FACTS = timedelta(seconds=60)
 Kind = TypeVar("Kind", bound=Message)
 
 
+@dataclass
+class Aside:
+    """A message that waits for ``fact`` until ``until``; without a fact it stands behind another of its subject."""
+
+    inbound: Inbound
+    fact: str | None = None
+    until: datetime | None = None
+
+
 class World:
     """One border of three registries in memory, with a clock of its own. gz serves, sz is the home, fs is a third."""
 
@@ -59,7 +68,8 @@ class World:
         self.now = T0
         self.sent: list[Send] = []
         self.timers: dict[str, Timer] = {}
-        self.waiting: list[tuple[Inbound, str, datetime]] = []
+        self.lines: dict[str, list[Aside]] = {}
+        """By subject: what waits at the head, and what came behind it."""
         self._random = random.Random(7)
         self._count = 0
 
@@ -83,15 +93,13 @@ class World:
             if timer.due <= self.now:
                 del self.timers[name]
                 self._take(timer.message, service_source("bridge"), timer.topic.name, timer.due, None)
-        due = [wait for wait in self.waiting if wait[2] <= self.now]
-        self.waiting = [wait for wait in self.waiting if wait[2] > self.now]
-        for inbound, _, _ in due:
-            self._decide(replace(inbound, waited_out=True))
+        for name in [name for name, line in self.lines.items() if line[0].until and line[0].until <= self.now]:
+            self._go_on(name)
         return self.sent[before:]
 
-    def configure(self, code: str, state: str) -> None:
-        """The border is started anew with a registry in another state."""
-        self._seats[code] = self._seats[code].model_copy(update={"state": state})
+    def configure(self, code: str, state: str, **more: Any) -> None:
+        """The border is started anew with a registry in another state, or of another capability."""
+        self._seats[code] = self._seats[code].model_copy(update={"state": state, **more})
         self.decisions = decisions(Border(self._seats, receipt_due=timedelta(seconds=30)))
 
     def _take(self, message: Message, source: str, topic: str, at: datetime | None, id: str | None) -> list[Send]:
@@ -99,18 +107,45 @@ class World:
         event = Event(id or f"e{self._count}", source, at or self.now, message)
         fresh = UUID(int=self._random.getrandbits(128), version=4)
         before = len(self.sent)
-        self._decide(Inbound(event, topic, fresh, self.now))
+        came = Aside(Inbound(event, topic, fresh, self.now))
+        name = subject(came.inbound)
+        if name in self.lines:
+            self.lines[name].append(came)
+        else:
+            self.lines[name] = [came]
+            self._go_on(name)
         return self.sent[before:]
 
-    def _decide(self, inbound: Inbound) -> None:
-        decision: Decision = self.decisions[type(inbound.data)](self.states, inbound, self.now)
+    def _go_on(self, name: str) -> None:
+        """Decide the messages of a subject in order until one waits, and then those of others that this released."""
+        line, facts = self.lines[name], list[str]()
+        while line and (decision := self._decision(line[0])) is not None:
+            self._apply(decision, line.pop(0).inbound)
+            facts += decision.facts
+        if not line:
+            del self.lines[name]
+        for released in [other for other, waiting in self.lines.items() if waiting[0].fact in facts]:
+            if released in self.lines:
+                self._go_on(released)
+
+    def _decision(self, first: Aside) -> Decision | None:
+        """As the chassis decides; None when the message waits."""
+        inbound = first.inbound
+        decide = self.decisions[type(inbound.data)]
+        decision: Decision = decide(self.states, inbound, self.now)
+        if decision.wait is None:
+            return decision
+        first.fact, first.until = decision.wait.fact, decision.wait.until or inbound.received_at + AWAIT_FACTS
+        assert first.fact in locks(inbound) or first.fact.startswith("person:")
+        assert first.fact != subject(inbound), "what brings the fact would stand behind what waits for it"
+        if first.until > self.now:
+            return None
+        decision = decide(self.states, replace(inbound, waited_out=True), self.now)
+        assert decision.wait is None, "it may not wait again"
+        return decision
+
+    def _apply(self, decision: Decision, inbound: Inbound) -> None:
         allowed = {subject(inbound), *locks(inbound)}
-        if decision.wait is not None:
-            assert not inbound.waited_out, "it may not wait again"
-            assert decision.wait.fact in allowed or decision.wait.fact.startswith("person:")
-            until = decision.wait.until or inbound.received_at + AWAIT_FACTS
-            self.waiting.append((inbound, decision.wait.fact, until))
-            return
         for row in decision.changes:
             self.states.put(row)
         for timer in decision.timers:
@@ -121,10 +156,6 @@ class World:
         self.sent += decision.sends
         for fact in decision.facts:
             assert fact in allowed or fact == person_name(inbound.data.person)
-            released = [wait for wait in self.waiting if wait[1] == fact]
-            self.waiting = [wait for wait in self.waiting if wait[1] != fact]
-            for waiting, _, _ in released:
-                self._decide(waiting)
 
     # -- what is seen -------------------------------------------------------------------------------------------
 

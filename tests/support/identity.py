@@ -13,7 +13,7 @@ from contracts.messages import Message
 from contracts.messages import identity as messages
 from contracts.messages.base import AgeBand, Consent, Origin
 from contracts.topics import IDENTITY_COMMANDS, service_source
-from services.chassis.decisions import CancelTimer, Inbound, States, Timer
+from services.chassis.decisions import CancelTimer, Inbound, Send, States, Timer
 from services.chassis.settings import Settings
 from services.identity.service import build
 from services.identity.store import ACCOUNTS, CONSENTS, LINKS, OFFERS, REQUESTS
@@ -40,7 +40,7 @@ class World:
             table.declare(self.states)
         self.service = build(Settings(await_facts=60))
         self.now = T0
-        self.told: list[Message] = []
+        self.sends: list[Send] = []
         self.timers: dict[str, Timer] = {}
         self._random = random.Random(7)
         self._count = 0
@@ -59,9 +59,13 @@ class World:
                 del self.timers[timer.name]  # a timer that never stood would be a mistake
             else:
                 self.timers[timer.name] = timer
-        facts = [send.message for send in decision.sends]
-        self.told += facts
-        return facts
+        self.sends += decision.sends
+        return [send.message for send in decision.sends]
+
+    @property
+    def told(self) -> list[Message]:
+        """All facts, ever."""
+        return [send.message for send in self.sends]
 
     def one(self, kind: type[Told], command: Message, *, at: datetime | None = None) -> Told:
         """The single fact of a command, which must be of this kind."""

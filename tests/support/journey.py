@@ -17,8 +17,8 @@ from contracts.messages import Message
 from contracts.messages.base import AgeBand, Consent, EvidenceClass
 from contracts.messages.service import SHANGHAI, CheckedIn, CheckedOut, ServiceAttested
 from contracts.messages.shifts import Category, Place, ProjectPublished, ShiftPublished
-from contracts.messages.signups import SignupRequested
-from contracts.messages.volunteers import LinkOffered, LinkRequested
+from contracts.messages.signups import SignupRequested, SignupWithdrawn
+from contracts.messages.volunteers import ConsentGiven, ConsentWithdrawn, LinkOffered, LinkRequested
 from contracts.topics import registry_source, registry_topic_for
 from deploy.demo.lines import Letter
 from deploy.demo.publishing import Publisher
@@ -33,7 +33,10 @@ DAY = datetime.now(SHANGHAI).replace(hour=9, minute=0, second=0, microsecond=0) 
 
 @dataclass
 class Visit:
-    """One volunteer at home and as a visitor, one shift of the host, and a service record there."""
+    """One volunteer at home and as a visitor, one shift of the host, and a service record there.
+
+    ``who`` and ``where``: the mark of a visit by the same volunteer, and of one in the same shift.
+    """
 
     home: str
     host: str
@@ -41,16 +44,19 @@ class Visit:
     code: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     start: datetime = DAY
     age_band: AgeBand = AgeBand.ADULT
+    guardian_approved: bool = False
+    who: str = ""
+    where: str = ""
 
     @property
     def home_ref(self) -> str:
         """Her number at home."""
-        return f"h-{self.mark}"
+        return f"h-{self.who or self.mark}"
 
     @property
     def host_ref(self) -> str:
         """Her number at the host."""
-        return f"v-{self.mark}"
+        return f"v-{self.who or self.mark}"
 
     @property
     def record_ref(self) -> str:
@@ -58,9 +64,15 @@ class Visit:
         return f"r-{self.mark}"
 
     @property
+    def signup_ref(self) -> str:
+        """What her home calls her request for this shift."""
+        return f"u-{self.mark}"
+
+    @property
     def shift(self) -> dict[str, Any]:
         """The shift's refs."""
-        return {"project_ref": f"p-{self.mark}", "shift_ref": f"s-{self.mark}"}
+        mark = self.where or self.mark
+        return {"project_ref": f"p-{mark}", "shift_ref": f"s-{mark}"}
 
     def consent(self, version: int = 1) -> Consent:
         """Her permission, given a month before the service."""
@@ -73,14 +85,14 @@ class Visit:
             for_registry=self.host,
             code_hash=hashlib.sha256(self.code.encode()).hexdigest(),
             age_band=self.age_band,
-            guardian_approved=False,
+            guardian_approved=self.guardian_approved,
             consent=self.consent(),
             expires_at=self.start + timedelta(days=30),
         )
         requested = LinkRequested(volunteer_ref=self.host_ref, home=self.home, home_ref=self.home_ref, code=self.code)
         return [(self.home, offered), (self.host, requested)]
 
-    def publish(self, posts: int = 5) -> list[tuple[str, Message]]:
+    def publish(self, posts: int = 5, waitlist_posts: int = 0) -> list[tuple[str, Message]]:
         """The host's project with its shift, four hours long."""
         project = ProjectPublished(
             project_ref=self.shift["project_ref"],
@@ -97,14 +109,30 @@ class Visit:
             signup_opens_at=self.start - timedelta(days=20),
             signup_closes_at=self.start,
             posts=posts,
+            waitlist_posts=waitlist_posts,
             place=Place(division_code="440104", text="二沙岛艺术公园"),
         )
         return [(self.host, project), (self.host, shift)]
 
     def sign_up(self) -> tuple[str, Message]:
         """One click in her home's app."""
-        refs = {"signup_ref": f"u-{self.mark}", "volunteer_ref": self.home_ref, "host": self.host}
-        return self.home, SignupRequested(**refs, **self.shift)
+        return self.home, SignupRequested(**self._of_signup())
+
+    def give_back(self) -> tuple[str, Message]:
+        """She gives the post, or her place in line, back."""
+        return self.home, SignupWithdrawn(**self._of_signup())
+
+    def _of_signup(self) -> dict[str, Any]:
+        return {"signup_ref": self.signup_ref, "volunteer_ref": self.home_ref, "host": self.host, **self.shift}
+
+    def withdraw_consent(self, version: int = 1) -> tuple[str, Message]:
+        """From now on nothing about her goes from the host to her home."""
+        return self.home, ConsentWithdrawn(volunteer_ref=self.home_ref, registry=self.host, version=version)
+
+    def renew_consent(self, version: int = 2) -> tuple[str, Message]:
+        """She allows it again."""
+        given = ConsentGiven(volunteer_ref=self.home_ref, registry=self.host, consent=self.consent(version))
+        return self.home, given
 
     def presence(self) -> list[tuple[str, Message]]:
         """In at the beginning, out at the end."""

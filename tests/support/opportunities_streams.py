@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contracts.messages import Message
 from contracts.messages.base import AgeBand
-from tests.support.opportunities import BEFORE, DAY, hour, report, request, shift, withdraw
+from tests.support.opportunities import BEFORE, DAY, hour, project, report, request, shift, withdraw
 
 PERSONS = [UUID(int=number, version=4) for number in range(1, 6)]
 SHIFTS = {
@@ -42,6 +42,14 @@ def publishing(draw: st.DrawFn) -> Message:
 
 
 @st.composite
+def naming(draw: st.DrawFn) -> Message:
+    """A project in some version, sometimes closed."""
+    host, of, _ = draw(_keys)
+    version = draw(st.integers(1, 6))
+    return project(of, host=host, version=version, state=draw(st.sampled_from(["open", "open", "closed"])))
+
+
+@st.composite
 def requesting(draw: st.DrawFn) -> Message:
     """One click, sometimes the same one again."""
     host, of, ref = draw(_keys)
@@ -70,7 +78,18 @@ _moments: st.SearchStrategy[datetime] = st.one_of(
     st.just(BEFORE), st.just(BEFORE), st.just(BEFORE), st.integers(0, 15 * 60).map(lambda m: DAY + timedelta(minutes=m))
 )
 steps = st.tuples(
-    st.one_of(requesting(), requesting(), requesting(), withdrawing(), publishing(), reporting()), _moments
+    st.one_of(
+        requesting(),
+        requesting(),
+        requesting(),
+        requesting(),
+        withdrawing(),
+        publishing(),
+        reporting(),
+        reporting(),
+        naming(),
+    ),
+    _moments,
 )
 """A command and the time at which it is judged."""
 

@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+import httpx
 from aiokafka import AIOKafkaProducer
 
 from contracts.envelope import Event
+from deploy.local.ports import LOOPBACK, free_port
 from services.chassis.runtime import Runtime
 from services.chassis.settings import Settings
 from tests.support.tally import Tally, as_record
+
+OPERATOR = "the-token-of-an-operator"
+REGISTRY = "the-token-of-a-registry"
+TOKENS = f"{OPERATOR}: operator:mei\n{REGISTRY}: registry:tt\n"
 
 
 @dataclass
@@ -29,6 +35,7 @@ class Rig:
     @contextlib.asynccontextmanager
     async def running(self, **changes: Any) -> AsyncIterator[Runtime]:
         """The service in this process."""
+        changes = {"http_port": free_port()} | changes
         runtime = Runtime(self.tally.service(), self.settings.model_copy(update=changes))
         task = asyncio.create_task(runtime.run())
         try:
@@ -52,3 +59,42 @@ class Rig:
     async def aside(self) -> dict[str, int]:
         """What is set aside, by reason."""
         return {r[0]: r[1] for r in await self.db.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason")}
+
+
+@contextlib.asynccontextmanager
+async def http(port: int, token: str | None = OPERATOR) -> AsyncIterator[httpx.AsyncClient]:
+    """The HTTP face of a service that runs or is just starting, with a token or without."""
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    transport = httpx.AsyncHTTPTransport(retries=5)
+    async with httpx.AsyncClient(
+        base_url=f"http://{LOOPBACK}:{port}", headers=headers, transport=transport, timeout=15
+    ) as client:
+        yield client
+
+
+async def standing(port: int, reason: str) -> list[int]:
+    """Sequences of messages set aside for this reason, as the service tells them, from all pages."""
+    found: list[int] = []
+    after: int | None = 0
+    async with http(port) as client:
+        while after is not None:
+            page = (await client.get("/operations/set-aside", params={"reason": reason, "after": after})).json()
+            found += [message["seq"] for message in page["messages"]]
+            after = page["next"]
+    return found
+
+
+async def release(port: int, *sequences: int) -> dict[str, Any]:
+    """What an operator does, and what the service answers."""
+    async with http(port) as client:
+        answer = await client.post("/operations/set-aside/release", json={"sequences": sequences})
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def release_raised(port: int) -> None:
+    """Release everything that raised."""
+    raised = await standing(port, "raised")
+    assert raised
+    assert await release(port, *raised) == {"released": raised, "repeats": [], "kept": []}

@@ -41,6 +41,14 @@ class Sandbox:
         finally:
             await connection.close()
 
+    async def execute(self, statement: str) -> None:
+        """Change its database, as only its own people could."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
     async def misbehave(self, **wanted: Any) -> None:
         """Ask for it."""
         (await self.http.post("/misbehave", json=wanted)).raise_for_status()

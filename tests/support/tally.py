@@ -56,6 +56,8 @@ class Tally:
             f"tally-out-{suffix}", "volunteer_ref", "tally", (), (CreditAccepted, MessageRefused), "out", partitions
         )
         self.broken = True
+        self.refused = 0
+        """How often a message was refused whose time was up."""
         self.migrations = migrations
         self.group = f"tally-{suffix}"
 
@@ -80,6 +82,7 @@ class Tally:
         fact = f"fact-{ref.split('-')[1]}" if ref.startswith("wait-") else ""
         if fact and states.get(Total, fact) is None:
             if inbound.waited_out:
+                self.refused += 1
                 refused = MessageRefused(message_id=inbound.event.id, reason="not_linked", refused_key=ref)
                 return Decision(sends=(Send(self.outlet, refused),))
             return Decision(wait=Wait(f"fact:{fact}"))

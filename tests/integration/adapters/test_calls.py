@@ -214,7 +214,7 @@ async def test_notices_wait_for_the_registry_and_one_it_cannot_read_stays_with_i
         bad = replace(bad, body={name: value for name, value in bad.body.items() if name != "volunteer_ref"})
         async with ours.pool.acquire() as connection:
             await NOTICES.save(connection, [bad, good])
-        messenger = Messenger(ours.pool, ours.system, "sz")
+        messenger = Messenger(ours.pool, ours.system, "sz", lambda: datetime.now(UTC))
         task = asyncio.create_task(messenger.session())
         try:
 

@@ -14,6 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from contracts.envelope import Event, decode, encode
+from contracts.registry import Capability
 from contracts.topics import DELIVERIES, RECEIPTS, TEMPLATES, registry_topic_for
 from deploy.local.broker import Broker
 from deploy.local.processes import own_environment
@@ -44,11 +45,11 @@ async def running(environment: dict[str, str]) -> AsyncIterator[asyncio.subproce
 
 @contextlib.asynccontextmanager
 async def adapter_environment(
-    broker: Broker, new_database: NewDatabase, folder: Path, code: str, url: str
+    broker: Broker, new_database: NewDatabase, folder: Path, code: str, url: str, capability: Capability
 ) -> AsyncIterator[dict[str, str]]:
     (folder / f"{code}.yaml").write_text(
         f"code: {code}\nnames: {{zh: 试, en: test}}\ndivision_code: '440300'\n"
-        "capability: idempotent\nsystem: rest_api\n"
+        f"capability: {capability}\nsystem: rest_api\nsettles_within_seconds: 2\n"
     )
     await ensure_topics(broker.address, [entry.of(code) for entry in TEMPLATES])
     environment = {
@@ -94,14 +95,34 @@ async def receipts(broker: Broker, code: str, number: int) -> list[tuple[str, st
     return heard
 
 
-@pytest.mark.parametrize("failpoint", ["P6", "P7"])
-async def test_killed_around_a_call_it_goes_on_and_the_credit_stands_once(
-    broker: Broker, new_database: NewDatabase, tmp_path: Path, failpoint: str
+BOOKED = ("CreditAccepted", "H-1", 75)
+NOBODY_KNOWS = ("CreditUnknown", "H-1", None)
+
+
+@pytest.mark.parametrize(
+    ("capability", "failpoint", "receipt", "minutes"),
+    [
+        ("idempotent", "P6", BOOKED, [75]),
+        ("idempotent", "P7", BOOKED, [75]),
+        ("queryable", "P6", BOOKED, [75]),
+        ("queryable", "P7", BOOKED, [75]),
+        ("neither", "P6", NOBODY_KNOWS, []),
+        ("neither", "P7", NOBODY_KNOWS, [75]),
+    ],
+)
+async def test_killed_around_a_call_it_goes_on_and_the_credit_stands_once_or_is_uncertain(
+    broker: Broker,
+    new_database: NewDatabase,
+    tmp_path: Path,
+    capability: Capability,
+    failpoint: str,
+    receipt: tuple[str, str, object],
+    minutes: list[int],
 ) -> None:
     code = new_code()
     async with (
-        rest_api(await new_database(), registry=code) as sandbox,
-        adapter_environment(broker, new_database, tmp_path, code, sandbox.url) as environment,
+        rest_api(await new_database(), registry=code, capability=capability) as sandbox,
+        adapter_environment(broker, new_database, tmp_path, code, sandbox.url, capability) as environment,
     ):
         # The record is of a visitor, the credit for one of our own: both directions of one registry.
         await publish(
@@ -123,8 +144,8 @@ async def test_killed_around_a_call_it_goes_on_and_the_credit_stands_once(
         async with running(environment | {"SHUANGCHENG_FAILPOINT": failpoint}) as process:
             assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGKILL
         async with running(environment):
-            assert await receipts(broker, code, 1) == [("CreditAccepted", "H-1", 75)]
-        assert await sandbox.rows("SELECT volunteer_ref, minutes FROM audit_credits") == [("H-1", 75)]
+            assert await receipts(broker, code, 1) == [receipt]
+        assert await sandbox.rows("SELECT minutes FROM audit_credits") == [(one,) for one in minutes]
 
 
 async def test_without_a_seat_or_a_known_kind_it_says_so_and_ends(tmp_path: Path) -> None:

@@ -12,7 +12,13 @@ import asyncpg
 import pytest
 
 from contracts.messages import Message
-from contracts.messages.opportunities import SignupRefused, SignupWaitlisted, SignupWithdrawn
+from contracts.messages.opportunities import (
+    SignupNoted,
+    SignupPromoted,
+    SignupRefused,
+    SignupWaitlisted,
+    SignupWithdrawn,
+)
 from services.attendance.states import PersonDay, Standing
 from services.attendance.store import PERSON_DAYS, RECORDS, RECORDS_OF_DAYS, figures
 from tests.support.attendance import MONDAY, SignupFact, World, at, attest, check_in, check_out, signup, told
@@ -29,10 +35,13 @@ def crowd(seed: int, persons: Sequence[UUID]) -> list[Message]:
         for host in ("aa", "bb"):
             who: dict[str, Any] = {"person": person, "host": host}
             for shift in ("s1", "s2", "s3"):
-                kinds = draw.choice(((), ("c",), ("c",), ("c",), ("w",), ("c", "x"), ("r", "c")))
-                names: dict[str, type[SignupFact]] = {"w": SignupWaitlisted, "x": SignupWithdrawn, "r": SignupRefused}
+                kinds = draw.choice(((), "c", "c", "c", "w", "cx", "rc", "rn", "wp", "nrx"))
+                names: dict[str, type[SignupFact]] = {
+                    **{"w": SignupWaitlisted, "x": SignupWithdrawn, "r": SignupRefused},
+                    **{"n": SignupNoted, "p": SignupPromoted},
+                }
                 for kind in kinds:
-                    more: dict[str, Any] = {"reason": "full"} if kind == "r" else {}
+                    more: dict[str, Any] = {"reason": "clash"} if kind == "r" else {}
                     fact = signup(shift, names[kind], **who, **more) if kind in names else signup(shift, **who)
                     messages.append(fact)
                 for day in (0, 1, 2):

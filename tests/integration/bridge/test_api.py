@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from contracts.messages import attendance
 from services.bridge.api import api
 from services.chassis.http import Principal, create_app
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, HOST_REF, confirmed, established, signup
@@ -25,14 +27,18 @@ async def border(database: str) -> AsyncIterator[BridgeOnPostgres]:
         yield made
 
 
-@pytest.fixture
-async def client(border: BridgeOnPostgres) -> AsyncIterator[httpx.AsyncClient]:
+def client_of(border: BridgeOnPostgres) -> httpx.AsyncClient:
     async def health() -> dict[str, Any]:
         return {"ready": True}
 
     app = create_app("bridge", TOKENS, health)
     app.include_router(api(border.pool, border.settings))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bridge") as made:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bridge")
+
+
+@pytest.fixture
+async def client(border: BridgeOnPostgres) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(border) as made:
         yield made
 
 
@@ -47,6 +53,20 @@ async def test_a_registrys_app_reads_the_timeline_of_its_own_volunteer(client: h
     assert [(s["host"], s["minutes"]) for s in body["services"]] == [(HOST, 60), (HOME, 30)]
     assert body["services"][0]["next"] == "home"
     assert {step["what"] for step in body["services"][0]["steps"]} >= {"service_confirmed", "transfer_sent"}
+
+
+@pytest.mark.parametrize(("ahead", "seen"), [(timedelta(minutes=59), ["R3"]), (timedelta(minutes=61), [])])
+async def test_what_consent_covers_is_judged_by_the_services_clock(
+    database: str, ahead: timedelta, seen: list[str]
+) -> None:
+    """A held record is shown to her home while consent covers it. The service's clock is the one that tests set."""
+    async with bridge_on(database, clock_offset=ahead.total_seconds()) as border:
+        until = datetime.now(UTC) + timedelta(hours=1)
+        held = attendance.ServiceHeld.model_validate(confirmed(1, 60, "R3").model_dump() | {"reason": "no_check_in"})
+        await border.hear(established(until=until), held)
+        async with client_of(border) as client:
+            answer = await client.get("/timeline", params={"registry": HOME, "ref": HOME_REF}, headers=of(HOME))
+    assert [service["record_ref"] for service in answer.json()["services"]] == seen
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,14 @@ from deploy.local.broker import Broker
 from deploy.local.topics import ensure_topics
 from services.chassis.migrations import migrate
 from services.chassis.settings import Settings
-from tests.support.rig import Rig
+from tests.support.rig import TOKENS, Rig
 from tests.support.tally import MIGRATION, Tally
 
 
 @pytest.fixture
 async def rig(broker: Broker, database: str, unique: Callable[[str], str], tmp_path: Path) -> AsyncIterator[Rig]:
     (tmp_path / "0001_total.sql").write_text(MIGRATION)
+    (tmp_path / "tokens.yaml").write_text(TOKENS)
     tally = Tally(unique("t"), tmp_path)
     await ensure_topics(broker.address, [tally.inlet, tally.outlet])
     await migrate(database, tmp_path)
@@ -30,6 +31,7 @@ async def rig(broker: Broker, database: str, unique: Callable[[str], str], tmp_p
         database=SecretStr(database),
         http_port=0,
         await_facts=2.0,
+        tokens_file=tmp_path / "tokens.yaml",
     )
     producer = AIOKafkaProducer(bootstrap_servers=broker.address, acks="all")
     await producer.start()

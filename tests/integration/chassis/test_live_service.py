@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.support.rig import Rig
+from tests.support.rig import Rig, release_raised
 from tests.support.tally import as_record, credit
 from tests.support.waiting import eventually
 
@@ -31,8 +31,7 @@ async def test_a_raising_decision_parks_its_subject_only_and_release_applies_in_
         assert await rig.aside() == {"raised": 1, "behind": 38}
         assert await rig.total("raise-a") == 1
         rig.tally.broken = False
-        await rig.db.execute("UPDATE set_aside SET reason = 'ready' WHERE reason = 'raised'")
-        runtime.reentry.wake.set()
+        await release_raised(runtime.settings.http_port)
         await rig.send(*[credit("raise-a", n) for n in range(40, 200)])
         await eventually(
             lambda: rig.db.fetchval("SELECT minutes = $1 FROM total WHERE ref = 'raise-a'", 1 - 5 + sum(range(2, 200)))

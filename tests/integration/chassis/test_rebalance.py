@@ -1,11 +1,13 @@
-"""A partition is taken away while a batch of it is under way."""
+"""A partition is taken away while a batch of it is under way, or given away in an orderly stop."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from services.chassis.consuming import Lane
 from services.chassis.live import LiveBatches
@@ -60,6 +62,38 @@ async def test_a_partition_lost_between_fetch_and_transaction_is_fenced_and_not_
         del batches.next[place]
         with pytest.raises(FenceLost):
             await batches._commit([_Candidate(place)], batches.next)  # type: ignore[list-item]
+
+
+@pytest.mark.real_kafka
+async def test_an_instance_that_stops_in_order_leaves_its_partitions_to_the_other_at_once(rig: Rig) -> None:
+    """As a static member it stayed in the group, and they lay idle until its session was over."""
+    everything = set(_all_of(rig))
+    async with rig.running(instance=0) as stays:
+        async with rig.running(instance=1) as goes:
+            shared = partial(_between, everything, stays, goes)
+            await eventually(shared, 60)
+        assert await _members(rig) == 1
+        await eventually(lambda: stays.lanes[0].consumer.assignment() == everything, 60)
+        await rig.send(*[credit(f"v{n}", 1) for n in range(40)])
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 40 FROM total"), 30)
+
+
+def _between(everything: set[TopicPartition], *running: Runtime) -> bool:
+    consumers = [lane.consumer for runtime in running for lane in runtime.lanes]
+    if len(consumers) < len(running) or None in consumers:
+        return False
+    shares = [set(consumer.assignment()) for consumer in consumers]
+    return all(shares) and set().union(*shares) == everything
+
+
+async def _members(rig: Rig) -> int:
+    admin = AIOKafkaAdminClient(bootstrap_servers=rig.settings.kafka)
+    await admin.start()
+    try:
+        [answer] = await admin.describe_consumer_groups([rig.tally.group])
+        return len(answer.to_object()["groups"][0]["members"])
+    finally:
+        await admin.close()
 
 
 class _Candidate:

@@ -1,34 +1,122 @@
-"""A line behind a message whose decision raised: it keeps its order while it is released and more keeps arriving."""
+"""A line behind a message whose decision raised, and an operator who releases it while more keeps arriving."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 
-from tests.support.rig import Rig
+import httpx
+import pytest
+
+from deploy.local.ports import free_port
+from deploy.local.processes import Child, own_environment
+from tests.support.rig import REGISTRY, Rig, http, release_raised, standing
 from tests.support.tally import credit
 from tests.support.waiting import eventually
 
+_ASKED = "raise-on-me-"
 
-async def test_a_thousand_behind_one_that_raised_are_applied_in_order_while_more_arrive(rig: Rig) -> None:
-    sent = [-1, *range(1, 1001)]
-    more = list(range(1001, 1401))
-    async with rig.running() as runtime:
-        await rig.send(*[credit("raise-line", delta) for delta in sent])
+
+@asynccontextmanager
+async def _process(rig: Rig, folder: Path, **settings: str) -> AsyncIterator[int]:
+    """The tally as a process that is ready; gives its port."""
+    port = free_port()
+    told = {
+        "PROFILE": rig.settings.profile,
+        "KAFKA": rig.settings.kafka,
+        "DATABASE": rig.settings.database.get_secret_value(),
+        "HTTP_PORT": str(port),
+        "TOKENS_FILE": str(rig.settings.tokens_file),
+        **settings,
+    }
+    environment = {f"SHUANGCHENG_{name}": value for name, value in told.items()}
+    environment["TALLY"] = f"{rig.tally.group.removeprefix('tally-')}:{rig.tally.migrations}"
+    command = [sys.executable, "-m", "tests.support.tally_process"]
+    child = Child("tally", command, folder / "tally.log", own_environment(environment))
+    await child.start()
+
+    async def ready() -> bool:
+        assert child.running, child.tail()
+        with suppress(httpx.TransportError):
+            async with http(port) as client:
+                return (await client.get("/health/ready")).status_code == 200
+        return False
+
+    try:
+        await eventually(ready, 60)
+        yield port
+    finally:
+        await child.stop()
+    assert child.returncode == 0, child.tail()
+
+
+async def test_a_thousand_behind_one_that_raised_are_applied_in_order_while_more_arrive(
+    rig: Rig, tmp_path: Path
+) -> None:
+    line, more = list(range(1000)), list(range(1000, 1400))
+    async with _process(rig, tmp_path, RAISE_ON=_ASKED) as port:
+        await rig.send(credit("v", -1, id=f"{_ASKED}1"), *[credit("v", delta) for delta in line])
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 1001 FROM set_aside"), 30)
         assert await rig.aside() == {"raised": 1, "behind": 1000}
-        rig.tally.broken = False
 
         async def keep_sending() -> None:
             for start in range(0, len(more), 25):
-                await rig.send(*[credit("raise-line", delta) for delta in more[start : start + 25]])
+                await rig.send(*[credit("v", delta) for delta in more[start : start + 25]])
 
         sending = asyncio.create_task(keep_sending())
-        await rig.db.execute("UPDATE set_aside SET reason = 'ready' WHERE reason = 'raised'")
-        runtime.reentry.wake.set()
+        await release_raised(port)
         await sending
-        applied = "SELECT jsonb_array_length(seen) = 1401 FROM total WHERE ref = 'raise-line'"
+        applied = "SELECT jsonb_array_length(seen) = 1401 FROM total WHERE ref = 'v'"
         await eventually(lambda: rig.db.fetchval(applied), 60)
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"))
-    seen = await rig.db.fetchval("SELECT seen FROM total WHERE ref = 'raise-line'")
-    assert json.loads(seen) == [*sent, *more]
+        await eventually(lambda: rig.db.fetchval("SELECT NOT bool_or(parked) FROM entity"))
+    seen = await rig.db.fetchval("SELECT seen FROM total WHERE ref = 'v'")
+    assert json.loads(seen) == [-1, *line, *more]
+
+
+async def test_a_message_raises_on_request_by_the_id_that_it_descends_from_too_and_no_other_does(rig: Rig) -> None:
+    async with rig.running(raise_on=_ASKED) as runtime:
+        descendant = replace(credit("b", 2), correlation=f"{_ASKED}2")
+        await rig.send(credit("a", 1, id=f"{_ASKED}1"), descendant, credit("c", 3, id=f"not-{_ASKED}"))
+        await eventually(lambda: rig.total("c"))
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 2 FROM set_aside"))
+        details = {row[0] for row in await rig.db.fetch("SELECT detail FROM set_aside WHERE reason = 'raised'")}
+        assert details == {f"RaisedOnRequest: as asked by SHUANGCHENG_RAISE_ON={_ASKED}"}
+        await release_raised(runtime.settings.http_port)
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"))
+    assert [await rig.total(ref) for ref in "abc"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "error"),
+    [
+        (None, 401, "unknown_token"),
+        ("the-token-of-nobody-at-all", 401, "unknown_token"),
+        (REGISTRY, 403, "not_allowed"),
+    ],
+)
+async def test_only_an_operator_looks_at_releases_or_discards_what_is_set_aside(
+    rig: Rig, token: str | None, status: int, error: str
+) -> None:
+    async with rig.running(raise_on=_ASKED) as runtime:
+        await rig.send(credit("v", 1, id=f"{_ASKED}1"))
+        [raised] = await eventually(lambda: standing(runtime.settings.http_port, "raised"))
+        async with http(runtime.settings.http_port, token) as client:
+            answers = [
+                await client.get("/operations/set-aside"),
+                await client.get("/operations/discarded"),
+                await client.post("/operations/set-aside/release", json={"sequences": [raised]}),
+                await client.post("/operations/set-aside/discard", json={"sequences": [raised], "why": "no reason"}),
+            ]
+        assert [_error(answer) for answer in answers] == [(status, error)] * 4
+        assert await rig.aside() == {"raised": 1}
+        assert await rig.db.fetchval("SELECT count(*) FROM discarded") == 0
+
+
+def _error(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]

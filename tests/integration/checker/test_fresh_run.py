@@ -1,4 +1,7 @@
-"""The checker on a run of its own, on real processes: taken anew, it is green; the recorded one is still like it."""
+"""The checker on a run of its own, on real processes: taken anew, it is green; the recorded one is still like it.
+
+The run has a broker of its own, of the kind that the header names: the session's holds what other tests wrote.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,30 @@ from pathlib import Path
 import pytest
 
 from deploy.local.stack import Stack
+from tests.support.backends import Backends
 from tests.support.checker import GatherError, World, check, gather
 from tests.support.checker.scenario import CANARY, options, run
-from tests.support.checker.world import Line
+from tests.support.checker.world import Line, Row
 
 ROOT = Path(__file__).parents[3]
 RECORDED = ROOT / "tests" / "unit" / "checker" / "small_run.json.xz"
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
-async def stack() -> AsyncIterator[Stack]:
-    asked = os.environ.get("SHUANGCHENG_BROKER")
-    # A broker at an address holds what other tests wrote to the same topics.
-    async with Stack(options(asked if asked in ("java", "docker") else "embedded")) as running:
+async def stack(backends: Backends) -> AsyncIterator[Stack]:
+    if backends.broker is None:
+        pytest.fail(backends.broker_says)
+    if backends.broker.kind == "address":
+        pytest.skip("the broker is somebody else's, and holds what others wrote: choose java or docker")
+    async with Stack(options(backends.broker.kind)) as running:
         yield running
+
+
+def test_the_run_is_on_the_broker_that_the_header_names(stack: Stack, backends: Backends) -> None:
+    assert backends.broker is not None
+    assert (stack.broker.kind, stack.broker.real_kafka) == (backends.broker.kind, backends.broker.real_kafka)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +46,7 @@ async def world(stack: Stack) -> World:
     return await run(stack)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_fresh_run_is_green(world: World) -> None:
     report = check(world, canaries=[CANARY])
     assert report.green, report.text()
@@ -44,11 +57,17 @@ def test_the_recorded_run_is_still_what_a_run_looks_like(world: World) -> None:
     recorded = World.load(RECORDED)
     for name, tables in world.tables.items():
         for table, rows in tables.items():
-            kept = recorded.tables[name][table]
-            assert {frozenset(row) for row in kept} == {frozenset(row) for row in rows}, f"{name}.{table}"
+            # A column or table more harms nothing; one less is one that the unit tests still believe in.
+            if (kept := recorded.tables[name].get(table)) is not None:
+                assert bool(kept) == bool(rows), f"{name}.{table}"
+                assert not rows or _columns(kept) <= _columns(rows), f"{name}.{table}"
     assert {topic: _types(lines) for topic, lines in world.lines.items()} == {
         topic: _types(lines) for topic, lines in recorded.lines.items()
     }
+
+
+def _columns(rows: list[Row]) -> set[str]:
+    return {column for row in rows for column in row}
 
 
 def _types(lines: list[Line]) -> set[str]:

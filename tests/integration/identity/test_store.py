@@ -171,6 +171,6 @@ async def test_a_large_batch_takes_as_many_statements_as_a_small_one(linker: Lin
         return len(seen)
 
     await statements(1, 0)  # the first time asyncpg asks for the types
-    small, large = await statements(1, 1), await statements(250, 2)
+    small, large = await statements(1, 1), await statements(500, 2)
     assert small == large
-    assert await linker.db.fetchval("SELECT count(*) FROM link") == 252
+    assert await linker.db.fetchval("SELECT count(*) FROM link") == 502

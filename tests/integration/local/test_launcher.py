@@ -19,6 +19,7 @@ from contracts.topics import all_topics
 from deploy.local.errors import EnvironmentProblem, ProcessFailed
 from deploy.local.specs import ProcessSpec
 from deploy.local.stack import Stack, StackOptions
+from tests.support.processes import lives
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -33,14 +34,6 @@ TABLE = [
 
 def options(**settings: str) -> StackOptions:
     return StackOptions(kinds={}, broker="embedded", settings=settings, ready_seconds=10)
-
-
-def lives(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be collected by its parent does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def contents(path: str) -> tuple[str, int]:

@@ -111,10 +111,21 @@ async def test_on_a_server_of_others_everything_made_is_dropped_at_the_end(own_p
     assert left == 0
 
 
-@pytest.mark.parametrize("dsn", ["mysql://root@localhost/x", "nonsense", "postgresql:///nohost"])
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "mysql://root@localhost/x",
+        "nonsense",
+        "postgresql:///nohost",
+        "postgresql://u:secret@host:abc/x",
+        "postgresql://u:secret@host:70000/x",
+        "postgresql://u:secret@[::1/x",
+    ],
+)
 def test_a_dsn_of_another_form_is_refused(dsn: str) -> None:
-    with pytest.raises(EnvironmentProblem, match="SHUANGCHENG_POSTGRES is no DSN"):
+    with pytest.raises(EnvironmentProblem, match="SHUANGCHENG_POSTGRES is no DSN") as raised:
         ExternalPostgres(dsn)
+    assert "secret" not in str(raised.value)
 
 
 async def test_a_server_that_is_not_there_is_one_message() -> None:

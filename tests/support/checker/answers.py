@@ -7,21 +7,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from contracts.messages import Message, attendance, deliveries, identity, opportunities, receipts, refusals
-from contracts.messages import bridge as ledger
 from tests.support.checker.book import Book
+from tests.support.checker.told import told as told_to_registries
+from tests.support.checker.translated import COMMANDS
 from tests.support.checker.violations import Violation, at
 from tests.support.checker.world import Line, code_of
 
 __all__ = ["answered"]
 
-_SIGNUP_FACTS: Final = (
-    opportunities.SignupConfirmed,
-    opportunities.SignupWaitlisted,
-    opportunities.SignupPromoted,
-    opportunities.SignupRefused,
-    opportunities.SignupWithdrawn,
-    opportunities.SignupNoted,
-)
 _ANSWERS: Final[dict[type[Message], tuple[type[Message], ...]]] = {
     opportunities.RequestSignup: (
         opportunities.SignupConfirmed,
@@ -39,9 +32,8 @@ _ANSWERS: Final[dict[type[Message], tuple[type[Message], ...]]] = {
     ),
 }
 """Exactly one of these names the command as its cause."""
-_REFUSED: Final = (identity.CommandRefused, opportunities.CommandRefused, attendance.CommandRefused)
+_TIMERS: Final = (identity.ExpireLinkRequest,)
 _SERVICE_FACTS: Final = (attendance.ServiceConfirmed, attendance.ServiceHeld, attendance.ServiceRevoked)
-_REPORTED: Final = ("credited", "refused", "withheld", "uncertain")
 _RECEIPTS: Final = (receipts.CreditAccepted, receipts.CreditRefused, receipts.CreditUnknown)
 
 
@@ -51,52 +43,66 @@ def answered(book: Book) -> Iterator[Violation]:
     yield from _commands(book)
     yield from _requests_to_link(book)
     yield from _attestations(book)
-    yield from _told(book)
-    yield from _credits(book)
+    yield from _receipts(book)
+    yield from told_to_registries(book)
 
 
 def _admission(book: Book) -> Iterator[Violation]:
     """Each message of a registry leads to one command or one refusal, or waits; each bad one is refused."""
-    commands = Counter(
-        book.origin(x.data)
-        for name in ("identity.commands.v1", "opportunities.commands.v1", "attendance.commands.v1")
-        for x in book.published(name)
-        if not isinstance(x.data, identity.ExpireLinkRequest)
-    )
-    refused: Counter[tuple[str, str]] = Counter()
-    unread: Counter[tuple[str, str]] = Counter()
+    commands = Counter(book.origin(x.data) for x in book.published(*COMMANDS) if not isinstance(x.data, _TIMERS))
+    refused: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
+    unread: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for x in book.of(refusals.MessageRefused):
         assert x.event is not None
-        found = unread if x.event.causation is None else refused
         if x.event.causation in (None, x.data.message_id):
-            found[code_of(x.topic), x.data.message_id] += 1
+            found = unread if x.event.causation is None else refused
+            found[code_of(x.topic), x.data.message_id].append(x)
     for topic in sorted(book.topics.inbound):
         for line in book.published(topic):
-            if isinstance(line.data, _RECEIPTS) or book.stands_aside(line):
-                continue
+            told = refused.pop((code_of(topic), line.id), [])
             assert line.event is not None
-            ways = commands[line.event.source, line.id] + refused[code_of(topic), line.id]
-            if ways != 1:
-                yield at("I7", line, f"it led to {ways} commands or refusals, not to one")
+            for x in told:
+                if (x.data.message_type, x.data.refused_key) != (line.event.type, line.event.key):
+                    yield at(book, "I7", x, f"it speaks of another message than {line.id} of {line.event.key}")
+            ways = commands[line.event.source, line.id] + len(told)
+            if ways != 1 and not isinstance(line.data, _RECEIPTS) and not book.stands_aside(line, "bridge"):
+                yield at(book, "I7", line, f"it led to {ways} commands or refusals, not to one")
         for line in book.world.lines[topic]:
             if line.said is not None:
-                place = f"{line.topic}/{line.partition}/{line.offset}"
-                key = (code_of(topic), line.said.id or place)
-                if unread[key] < 1:
-                    yield at("I7", line, f"a bad message ({line.fault}) was not refused to its sender")
-                unread[key] -= 1
+                told = unread.get((code_of(topic), line.said.id or "/".join(map(str, line.place))), [])
+                fits = next((x for x in told if _speaks_of(x, line)), None)
+                if fits is None:
+                    yield at(book, "I7", line, f"a bad message ({line.fault}) was not refused to its sender as such")
+                else:
+                    told.remove(fits)
+    for left in (*refused.values(), *unread.values()):
+        for x in left:
+            yield at(book, "I7", x, f"it refuses {x.data.message_id} as {x.data.reason}, and there is no such message")
+
+
+def _speaks_of(told: Line, bad: Line) -> bool:
+    """A key that may be anything need not be said again."""
+    assert bad.said is not None
+    keys = ("-", (bad.key or b"").decode(errors="replace"))
+    same = told.data.reason == bad.fault and told.data.refused_key in keys
+    return bool(same and told.data.message_type == bad.said.type)
 
 
 def _commands(book: Book) -> Iterator[Violation]:
     for kind, answers in _ANSWERS.items():
         for line in book.of(kind):
-            given = book.effects(line, *answers)
+            # What comes to stand because this one ended is told of another sign-up.
+            given = [x for x in book.effects(line, *answers) if _same_signup(x.data, line.data)]
             if len(given) != 1 and not book.stands_aside(line):
-                yield at("I7", line, f"{kind.__name__} has {len(given)} answers: {_names(given)}")
+                yield at(book, "I7", line, f"{kind.__name__} has {len(given)} answers: {_names(given)}")
     for line in book.of(opportunities.SignupRefused, opportunities.SignupConfirmed, opportunities.SignupWaitlisted):
         assert line.event is not None
         if ("urn:shuangcheng:service:bridge", line.event.causation) not in book.first:
-            yield at("I7", line, "an answer that no command asked for")
+            yield at(book, "I7", line, "an answer that no command asked for")
+
+
+def _same_signup(told: Any, asked: Any) -> bool:
+    return bool(getattr(told, "signup_id", asked.signup_id) == asked.signup_id)
 
 
 def _requests_to_link(book: Book) -> Iterator[Violation]:
@@ -108,57 +114,27 @@ def _requests_to_link(book: Book) -> Iterator[Violation]:
         tied = (asked.home, asked.home_ref, asked.host, asked.host_ref) in linked
         said_no = refused[asked.host, asked.origin.message_id]
         if said_no > 1 or not (said_no or tied or line.id in stands or book.stands_aside(line)):
-            yield at("I7", line, f"a request to link was established: {tied}, and refused {said_no} times")
+            yield at(book, "I7", line, f"a request to link was established: {tied}, and refused {said_no} times")
 
 
 def _attestations(book: Book) -> Iterator[Violation]:
     """Each attestation is decided, unless a later version was already."""
+    newest = {key: max(x.data.record.version for x in record.facts) for key, record in book.records.items()}
     for line in book.of(attendance.AttestService):
-        record = book.records.get((line.data.host, line.data.record.record_ref))
-        newer = record is not None and any(x.data.record.version >= line.data.record.version for x in record.facts)
+        newer = newest.get((line.data.host, line.data.record.record_ref), 0) >= line.data.record.version
         decided = newer or book.effects(line, *_SERVICE_FACTS, attendance.CommandRefused)
         if not decided and not book.stands_aside(line):
-            yield at("I7", line, f"version {line.data.record.version} was not decided")
+            yield at(book, "I7", line, f"version {line.data.record.version} was not decided")
 
 
-def _told(book: Book) -> Iterator[Violation]:
-    for line in book.of(*_SIGNUP_FACTS):
-        told = Counter(code_of(x.topic) for x in book.effects(line, deliveries.SignupChanged))
-        for code in {line.data.host, line.data.asker}:
-            if told[code] != 1 and not book.stands_aside(line):
-                yield at("I7", line, f"{type(line.data).__name__} was told {told[code]} times to {code}")
-        if any(count > 1 for count in told.values()) and told[line.data.host] == told[line.data.asker] == 1:
-            yield at("I7", line, f"told to {dict(told)}")
-    for line in book.of(*_SERVICE_FACTS):
-        told = Counter(code_of(x.topic) for x in book.effects(line, deliveries.ServiceDecided))
-        if told != {line.data.host: 1} and not book.stands_aside(line):
-            yield at("I7", line, f"{type(line.data).__name__} was told {told[line.data.host]} times to its host")
-    for line in book.of(*_REFUSED):
-        given = len(book.effects(line, refusals.MessageRefused))
-        if given != 1 and not book.stands_aside(line):
-            yield at("I7", line, f"CommandRefused led to {given} refusals to its sender")
-
-
-def _credits(book: Book) -> Iterator[Violation]:
-    """Each credit that was sent has a receipt, or stands as uncertain; each end of a transfer is told to its host."""
-    given: defaultdict[Any, int] = defaultdict(int)
-    for line in book.of(*_RECEIPTS):
-        given[code_of(line.topic), line.data.transfer_id] += 1
+def _receipts(book: Book) -> Iterator[Violation]:
+    """Each credit that was sent has a receipt, or its transfer stands open."""
+    given = {(code_of(line.topic), line.data.transfer_id) for line in book.of(*_RECEIPTS)}
     for line in book.of(deliveries.CreditPosted):
         changes = book.transfers.get(line.data.transfer_id, [])
         open_yet = bool(changes) and changes[-1].data.state in ("uncertain", "queued", "sent", "withheld")
-        if not given[code_of(line.topic), line.data.transfer_id] and not open_yet:
-            yield at("I7", line, f"transfer {line.data.transfer_id} has no receipt")
-    told = Counter(_report(x, x.data) for x in book.of(deliveries.CreditReported))
-    for line in book.of(ledger.TransferChanged):
-        if line.data.state in _REPORTED and told[_report(line, line.data)] != 1:
-            times = told[_report(line, line.data)]
-            yield at("I7", line, f"transfer {line.data.state}: its host was told {times} times")
-
-
-def _report(line: Line, data: Any) -> tuple[Any, ...]:
-    assert line.event is not None
-    return (data.transfer_id, data.version, data.state, data.reason, line.event.causation)
+        if (code_of(line.topic), line.data.transfer_id) not in given and not open_yet:
+            yield at(book, "I7", line, f"transfer {line.data.transfer_id} has no receipt")
 
 
 def _names(lines: list[Line]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,12 +11,16 @@ from uuid import UUID
 
 from contracts.ids import transfer_id
 from contracts.messages import Message, attendance, bridge, identity, service
+from contracts.topics import service_source
+from tests.support.checker.violations import Violation
+from tests.support.checker.who import Who
 from tests.support.checker.world import Line, Row, Topics, World, code_of
 
 __all__ = ["Book", "Record", "RecordKey"]
 
 RecordKey: TypeAlias = tuple[str, str]
 """host, record_ref"""
+_BRIDGE = service_source("bridge")
 _FACTS = (attendance.ServiceConfirmed, attendance.ServiceHeld, attendance.ServiceRevoked)
 
 
@@ -59,6 +63,9 @@ class Book:
         self.day_cap = day_cap
         self.canaries = tuple(canaries)
         self.topics = Topics(world.registries)
+        self.who = Who(self)
+        self.memo: dict[str, Any] = {}
+        """What several invariants need and only one has to work out."""
         self.by_type: defaultdict[type[Message], list[Line]] = defaultdict(list)
         self.caused: defaultdict[str, list[Line]] = defaultdict(list)
         self.first: dict[tuple[str, str], Line] = {}
@@ -84,11 +91,50 @@ class Book:
 
     def effects(self, cause: Line, *kinds: type[Message]) -> list[Line]:
         """Messages of these types that name this one as their cause."""
-        return [line for line in self.caused.get(cause.id, ()) if isinstance(line.data, kinds)]
+        return self.effects_of(cause.id, *kinds)
+
+    def effects_of(self, cause: str, *kinds: type[Message]) -> list[Line]:
+        """Messages of these types that name this id as their cause."""
+        return [line for line in self.caused.get(cause, ()) if isinstance(line.data, kinds)]
+
+    def cause(self, line: Line) -> Line | None:
+        """The border's message that a message names as its cause; None when it names another's."""
+        assert line.event is not None
+        return self.first.get((_BRIDGE, line.event.causation or ""))
+
+    @cached_property
+    def by_id(self) -> dict[str, Line]:
+        """Messages by id, where no two senders use the same."""
+        many = Counter(id_ for _, id_ in self.first)
+        return {id_: line for (_, id_), line in self.first.items() if many[id_] == 1}
 
     def rows(self, database: str, table: str) -> list[Row]:
         """Rows of a service's table."""
         return self.world.tables[database][table]
+
+    @cached_property
+    def at_place(self) -> dict[tuple[str, int, int], Line]:
+        """Every message by topic, partition and offset."""
+        return {line.place: line for lines in self.world.lines.values() for line in lines}
+
+    @cached_property
+    def _moments(self) -> dict[tuple[str, int, int], int]:
+        """When each message was published, never before what stands before it in its partition."""
+        found, last = {}, defaultdict[tuple[str, int], int](int)
+        for lines in self.world.lines.values():
+            for line in lines:
+                where = (line.topic, line.partition)
+                found[line.place] = last[where] = max(last[where], line.timestamp)
+        return found
+
+    def in_order(self, violations: Iterable[Violation]) -> list[Violation]:
+        """Each once, as they came in the logs; what stands on no log comes last."""
+        return sorted(dict.fromkeys(violations), key=self._position)
+
+    def _position(self, violation: Violation) -> tuple[bool, int, str, int, int]:
+        place = (violation.topic or "", violation.partition or 0, violation.offset or 0)
+        moment = self._moments.get(place)
+        return (moment is None, moment or 0, *place)
 
     def published(self, *topics: str) -> Iterator[Line]:
         """First sightings of these topics."""
@@ -99,16 +145,17 @@ class Book:
 
     @cached_property
     def aside(self) -> dict[tuple[str, int, int], dict[str, str]]:
-        """Places of messages set aside: service → reason."""
+        """Places of messages set aside, or discarded from there by an operator: service → reason."""
         found: defaultdict[tuple[str, int, int], dict[str, str]] = defaultdict(dict)
         for name, tables in self.world.tables.items():
-            for row in tables["set_aside"]:
+            for row in (*tables.get("discarded", ()), *tables["set_aside"]):
                 found[row["topic"], row["partition"], row["offset"]][name] = row["reason"]
-        return found
+        return dict(found)
 
-    def stands_aside(self, line: Line) -> bool:
-        """Whether a service has not decided it yet."""
-        return bool(self.aside.get(line.place))
+    def stands_aside(self, line: Line, service: str | None = None) -> bool:
+        """Whether this service, or any, has not decided it."""
+        found = self.aside.get(line.place, {})
+        return bool(found) if service is None else service in found
 
     @cached_property
     def inboxes(self) -> dict[str, set[tuple[str, str]]]:
@@ -125,6 +172,19 @@ class Book:
             found[line.data.host, line.data.host_ref] = line.data.person
             found[line.data.home, line.data.home_ref] = line.data.person
         return found
+
+    @cached_property
+    def links(self) -> dict[tuple[UUID, str], identity.LinkEstablished]:
+        """(person, host) → the tie, as identity told it first."""
+        found: dict[tuple[UUID, str], identity.LinkEstablished] = {}
+        for line in self.of(identity.LinkEstablished):
+            found.setdefault((line.data.person, line.data.host), line.data)
+        return found
+
+    @cached_property
+    def any_link(self) -> dict[UUID, identity.LinkEstablished]:
+        """Person → one of her ties: each names her home."""
+        return {person: tie for (person, _), tie in reversed(self.links.items())}
 
     @cached_property
     def home_of(self) -> dict[UUID, tuple[str, str]]:

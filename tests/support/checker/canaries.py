@@ -9,7 +9,7 @@ from typing import Any
 
 from contracts.messages import volunteers
 from tests.support.checker.book import Book
-from tests.support.checker.violations import Violation
+from tests.support.checker.violations import Violation, at, of_row
 from tests.support.checker.world import Line
 
 __all__ = ["canaries"]
@@ -24,14 +24,15 @@ def canaries(book: Book) -> Iterator[Violation]:
             continue
         for line in lines:
             for word in search.in_bytes(_raw(line)):
-                yield Violation("I14", f"{word} in clear", None, None, *line.place)
+                yield at(book, "I14", line, f"{word} in clear")
     for name, tables in book.world.tables.items():
         for table, rows in tables.items():
-            if table == "set_aside":
+            if table in ("set_aside", "discarded"):
                 continue
             for row in rows:
                 for word in search.in_bytes(b"\0".join(_bytes(row.values()))):
-                    yield Violation("I14", f"{word} in clear in {name}.{table}", record=row.get("record_ref"))
+                    what = f"{word} in clear in {name}.{table}"
+                    yield of_row(book, "I14", what, row, about=f"{what} {list(row.values())[:3]}")
 
 
 class _Search:
@@ -43,6 +44,8 @@ class _Search:
         shortest = self._lengths[0] if codes else 0
         # A code is a run of these characters, or part of a longer one.
         self._run = re.compile(rb"[A-Za-z0-9_-]{%d,}" % shortest) if codes else re.compile(rb"(?!)")
+        self._clean: set[bytes] = set()
+        """Runs that are none: ids stand in many messages."""
         self._planted = {
             form: word for word in planted for form in (word.encode(), json.dumps(word)[1:-1].encode())
         }  # as UTF-8, and as JSON may escape it
@@ -53,10 +56,17 @@ class _Search:
             if form in raw:
                 yield f"the planted word {word!r}"
         for run in self._run.findall(raw):
-            for length in self._lengths:
-                for begin in range(len(run) - length + 1):
-                    if (line := self._codes.get(run[begin : begin + length])) is not None:
-                        yield f"the code of {line.topic}/{line.partition}/{line.offset}"
+            if run not in self._clean:
+                found = list(self._in_run(run))
+                if not found:
+                    self._clean.add(run)
+                yield from found
+
+    def _in_run(self, run: bytes) -> Iterator[str]:
+        for length in self._lengths:
+            for begin in range(len(run) - length + 1):
+                if (line := self._codes.get(run[begin : begin + length])) is not None:
+                    yield f"the code of {line.topic}/{line.partition}/{line.offset}"
 
 
 def _raw(line: Line) -> bytes:

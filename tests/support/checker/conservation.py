@@ -10,7 +10,7 @@ from uuid import UUID
 
 from contracts.messages import attendance
 from tests.support.checker.book import Book, Record
-from tests.support.checker.violations import Violation, at
+from tests.support.checker.violations import Violation, at, of_row
 
 __all__ = ["at_most_once", "conservation", "directions", "sanity"]
 
@@ -62,7 +62,8 @@ def conservation(book: Book) -> Iterator[Violation]:
         yield from _home_agrees(book, record, home)
     for (host, ref), row in book.served.items():
         if row["status"] == "confirmed" and (host, ref) not in book.records:
-            yield Violation("I1", f"{host} counts {row['minutes']} minutes that were never confirmed", record=ref)
+            what = f"{host} counts {row['minutes']} minutes that were never confirmed"
+            yield of_row(book, "I1", what, row, registry=host, about=f"{host}/{ref} never confirmed")
 
 
 def _host_agrees(book: Book, record: Record, home: str) -> Iterator[Violation]:
@@ -70,18 +71,19 @@ def _host_agrees(book: Book, record: Record, home: str) -> Iterator[Violation]:
     row = book.served.get((record.host, record.ref))
     settled, last = record.settled, record.last
     if row is None:
-        yield at("I1", last, f"{record.host} has no row of a record that it attested")
+        yield at(book, "I1", last, f"{record.host} has no row of a record that it attested")
     elif settled is not None and isinstance(settled.data, attendance.ServiceConfirmed):
         said = (row["status"], row["version"], row["minutes"])
         if said != ("confirmed", settled.data.record.version, record.total):
             wanted = f"version {settled.data.record.version} is confirmed with {record.total} minutes"
-            yield at("I1", settled, f"{wanted}, {record.host} keeps {said[0]} version {said[1]} with {said[2]}")
+            what = f"{wanted}, {record.host} keeps {said[0]} version {said[1]} with {said[2]}"
+            yield at(book, "I1", settled, what, about=f"{record.host}/{record.ref} is not whole at its host")
     elif row["version"] == last.data.record.version:
         word = "held" if isinstance(last.data, attendance.ServiceHeld) else "revoked"
         if row["status"] != word:
-            yield at("I1", last, f"the record is {word}, {record.host} keeps it as {row['status']}")
+            yield at(book, "I1", last, f"the record is {word}, {record.host} keeps it as {row['status']}")
     if row is not None and row["home"] != (None if home == record.host else home):
-        yield at("I1", last, f"her home is {home}, {record.host} keeps {row['home']}")
+        yield at(book, "I1", last, f"her home is {home}, {record.host} keeps {row['home']}")
 
 
 def _home_agrees(book: Book, record: Record, home: str) -> Iterator[Violation]:
@@ -90,11 +92,13 @@ def _home_agrees(book: Book, record: Record, home: str) -> Iterator[Violation]:
     bucket = _bucket(state)
     line = record.settled or record.last
     if home == record.host and state is not None:
-        yield at("I1", line, "a service at home has a transfer")
+        yield at(book, "I1", line, "a service at home has a transfer")
     elif bucket == "in_flight" and book.drained:
-        yield at("I1", book.latest[record.host, record.ref], f"{confirmed - credited} minutes are still {state}")
+        what = f"{confirmed - credited} minutes are still {state}"
+        yield at(book, "I1", book.latest[record.host, record.ref], what, about=f"{record.host}/{record.ref} in flight")
     elif bucket is None and confirmed != credited:
-        yield at("I1", line, f"{confirmed} minutes confirmed, {credited} credited, the rest is nowhere ({state})")
+        what = f"{confirmed} minutes confirmed, {credited} credited, the rest is nowhere ({state})"
+        yield at(book, "I1", line, what, about=f"{record.host}/{record.ref} is not whole at home")
 
 
 def at_most_once(book: Book) -> Iterator[Violation]:
@@ -102,16 +106,16 @@ def at_most_once(book: Book) -> Iterator[Violation]:
     for transfer, rows in book.postings.items():
         if len(rows) > 1:
             homes = ", ".join(sorted({home for home, _ in rows}))
-            ref = book.version_of.get(transfer, (None, None, None))[1]
-            yield Violation("I2", f"transfer {transfer} stands {len(rows)} times in the ledger of {homes}", record=ref)
+            what = f"transfer {transfer} stands {len(rows)} times in the ledger of {homes}"
+            home, row = rows[0]
+            yield of_row(book, "I2", what, row, registry=home, about=f"transfer {transfer} stands more than once")
     for (host, ref), by_version in book.posted.items():
         newest = max(by_version)
         line = book.attested[host, ref, newest][0]
         worth = 0 if line.data.revoked else line.data.minutes
         if sum(by_version.values()) > worth:
-            person = book.person_of.get((host, line.data.volunteer_ref))
             what = f"{sum(by_version.values())} minutes posted, version {newest} is worth {worth}"
-            yield at("I2", line, what, person=person)
+            yield at(book, "I2", line, what, about=f"{host}/{ref} is posted above its worth")
 
 
 def sanity(book: Book) -> Iterator[Violation]:
@@ -128,17 +132,17 @@ def sanity(book: Book) -> Iterator[Violation]:
             days[before.person, before.record.day] -= before.minutes
         if isinstance(fact, attendance.ServiceRevoked):
             if fact.minutes != 0:
-                yield at("I17", line, f"a revoked record is worth {fact.minutes} minutes")
+                yield at(book, "I17", line, f"a revoked record is worth {fact.minutes} minutes")
             continue
         if not 1 <= fact.minutes <= 1440 or fact.minutes != fact.record.minutes:
-            yield at("I17", line, f"{fact.minutes} minutes confirmed, its times give {fact.record.minutes}")
+            yield at(book, "I17", line, f"{fact.minutes} minutes confirmed, its times give {fact.record.minutes}")
         counted[key] = fact
         days[fact.person, fact.record.day] += fact.minutes
         total = days[fact.person, fact.record.day]
         grew = before is None or before.record.day != fact.record.day or before.minutes < fact.minutes
         if total > book.day_cap and grew:
-            yield at("I17", line, f"{total} minutes on {fact.record.day}, the cap is {book.day_cap}")
+            yield at(book, "I17", line, f"{total} minutes on {fact.record.day}, the cap is {book.day_cap}")
     for home, rows in book.world.credits.items():
         for row in rows:
             if abs(row["minutes"]) > 1440:
-                yield Violation("I17", f"{home} posted {row['minutes']} minutes at once")
+                yield of_row(book, "I17", f"{home} posted {row['minutes']} minutes at once", row, registry=home)

@@ -119,14 +119,16 @@ async def _read(address: str, topics: Topics, applied: Mapping[tuple[str, int], 
         for place in places:
             consumer.seek(place, 0)
         targets = {place: max(ends[place], applied.get((place.topic, place.partition), 0)) for place in places}
-        return await _read_to(consumer, topics, targets)
+        raw = await _read_to(consumer, targets)
     finally:
         await consumer.stop()
+    # Only now: after a flood it takes as long as requests of a consumer that still runs have until they time out.
+    return _decoded(topics, raw)
 
 
 async def _read_to(
-    consumer: AIOKafkaConsumer, topics: Topics, targets: Mapping[TopicPartition, int]
-) -> dict[str, list[Line]]:
+    consumer: AIOKafkaConsumer, targets: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, list[Any]]:
     raw: dict[TopicPartition, list[Any]] = {place: [] for place in targets}
     deadline = asyncio.get_running_loop().time() + _READ_SECONDS
     idle = 0
@@ -138,6 +140,10 @@ async def _read_to(
         idle = 0 if records else idle + 1
         for place, batch in records.items():
             raw[place] += batch
+    return raw
+
+
+def _decoded(topics: Topics, raw: Mapping[TopicPartition, list[Any]]) -> dict[str, list[Line]]:
     lines: dict[str, list[Line]] = {name: [] for name in topics.entries}
     for place in sorted(raw):
         for r in raw[place]:

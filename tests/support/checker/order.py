@@ -19,7 +19,7 @@ _TERMINAL: Final = ("credited", "refused", "superseded")
 _UNDER_WAY: Final = ("sent", "uncertain")
 _NEXT: Final[dict[str | None, tuple[str, ...]]] = {
     None: ("queued",),
-    "queued": ("sent", "withheld", "uncertain", *_TERMINAL),
+    "queued": ("queued", "sent", "withheld", "uncertain", *_TERMINAL),
     "withheld": ("sent", "withheld", "queued", "uncertain", *_TERMINAL),
     "sent": ("queued", "uncertain", "credited", "refused"),
     "uncertain": ("uncertain", "queued", "sent", "withheld", "credited", "refused"),
@@ -36,6 +36,7 @@ def order(book: Book) -> Iterator[Violation]:
     yield from _links(book)
     yield from _transfers(book)
     yield from _deliveries(book)
+    yield from _attempts(book)
     yield from _commands(book)
 
 
@@ -44,7 +45,7 @@ def _one_partition_a_key(book: Book) -> Iterator[Violation]:
         partition_of: dict[bytes | None, int] = {}
         for line in lines:
             if line.event is not None and partition_of.setdefault(line.key, line.partition) != line.partition:
-                yield at("I6", line, f"its key stands in partition {partition_of[line.key]} as well")
+                yield at(book, "I6", line, f"its key stands in partition {partition_of[line.key]} as well")
 
 
 def _facts(book: Book) -> Iterator[Violation]:
@@ -54,7 +55,7 @@ def _facts(book: Book) -> Iterator[Violation]:
         for line in record.facts:
             version = line.data.record.version
             if version < newest or version <= settled:
-                yield at("I6", line, f"version {version} is decided after version {max(newest, settled)}")
+                yield at(book, "I6", line, f"version {version} is decided after version {max(newest, settled)}")
             newest = max(newest, version)
             if not isinstance(line.data, attendance.ServiceHeld):
                 settled = max(settled, version)
@@ -68,7 +69,7 @@ def _links(book: Book) -> Iterator[Violation]:
             key = (line.data.person, line.data.host)
             # The same version may be told again: to a host that asked twice.
             if line.data.link_version < newest.get(key, 0):
-                yield at("I6", line, f"link version {line.data.link_version} after {newest[key]}")
+                yield at(book, "I6", line, f"link version {line.data.link_version} after {newest[key]}")
             newest[key] = max(newest.get(key, 0), line.data.link_version)
 
 
@@ -81,14 +82,14 @@ def _transfers(book: Book) -> Iterator[Violation]:
         change: ledger.TransferChanged = line.data
         before, key = stands.get(change.transfer_id), (change.host, change.record_ref)
         if change.state not in _NEXT.get(before, ()):
-            yield at("I6", line, f"transfer {change.transfer_id} goes from {before} to {change.state}")
+            yield at(book, "I6", line, f"transfer {change.transfer_id} goes from {before} to {change.state}")
         if before is None and change.version <= versions[key]:
-            yield at("I6", line, f"a transfer of version {change.version} after one of version {versions[key]}")
+            yield at(book, "I6", line, f"a transfer of version {change.version} after one of version {versions[key]}")
         versions[key] = max(versions[key], change.version)
         stands[change.transfer_id] = change.state
         if change.state in _UNDER_WAY:
             if under_way.setdefault(key, change.transfer_id) != change.transfer_id:
-                yield at("I6", line, "another transfer of the record is under way")
+                yield at(book, "I6", line, "another transfer of the record is under way")
         elif under_way.get(key) == change.transfer_id:
             del under_way[key]
 
@@ -105,8 +106,19 @@ def _deliveries(book: Book) -> Iterator[Violation]:
             record: Any = line.data.record if word == "posted" else line.data
             key = (word, getattr(line.data, "host", code), record.record_ref)
             if record.version < newest.get(key, 0):
-                yield at("I6", line, f"version {record.version} is {word} after version {newest[key]}")
+                yield at(book, "I6", line, f"version {record.version} is {word} after version {newest[key]}")
             newest[key] = max(newest.get(key, 0), record.version)
+
+
+def _attempts(book: Book) -> Iterator[Violation]:
+    """Each sending about a transfer says which it is, where it says so at all."""
+    counts: defaultdict[UUID, int] = defaultdict(int)
+    for code in book.world.registries:
+        for line in book.published(f"registry.{code}.deliveries.v1"):
+            if isinstance(line.data, deliveries.CreditPosted | deliveries.CreditQueried):
+                counts[line.data.transfer_id] += 1
+                if line.data.attempt not in (None, number := counts[line.data.transfer_id]):
+                    yield at(book, "I6", line, f"attempt {line.data.attempt}, it is number {number}")
 
 
 def _commands(book: Book) -> Iterator[Violation]:
@@ -120,7 +132,9 @@ def _commands(book: Book) -> Iterator[Violation]:
             key = (topic, line.partition, said.topic, said.key, _family(said))
             before = newest.setdefault(key, said)
             if said.offset < before.offset:
-                yield at("I6", line, f"{said.topic}/{said.partition}/{said.offset} goes inside after {before.offset}")
+                yield at(
+                    book, "I6", line, f"{said.topic}/{said.partition}/{said.offset} goes inside after {before.offset}"
+                )
             else:
                 newest[key] = said
 

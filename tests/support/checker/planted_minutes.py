@@ -5,129 +5,201 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-from contracts.messages import (
-    attendance,
-    deliveries,
-    opportunities,
-    shifts,
-    volunteers,
-)
+from contracts.messages import attendance, deliveries, opportunities, service, shifts, volunteers
 from contracts.messages import identity as people
-from tests.support.checker.planted import Faults, breaks, of_record
-from tests.support.checker.tampering import Tamper
+from tests.support.checker.planted import Faults, Named, Offence, breaks, of_record
+from tests.support.checker.tampering import Tamper, first_of
+from tests.support.checker.world import Line, Row
 
 __all__ = ["FAULTS"]
 
 FAULTS: Final[Faults] = {}
+_FAY: Final = "sz-fay-aid-wed-r"
 
 
-def credited(t: Tamper) -> Any:
+def credited(t: Tamper) -> Row:
     return t.row("gz", "credits", volunteer_ref="gz-fay")
+
+
+def confirmed(t: Tamper, ref: str, version: int = 1) -> Line:
+    return t.find(attendance.ServiceConfirmed, where=of_record(ref, version))
+
+
+def credit(t: Tamper) -> Line:
+    return t.find(deliveries.CreditPosted, where=of_record(_FAY))
 
 
 # Minutes -------------------------------------------------------------------------------------------------------------
 
 
 @breaks(FAULTS, "I1")
-def a_posting_is_lost(t: Tamper) -> None:
+def a_posting_is_lost(t: Tamper) -> Offence:
     t.drop_row("gz", "credits", volunteer_ref="gz-fay")
+    return confirmed(t, _FAY)
 
 
 @breaks(FAULTS, "I1")
-def a_posting_is_too_small(t: Tamper) -> None:
+def a_posting_is_too_small(t: Tamper) -> Offence:
     credited(t)["minutes"] -= 5
+    return confirmed(t, _FAY)
 
 
 @breaks(FAULTS, "I1")
-def the_host_counts_other_minutes(t: Tamper) -> None:
+def the_host_counts_other_minutes(t: Tamper) -> Offence:
     t.row("gz", "served", record_ref="gz-ann-park-thu-r")["minutes"] = 166
+    return confirmed(t, "gz-ann-park-thu-r")
 
 
 @breaks(FAULTS, "I1")
-def the_host_still_holds_what_was_confirmed(t: Tamper) -> None:
-    t.row("sz", "served", record_ref="sz-fay-aid-wed-r")["status"] = "pending"
+def the_host_still_holds_what_was_confirmed(t: Tamper) -> Offence:
+    t.row("sz", "served", record_ref=_FAY)["status"] = "pending"
+    return confirmed(t, _FAY)
+
+
+@breaks(FAULTS, "I1")
+def the_host_counts_what_was_never_confirmed(t: Tamper) -> Offence:
+    t.copy_row("sz", "served", of=t.row("sz", "served", record_ref=_FAY), record_ref="made-up")
+    return Named(t.person("sz", "sz-fay"), "made-up")
 
 
 @breaks(FAULTS, "I1", "I2")
-def a_posting_stands_twice(t: Tamper) -> None:
+def a_posting_stands_twice(t: Tamper) -> Offence:
     """Twice the minutes are also not those that were confirmed."""
     t.copy_row("gz", "credits", of=credited(t))
+    attested = t.find(service.ServiceAttested, where=lambda d: d.record_ref == _FAY)
+    return {"I1": confirmed(t, _FAY), "I2": attested}
 
 
 @breaks(FAULTS, "I1", "I2")
-def a_posting_is_too_large(t: Tamper) -> None:
+def a_posting_is_too_large(t: Tamper) -> Offence:
     credited(t)["minutes"] += 5
+    attested = t.find(service.ServiceAttested, where=lambda d: d.record_ref == _FAY)
+    return {"I1": confirmed(t, _FAY), "I2": attested}
+
+
+@breaks(FAULTS, "I1", "I2", "I17")
+def a_posting_is_longer_than_a_day(t: Tamper) -> Offence:
+    credited(t)["minutes"] = 1500
+    attested = t.find(service.ServiceAttested, where=lambda d: d.record_ref == _FAY)
+    return {"I1": confirmed(t, _FAY), "I2": attested, "I17": credit(t)}
 
 
 @breaks(FAULTS, "I2")
-def a_transfer_is_posted_in_two_parts(t: Tamper) -> None:
+def a_transfer_is_posted_in_two_parts(t: Tamper) -> Offence:
     credited(t)["minutes"] = 100
     t.copy_row("gz", "credits", of=credited(t), minutes=65)
+    return credit(t)
 
 
 @breaks(FAULTS, "I17")
-def a_day_is_longer_than_the_cap(t: Tamper) -> None:
+def a_day_is_longer_than_the_cap(t: Tamper) -> Offence:
     """All who speak of the record agree on its nine hours."""
-    fact = t.find(attendance.ServiceConfirmed, where=of_record("gz-dan-own-pm-r")).data
-    t.reword("gz-dan-own-pm-r", 1, ended_at=fact.record.started_at + timedelta(hours=9, minutes=15))
-    for kind in (attendance.ServiceConfirmed, deliveries.ServiceDecided):
-        t.alter(t.find(kind, where=lambda d: "own-pm" in (d.subject)), minutes=540)
-    t.row("gz", "served", record_ref="gz-dan-own-pm-r")["minutes"] = 540
-    t.row("attendance", "service_record", record_ref="gz-dan-own-pm-r")["counted_minutes"] = 540
-    t.row("bridge", "service_record", record_ref="gz-dan-own-pm-r")["total"] = 540
+    ref = "gz-dan-own-pm-r"
+    fact = confirmed(t, ref).data
+    t.reword(ref, 1, ended_at=fact.record.started_at + timedelta(hours=9, minutes=15))
+    t.alter(t.find(deliveries.ServiceDecided, where=lambda d: d.record_ref == ref), minutes=540)
+    t.row("gz", "served", record_ref=ref)["minutes"] = 540
+    t.row("attendance", "service_record", record_ref=ref)["counted_minutes"] = 540
+    t.row("bridge", "service_record", record_ref=ref).update(total=540, minutes=540)
     t.row("attendance", "person_day", person=fact.person, day=fact.record.day)["minutes"] += 375
+    for row in t.rows("bridge", "step"):
+        if row["subject"] == ref:
+            row["detail"] = row["detail"] | {"minutes": 540}
+    return t.alter(confirmed(t, ref), minutes=540)
 
 
 # Posts ---------------------------------------------------------------------------------------------------------------
 
 
 @breaks(FAULTS, "I4")
-def two_spans_of_one_person_overlap(t: Tamper) -> None:
-    record = t.find(attendance.ServiceConfirmed, where=of_record("gz-dan-own-pm-r")).data.record
-    earlier = timedelta(hours=3)
+def two_spans_of_one_person_overlap(t: Tamper) -> Offence:
+    record, earlier = confirmed(t, "gz-dan-own-pm-r").data.record, timedelta(hours=3)
     t.reword("gz-dan-own-pm-r", 1, started_at=record.started_at - earlier, ended_at=record.ended_at - earlier)
+    return max((confirmed(t, f"gz-dan-own-{half}-r") for half in ("am", "pm")), key=lambda line: line.offset)
 
 
 @breaks(FAULTS, "I4")
-def two_posts_of_one_person_overlap(t: Tamper) -> None:
-    wed = t.find(opportunities.SignupConfirmed, where=lambda d: d.shift_ref == "river-wed")
-    thu = t.find(
-        opportunities.SignupConfirmed, where=lambda d: d.shift_ref == "park-thu" and d.person == wed.data.person
-    )
-    t.alter(thu, starts_at=wed.data.starts_at, ends_at=wed.data.ends_at)
+def two_posts_of_one_person_overlap(t: Tamper) -> Offence:
+    wed = t.find(opportunities.SignupConfirmed, where=lambda d: d.shift_ref == "river-wed").data
+    thu = t.find(opportunities.SignupConfirmed, where=lambda d: (d.shift_ref, d.person) == ("park-thu", wed.person))
+    window = {"starts_at": wed.starts_at + timedelta(hours=1), "ends_at": wed.ends_at + timedelta(hours=1)}
+    t.row("opportunities", "signup", signup_id=thu.data.signup_id).update(window)
+    return t.retell(thu, **window)
+
+
+def _of_river_tue(data: Any) -> bool:
+    return bool(data.shift_ref == "river-tue")
+
+
+def _republish(t: Tamper, ref: str, version: int, **changes: Any) -> None:
+    """The host had said so to everyone."""
+    t.alter(t.find(shifts.ShiftPublished, where=lambda d: (d.shift_ref, d.version) == (ref, version)), **changes)
+    command = t.find(opportunities.PublishShift, where=lambda d: (d.shift.shift_ref, d.shift.version) == (ref, version))
+    t.alter(command, shift=command.data.shift.model_copy(update=changes))
 
 
 @breaks(FAULTS, "I5")
-def a_shift_has_more_people_than_posts(t: Tamper) -> None:
-    """The host had allotted one post, and said so to everyone."""
-    t.alter(t.find(shifts.ShiftPublished, where=lambda d: (d.shift_ref, d.version) == ("river-tue", 1)), posts=1)
-    command = t.find(
-        opportunities.PublishShift, where=lambda d: (d.shift.shift_ref, d.shift.version) == ("river-tue", 1)
-    )
-    t.alter(command, shift=command.data.shift.model_copy(update={"posts": 1}))
+def a_shift_has_more_people_than_posts(t: Tamper) -> Offence:
+    """The host had allotted one post."""
+    _republish(t, "river-tue", 1, posts=1)
+    given = t.all(opportunities.SignupConfirmed, _of_river_tue)
+    for line in given:
+        t.row("opportunities", "signup_outcome", signup_id=line.data.signup_id, outcome="confirmed")["posts"] = 1
+    promoted = t.find(opportunities.SignupPromoted, where=_of_river_tue)
+    t.row("opportunities", "signup_outcome", signup_id=promoted.data.signup_id, outcome="promoted")["posts"] = 1
+    return given[1]
 
 
 @breaks(FAULTS, "I5")
-def the_line_is_not_served_in_its_order(t: Tamper) -> None:
-    t.swap(t.find(opportunities.SignupPromoted, 0), t.find(opportunities.SignupPromoted, 1))
+def a_line_is_longer_than_the_host_allows(t: Tamper) -> Offence:
+    for version in (1, 2):
+        _republish(t, "river-tue", version, waitlist_posts=1)
+    t.row("opportunities", "shift", shift_ref="river-tue")["waitlist_posts"] = 1
+    return t.find(opportunities.SignupWaitlisted, 1, where=_of_river_tue)
 
 
 @breaks(FAULTS, "I5")
-def the_line_was_another_one(t: Tamper) -> None:
-    t.swap(t.find(opportunities.SignupWaitlisted, 0), t.find(opportunities.SignupWaitlisted, 1))
+def the_line_is_not_served_in_its_order(t: Tamper) -> Offence:
+    """Whoever counts posts has counted as they were given."""
+    one, other = t.all(opportunities.SignupPromoted, _of_river_tue)
+    rows = [
+        t.row("opportunities", "signup_outcome", signup_id=x.data.signup_id, outcome="promoted") for x in (one, other)
+    ]
+    rows[0]["confirmed"], rows[1]["confirmed"] = rows[1]["confirmed"], rows[0]["confirmed"]
+    return t.swap(one, other)[0]
+
+
+@breaks(FAULTS, "I5")
+def the_line_was_another_one(t: Tamper) -> Offence:
+    t.swap(*t.all(opportunities.SignupWaitlisted, _of_river_tue))
+    return t.find(opportunities.SignupPromoted, where=_of_river_tue)
 
 
 @breaks(FAULTS, "I19")
-def a_minor_is_let_in_without_her_guardian(t: Tamper) -> None:
-    t.alter(t.find(volunteers.LinkOffered, where=lambda d: d.volunteer_ref == "sz-bo"), guardian_approved=False)
+def a_minor_is_let_in_without_her_guardian(t: Tamper) -> Offence:
+    """Nobody ever said that her guardian agreed."""
+    no: dict[str, Any] = {"guardian_approved": False}
+    t.alter(t.find(volunteers.LinkOffered, where=lambda d: d.volunteer_ref == "sz-bo"), **no)
     for kind in (people.OfferLink, people.LinkEstablished):
-        t.alter(t.find(kind, where=lambda d: d.home_ref == "sz-bo"), guardian_approved=False)
-    bo = t.find(people.LinkEstablished, where=lambda d: d.home_ref == "sz-bo").data.person
-    for nth in range(2):
-        request = t.find(opportunities.RequestSignup, nth, where=lambda d: d.person == bo)
-        t.alter(request, guardian_approved=False)
+        t.alter(t.find(kind, where=lambda d: d.home_ref == "sz-bo"), **no)
+    for told in t.all(deliveries.LinkChanged, lambda d: d.volunteer_ref == "gz-bo"):
+        t.alter(told, **no)
+    bo = t.person("sz", "sz-bo")
+    for place in (("identity", "offer"), ("identity", "link"), ("bridge", "link")):
+        t.row(*place, person=bo).update(no)
+    for request in t.all(opportunities.RequestSignup, lambda d: d.person == bo):
+        t.alter(request, **no)
+    return first_of(t.all(opportunities.SignupConfirmed, lambda d: d.person == bo))
 
 
 @breaks(FAULTS, "I19")
-def the_stamp_on_a_request_is_not_what_her_home_said(t: Tamper) -> None:
-    t.alter(t.find(opportunities.RequestSignup, where=lambda d: d.guardian_approved), guardian_approved=False)
+def the_stamp_on_a_request_is_not_what_her_home_said(t: Tamper) -> Offence:
+    return t.alter(t.find(opportunities.RequestSignup, where=lambda d: d.guardian_approved), guardian_approved=False)
+
+
+@breaks(FAULTS, "I19")
+def a_minor_has_a_post_among_adults(t: Tamper) -> Offence:
+    _republish(t, "river-wed", 1, minimum_age=18)
+    t.row("opportunities", "shift", shift_ref="river-wed")["minimum_age"] = 18
+    bo = t.person("sz", "sz-bo")
+    return t.find(opportunities.SignupConfirmed, where=lambda d: (d.shift_ref, d.person) == ("river-wed", bo))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
+from contracts.topics import INBOUND, RECEIPTS
 from tests.support.checker.book import Book
 from tests.support.checker.violations import Violation, at
 from tests.support.checker.world import Line, Row
@@ -13,66 +14,112 @@ from tests.support.checker.world import Line, Row
 __all__ = ["drained", "poison", "readers"]
 
 _HELD_UP: Final = ("waiting", "ready", "behind")
+_TAKEN_IN: Final = tuple(entry for entry in INBOUND if entry is not RECEIPTS)
+"""What an adapter hears of its own registry: the system behind it may be told by hand as well (DESIGN §9)."""
 
 
 def readers(book: Book) -> dict[str, list[str]]:
-    """Topic → databases of the services that read it, by where their consumers stand."""
+    """Topic → databases of those who must read it, by the catalogue of topics: no service is asked what it reads.
+
+    A registry without an adapter reads in a system of its own, of which only its audit views are looked at.
+    """
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for name, tables in book.world.tables.items():
-        for row in tables["consumed"]:
-            found[row["topic"]].add(name)
+    adapters = {code: f"adapter_{code}" for code in book.world.registries if f"adapter_{code}" in book.world.tables}
+    for entry in book.topics.entries.values():
+        for reader in entry.readers:
+            if reader != "registry":
+                found[entry.name].add(reader)
+            elif (code := entry.name.split(".")[1]) in adapters:
+                found[entry.name].add(adapters[code])
+    for code, adapter in adapters.items():
+        for template in _TAKEN_IN:
+            found[template.of(code).name].add(adapter)
     return {topic: sorted(names) for topic, names in found.items()}
 
 
 def poison(book: Book) -> Iterator[Violation]:
     """I15: read = applied + duplicates + set aside, each for its own reason."""
-    lines = {line.place: line for of_topic in book.world.lines.values() for line in of_topic}
     for name, tables in book.world.tables.items():
-        for row in tables["set_aside"]:
+        for row in (*tables.get("discarded", ()), *tables["set_aside"]):
             if row["reason"] not in _HELD_UP:
-                yield from _rightly(book, name, row, lines.get((row["topic"], row["partition"], row["offset"])))
+                yield from _rightly(book, name, row, book.at_place.get((row["topic"], row["partition"], row["offset"])))
     for topic, services in readers(book).items():
         for line in book.world.lines.get(topic, ()):
             if line.fault is None:
                 continue
             for name in services:
                 if name not in book.aside.get(line.place, {}):
-                    yield at("I15", line, f"a bad message ({line.fault}) is not in the quarantine of {name}")
+                    yield at(book, "I15", line, f"a bad message ({line.fault}) is not in the quarantine of {name}")
 
 
 def _rightly(book: Book, name: str, row: Row, line: Line | None) -> Iterator[Violation]:
-    place = f"{row['topic']}/{row['partition']}/{row['offset']}"
     if line is None:
-        yield Violation("I15", f"{name} keeps a message of {place}, where nothing stands")
+        person = book.who.person_of_key(row["topic"], row["key"])
+        place = (row["topic"], row["partition"], row["offset"])
+        what = f"{name} keeps a message of a place where nothing stands"
+        yield Violation("I15", what, None if person is None else str(person), None, *place)
     elif row["value"] != line.value:
-        yield at("I15", line, f"{name} keeps other bytes of it than were published")
+        yield at(book, "I15", line, f"{name} keeps other bytes of it than were published")
     elif row["reason"] == "raised":
-        yield at("I15", line, f"a decision of {name} raised: {row['detail']}")
+        yield at(book, "I15", line, f"a decision of {name} raised: {row['detail']}")
     elif row["reason"] == "reused_id":
         first = None if line.event is None else book.first[line.event.source, line.event.id]
         if first is None or first is line or first.value == line.value:
-            yield at("I15", line, f"{name} took a good message for one with a used id")
+            yield at(book, "I15", line, f"{name} took a good message for one with a used id")
     elif line.fault is None:
-        yield at("I15", line, f"a good message is in the quarantine of {name} ({row['reason']})")
+        yield at(book, "I15", line, f"a good message is in the quarantine of {name} ({row['reason']})")
     elif line.fault != row["reason"]:
-        yield at("I15", line, f"{name} set it aside as {row['reason']}, it is {line.fault}")
+        yield at(book, "I15", line, f"{name} set it aside as {row['reason']}, it is {line.fault}")
 
 
 def drained(book: Book) -> Iterator[Violation]:
     """I16: everything published is read, every outbox is empty, nothing waits. Only asked of a run that has ended."""
     if not book.drained:
         return
-    last = {(line.topic, line.partition): line.offset for of_topic in book.world.lines.values() for line in of_topic}
+    yield from _read_to_the_end(book)
     for name, tables in book.world.tables.items():
-        for row in tables["consumed"]:
-            lag = last.get((row["topic"], row["partition"]), -1) + 1 - row["next_offset"]
-            if lag > 0:
-                where = (row["topic"], row["partition"], row["next_offset"])
-                yield Violation("I16", f"{name} ({row['grp']}) is {lag} messages behind", None, None, *where)
         if tables["outbox"]:
-            first = tables["outbox"][0]
-            yield Violation("I16", f"{len(tables['outbox'])} messages in the outbox of {name}", topic=first["topic"])
+            yield _in_outbox(book, name, tables["outbox"])
         for row in tables["set_aside"]:
             if row["reason"] in _HELD_UP:
                 what = f"{name} has a message that is {row['reason']} ({row['subject']})"
-                yield Violation("I16", what, None, None, row["topic"], row["partition"], row["offset"])
+                line = book.at_place.get((row["topic"], row["partition"], row["offset"]))
+                if line is not None:
+                    yield at(book, "I16", line, what)
+                else:
+                    yield Violation("I16", what, None, None, row["topic"], row["partition"], row["offset"])
+
+
+def _read_to_the_end(book: Book) -> Iterator[Violation]:
+    """Each reader of a topic has come to the end of every partition that holds messages; where it has no position, it
+    has not begun."""
+    last: defaultdict[str, dict[int, Line]] = defaultdict(dict)
+    for topic, lines in book.world.lines.items():
+        for line in lines:
+            last[topic][line.partition] = line
+    stands: defaultdict[tuple[str, str, int], list[int]] = defaultdict(list)
+    for name, tables in book.world.tables.items():
+        for row in tables["consumed"]:
+            stands[name, row["topic"], row["partition"]].append(row["next_offset"])
+    for topic, names in readers(book).items():
+        for name in names:
+            for partition, end in last[topic].items():
+                for offset in stands.get((name, topic, partition), [0]):
+                    if offset <= end.offset:
+                        yield _behind(book, name, offset, end)
+
+
+def _behind(book: Book, name: str, offset: int, end: Line) -> Violation:
+    unread = book.at_place.get((end.topic, end.partition, offset), end)
+    what = f"{name} has not read this, nor {end.offset - unread.offset} more behind it"
+    return at(book, "I16", unread, what, about=f"{name} is behind in {end.topic}/{end.partition}")
+
+
+def _in_outbox(book: Book, name: str, rows: list[Row]) -> Violation:
+    """A place it has none yet."""
+    first = min(rows, key=lambda row: row["id"])
+    person = book.who.person_of_key(first["topic"], first["key"].encode())
+    what = f"{len(rows)} messages in the outbox of {name}"
+    return Violation(
+        "I16", what, None if person is None else str(person), None, first["topic"], about=f"outbox of {name}"
+    )

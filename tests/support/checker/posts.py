@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +13,7 @@ from uuid import UUID
 
 from contracts.messages import attendance, opportunities, shifts, volunteers
 from contracts.messages.base import AgeBand
-from tests.support.checker.book import Book
+from tests.support.checker.book import Book, RecordKey
 from tests.support.checker.violations import Violation, at
 from tests.support.checker.world import Line, code_of
 
@@ -24,20 +25,45 @@ _OCCUPIES = (*_GIVEN, opportunities.SignupWaitlisted, opportunities.SignupNoted)
 _EVENTS = "opportunities.events.v1"
 
 
+class _Spans:
+    """What counts of one person, by begin. While no two overlap, only neighbours can overlap a new one."""
+
+    def __init__(self) -> None:
+        self._sorted: list[tuple[datetime, datetime, RecordKey]] = []
+        self._of: dict[RecordKey, tuple[datetime, datetime, RecordKey]] = {}
+        self._overlap = False
+
+    def remove(self, key: RecordKey) -> None:
+        """It counts no more."""
+        if (span := self._of.pop(key, None)) is not None:
+            del self._sorted[bisect_left(self._sorted, span)]
+
+    def add(self, key: RecordKey, begin: datetime, end: datetime) -> list[RecordKey]:
+        """It counts; gives what it overlaps."""
+        at = bisect_left(self._sorted, (begin, end, key))
+        near = self._sorted if self._overlap else self._sorted[max(0, at - 1) : at + 1]
+        found = [other for starts, ends, other in near if starts < end and begin < ends]
+        # A long span covers several: then all are looked at, and from here on for every new one.
+        if found and not self._overlap:
+            self._overlap = True
+            found = [other for starts, ends, other in self._sorted if starts < end and begin < ends]
+        self._of[key] = (begin, end, key)
+        self._sorted.insert(at, self._of[key])
+        return found
+
+
 def no_overlap(book: Book) -> Iterator[Violation]:
     """I4: no two counted spans of a person overlap, at any moment; nor two windows that she holds at the end."""
-    counted: defaultdict[UUID, dict[tuple[str, str], attendance.ServiceConfirmed]] = defaultdict(dict)
+    counted: defaultdict[UUID, _Spans] = defaultdict(_Spans)
     for line in book.facts:
         fact = line.data
         if isinstance(fact, attendance.ServiceHeld):
             continue
         spans, key = counted[fact.person], (fact.host, fact.record.record_ref)
-        spans.pop(key, None)
+        spans.remove(key)
         if isinstance(fact, attendance.ServiceConfirmed):
-            for (host, ref), other in spans.items():
-                if other.record.started_at < fact.record.ended_at and fact.record.started_at < other.record.ended_at:
-                    yield at("I4", line, f"it overlaps record {ref} of {host}, which counts as well")
-            spans[key] = fact
+            for host, ref in spans.add(key, fact.record.started_at, fact.record.ended_at):
+                yield at(book, "I4", line, f"it overlaps record {ref} of {host}, which counts as well")
     yield from _no_two_windows(book)
 
 
@@ -56,7 +82,7 @@ def _no_two_windows(book: Book) -> Iterator[Violation]:
         mine.sort(key=lambda window: window[:2])
         for (_, ends, _), (starts, _, line) in pairwise(mine):
             if starts < ends:
-                yield at("I4", line, "she holds two overlapping posts or places in line")
+                yield at(book, "I4", line, "she holds two overlapping posts or places in line")
 
 
 @dataclass(slots=True)
@@ -65,16 +91,22 @@ class _Shift:
 
     versions: list[tuple[int, shifts.ShiftPublished]] = field(default_factory=list)
     holds: set[UUID] = field(default_factory=set)
-    line: list[UUID] = field(default_factory=list)
+    line: OrderedDict[UUID, None] = field(default_factory=OrderedDict)
     frontier: int = -1
 
     def in_force(self, cause: int) -> list[shifts.ShiftPublished]:
         """What may be in force for a decision of the command at this offset. Certain but for one that waited."""
-        waited = cause < self.versions[0][0]
-        self.frontier = max(self.frontier, cause, self.versions[0][0])
-        at_least = self.frontier if waited else cause
-        known = [said for offset, said in self.versions if offset <= at_least][-1:]
-        return known + ([said for offset, said in self.versions if offset > at_least] if waited else [])
+        first = self.versions[0][0]
+        waited = cause < first
+        self.frontier = max(self.frontier, cause, first)
+        known = bisect_right(self.versions, self.frontier if waited else cause, key=lambda version: version[0])
+        rest = self.versions[known:] if waited else []
+        return [said for _, said in (*self.versions[known - 1 : known], *rest)]
+
+    @property
+    def head(self) -> UUID | None:
+        """Who stands first in line."""
+        return next(iter(self.line), None)
 
 
 def no_overbooking(book: Book) -> Iterator[Violation]:
@@ -88,12 +120,12 @@ def no_overbooking(book: Book) -> Iterator[Violation]:
         shift = shifts_by_key.get((fact.host, fact.project_ref, fact.shift_ref))
         if shift is None:
             if isinstance(fact, _OCCUPIES):
-                yield at("I5", line, "a post of a shift that its host never published")
+                yield at(book, "I5", line, "a post of a shift that its host never published")
             continue
         assert line.event is not None
         cause = commands.get(line.event.causation or "")
         allowed = shift.in_force(cause.offset if cause is not None else line.offset)
-        yield from _step(shift, allowed, line)
+        yield from _step(book, shift, allowed, line)
 
 
 def _published(book: Book) -> dict[ShiftKey, _Shift]:
@@ -111,31 +143,29 @@ def _published(book: Book) -> dict[ShiftKey, _Shift]:
     return found
 
 
-def _step(shift: _Shift, allowed: list[shifts.ShiftPublished], line: Line) -> Iterator[Violation]:
+def _step(book: Book, shift: _Shift, allowed: list[shifts.ShiftPublished], line: Line) -> Iterator[Violation]:
     fact, signup = line.data, line.data.signup_id
     posts = max(said.posts if said.state == "open" else 0 for said in allowed)
     places = max(said.waitlist_posts for said in allowed)
     if isinstance(fact, opportunities.SignupWithdrawn):
         shift.holds.discard(signup)
-        if signup in shift.line:
-            shift.line.remove(signup)
+        shift.line.pop(signup, None)
     elif isinstance(fact, opportunities.SignupWaitlisted) and signup not in shift.line:
         if signup in shift.holds:
-            yield at("I5", line, "she has a post and is put in line")
-        shift.line.append(signup)
+            yield at(book, "I5", line, "she has a post and is put in line")
+        shift.line[signup] = None
         if len(shift.line) > places:
-            yield at("I5", line, f"{len(shift.line)} in line, the host allows {places}")
+            yield at(book, "I5", line, f"{len(shift.line)} in line, the host allows {places}")
     elif isinstance(fact, _GIVEN) and signup not in shift.holds:
         promoted = isinstance(fact, opportunities.SignupPromoted)
-        if shift.line and (not promoted or shift.line[0] != signup):
-            yield at("I5", line, f"sign-up {shift.line[0]} stands before her in line")
+        if shift.line and (not promoted or shift.head != signup):
+            yield at(book, "I5", line, f"sign-up {shift.head} stands before her in line")
         elif promoted and not shift.line:
-            yield at("I5", line, "promoted, but she stood in no line")
-        if signup in shift.line:
-            shift.line.remove(signup)
+            yield at(book, "I5", line, "promoted, but she stood in no line")
+        shift.line.pop(signup, None)
         shift.holds.add(signup)
         if len(shift.holds) > posts:
-            yield at("I5", line, f"{len(shift.holds)} confirmed, the host allots {posts}")
+            yield at(book, "I5", line, f"{len(shift.holds)} confirmed, the host allots {posts}")
 
 
 def minors(book: Book) -> Iterator[Violation]:
@@ -151,8 +181,8 @@ def minors(book: Book) -> Iterator[Violation]:
             continue
         band, approved = command.data.age_band, command.data.guardian_approved
         if (band, approved) not in offered[book.home_of.get(command.data.person, ("", ""))]:
-            yield at("I19", command, f"stamped {band.value}, guardian {approved}: her home never said so of her")
+            yield at(book, "I19", command, f"stamped {band.value}, guardian {approved}: her home never said so of her")
         elif band is not AgeBand.ADULT and not approved:
-            yield at("I19", line, f"{band.value} without her guardian's word has a post or a place in line")
+            yield at(book, "I19", line, f"{band.value} without her guardian's word has a post or a place in line")
         elif band.youngest < ages.get((line.data.host, line.data.project_ref, line.data.shift_ref), 0):
-            yield at("I19", line, f"{band.value} has a post of a shift for older people")
+            yield at(book, "I19", line, f"{band.value} has a post of a shift for older people")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from tests.support.checker.answers import answered
@@ -45,7 +47,7 @@ INVARIANTS: Final[dict[str, tuple[str, Invariant]]] = {
 
 @dataclass(frozen=True)
 class Report:
-    """What was found, by invariant, in the order of the logs."""
+    """What was found, by invariant, in the order in which it came in the logs: each finding once."""
 
     violations: dict[str, list[Violation]]
     directions: dict[str, dict[str, int]]
@@ -61,6 +63,17 @@ class Report:
     def green(self) -> bool:
         """Whether all hold."""
         return not self.red
+
+    @property
+    def all(self) -> list[Violation]:
+        """All findings. One is equal to the same one in the report of a longer run (``Violation.identity``)."""
+        return [violation for found in self.violations.values() for violation in found]
+
+    def beyond(self, known: Iterable[Violation]) -> Report:
+        """The report without what was found before."""
+        old = set(known)
+        left = {name: [one for one in found if one not in old] for name, found in self.violations.items()}
+        return replace(self, violations=left)
 
     def document(self) -> dict[str, Any]:
         """For JSON: the verdict, and of each invariant how often and where first."""
@@ -103,8 +116,22 @@ def check(
     names of invariants, all by default.
     """
     started = time.perf_counter()
-    book = Book(world, drained=drained, day_cap=day_cap, canaries=canaries)
-    names = list(only) or list(INVARIANTS)
-    violations = {name: list(INVARIANTS[name][1](book)) for name in names}
+    with _no_collection():
+        book = Book(world, drained=drained, day_cap=day_cap, canaries=canaries)
+        names = list(only) or list(INVARIANTS)
+        violations = {name: book.in_order(INVARIANTS[name][1](book)) for name in names}
+        sums = directions(book)
     messages = sum(map(len, world.lines.values()))
-    return Report(violations, directions(book), messages, time.perf_counter() - started)
+    return Report(violations, sums, messages, time.perf_counter() - started)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Of a large snapshot nothing is garbage, and looking for it again and again takes longer than judging."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

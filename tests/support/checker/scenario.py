@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
-from contracts.envelope import Event, encode
-from contracts.messages import Message, service, shifts, signups, volunteers
-from contracts.messages.base import AgeBand, Consent, EvidenceClass
-from contracts.messages.shifts import Category, Place
-from contracts.topics import registry_source, registry_topic_for
+from contracts.envelope import encode
+from contracts.ids import transfer_id
+from contracts.messages import receipts, volunteers
+from contracts.messages.base import Consent
+from contracts.topics import registry_source
+from deploy.demo.books import Books
 from deploy.demo.lines import Letter
 from deploy.demo.publishing import Publisher
+from deploy.demo.quiet import Quiet
 from deploy.local.stack import Stack, StackOptions
 from tests.support.checker.gather import gather
+from tests.support.checker.play import Play
 from tests.support.checker.report import check
 from tests.support.checker.world import World
 from tests.support.waiting import eventually
@@ -33,176 +36,156 @@ __all__ = ["CANARY", "KINDS", "options", "run", "settled"]
 KINDS: Final = {"gz": "kafka_native", "sz": "rest_api"}
 CANARY: Final = "440106199001011234"
 """Stands in a message to volunteers that the border does not read; nowhere else may it be seen."""
-_ADULT, _MINOR = AgeBand.ADULT, AgeBand.FROM_16
-_PEOPLE: Final = {
-    # ref at home: (home, host, ref at the host, age band, guardian)
-    "sz-ann": ("sz", "gz", "gz-ann", _ADULT, False),
-    "sz-bo": ("sz", "gz", "gz-bo", _MINOR, True),
-    "sz-chu": ("sz", "gz", "gz-chu", _MINOR, False),
-    "sz-eve": ("sz", "gz", "gz-eve", _ADULT, False),
-    "sz-hua": ("sz", "gz", "gz-hua", _ADULT, False),
-    "gz-dan": ("gz", "sz", "sz-dan", _ADULT, False),
-    "gz-fay": ("gz", "sz", "sz-fay", _ADULT, False),
-}
 
 
-class _Play:
-    """Makes events whose ids follow from what they say, in the days before ``now``."""
+@dataclass(frozen=True)
+class _Phase:
+    """What is said at once, and how homes misbehave while they hear of it."""
 
-    def __init__(self, now: datetime) -> None:
-        self.monday = (now - timedelta(days=10)).replace(hour=1, minute=0, second=0, microsecond=0)  # 09:00 there
-        self._number = 0
-
-    def at(self, day: int, hours: float = 0) -> datetime:
-        """Days and hours after Monday morning."""
-        return self.monday + timedelta(days=day, hours=hours)
-
-    def say(self, code: str, day: int, message: Message) -> Letter:
-        """An event in a registry's name."""
-        self._number += 1
-        source = registry_source(code)
-        topic = registry_topic_for(source, type(message))
-        assert topic is not None
-        return Letter(topic, Event(f"{code}-{self._number:04}", source, self.at(day), message))
-
-    def links(self) -> Iterable[Letter]:
-        """Offers with consent, requests with the code."""
-        for ref, (home, host, host_ref, band, guardian) in _PEOPLE.items():
-            code = sha256(ref.encode()).hexdigest()[:43]
-            offer = volunteers.LinkOffered(
-                volunteer_ref=ref,
-                for_registry=host,
-                code_hash=sha256(code.encode()).hexdigest(),
-                age_band=band,
-                guardian_approved=guardian,
-                consent=Consent(version=1, given_at=self.at(-2)),
-                expires_at=self.at(3),
-            )
-            yield self.say(home, -2, offer)
-            request = volunteers.LinkRequested(volunteer_ref=host_ref, home=home, home_ref=ref, code=code)
-            yield self.say(host, -2, request)
-        wrong = volunteers.LinkRequested(volunteer_ref="gz-gus", home="sz", home_ref="sz-ann", code="w" * 43)
-        yield self.say("gz", -2, wrong)
-
-    def offers(self) -> Iterable[Letter]:
-        """Projects and shifts: gz has two that overlap, with few posts."""
-        for code, project in (("gz", "river"), ("gz", "park"), ("sz", "first-aid")):
-            said = shifts.ProjectPublished(
-                project_ref=project, version=1, title=project, category=Category.ECOLOGY, organiser_ref="org-1"
-            )
-            yield self.say(code, -2, said)
-        yield self.shift("gz", "river", "river-tue", 1, posts=2)
-        yield self.shift("gz", "river", "river-wed", 2, posts=9)
-        yield self.shift("gz", "park", "park-tue", 1, posts=9)
-        yield self.shift("gz", "park", "park-thu", 3, posts=9)
-        yield self.shift("sz", "first-aid", "aid-wed", 2, posts=5)
-        yield self.shift("sz", "first-aid", "aid-fri", 4, posts=5)
-
-    def shift(self, code: str, project: str, ref: str, day: int, *, posts: int, version: int = 1) -> Letter:
-        """Three hours from nine."""
-        said = shifts.ShiftPublished(
-            project_ref=project,
-            shift_ref=ref,
-            version=version,
-            starts_at=self.at(day),
-            ends_at=self.at(day, 3),
-            signup_opens_at=self.at(-3),
-            signup_closes_at=self.at(day, -1),
-            posts=posts,
-            waitlist_posts=3,
-            place=Place(division_code="440104", text="there"),
-        )
-        return self.say(code, -2, said)
-
-    def ask(self, code: str, ref: str, host: str, project: str, shift: str, **more: Any) -> Letter:
-        """A sign-up, given back with ``back=True``."""
-        kind = signups.SignupWithdrawn if more.get("back") else signups.SignupRequested
-        said = kind(signup_ref=f"{ref}-{shift}", volunteer_ref=ref, host=host, project_ref=project, shift_ref=shift)
-        return self.say(code, -1, said)
-
-    def serve(self, code: str, ref: str, project: str, shift: str, day: int) -> Iterable[Letter]:
-        """Came, left, and attested as version 1."""
-        where: dict[str, Any] = {"volunteer_ref": ref, "project_ref": project, "shift_ref": shift, "method": "scan"}
-        yield self.say(code, day, service.CheckedIn(at=self.at(day, 0), **where))
-        yield self.say(code, day + 1, service.CheckedOut(at=self.at(day, 3), **where))
-        yield self.attest(code, ref, project, shift, day)
-
-    def attest(self, code: str, ref: str, project: str, shift: str, day: int, **more: Any) -> Letter:
-        """A service record of 165 minutes, or as said."""
-        said: dict[str, Any] = {
-            "record_ref": f"{ref}-{shift}-r",
-            "version": 1,
-            "volunteer_ref": ref,
-            "project_ref": project,
-            "shift_ref": shift,
-            "started_at": self.at(day),
-            "ended_at": self.at(day, 3),
-            "break_minutes": 15,
-            "evidence_class": EvidenceClass.SCAN,
-        }
-        return self.say(code, day + 1, service.ServiceAttested(**(said | more)))
-
-    def at_home(self) -> Iterable[Letter]:
-        """She serves at home as well, twice on a day: no post, no transfer."""
-        for shift, hour in (("own-am", 0), ("own-pm", 5)):
-            where: dict[str, Any] = {"volunteer_ref": "gz-dan", "project_ref": "own", "shift_ref": shift}
-            starts, ends = self.at(3, hour), self.at(3, hour + 3)
-            said = signups.SignupReported(signup_ref=f"{shift}-1", host="gz", starts_at=starts, ends_at=ends, **where)
-            yield self.say("gz", -1, said)
-            yield self.say("gz", 4, service.CheckedIn(at=starts, method="scan", **where))
-            yield self.attest("gz", "gz-dan", "own", shift, 3, started_at=starts, ended_at=ends)
+    said: Sequence[Letter]
+    mischief: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 async def run(stack: Stack) -> World:
     """Play it, phase by phase, and give the snapshot of the end."""
-    play = _Play(datetime.now(UTC))
-    async with Publisher(stack.broker.address) as publisher:
-        for phase in _phases(play):
-            await publisher.publish(phase)
-            await settled(stack)
+    play = Play(datetime.now(UTC))
+    urls = {name: stack.url(name) for name in stack.processes}
+    address = stack.broker.address
+    async with (
+        Publisher(address) as publisher,
+        Books(stack.dsn, urls, stack.tokens) as books,
+        Quiet(books, stack.dsn, address, lambda: None) as quiet,
+    ):
+        for phase in (*_joining(play), *_serving(play), *_going_wrong(play)):
+            for code, wanted in phase.mischief.items():
+                await books.misbehave(code, wanted)
+            await publisher.publish(phase.said)
+            await _answered(books, quiet)
     await _poison(stack, play)
     return await settled(stack)
 
 
-def _phases(play: _Play) -> Iterable[list[Letter]]:
-    river = ("gz", "river", "river-tue")
-    yield [*play.links(), *play.offers()]
-    yield [play.ask("sz", "sz-ann", *river), play.ask("gz", "gz-bo", *river), play.ask("gz", "gz-chu", *river)]
-    yield [play.ask("sz", "sz-eve", *river), play.ask("gz", "gz-ann", "gz", "park", "park-tue")]
-    yield [play.ask("sz", "sz-hua", *river)]
-    yield [
-        play.ask("gz", "gz-bo", *river, back=True),
-        *(play.ask("gz", ref, "gz", "river", "river-wed") for ref in ("gz-ann", "gz-bo", "gz-eve")),
-        *(play.ask("gz", ref, "gz", "park", "park-thu") for ref in ("gz-ann", "gz-eve")),
-        *(play.ask("gz", ref, "sz", "first-aid", "aid-wed") for ref in ("gz-dan", "gz-fay")),
-        play.ask("sz", "sz-dan", "sz", "first-aid", "aid-fri"),
-        play.ask("gz", "gz-nobody", *river),
-    ]
-    yield [play.shift("gz", "river", "river-tue", 1, posts=3, version=2)]
-    yield [
-        *play.serve("gz", "gz-ann", "river", "river-tue", 1),
-        *play.serve("gz", "gz-eve", "river", "river-tue", 1),
-        *play.serve("gz", "gz-ann", "river", "river-wed", 2),
-        *play.serve("sz", "sz-dan", "first-aid", "aid-wed", 2),
-        *play.serve("sz", "sz-fay", "first-aid", "aid-wed", 2),
-        *play.serve("sz", "sz-dan", "first-aid", "aid-fri", 4),
-        *play.serve("gz", "gz-ann", "park", "park-thu", 3),
-        play.attest("gz", "gz-bo", "river", "river-wed", 2),
-        *play.at_home(),
-    ]
-    yield [
-        play.attest("gz", "gz-ann", "river", "river-tue", 1, version=2, break_minutes=45, reason_code="correction"),
-        play.attest("gz", "gz-ann", "river", "river-wed", 2, version=2, revoked=True, reason_code="retract"),
-        play.say("sz", 5, volunteers.ConsentWithdrawn(volunteer_ref="sz-eve", registry="gz", version=1)),
-        play.say("gz", 5, volunteers.ConsentWithdrawn(volunteer_ref="gz-fay", registry="sz", version=1)),
-    ]
-    yield [
-        *play.serve("gz", "gz-eve", "river", "river-wed", 2),
-        *play.serve("gz", "gz-eve", "park", "park-thu", 3),
-    ]
+async def _answered(books: Books, quiet: Quiet) -> None:
+    """Nothing is under way any more, and no link request is without its answer: only a timer stands for that."""
+
+    async def answered() -> bool:
+        await quiet.until(lambda look: not look.total(waiting=True))
+        return bool(await books.value("identity", "SELECT count(*) = 0 FROM request WHERE outcome = 'pending'"))
+
+    await eventually(answered, 90, every=0.2, what="an answer to each link request")
 
 
-async def _poison(stack: Stack, play: _Play) -> None:
+def _joining(play: Play) -> Iterable[_Phase]:
+    """Ties, posts and places in line; a shift that is cancelled, and requests that nobody can follow."""
+    river, sat = ("gz", "river", "river-tue"), ("gz", "park", "park-sat")
+    yield _Phase([*play.links(), *play.offers()])
+    yield _Phase([play.guess()])
+    yield _Phase([play.late_link()])
+    first = [play.ask("sz", "sz-ann", *river), play.ask("gz", "gz-bo", *river), play.ask("gz", "gz-chu", *river)]
+    yield _Phase([*first, play.ask("gz", "gz-ivy", *sat)])
+    second = [play.ask("sz", "sz-eve", *river), play.ask("gz", "gz-ann", "gz", "park", "park-tue")]
+    yield _Phase([*second, play.ask("sz", "sz-hua", *sat)])
+    yield _Phase([play.ask("sz", "sz-hua", *river)])
+    yield _Phase(
+        [
+            play.ask("gz", "gz-bo", *river, back=True),
+            *(play.ask("gz", ref, "gz", "river", "river-wed") for ref in ("gz-ann", "gz-bo", "gz-eve")),
+            *(play.ask("gz", ref, "gz", "park", "park-thu") for ref in ("gz-ann", "gz-eve")),
+            *(play.ask("gz", ref, "gz", "park", "park-sun") for ref in ("gz-ann", "gz-hua", "gz-ivy")),
+            *(play.ask("gz", ref, "sz", "first-aid", "aid-wed") for ref in ("gz-dan", "gz-fay", "gz-jun")),
+            *(play.ask("gz", ref, "sz", "first-aid", "aid-sat") for ref in ("gz-dan", "gz-jun")),
+            play.ask("gz", "gz-jun", "sz", "first-aid", "aid-fri"),
+            play.ask("sz", "sz-dan", "sz", "first-aid", "aid-fri"),
+            play.ask("gz", "gz-nobody", *river),
+        ]
+    )
+    yield _Phase(
+        [
+            play.shift("gz", "river", "river-tue", 1, posts=3, version=2),
+            play.shift("gz", "park", "park-sat", 5, posts=1, version=2, state="cancelled"),
+            play.shift("gz", "river", "river-wed", 2, posts=8),
+            play.project("gz", "river", 2, "summer"),
+            play.ask("gz", "gz-ann", "gz", "river", "river-wed"),
+            play.ask("sz", "sz-ann", "gz", "river", "river-wed"),
+            play.ask("gz", "gz-hua", "gz", "river", "river-wed", back=True),
+            play.busy("gz", "gz-dan", "own-wed", 2),
+            play.busy("gz", "gz-jun", "own-fri", 4),
+        ]
+    )
+    yield _Phase([play.ask("gz", "gz-jun", "sz", "first-aid", "aid-fri", back=True)])
+
+
+def _serving(play: Play) -> Iterable[_Phase]:
+    """Service that counts, is held, corrected, taken back, and withheld for want of consent."""
+    wed, aid = ("river", "river-wed", 2), ("first-aid", "aid-wed", 2)
+    yield _Phase(
+        [
+            *play.serve("gz", "gz-ann", "river", "river-tue", 1),
+            *play.serve("gz", "gz-eve", "river", "river-tue", 1),
+            *play.serve("gz", "gz-ann", *wed),
+            *play.serve("sz", "sz-dan", *aid),
+            *play.serve("sz", "sz-fay", *aid),
+            *play.presence("sz", "sz-jun", *aid),
+            *play.serve("sz", "sz-dan", "first-aid", "aid-fri", 4),
+            *play.serve("gz", "gz-ann", "park", "park-thu", 3),
+            play.attest("gz", "gz-bo", *wed),
+            *play.at_home(),
+            *list(play.presence("gz", "gz-hua", "river", "river-tue", 1))[1:],
+            play.consent("sz", "sz-kim", "gz", 2, 1, given=False),
+        ]
+    )
+    yield _Phase(
+        [
+            play.attest("gz", "gz-ann", "river", "river-tue", 1, version=2, break_minutes=45, reason_code="correction"),
+            play.attest("gz", "gz-ann", *wed, version=2, revoked=True, reason_code="retract"),
+            play.attest("gz", "gz-ann", "park", "park-thu", 3, break_minutes=20),
+            play.busy("gz", "gz-dan", "own-pm", 3, 1),
+            play.consent("sz", "sz-eve", "gz", 5, 1, given=False),
+            play.consent("gz", "gz-fay", "sz", 5, 1, given=False),
+            play.ask("gz", "gz-kim", "gz", "park", "park-sun"),
+        ]
+    )
+    yield _Phase(
+        [
+            *play.serve("gz", "gz-eve", *wed),
+            *play.serve("gz", "gz-eve", "park", "park-thu", 3),
+            *play.serve("gz", "gz-kim", "park", "park-sun", 6),
+            play.tie("gz", "gz-jun", "sz", 7, broken=True),
+        ]
+    )
+    yield _Phase(
+        [
+            play.consent("sz", "sz-kim", "gz", 8, 2, given=True),
+            play.tie("sz", "sz-jun", "gz", 7, broken=True),
+            play.attest("sz", "sz-jun", *aid),
+            play.ask("gz", "gz-jun", "sz", "first-aid", "aid-fri", day=8),
+        ]
+    )
+    yield _Phase([play.tie("gz", "gz-jun", "sz", 8, broken=False)])
+    yield _Phase([play.tie("sz", "sz-jun", "gz", 8, broken=False)])
+    yield _Phase([play.tie("sz", "sz-jun", "gz", 8, broken=False)])
+
+
+def _going_wrong(play: Play) -> Iterable[_Phase]:
+    """Homes that refuse, for the moment and for good, lose their answers, answer twice, and contradict themselves."""
+    sun, sat = ("park", "park-sun", 6), ("first-aid", "aid-sat", 5)
+    later = {"refuse": {"reason": "ledger_closed", "retry": True, "n": 1}}
+    never = {"refuse": {"reason": "over_limit", "n": 1}}
+    yield _Phase([*play.serve("gz", "gz-ann", *sun), *play.serve("sz", "sz-dan", *sat)], {"gz": later, "sz": later})
+    lose = {"commit_and_lose_answer": 1}
+    yield _Phase([*play.serve("gz", "gz-ivy", *sun), *play.serve("sz", "sz-jun", *sat)], {"gz": lose, "sz": lose})
+    corrected: dict[str, Any] = {"version": 2, "break_minutes": 45, "reason_code": "correction"}
+    twice = play.attest("sz", "sz-dan", *sat, **corrected)
+    yield _Phase([*play.serve("gz", "gz-hua", *sun), twice], {"gz": {"answer_twice": 1}, "sz": never})
+    yield _Phase([play.attest("gz", "gz-hua", *sun, **corrected)])
+    transfer = transfer_id("sz", "sz-dan-aid-wed-r", 1)
+    said = receipts.CreditRefused(transfer_id=transfer, volunteer_ref="gz-dan", reason="changed_our_mind")
+    unknown = transfer_id("sz", "nobody", 1)
+    booked = receipts.CreditAccepted(transfer_id=unknown, volunteer_ref="gz-dan", delta=60, posted_at=play.at(8))
+    yield _Phase([play.say("gz", 8, said), play.say("gz", 8, booked)])
+
+
+async def _poison(stack: Stack, play: Play) -> None:
     """A message of each bad kind, one with a used id, and one with a field that nobody reads."""
     good = play.attest("gz", "gz-ann", "park", "park-thu", 3)
     value, headers = encode(good.event)
@@ -233,12 +216,15 @@ async def settled(stack: Stack) -> World:
         nonlocal seen
         world = await gather(stack.broker.address, stack.dsn)
         before, seen = seen, sum(map(len, world.lines.values()))
-        on_its_way = check(world, only=("I16",)).red or any(
-            row["state"] in ("queued", "sent") for row in world.tables["bridge"]["transfer"]
+        tables = world.tables
+        on_its_way = (
+            check(world, only=("I16",)).red
+            or any(row["state"] in ("queued", "sent") for row in tables["bridge"]["transfer"])
+            or any(row["outcome"] == "pending" for row in tables["identity"]["request"])
         )
         return world if before == seen and not on_its_way else None
 
-    world: World = await eventually(still, 60, every=0.1, what="the end of all traffic")
+    world: World = await eventually(still, 90, every=0.1, what="the end of all traffic")
     return world
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,10 +11,11 @@ import uuid_utils
 
 from contracts.envelope import Event, encode
 from contracts.messages import Message
+from contracts.messages.deliveries import SignupChanged
 from contracts.messages.service import ServiceRecord
 from tests.support.checker.world import Line, Row, Topics, World, line
 
-__all__ = ["Tamper"]
+__all__ = ["Tamper", "first_of"]
 
 
 class Tamper:
@@ -30,10 +31,18 @@ class Tamper:
         )
         self._topics = Topics(self.world.registries)
 
+    def all(self, kind: type[Message], where: Callable[[Any], bool] = lambda data: True) -> list[Line]:
+        """The messages of this type for which ``where`` holds."""
+        lines = [x for of_topic in self.world.lines.values() for x in of_topic]
+        return [x for x in lines if x.event and isinstance(x.data, kind) and where(x.data)]
+
     def find(self, kind: type[Message], nth: int = 0, *, where: Callable[[Any], bool] = lambda data: True) -> Line:
-        """The nth message of this type for which ``where`` holds; the last with -1."""
-        found = [x for lines in self.world.lines.values() for x in lines if x.event and isinstance(x.data, kind)]
-        return [x for x in found if where(x.data)][nth]
+        """The nth of them; the last with -1."""
+        return self.all(kind, where)[nth]
+
+    def effects(self, cause: Line, kind: type[Message]) -> list[Line]:
+        """The messages of this type that name this one as their cause."""
+        return [x for x in self.all(kind) if x.event is not None and x.event.causation == cause.id]
 
     def row(self, database: str, table: str, **values: Any) -> Row:
         """The first row with these values; ``served`` and ``credits`` stand for the audit views of a registry."""
@@ -44,20 +53,37 @@ class Tamper:
         audits = {"served": self.world.served, "credits": self.world.credits}
         return audits[table][database] if table in audits else self.world.tables[database][table]
 
-    def drop_row(self, database: str, table: str, **values: Any) -> None:
-        """A row is lost."""
-        self.rows(database, table).remove(self.row(database, table, **values))
+    def person(self, registry: str, ref: str) -> UUID:
+        """Whose ref it is, as the border keeps it."""
+        found: UUID = self.row("bridge", "account", registry=registry, ref=ref)["person"]
+        return found
 
-    def copy_row(self, database: str, table: str, *, of: Row, **changes: Any) -> None:
-        """A row too many."""
+    def drop_row(self, database: str, table: str, **values: Any) -> Row:
+        """A row is lost; gives it."""
+        gone = self.row(database, table, **values)
+        self.rows(database, table).remove(gone)
+        return gone
+
+    def copy_row(self, database: str, table: str, *, of: Row, **changes: Any) -> Row:
+        """A row too many; gives it."""
         self.rows(database, table).append({**of, **changes})
+        return self.rows(database, table)[-1]
 
-    def drop(self, gone: Line) -> None:
-        """A message as if it had never been published: nobody has seen it."""
-        self.world.lines[gone.topic].remove(gone)
-        assert gone.event is not None
+    def drop(self, *lines: Line) -> None:
+        """Messages as if they had never been published: nobody has seen them."""
+        ids = {(gone.event.source, gone.id) for gone in lines if gone.event is not None}
+        for gone in lines:
+            self.world.lines[gone.topic].remove(gone)
         for tables in self.world.tables.values():
-            tables["inbox"] = [r for r in tables["inbox"] if (r["source"], r["id"]) != (gone.event.source, gone.id)]
+            tables["inbox"] = [r for r in tables["inbox"] if (r["source"], r["id"]) not in ids]
+
+    def unread(self, database: str, topic: str) -> list[Line]:
+        """As if this service had never read the topic; gives what stands there."""
+        lines, tables = self.world.lines[topic], self.world.tables[database]
+        ids = {(x.event.source, x.id) for x in lines if x.event is not None}
+        tables["consumed"] = [r for r in tables["consumed"] if r["topic"] != topic]
+        tables["inbox"] = [r for r in tables["inbox"] if (r["source"], r["id"]) not in ids]
+        return lines
 
     def alter(self, old: Line, *, id: str | None = None, cause: str | None = None, **changes: Any) -> Line:
         """A message says something else, or has another id or cause, in the same place."""
@@ -69,38 +95,58 @@ class Tamper:
         lines[lines.index(old)] = new
         return new
 
-    def add(self, like: Line, *, id: str | None = None, partition: int | None = None, seen: bool = True) -> Line:
+    def retell(self, fact: Line, **changes: Any) -> Line:
+        """A fact about a sign-up says something else, and so does whoever tells of it."""
+        for told in self.effects(fact, SignupChanged):
+            self.alter(told, **changes)
+        return self.alter(fact, **changes)
+
+    def add(
+        self,
+        like: Line,
+        *,
+        id: str | None = None,
+        topic: str | None = None,
+        partition: int | None = None,
+        seen: bool = True,
+        **changes: Any,
+    ) -> Line:
         """Once more at the end of a partition, under a new id; ``seen``: every reader has taken it in."""
         assert like.event is not None
-        event = replace(like.event, id=id or str(uuid_utils.uuid7()))
-        where = like.partition if partition is None else partition
-        offset = max((x.offset for x in self.world.lines[like.topic] if x.partition == where), default=-1) + 1
-        new = self._line(event, like.topic, where, offset, like.timestamp)
-        self.world.lines[like.topic].append(new)
-        self._sort(like.topic)
+        data = like.data.model_copy(update=changes)
+        event = replace(like.event, id=id or str(uuid_utils.uuid7()), data=data)
+        topic, where = topic or like.topic, like.partition if partition is None else partition
+        offset = max((x.offset for x in self.world.lines[topic] if x.partition == where), default=-1) + 1
+        new = self._line(event, topic, where, offset, like.timestamp)
+        self.world.lines[topic].append(new)
+        self.world.lines[topic].sort(key=lambda x: (x.partition, x.offset))
         for tables in self.world.tables.values():
             for row in tables["consumed"]:
-                if (row["topic"], row["partition"]) == (like.topic, where):
+                if (row["topic"], row["partition"]) == (topic, where):
                     row["next_offset"] = offset + 1
                     if seen and event.id != like.id:
                         tables["inbox"].append({**tables["inbox"][0], "source": event.source, "id": event.id})
         return new
 
-    def swap(self, one: Line, other: Line) -> None:
-        """Two messages of a partition change places."""
+    def swap(self, one: Line, other: Line) -> tuple[Line, Line]:
+        """Two messages of a partition change places; gives what stands first now, and second."""
         assert (one.topic, one.partition) == (other.topic, other.partition)
         lines = self.world.lines[one.topic]
         at_one, at_other = lines.index(one), lines.index(other)
-        lines[at_one], lines[at_other] = replace(other, offset=one.offset), replace(one, offset=other.offset)
+        first = replace(other, offset=one.offset, timestamp=one.timestamp)
+        second = replace(one, offset=other.offset, timestamp=other.timestamp)
+        lines[at_one], lines[at_other] = first, second
+        return first, second
 
-    def replace_bytes(self, old: Line, value: bytes) -> None:
+    def replace_bytes(self, old: Line, value: bytes) -> Line:
         """Other bytes in the place of a message."""
         new = line(self._topics, *old.place, old.timestamp, old.key, old.headers, value)
         lines = self.world.lines[old.topic]
         lines[lines.index(old)] = new
+        return new
 
     def reword(self, ref: str, version: int, **changes: Any) -> None:
-        """One version of a service record says something else, wherever anyone speaks of it."""
+        """One version of a service record says something else, wherever anyone speaks of it or keeps it."""
         for topic in list(self.world.lines):
             for x in [x for x in self.world.lines[topic] if x.event is not None]:
                 inner = getattr(x.data, "record", None)
@@ -108,6 +154,10 @@ class Tamper:
                     self.alter(x, **changes)
                 elif inner is not None and (inner.record_ref, inner.version) == (ref, version):
                     self.alter(x, record=inner.model_copy(update=changes))
+        kept = self.row("attendance", "service_record", record_ref=ref)
+        record = ServiceRecord.model_validate_json(kept["body"]).model_copy(update=changes)
+        kept |= {"body": record.model_dump_json(), "counted_from": record.started_at, "counted_to": record.ended_at}
+        self.row("bridge", "service_record", record_ref=ref)["record"] = record.model_dump(mode="json")
 
     def anyone(self) -> UUID:
         """An id that stands nowhere."""
@@ -119,8 +169,10 @@ class Tamper:
         assert new.event is not None, new.said
         return new
 
-    def _sort(self, topic: str) -> None:
-        self.world.lines[topic].sort(key=lambda x: (x.partition, x.offset))
+
+def first_of(lines: Iterable[Line]) -> Line:
+    """The one that was published first."""
+    return min(lines, key=lambda x: (x.timestamp, *x.place))
 
 
 def _rows(tables: dict[str, list[Row]]) -> dict[str, list[Row]]:

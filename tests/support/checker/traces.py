@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 from contracts.ids import signup_id, transfer_id
-from contracts.messages import attendance, deliveries, opportunities
+from contracts.messages import attendance, deliveries, identity, opportunities, receipts
+from contracts.messages import bridge as ledger
+from contracts.messages.base import Consent
 from contracts.messages.service import ServiceAttested, ServiceRecord
+from contracts.topics import registry_source, service_source
 from tests.support.checker.book import Book
-from tests.support.checker.violations import Violation, at
+from tests.support.checker.translated import commands
+from tests.support.checker.violations import Violation, at, of_row
 from tests.support.checker.world import Line, code_of
 
 __all__ = ["nothing_from_nowhere"]
 
-_SIGNUPS = (opportunities.RequestSignup, opportunities.WithdrawSignup, opportunities.ReportSignup)
-_PRESENCE = (attendance.RecordCheckIn, attendance.RecordCheckOut)
-_COMMANDS = ("identity.commands.v1", "opportunities.commands.v1", "attendance.commands.v1")
+_IDENTITY = (
+    identity.LinkEstablished,
+    identity.LinkRefused,
+    identity.LinkBroken,
+    identity.LinkRestored,
+    identity.ConsentChanged,
+    identity.CommandRefused,
+)
+_SIGNUPS = (
+    opportunities.SignupConfirmed,
+    opportunities.SignupWaitlisted,
+    opportunities.SignupPromoted,
+    opportunities.SignupRefused,
+    opportunities.SignupWithdrawn,
+    opportunities.SignupNoted,
+)
+_ASKED = ("host", "project_ref", "shift_ref", "person", "asker", "signup_ref", "origin")
 
 
 def nothing_from_nowhere(book: Book) -> Iterator[Violation]:
     """I9: posting ← credit ← confirmed version ← attested version, all of the same person and minutes."""
     yield from _postings(book)
     yield from _credits(book)
+    yield from _transfers(book)
     for record in book.records.values():
         for line in record.facts:
             yield from _fact(book, line)
-    for topic in _COMMANDS:
-        for line in book.published(topic):
-            yield from _command(book, line)
+    yield from _identity(book)
+    yield from _signups(book)
+    yield from _refusals(book)
+    yield from _timers(book)
+    yield from commands(book)
 
 
 def _postings(book: Book) -> Iterator[Violation]:
@@ -38,7 +60,7 @@ def _postings(book: Book) -> Iterator[Violation]:
         for home, row in rows:
             if (home, transfer, row["volunteer_ref"]) not in sent:
                 what = f"{home} posted {row['minutes']} minutes to {row['volunteer_ref']} under {transfer}, never sent"
-                yield Violation("I9", what, record=book.version_of.get(transfer, (None, None))[1])
+                yield of_row(book, "I9", what, row, registry=home)
 
 
 def _credits(book: Book) -> Iterator[Violation]:
@@ -47,22 +69,79 @@ def _credits(book: Book) -> Iterator[Violation]:
         key = (credit.host, credit.record.record_ref, credit.record.version)
         person = book.person_of.get((code_of(line.topic), credit.volunteer_ref))
         if credit.transfer_id != transfer_id(*key):
-            yield at("I9", line, "its id is not the one of this version of this record")
+            yield at(book, "I9", line, "its id is not the one of this version of this record")
         elif (said := _source(book, key, credit.record)) is None:
-            yield at("I9", line, f"{credit.host} never attested this version in these words")
+            yield at(book, "I9", line, f"{credit.host} never attested this version in these words")
         elif person is None or book.person_of.get((credit.host, said.volunteer_ref)) != person:
-            yield at("I9", line, f"{credit.host} attested it of another person than {credit.volunteer_ref}")
+            yield at(book, "I9", line, f"{credit.host} attested it of another person than {credit.volunteer_ref}")
         elif credit.total != _worth(credit.record):
-            yield at("I9", line, f"a total of {credit.total}, the record is worth {_worth(credit.record)}")
+            yield at(book, "I9", line, f"a total of {credit.total}, the record is worth {_worth(credit.record)}")
+        elif (change := _sending(book, line)) is None:
+            yield at(book, "I9", line, "the border never called this transfer sent")
+        elif credit.delta != change.data.delta:
+            yield at(book, "I9", line, f"a delta of {credit.delta}, the transfer is sent with {change.data.delta}")
+
+
+def _sending(book: Book, line: Line) -> Line | None:
+    """The change to sent that this credit belongs to: of the same decision, or the last before a repeat of it."""
+    assert line.event is not None
+    sent = [x for x in book.transfers.get(line.data.transfer_id, ()) if x.data.state == "sent"]
+    same = (x for x in sent if x.event is not None and x.event.causation == line.event.causation)
+    return next(same, None) or next((x for x in reversed(sent) if UUID(x.id) < UUID(line.id)), None)
+
+
+def _transfers(book: Book) -> Iterator[Violation]:
+    """A transfer is of a version that was settled, and worth what that leaves to post; a home's word ends it."""
+    worth = {
+        (record.host, record.ref, line.data.record.version): line
+        for record in book.records.values()
+        for line in record.facts
+        if not isinstance(line.data, attendance.ServiceHeld)
+    }
+    posted: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for line in book.published("bridge.events.v1"):
+        change, key = line.data, (line.data.host, line.data.record_ref)
+        fact = worth.get((*key, change.version))
+        if change.transfer_id != transfer_id(*key, change.version):
+            yield at(book, "I9", line, "its id is not the one of this version of this record")
+        elif change.home != book.home_of.get(change.person, ("", ""))[0]:
+            yield at(book, "I9", line, f"{change.home} is not her home")
+        elif fact is None or (fact.data.person, fact.data.minutes) != (change.person, change.total):
+            yield at(book, "I9", line, f"no version {change.version} of hers was settled at {change.total} minutes")
+        elif change.state == "sent" and change.delta != change.total - posted[key]:
+            what = f"{change.delta} minutes are sent, {posted[key]} of {change.total} are credited already"
+            yield at(book, "I9", line, what)
+        elif change.state in ("credited", "refused") and not _said_so(book, line):
+            yield at(book, "I9", line, f"{change.state}, and {change.home} never said so")
+        if change.state == "credited":
+            posted[key] += change.delta
+
+
+def _said_so(book: Book, line: Line) -> bool:
+    """Whether the receipt that a change names as its cause says it. Where nothing is to be posted, nobody is asked."""
+    assert line.event is not None
+    change = line.data
+    if change.reason == "nothing_to_post":
+        return bool(change.state == "credited" and change.total == change.delta == 0)
+    cause = book.first.get((registry_source(change.home), line.event.causation or ""))
+    home_ref = book.home_of.get(change.person, ("", ""))[1]
+    about = (getattr(cause.data, name, None) for name in ("transfer_id", "volunteer_ref")) if cause is not None else ()
+    if cause is None or tuple(about) != (change.transfer_id, home_ref):
+        return False
+    if change.state == "credited":
+        return isinstance(cause.data, receipts.CreditAccepted) and cause.data.delta == change.delta
+    return isinstance(cause.data, receipts.CreditRefused) and cause.data.reason == change.reason
 
 
 def _fact(book: Book, line: Line) -> Iterator[Violation]:
     fact = line.data
     said = _source(book, (fact.host, fact.record.record_ref, fact.record.version), fact.record)
     if said is None:
-        yield at("I9", line, f"{fact.host} never attested version {fact.record.version} in these words")
+        yield at(book, "I9", line, f"{fact.host} never attested version {fact.record.version} in these words")
     elif book.person_of.get((fact.host, said.volunteer_ref)) != fact.person:
-        yield at("I9", line, f"{fact.host} attested it of {said.volunteer_ref}, who is another person")
+        yield at(book, "I9", line, f"{fact.host} attested it of {said.volunteer_ref}, who is another person")
+    elif fact.signup_id != signup_id(fact.person, fact.host, fact.record.project_ref, fact.record.shift_ref):
+        yield at(book, "I9", line, "its sign-up id is not the one of this person and shift")
 
 
 def _source(book: Book, key: tuple[str, str, int], record: ServiceRecord) -> ServiceAttested | None:
@@ -82,29 +161,75 @@ def _worth(record: ServiceRecord) -> int:
     return 0 if record.revoked else record.minutes
 
 
-def _command(book: Book, line: Line) -> Iterator[Violation]:
-    """A command names a message that its registry published, and says the same of the same person."""
-    command = line.data
-    said = book.first.get(book.origin(command))
-    if said is None or said.topic not in book.topics.inbound:
-        yield at("I9", line, f"no message {command.origin.message_id} of {command.origin.registry} was published")
-        return
-    person: UUID | None = getattr(command, "person", None)
-    if person is not None:
-        owner = book.person_of.get((command.origin.registry, said.data.volunteer_ref))
-        if owner != person:
-            yield at("I9", line, f"the registry spoke of {said.data.volunteer_ref}, who is another person")
-        elif isinstance(command, (*_SIGNUPS, *_PRESENCE)) and command.signup_id != _signup_id(command):
-            yield at("I9", line, "its sign-up id is not the one of this person and shift")
-    words = {"project": "project", "shift": "shift", "record": "record"}
-    part = next((getattr(command, name) for name in words if hasattr(command, name)), None)
-    if part is not None and not _says(said.data, part):
-        yield at("I9", line, "it does not say what the registry said")
+def _identity(book: Book) -> Iterator[Violation]:
+    """What identity says follows from a command about the same account and host, with consent that its home gave."""
+    said: defaultdict[tuple[str, str, str], list[Consent]] = defaultdict(list)
+    for line in book.of(identity.OfferLink, identity.RecordConsent):
+        if line.data.consent is not None:
+            said[line.data.home, line.data.home_ref, line.data.host].append(line.data.consent)
+    asked = {(x.data.host, x.data.host_ref, x.data.origin) for x in book.of(identity.RequestLink)}
+    persons: dict[UUID, tuple[str, str]] = {}
+    accounts: dict[tuple[str, str], UUID] = {}
+    for line in book.of(*_IDENTITY):
+        fact, key = line.data, (line.data.home, line.data.home_ref, line.data.host)
+        cause = _identity_command(book, line)
+        consent = getattr(fact, "consent", None)
+        person, home = fact.person, key[:2]
+        if cause is None or (cause.data.home, cause.data.home_ref, cause.data.host) != key:
+            yield at(book, "I9", line, f"no command about {fact.home_ref} of {fact.home} and {fact.host} led to it")
+        elif persons.setdefault(person, home) != home or accounts.setdefault(home, person) != person:
+            yield at(book, "I9", line, f"she is another person than {fact.home_ref} of {fact.home}")
+        elif consent is not None and consent not in said[key]:
+            yield at(book, "I9", line, f"{fact.home} never gave this consent")
+        elif isinstance(fact, identity.LinkBroken | identity.LinkRestored) and not _rests_with(fact, cause.data):
+            yield at(book, "I9", line, f"{fact.by} never said so")
+        elif isinstance(fact, identity.LinkRefused) and (fact.host, fact.host_ref, fact.origin) not in asked:
+            yield at(book, "I9", line, f"{fact.host} never asked for this in these words")
 
 
-def _signup_id(command: Any) -> UUID:
-    return signup_id(command.person, command.host, command.project_ref, command.shift_ref)
+def _rests_with(fact: Any, command: Any) -> bool:
+    """Who breaks or restores a tie has said so; where one takes a break back, the other's may still stand."""
+    if isinstance(fact, identity.LinkBroken) and isinstance(command, identity.RestoreLink):
+        return fact.by in {fact.home, fact.host} - {command.by}
+    wanted = identity.BreakLink if isinstance(fact, identity.LinkBroken) else identity.RestoreLink
+    return isinstance(command, wanted) and fact.by == command.by
 
 
-def _says(said: Any, part: Any) -> bool:
-    return all(getattr(said, name) == getattr(part, name) for name in type(part).model_fields)
+def _timers(book: Book) -> Iterator[Violation]:
+    """The border reminds itself of transfers that there are, and of sendings that there were."""
+    sendings = Counter(x.data.transfer_id for x in book.of(deliveries.CreditPosted, deliveries.CreditQueried))
+    for line in book.of(ledger.CheckReceipt, ledger.RetryTransfer):
+        timer, changes = line.data, book.transfers.get(line.data.transfer_id, ())
+        about = {(x.data.host, x.data.record_ref) for x in changes}
+        if (timer.host, timer.record_ref) not in about or timer.attempt > sendings[timer.transfer_id]:
+            yield at(book, "I9", line, f"no transfer of this record has a sending {timer.attempt}")
+
+
+def _refusals(book: Book) -> Iterator[Violation]:
+    """What a service could not follow is the command that led to it."""
+    for line in book.of(identity.CommandRefused, opportunities.CommandRefused, attendance.CommandRefused):
+        cause = book.cause(line)
+        names = [name for name in ("origin", "host", "project_ref", "person", "signup_id") if hasattr(line.data, name)]
+        if cause is None or any(
+            hasattr(cause.data, name) and getattr(cause.data, name) != getattr(line.data, name) for name in names
+        ):
+            yield at(book, "I9", line, "it refuses another command than the one that led to it")
+
+
+def _identity_command(book: Book, line: Line) -> Line | None:
+    assert line.event is not None
+    own = book.first.get((service_source("identity"), line.event.causation or ""))
+    return own or book.cause(line)
+
+
+def _signups(book: Book) -> Iterator[Violation]:
+    """A decision about a sign-up speaks of what was asked: by the command that led to it, or once for that sign-up."""
+    asked: defaultdict[UUID, list[Any]] = defaultdict(list)
+    for line in book.of(opportunities.RequestSignup, opportunities.WithdrawSignup, opportunities.ReportSignup):
+        asked[line.data.signup_id].append(line.data)
+    for line in book.of(*_SIGNUPS):
+        fact, cause = line.data, book.cause(line)
+        own = cause is not None and getattr(cause.data, "signup_id", None) == fact.signup_id
+        commands = [cause.data] if own and cause is not None else asked[fact.signup_id]
+        if not any(all(getattr(fact, name) == getattr(one, name) for name in _ASKED) for one in commands):
+            yield at(book, "I9", line, "nobody asked for this sign-up in these words")

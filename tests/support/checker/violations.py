@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from tests.support.checker.world import Line
+from tests.support.checker.world import Line, Row
 
-__all__ = ["Violation", "at"]
+if TYPE_CHECKING:
+    from tests.support.checker.book import Book
+
+__all__ = ["Violation", "at", "of_row"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Violation:
-    """One finding; what is not known stays None."""
+    """One finding; what is not known stays None.
+
+    Two are equal when they are the same finding, also if a longer run words it otherwise: ``about`` says what it is
+    where the sentence holds a figure that grows; else the sentence and the place do.
+    """
 
     invariant: str
     what: str
@@ -21,6 +28,20 @@ class Violation:
     topic: str | None = None
     partition: int | None = None
     offset: int | None = None
+    about: str | None = None
+
+    @property
+    def identity(self) -> tuple[str | int | None, ...]:
+        """What stays the same however often it is found."""
+        if self.about is not None:
+            return (self.invariant, self.about)
+        return (self.invariant, self.what, self.topic, self.partition, self.offset)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Violation) and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
 
     def __str__(self) -> str:
         where = None if self.topic is None else f"{self.topic}/{self.partition}/{self.offset}"
@@ -29,17 +50,21 @@ class Violation:
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self)
+        names = ("invariant", "what", "person", "record", "topic", "partition", "offset")
+        return {name: getattr(self, name) for name in names}
 
 
-def at(invariant: str, line: Line, what: str, *, person: Any = None, record: str | None = None) -> Violation:
-    """A finding at a message; person and service record are read from it where it names them."""
-    data = line.event.data if line.event is not None else None
-    if person is None:
-        person = getattr(data, "person", None)
-    if record is None and data is not None:
-        inner = getattr(data, "record", data)
-        record = getattr(inner, "record_ref", None)
-    return Violation(
-        invariant, what, None if person is None else str(person), record, line.topic, line.partition, line.offset
-    )
+def at(book: Book, invariant: str, line: Line, what: str, *, about: str | None = None) -> Violation:
+    """A finding at a message, about the person and the service record that it speaks of."""
+    person, record = book.who.person(line), book.who.record(line)
+    return Violation(invariant, what, None if person is None else str(person), record, *line.place, about)
+
+
+def of_row(
+    book: Book, invariant: str, what: str, row: Row, *, registry: str | None = None, about: str | None = None
+) -> Violation:
+    """A finding at a row, of a registry's view or a service's table: at the message that speaks of the same thing."""
+    line = book.who.line_of(row, registry)
+    person, record = book.who.person_of_row(row, registry), book.who.record_of_row(row)
+    found = Violation(invariant, what, None if person is None else str(person), record, about=about or what)
+    return found if line is None else replace(found, topic=line.topic, partition=line.partition, offset=line.offset)

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from services.adapters import rules
 from services.adapters.rest_api import RestApi, read_answer
 from services.adapters.states import Away, Credit, Lost, NotPosted, Posted, Refused
-from tests.support.registries import MORNING, credit
+from tests.support.registries import MORNING, credit, seat
 
 BODY = credit("H-1")
 CREDIT = Credit(BODY.transfer_id, "H-1", BODY, "due", 0, MORNING)
@@ -69,10 +70,63 @@ def test_a_form_that_the_registry_does_not_accept_is_refused_for_now() -> None:
         httpx.Response(200, json={"回执": [FINE | {"流水号": str(uuid.uuid4())}]}),
         httpx.Response(200, json={"回执": [{"流水号": str(BODY.transfer_id), "结果": "已入账"}]}),
         httpx.Response(503, json={"回执": [FINE]}),
+        httpx.Response(409),
+        httpx.Response(408),
+        httpx.Response(200, json={"回执": [FINE, FINE | {"分钟": 60}]}),
     ],
-    ids=["500", "502", "504", "html", "empty", "another transfer", "no minutes", "contradiction"],
+    ids=[
+        "500",
+        "502",
+        "504",
+        "html",
+        "empty",
+        "another transfer",
+        "no minutes",
+        "contradiction",
+        "409",
+        "408",
+        "two answers",
+    ],
 )
 def test_an_answer_that_cannot_be_read_is_no_answer(answer: httpx.Response) -> None:
+    assert isinstance(read_answer(CREDIT, answer), Lost)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"入账时间": "2026-07-04T09:00:00"},
+        {"入账时间": "2026-07-04 09:00:00+08:00"},
+        {"入账时间": "1999-12-31T23:59:59+08:00"},
+        {"入账时间": "9999-12-31T23:59:59+08:00"},
+        {"入账时间": 1783126800},
+        {"入账时间": None},
+        {"分钟": 1441},
+        {"分钟": 10**30},
+        {"分钟": -1441},
+        {"分钟": 90.5},
+        {"分钟": "90"},
+        {"分钟": True},
+        {"分钟": None},
+    ],
+    ids=str,
+)
+def test_minutes_and_times_that_nobody_could_be_told_of_are_no_answer(odd: dict[str, Any]) -> None:
+    """They passed for an answer, and the receipt that could not be made of them ended the process, again and again."""
+    assert isinstance(read_answer(CREDIT, httpx.Response(200, json={"回执": [FINE | odd]})), Lost)
+
+
+@pytest.mark.parametrize("reason", ["1st_of_month", "_", "a" * 65, "cap\n", "", None, 7, {"a": 1}])
+def test_every_reason_that_it_gives_can_be_told(reason: object) -> None:
+    answer = httpx.Response(422, json={"回执": [receipt(结果="拒绝", 原因=reason)]})
+    outcome = read_answer(CREDIT, answer)
+    assert outcome == Refused("refused_by_home", False)
+    after, messages = rules.settle(CREDIT, outcome, seat("idempotent"), MORNING)
+    assert (after.state, len(messages)) == ("refused", 1)
+
+
+def test_a_refusal_that_does_not_say_whether_it_is_for_good_is_no_answer() -> None:
+    answer = httpx.Response(422, json={"回执": [receipt(结果="拒绝", 原因="daily_cap", 可重试="否")]})
     assert isinstance(read_answer(CREDIT, answer), Lost)
 
 

@@ -15,19 +15,11 @@ from contracts.messages import Message, deliveries
 from contracts.registry import Capability
 from services.adapters import rules
 from services.adapters.states import Away, Credit, Lost, NotPosted, Outcome, Posted, Refused
-from services.adapters.store import AdapterStore
 from services.chassis.decisions import Decision, Inbound, States
+from tests.support.adapters import states_of
 from tests.support.registries import MORNING, credit, said, seat, told
 
 CAPABILITIES: tuple[Capability, ...] = ("idempotent", "queryable", "neither")
-
-
-def states_of(*credits: Credit) -> States:
-    states = States()
-    for table in AdapterStore.tables:
-        table.declare(states)
-    states.load(credits)
-    return states
 
 
 def inbound(message: Message) -> Inbound:
@@ -152,17 +144,41 @@ def test_retries_wait_longer_each_time_up_to_half_a_minute() -> None:
 SECOND = timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("surely", [True, False])
 @pytest.mark.parametrize("capability", CAPABILITIES)
-def test_only_who_surely_took_nothing_or_may_be_told_twice_is_simply_called_again(
-    capability: Capability, surely: bool
-) -> None:
-    after, messages = rules.settle(row(credit("H-1")), Away("closed", surely=surely), seat(capability), MORNING)
-    if surely or capability == "idempotent":
-        assert (after.state, after.attempted_at, messages) == ("due", None, ())
-    else:
-        assert after.state == {"queryable": "unknown", "neither": "uncertain"}[capability]
-        assert after.attempted_at == MORNING
+def test_only_what_a_registry_surely_did_not_take_is_still_due(capability: Capability) -> None:
+    posted = row(credit("H-1"))
+    after, messages = rules.settle(posted, Away("closed", surely=True), seat(capability), MORNING)
+    assert (after.state, after.attempted_at, messages) == ("due", None, ())
+    after, _ = rules.settle(posted, Away("closed", surely=False), seat(capability), MORNING)
+    assert after.state == ("uncertain" if capability == "neither" else "unknown")
+    assert (after.attempted_at, after.trouble) == (MORNING, "closed")
+
+
+def test_an_idempotent_registry_gets_the_same_id_again_after_a_503_as_soon_as_it_is_called_again() -> None:
+    after, _ = rules.settle(row(credit("H-1")), Away("503", surely=False), seat("idempotent"), MORNING)
+    assert (rules.next_step(after, "idempotent"), after.due_at, after.attempts) == ("post", MORNING, 0)
+
+
+def test_what_a_gateway_may_have_passed_on_before_it_said_503_is_not_taken_back_when_consent_is_withdrawn() -> None:
+    """It was refused(consent_withdrawn, retry) as surely not posted, though it was: the next version doubled it."""
+    posted = credit("H-1")
+    after, _ = rules.settle(row(posted), Away("503", surely=False), seat("idempotent"), MORNING)
+    told_so = deliveries.ConsentChanged(volunteer_ref="H-1", registry="gz", state="withdrawn", version=1)
+    decision = rules.change_consent(states_of(after), inbound(told_so), MORNING, registry="sz")
+    assert not [change for change in decision.changes if isinstance(change, Credit)]
+    assert not decision.sends
+
+
+def test_a_refusal_is_not_believed_while_a_call_that_was_given_up_may_still_be_under_way() -> None:
+    """The second call was refused for now, the border let a correction pass, and then the first one was posted."""
+    home, posted = seat("idempotent", settles=10), row(credit("H-1"))
+    waiting, _ = rules.settle(posted, Lost("timeout"), home, MORNING)
+    now, refusal = MORNING, Refused("cap", retry=True)
+    while waiting.state == "unknown":
+        now = waiting.due_at
+        waiting, messages = rules.settle(waiting, refusal, home, now)
+    assert now == MORNING + 10 * SECOND
+    assert (waiting.state, [said(one) for one in messages]) == ("refused", [("CreditRefused", "H-1", "cap")])
 
 
 def test_never_seen_is_believed_of_a_question_asked_once_nothing_can_be_under_way() -> None:
@@ -216,9 +232,12 @@ class Home:
         self.work(now)
         if fate in ("away", "closed"):
             return Away("503", surely=fate == "away")
+        if fate == "closed_by_a_gateway":
+            self.call(step, body, "posts_late", now)
+            return Away("503", surely=False)
         if fate == "request_lost":
             return Lost("timeout")
-        if fate == "refuses" and step == "post" and not (self.posted or self.under_way):
+        if fate == "refuses" and step == "post" and not (self.posted and self.capability == "idempotent"):
             return Refused("cap", retry=False)
         if step == "post":
             self.under_way.append((now + SETTLES * SECOND * (fate == "posts_late"), body.delta))
@@ -234,7 +253,17 @@ class Home:
         self.under_way = [one for one in self.under_way if one[0] > now]
 
 
-FATES = ["away", "closed", "request_lost", "answer_lost", "posts_late", "refuses", "crash", "fine"]
+FATES = [
+    "away",
+    "closed",
+    "closed_by_a_gateway",
+    "request_lost",
+    "answer_lost",
+    "posts_late",
+    "refuses",
+    "crash",
+    "fine",
+]
 
 
 @given(st.sampled_from(CAPABILITIES), st.lists(st.tuples(st.sampled_from(FATES), st.integers(0, 7)), max_size=12))

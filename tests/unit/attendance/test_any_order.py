@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, Final
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 
 from contracts.messages import Message
 from contracts.messages.attendance import ServiceConfirmed, ServiceHeld, ServiceRevoked
-from contracts.messages.opportunities import SignupWithdrawn
+from contracts.messages.opportunities import (
+    SignupConfirmed,
+    SignupNoted,
+    SignupPromoted,
+    SignupRefused,
+    SignupWaitlisted,
+    SignupWithdrawn,
+)
 from contracts.messages.service import shanghai_day
 from services.attendance.states import Presence, Signup, Standing
 from tests.support.attendance import LIN, XIA, World, at, attest, check_in, signup
@@ -44,10 +52,36 @@ plans = st.builds(
 )
 
 
+LIVES: Final[list[list[tuple[Any, dict[str, str]]]]] = [
+    [],
+    [(SignupConfirmed, {})],
+    [(SignupConfirmed, {}), (SignupRefused, {"reason": "already_signed_up"})],
+    [(SignupConfirmed, {}), (SignupWithdrawn, {})],
+    [(SignupConfirmed, {}), (SignupWithdrawn, {}), (SignupRefused, {"reason": "clash"}), (SignupConfirmed, {})],
+    [(SignupWaitlisted, {}), (SignupPromoted, {})],
+    [(SignupWaitlisted, {}), (SignupWithdrawn, {})],
+    [(SignupRefused, {"reason": "clash"})],
+    [(SignupRefused, {"reason": "clash"}), (SignupNoted, {})],
+    [(SignupNoted, {}), (SignupRefused, {"reason": "clash"}), (SignupNoted, {})],
+]
+"""What opportunities may say of a sign-up in its life, in this order: windows of home that had lost come to stand."""
+RIGHT: Final = ("confirmed", "promoted", "noted")
+_GIVES_A_RIGHT: Final = (SignupConfirmed, SignupPromoted, SignupNoted)
+
+
+@st.composite
+def in_any_order(draw: st.DrawFn, loose: list[Message], lives: list[list[Message]]) -> list[Message]:
+    """All in any order, but what is said of one sign-up in its own: it is one key."""
+    turns = draw(st.permutations([*range(len(loose)), *(-n for n, life in enumerate(lives, 1) for _ in life)]))
+    rest = [iter(life) for life in lives]
+    return [loose[turn] if turn >= 0 else next(rest[-turn - 1]) for turn in turns]
+
+
 @st.composite
 def crowded_days(draw: st.DrawFn) -> list[Message]:
     """Two persons, two registries, two shifts each: much competes, some evidence is missing, all in any order."""
     messages: list[Message] = []
+    lives: list[list[Message]] = []
     for person, ref in ((XIA, "x"), (LIN, "l")):
         for host in ("aa", "bb"):
             for number in range(draw(st.integers(0, 3))):
@@ -56,16 +90,14 @@ def crowded_days(draw: st.DrawFn) -> list[Message]:
                     plan.attest(f"{ref}{number}", version, person, host) for version, plan in enumerate(versions, 1)
                 ]
             for shift in ("s1", "s2"):
-                if draw(st.integers(0, 4)):
-                    messages.append(signup(shift, person=person, host=host))
+                life = draw(st.sampled_from([*LIVES, LIVES[1], LIVES[1], LIVES[1]]))
+                lives.append([signup(shift, kind, person=person, host=host, **more) for kind, more in life])
                 messages += [
                     check_in(shift, at("07:00", day), person=person, host=host)
                     for day in (0, 1)
                     if draw(st.integers(0, 4))
                 ]
-                if not draw(st.integers(0, 5)):
-                    messages.append(signup(shift, SignupWithdrawn, person=person, host=host))
-    return draw(st.permutations(messages))
+    return draw(in_any_order(messages, lives))
 
 
 def spans(world: World, person: UUID) -> list[Standing]:
@@ -111,7 +143,7 @@ def fits(world: World, row: Standing) -> bool:
     """Said a second time, in other words than the rules': could this held version count now?"""
     record = row.record()
     sign_up = world.rows[Signup].get(row.signup_id)
-    may_serve = (sign_up is not None and sign_up.state == "confirmed") or row.counted_signup == row.signup_id
+    may_serve = (sign_up is not None and sign_up.state in RIGHT) or row.counted_signup == row.signup_id
     came = any(
         stay.signup_id == row.signup_id and shanghai_day(stay.came_at) == record.day
         for stay in world.rows[Presence].values()
@@ -164,17 +196,20 @@ def test_service_records_delivered_again_change_nothing(messages: list[Message])
 def quiet_days(draw: st.DrawFn) -> tuple[list[Message], dict[tuple[str, str], tuple[int, int]]]:
     """One record an hour, each of a shift of its own, with all its evidence and up to three versions: no conflict."""
     messages: list[Message] = []
+    lives: list[list[Message]] = []
     expected: dict[tuple[str, str], tuple[int, int]] = {}
     for number, host in enumerate(draw(st.lists(st.sampled_from(("aa", "bb")), min_size=1, max_size=4))):
         shift, ref = f"s{number}", f"r{number}"
-        messages += [signup(shift, host=host), check_in(shift, at("07:00"), host=host)]
+        life = draw(st.sampled_from([life for life in LIVES if life and life[-1][0] in _GIVES_A_RIGHT]))
+        lives.append([signup(shift, kind, host=host, **more) for kind, more in life])
+        messages.append(check_in(shift, at("07:00"), host=host))
         lengths = draw(st.lists(st.integers(1, 60), min_size=1, max_size=3))
         for version, minutes in enumerate(lengths, 1):
             start = at(f"{8 + number}:00")
             end = at(f"{8 + number}:{minutes}")
             messages.append(attest(ref, shift, start, end, version=version, host=host))
         expected[host, ref] = (len(lengths), lengths[-1])
-    return draw(st.permutations(messages)), expected
+    return draw(in_any_order(messages, lives)), expected
 
 
 @settings(max_examples=200, deadline=None)

@@ -237,6 +237,40 @@ def test_a_correction_needs_no_sign_up_again_once_the_record_was_confirmed() -> 
     assert told_of(world, attest("r1", "s1", at("09:00"), at("10:00"), version=2)) == ["confirmed r1v2"]
 
 
+def test_a_restoration_needs_no_sign_up_again_once_the_record_was_confirmed() -> None:
+    """Seen: revoked by mistake after the sign-up had ended, its restored minutes were held for ever."""
+    world = present(World(), "s1")
+    world.deliver(attest("r1", "s1", at("09:00"), at("10:00")), signup("s1", SignupWithdrawn))
+    revoked = attest("r1", "s1", at("09:00"), at("10:00"), version=2, revoked=True)
+    restored = attest("r1", "s1", at("09:00"), at("10:00"), version=3)
+    assert told_of(world, revoked, restored) == ["revoked r1v2", "confirmed r1v3"]
+    # What was never confirmed has nothing to be restored to.
+    never = attest("r2", "s1", at("12:00"), at("13:00"), revoked=True)
+    assert told_of(world, never, attest("r2", "s1", at("12:00"), at("13:00"), version=2)) == ["revoked r2v1"]
+    assert list(told(world.time_is_up())) == ["held r2v2 no_signup"]
+
+
+def test_a_correction_to_another_shift_needs_the_sign_up_of_that_shift_and_back_again_needs_none() -> None:
+    world = present(World(), "s1")
+    world.deliver(attest("r1", "s1", at("09:00"), at("10:00")), signup("s1", SignupWithdrawn))
+    world.deliver(attest("r1", "s2", at("09:00"), at("10:00"), version=2))
+    assert list(told(world.time_is_up())) == ["held r1v2 no_signup"]
+    assert world.standing("r1").counted_version == 1
+    assert told_of(world, attest("r1", "s1", at("09:00"), at("11:00"), version=3)) == ["confirmed r1v3"]
+
+
+def test_sign_ups_are_followed_through_line_refusal_promotion_withdrawal_and_a_second_time() -> None:
+    world = World()
+    world.deliver(signup("s1", SignupWaitlisted), check_in("s1", at("08:00")))
+    world.deliver(attest("r1", "s1", at("09:00"), at("10:00")))
+    assert list(told(world.time_is_up())) == ["held r1v1 no_signup"]
+    # Asked a second time by the other registry: the place in line stands.
+    assert told_of(world, signup("s1", SignupRefused, reason="already_signed_up")) == []
+    assert told_of(world, signup("s1", SignupWithdrawn), signup("s1", SignupRefused, reason="full")) == []
+    assert told_of(world, signup("s1", SignupWaitlisted)) == []
+    assert told_of(world, signup("s1", SignupPromoted)) == ["confirmed r1v1"]
+
+
 def test_a_lowering_fits_even_when_the_day_was_filled_under_a_higher_cap() -> None:
     world = present(World(cap=720), "s1", "s2")
     world.deliver(attest("r1", "s1", at("08:00"), at("14:00")), attest("r2", "s2", at("14:00"), at("20:00")))

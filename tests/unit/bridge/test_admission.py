@@ -12,9 +12,15 @@ from contracts.messages import Message, signups
 from contracts.messages.base import Consent
 from contracts.messages.refusals import MessageRefused
 from contracts.topics import IDENTITY_EVENTS, INBOUND
+from deploy.local.registries import CONFIGURED
 from services.bridge.rules.admission import refusal_of_undecodable
+from services.bridge.service import build
+from services.chassis.service import Undecodable
+from services.chassis.settings import Settings
 from tests.support.bridge import World, of_kind
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, MINUTE, T0, attested, checked_in, offered, signup
+
+DOCUMENT_NUMBER = "440106200401018821"
 
 
 def test_a_closed_registry_is_refused_whatever_it_says() -> None:
@@ -80,7 +86,7 @@ def test_the_other_registry_must_be_there_and_fit(message: Message, reason: str,
 
 @pytest.mark.parametrize("entry", INBOUND)
 def test_what_cannot_be_read_is_answered_to_the_owner_of_the_topic(entry: Any) -> None:
-    send = refusal_of_undecodable(entry.of(HOST).name, "t/3/17", None, ContractError("bytes", "not JSON"))
+    send = refusal_of_undecodable(entry.of(HOST).name, "t/3/17", ContractError("bytes", "not JSON"))
     assert send is not None
     assert send.topic.name == f"registry.{HOST}.refusals.v1"
     refused = send.message
@@ -88,13 +94,30 @@ def test_what_cannot_be_read_is_answered_to_the_owner_of_the_topic(entry: Any) -
     assert (refused.message_id, refused.refused_key, refused.reason) == ("t/3/17", "-", "bytes")
 
 
+@pytest.mark.parametrize("entry", INBOUND)
+@pytest.mark.parametrize("reason", ["wrong_key", "schema", "bytes"])
+def test_a_document_number_as_key_is_not_in_the_answer_to_what_could_not_be_read(entry: Any, reason: str) -> None:
+    """``refused(wrong_key)`` came back under the document number, as key and in the body, on another topic."""
+    service = build(Settings(registries=CONFIGURED))
+    assert service.refuse is not None
+    error = ContractError(reason, "the record's key is not the key of its body")
+    (send,) = service.refuse(Undecodable(entry.of(HOST).name, 3, 17, DOCUMENT_NUMBER, error))
+    assert DOCUMENT_NUMBER not in send.message.model_dump_json()
+    assert send.message.key == "-"
+
+
+def test_what_was_read_is_refused_under_its_own_key() -> None:
+    (refused,) = of_kind(World().say(HOME, offered("zz")), MessageRefused)
+    assert refused.key == HOME_REF
+
+
 def test_a_strangers_bytes_cannot_break_the_answer() -> None:
     error = ContractError("schema", "x\0" * 900, "/a\n" * 400)
     error.id, error.type = "e\r\n1" * 300, "\x1b[31m" * 100
-    send = refusal_of_undecodable(f"registry.{HOST}.signups.v1", "place", "k\0" * 999, error)
+    send = refusal_of_undecodable(f"registry.{HOST}.signups.v1", "place", error)
     assert send is not None
     assert MessageRefused.model_validate_json(send.message.model_dump_json()) == send.message
 
 
 def test_what_cannot_be_read_on_an_inner_topic_is_answered_to_nobody() -> None:
-    assert refusal_of_undecodable(IDENTITY_EVENTS.name, "place", "k", ContractError("bytes", "not JSON")) is None
+    assert refusal_of_undecodable(IDENTITY_EVENTS.name, "place", ContractError("bytes", "not JSON")) is None

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from contracts.messages import receipts
 from contracts.messages.base import Message
 from contracts.messages.deliveries import CreditPosted, CreditQueried
 from contracts.registry import Capability
 from services.bridge.states import OPEN, ServiceState, Transfer
 from tests.support.bridge import World
-from tests.support.bridge_messages import HOME, HOME_REF, T0, broken, restored
+from tests.support.bridge_messages import HOME, broken, restored
+from tests.support.home_ledger import Ledger
 
 STATES_OF_THE_LATEST = {
     "credited": "credited",
@@ -28,46 +26,18 @@ STATES_OF_THE_LATEST = {
 }
 
 
-class Ledger:
-    """A home that keeps its word: one booking a transfer, the first lasting answer repeated for ever."""
-
-    def __init__(self) -> None:
-        self.booked: dict[UUID, int] = {}
-        self.refused: set[UUID] = set()
-
-    def take(self, credit: CreditPosted, mood: str) -> Message:
-        own: dict[str, Any] = {"transfer_id": credit.transfer_id, "volunteer_ref": HOME_REF}
-        known = credit.transfer_id in self.booked or credit.transfer_id in self.refused
-        if mood == "later" and not known:
-            return receipts.CreditRefused(**own, reason="later", retry=True)
-        if mood == "never" and not known:
-            self.refused.add(credit.transfer_id)
-        return self.answer(credit.transfer_id, credit)
-
-    def answer(self, transfer: UUID, credit: CreditPosted | None = None) -> Message:
-        own: dict[str, Any] = {"transfer_id": transfer, "volunteer_ref": HOME_REF}
-        if transfer in self.refused:
-            return receipts.CreditRefused(**own, reason="never")
-        if credit is not None:
-            assert self.booked.setdefault(transfer, credit.delta) == credit.delta, "one id, two amounts"
-        if transfer in self.booked:
-            return receipts.CreditAccepted(**own, delta=self.booked[transfer], posted_at=T0)
-        return receipts.CreditUnknown(**own)
-
-    @property
-    def minutes(self) -> int:
-        return sum(self.booked.values())
+FATES = ("told", "kept", "lost", "twice")
 
 
-class OneRecord(RuleBasedStateMachine):
-    """One volunteer's one record, her consent and link, and a home that may be slow, deaf or doubled."""
+class Conversation(RuleBasedStateMachine):
+    """One volunteer's one record, and a home that may be slow or deaf, that loses answers and says them again."""
 
-    @initialize(capability=st.sampled_from(["idempotent", "queryable", "neither"]))
-    def begin(self, capability: Capability) -> None:
+    @initialize(capability=st.sampled_from(["idempotent", "queryable", "neither"]), names_attempts=st.booleans())
+    def begin(self, capability: Capability, names_attempts: bool) -> None:
         self.capability = capability
         self.world = World(capability)
         self.world.link()
-        self.home = Ledger()
+        self.home = Ledger(capability, names_attempts=names_attempts)
         self.version = 0
         self.settled = 0
         self.total = 0
@@ -76,7 +46,9 @@ class OneRecord(RuleBasedStateMachine):
         self.allowed, self.tied = True, True
         self.post: list[CreditPosted | CreditQueried] = []
         self.answers: list[Message] = []
+        self.given: list[Message] = []
         self.seen = 0
+        self.a_version_is_confirmed(60, 0)
 
     def _look(self) -> None:
         """Take the new deliveries to the home; none may be a credit that was not allowed when it was sent."""
@@ -84,9 +56,20 @@ class OneRecord(RuleBasedStateMachine):
             if isinstance(send.message, CreditPosted):
                 assert self.allowed, "sent without consent"
                 assert self.tied, "sent under a broken link"
+                self._look_at(send.message)
             if isinstance(send.message, CreditPosted | CreditQueried):
                 self.post.append(send.message)
         self.seen = len(self.world.sent)
+
+    def _look_at(self, credit: CreditPosted) -> None:
+        """What it carries home is what is missing there, whatever the bridge has heard of it by now."""
+        others = sum(minutes for transfer, minutes in self.home.booked.items() if transfer != credit.transfer_id)
+        assert others + credit.delta == credit.total, "the home has booked something else"
+        for waiting in self.post:
+            if isinstance(waiting, CreditPosted) and not self.home.knows(waiting.transfer_id):
+                assert waiting.transfer_id == credit.transfer_id, "another one may yet be booked"
+                assert self.home.idempotent, "the same one may yet be booked"
+        assert self.home.idempotent or credit.transfer_id not in self.home.booked, "this one is booked"
 
     @rule(minutes=st.integers(1, 600), back=st.integers(0, 2))
     def a_version_is_confirmed(self, minutes: int, back: int) -> None:
@@ -97,82 +80,56 @@ class OneRecord(RuleBasedStateMachine):
             self.settled, self.total = version, minutes
         self._look()
 
-    @rule()
-    def the_record_is_revoked(self) -> None:
-        self.version += 1
-        self.world.revoke(self.version)
-        self.settled, self.total = self.version, 0
-        self._look()
-
-    @rule(minutes=st.integers(1, 600))
-    def a_version_is_held(self, minutes: int) -> None:
-        self.version += 1
-        self.world.hold(self.version, minutes)
-        self._look()
-
-    @rule(newer=st.booleans())
-    def consent_is_given(self, newer: bool) -> None:
-        self.consent_version += newer
-        self.allowed = self.allowed or newer
-        self.world.give(self.consent_version)
-        self._look()
-
-    @rule()
-    def consent_is_withdrawn(self) -> None:
-        self.allowed = False
-        self.world.withdraw(self.consent_version)
-        self._look()
-
-    @precondition(lambda self: self.tied)
-    @rule()
-    def the_link_is_broken(self) -> None:
-        self.link_version += 1
-        self.tied = False
-        self.world.hear(broken(self.link_version))
-        self._look()
-
-    @precondition(lambda self: not self.tied)
-    @rule()
-    def the_link_is_restored(self) -> None:
-        self.link_version += 1
-        self.tied = True
-        self.world.hear(restored(self.link_version))
-        self._look()
-
-    @rule(seconds=st.sampled_from([1, 30, 300, 4000]))
-    def time_passes(self, seconds: int) -> None:
-        self.world.pass_time(timedelta(seconds=seconds))
-        self._look()
-
-    @precondition(lambda self: self.post)
     @rule(
-        mood=st.sampled_from(["book", "book", "later", "never"]),
-        fate=st.sampled_from(["told", "kept", "lost", "twice"]),
+        mood=st.sampled_from(["book", "later", "later", "never"]),
+        fate=st.sampled_from(FATES),
+        again=st.lists(st.integers(0, 9), max_size=2),
+        waits=st.booleans(),
     )
-    def the_home_reads_its_post(self, mood: str, fate: str) -> None:
-        """In order, as from a partition. Its answer arrives, or waits, or is lost, or comes twice."""
-        message = self.post.pop(0)
-        if isinstance(message, CreditPosted):
-            answer = self.home.take(message, mood)
-        else:
-            answer = self.home.answer(message.transfer_id)
-        if fate != "lost":
-            self.answers.append(answer)
-        # A queryable home's "later" or "not seen" said twice would be two answers to one question.
-        if fate == "twice" and isinstance(answer, receipts.CreditAccepted):
-            self.answers.append(answer)
-        if fate != "kept":
-            self._one_answer_arrives()
+    def a_round(self, mood: str, fate: str, again: list[int], waits: bool) -> None:
+        """The home reads what there is, something that it said before comes again, and the next timer is due."""
+        while self.post and len(self.answers) < 10:
+            self._reads(mood, fate)
+        for which in again:
+            self._comes_again(which)
+        if waits and self.world.timers:
+            first = min(timer.due for timer in self.world.timers.values())
+            self.world.pass_time(max(first - self.world.now, timedelta(0)))
+            self._look()
 
     @precondition(lambda self: self.answers)
-    @rule()
-    def an_answer_arrives(self) -> None:
-        self._one_answer_arrives()
+    @rule(which=st.integers(0, 5))
+    def an_answer_arrives(self, which: int) -> None:
+        """Any of those under way: what was said first may come last."""
+        self._one_answer_arrives(which)
 
-    def _one_answer_arrives(self) -> None:
-        if self.answers:
-            self.world.say(HOME, self.answers.pop(0))
+    def _reads(self, mood: str, fate: str) -> None:
+        """In order, as from a partition. Its answer arrives, or waits, or is lost, or comes twice."""
+        message = self.post.pop(0)
+        answer = self.home.take(message, mood) if isinstance(message, CreditPosted) else self.home.answer(message)
+        if fate != "lost":
+            self.answers.append(answer)
+            self.given.append(answer)
+        if fate == "twice":
+            self.answers.append(answer)
+        if fate != "kept":
+            self._one_answer_arrives(0)
+
+    def _comes_again(self, which: int) -> None:
+        """However long ago it was given, under a new id."""
+        if self.given:
+            self.world.say(HOME, self.given[-1 - which % len(self.given)])
             self._look()
+
+    def _one_answer_arrives(self, which: int) -> None:
+        if self.answers:
+            self.world.say(HOME, self.answers.pop(which % len(self.answers)))
+            self._look()
+
+    @invariant()
+    def nothing_is_booked_twice(self) -> None:
+        if self._transfers():
+            assert len(self.home.booked) == len(self.home.bookings), "one transfer, two bookings"
 
     @invariant()
     def one_transfer_at_a_time_may_be_booked(self) -> None:
@@ -215,22 +172,31 @@ class OneRecord(RuleBasedStateMachine):
         self.allowed = True
         self.world.give(self.consent_version)
         if not self.tied:
-            self.the_link_is_restored()
+            self.link_version += 1
+            self.tied = True
+            self.world.hear(restored(self.link_version))
         self._look()
         for _ in range(60):
             while self.post or self.answers:
                 if self.post:
-                    self.the_home_reads_its_post("book", "told")
-                self._one_answer_arrives()
+                    self._reads("book", "told")
+                self._one_answer_arrives(0)
             self.world.pass_time(timedelta(hours=1))
             self._look()
         open_ones = [transfer for transfer in self._transfers() if transfer.state in OPEN]
-        if self.capability == "neither" and open_ones:
-            return  # an answer was lost and nobody may ask: it stands uncertain, visibly
+        if open_ones and (self.capability == "neither" or not (self.home.idempotent or self.home.names_attempts)):
+            self._stands_visibly(open_ones)
+            return
         assert open_ones == []
         latest = max(self._transfers(), key=lambda transfer: transfer.version)
         assert self._service().posted == self.home.minutes
         assert latest.state == "refused" or self.home.minutes == self.total
+
+    def _stands_visibly(self, open_ones: list[Transfer]) -> None:
+        """An answer was lost, or cannot be told from an old one, and to post again could book twice."""
+        (doubtful,) = [transfer for transfer in open_ones if transfer.in_the_way]
+        assert doubtful.state == "uncertain"
+        assert self.home.minutes - self._service().posted in (0, doubtful.delta)
 
     def _service(self) -> ServiceState:
         return self.world.service()
@@ -239,5 +205,63 @@ class OneRecord(RuleBasedStateMachine):
         return self.world.states.group(Transfer, "record_key", ("gz", "R1")) if hasattr(self, "world") else []
 
 
+class OneRecord(Conversation):
+    """The same, while her consent and her link come and go."""
+
+    @rule()
+    def the_record_is_revoked(self) -> None:
+        self.version += 1
+        self.world.revoke(self.version)
+        self.settled, self.total = self.version, 0
+        self._look()
+
+    @precondition(lambda self: self.post)
+    @rule(mood=st.sampled_from(["book", "book", "later", "never"]), fate=st.sampled_from(FATES))
+    def the_home_reads_one(self, mood: str, fate: str) -> None:
+        self._reads(mood, fate)
+
+    @rule(seconds=st.sampled_from([1, 30, 300, 4000]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.pass_time(timedelta(seconds=seconds))
+        self._look()
+
+    @rule(minutes=st.integers(1, 600))
+    def a_version_is_held(self, minutes: int) -> None:
+        self.version += 1
+        self.world.hold(self.version, minutes)
+        self._look()
+
+    @rule(newer=st.booleans())
+    def consent_is_given(self, newer: bool) -> None:
+        self.consent_version += newer
+        self.allowed = self.allowed or newer
+        self.world.give(self.consent_version)
+        self._look()
+
+    @rule()
+    def consent_is_withdrawn(self) -> None:
+        self.allowed = False
+        self.world.withdraw(self.consent_version)
+        self._look()
+
+    @precondition(lambda self: self.tied)
+    @rule()
+    def the_link_is_broken(self) -> None:
+        self.link_version += 1
+        self.tied = False
+        self.world.hear(broken(self.link_version))
+        self._look()
+
+    @precondition(lambda self: not self.tied)
+    @rule()
+    def the_link_is_restored(self) -> None:
+        self.link_version += 1
+        self.tied = True
+        self.world.hear(restored(self.link_version))
+        self._look()
+
+
+TestConversation = Conversation.TestCase
+TestConversation.settings = settings(max_examples=300, stateful_step_count=12, deadline=None)
 TestOneRecord = OneRecord.TestCase
 TestOneRecord.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

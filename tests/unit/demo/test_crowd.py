@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts.envelope import encode_structured, parse_structured
-from contracts.messages import signups, volunteers
+from contracts.messages import shifts, signups, volunteers
 from deploy.demo import crowd, service, world
 from deploy.demo.lines import Letter
 
@@ -35,7 +35,8 @@ def _summer(seed: int, people: int) -> tuple[world.World, list[Letter]]:
     summer = world.make(seed, people, world.last_midnight(NOW))
     letters = [*crowd.offers(summer), *crowd.links(summer), *crowd.at_home(summer), *crowd.sign_ups(summer)]
     standing = _everyone_confirmed(summer, letters)
-    letters += [*crowd.second_thoughts(summer, standing), *service.consent_withdrawn(summer)]
+    letters += [*crowd.second_thoughts(summer, standing), *crowd.latecomers(summer, standing)]
+    letters += service.consent_withdrawn(summer)
     refused = [crowd.Standing(s.host, s.shift_ref, s.ref, "refused", s.asker, s.signup_ref) for s in standing]
     letters += service.without_a_post(summer, refused)
     services = service.plan(summer, standing)
@@ -106,3 +107,46 @@ def test_a_very_small_crowd_does_something_too(people: int) -> None:
 def test_consent_is_taken_back_by_some_and_given_again_by_half(small: tuple[world.World, list[Letter]]) -> None:
     said = Counter(type(letter.event.data) for letter in small[1])
     assert said[volunteers.ConsentWithdrawn] > said[volunteers.ConsentGiven] > 0
+
+
+def test_each_host_lowers_an_allotment_below_what_it_gave_and_others_ask_for_it_then() -> None:
+    summer = world.make(3, 120, world.last_midnight(NOW))
+    standing = _everyone_confirmed(summer, [*crowd.sign_ups(summer)])
+    given = Counter((one.host, one.shift_ref) for one in standing)
+    lowered = {}
+    for letter in crowd.second_thoughts(summer, standing):
+        data = letter.event.data
+        if isinstance(data, shifts.ShiftPublished):
+            lowered[letter.topic.split(".")[1], data.shift_ref] = data.posts
+    assert {host for host, _ in lowered} == {"gz", "sz"}
+    assert all(posts < given[shift] for shift, posts in lowered.items())
+    late = [one.event.data for one in crowd.latecomers(summer, standing)]
+    assert all(isinstance(data, signups.SignupRequested) for data in late)
+    asked = Counter((data.host, data.shift_ref) for data in late if isinstance(data, signups.SignupRequested))
+    assert asked == dict.fromkeys(lowered, 3)
+
+
+@pytest.mark.parametrize("lucky", [0, 1, 2])
+def test_of_rushed_posts_some_are_given_back_whoever_has_them(lucky: int) -> None:
+    summer = world.make(3, 24, world.last_midnight(NOW))
+    asked = [one for one in _everyone_confirmed(summer, [*crowd.sign_ups(summer)]) if one.shift_ref == "gz-p000-s0"]
+    standing = [
+        crowd.Standing(s.host, s.shift_ref, s.ref, "confirmed" if at % 3 == lucky else "refused", s.asker, s.signup_ref)
+        for at, s in enumerate(sorted(asked))
+    ]
+    said = [one.event.data for one in crowd.second_thoughts(summer, standing)]
+    assert any(isinstance(data, signups.SignupWithdrawn) for data in said)
+
+
+@pytest.mark.parametrize("people", [1, 2, 3, 5, 40])
+def test_a_small_crowd_had_nobody_whose_answer_could_be_lost(people: int) -> None:
+    summer = world.make(1, people, world.last_midnight(NOW))
+    services = service.plan(summer, _everyone_confirmed(summer, [*crowd.sign_ups(summer)]))
+    chosen = service.to_credit(services, ("sz", "gz"))
+    assert chosen is not None
+    assert (chosen.volunteer.home, chosen.host) == ("sz", "gz")
+    of_gz = [one for one in services if one.volunteer.home == "gz"]
+    instead = service.to_credit(of_gz, ("sz", "gz"))
+    assert (instead is None) == (people <= 2)
+    assert instead is None or (instead.volunteer.home, instead.ordinary) == ("gz", True)
+    assert service.to_credit([], ("sz", "gz")) is None

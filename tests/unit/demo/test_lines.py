@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from deploy.demo.lines import check
+from deploy.demo.lines import check, days
 from deploy.demo.play import WEEKEND, weekend
 from deploy.local.errors import EnvironmentProblem
 
 LINES = WEEKEND.read_bytes().splitlines()
+CAME, LEFT = 15, 16
+"""The lines in which 夏小雨 checks in and out on Saturday."""
 
 
 def _changed(number: int, **attributes: Any) -> bytes:
@@ -27,17 +29,17 @@ def _changed(number: int, **attributes: Any) -> bytes:
     ("line", "reason", "pointer"),
     [
         (b"{not json", "bytes", None),
-        (_changed(16, data={"at": "yesterday"}), "schema", "/data/at"),
-        (_changed(16, data={"phone": "1"}), "schema", "/data/phone"),
-        (_changed(16, type="shuangcheng.service.checked_sideways.v1"), "unknown_type", "/type"),
-        (_changed(16, partitionkey="gz-1"), "wrong_key", "/partitionkey"),
-        (_changed(16, source="urn:shuangcheng:service:bridge"), "wrong_topic", "/source"),
-        (_changed(16, type="shuangcheng.bridge.check_receipt.v1"), "schema", "/data/host"),
-        (_changed(15, id="gz-2023-08-26-0202"), "reused_id", "/id"),
+        (_changed(LEFT, data={"at": "yesterday"}), "schema", "/data/at"),
+        (_changed(LEFT, data={"phone": "1"}), "schema", "/data/phone"),
+        (_changed(LEFT, type="shuangcheng.service.checked_sideways.v1"), "unknown_type", "/type"),
+        (_changed(LEFT, partitionkey="gz-1"), "wrong_key", "/partitionkey"),
+        (_changed(LEFT, source="urn:shuangcheng:service:bridge"), "wrong_topic", "/source"),
+        (_changed(LEFT, type="shuangcheng.bridge.check_receipt.v1"), "schema", "/data/host"),
+        (_changed(CAME, id="gz-2023-08-26-0202"), "reused_id", "/id"),
     ],
 )
 def test_a_wrong_line_is_named_with_place_and_reason(line: bytes, reason: str, pointer: str | None) -> None:
-    letters, (problem,) = check([LINES[16], b"", line])
+    letters, (problem,) = check([LINES[LEFT], b"", line])
     assert (problem.line, problem.reason, problem.pointer) == (3, reason, pointer)
     assert len(letters) == 1
 
@@ -48,6 +50,21 @@ def test_every_wrong_line_is_reported_not_only_the_first() -> None:
 
 def test_the_same_event_twice_is_no_mistake() -> None:
     assert check([LINES[0], LINES[0]])[1] == []
+
+
+def test_the_weekend_is_cut_into_its_days_and_none_of_it_is_moved() -> None:
+    letters = weekend()
+    cut = days(letters)
+    assert [day.day for day, _ in cut] == [17, 18, 23, 24, 25, 26, 27]
+    assert [letter for _, of_day in cut for letter in of_day] == letters
+
+
+def test_a_line_that_is_older_than_those_before_it_stays_behind_them() -> None:
+    letters = weekend()
+    shuffled = [*letters[20:], *letters[:20]]
+    ((day, all_of_them),) = days(shuffled)
+    assert day.day == 27
+    assert all_of_them == shuffled
 
 
 def test_a_broken_weekend_stops_the_demo_before_it_starts(tmp_path: Path) -> None:
@@ -63,7 +80,7 @@ def _command(*arguments: str, text: bytes = b"") -> subprocess.CompletedProcess[
 
 
 def test_send_says_what_is_wrong_and_sends_nothing() -> None:
-    done = _command("send", "-", "--kafka", "127.0.0.1:1", text=LINES[0] + b"\n" + _changed(16, data={"at": "x"}))
+    done = _command("send", "-", "--kafka", "127.0.0.1:1", text=LINES[0] + b"\n" + _changed(LEFT, data={"at": "x"}))
     assert done.returncode == 1
     assert b"line 2: /data/at: " in done.stderr
     assert b"nothing was sent" in done.stderr

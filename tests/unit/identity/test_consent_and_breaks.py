@@ -102,6 +102,18 @@ def test_while_consent_is_withdrawn_no_fact_says_that_it_stands(world: World) ->
     assert (fact.age_band, fact.link_version, fact.consent.version) == (AgeBand.ADULT, 2, 2)
 
 
+def test_the_consent_of_a_late_older_offer_counts_by_its_version(world: World) -> None:
+    """The border takes it over by its version; left out here, the two would differ for ever."""
+    world.linked()
+    world.take(world.offer("new", version=1), at=T0 + 2 * MINUTE)
+    world.take(world.withdraw(2))
+    late = world.offer("late", version=3, age_band=AgeBand.ADULT)
+    told = world.one(ConsentChanged, late, at=T0 + MINUTE)
+    assert (told.state, told.version) == ("given", 3)
+    assert standing(world) == ("given", 3)
+    assert world.one(LinkEstablished, world.request("new")).age_band == AgeBand.FROM_16
+
+
 def test_consent_for_one_host_says_nothing_about_another(world: World) -> None:
     world.linked()
     world.take(world.withdraw(1, host="hz"))
@@ -122,6 +134,16 @@ def test_who_broke_a_link_restores_it_with_the_same_person(world: World, by: str
     assert (broken.by, broken.reason, broken.link_version, broken.host_ref) == (by, "abuse", 2, "G1")
     restored = world.one(LinkRestored, world.restore(by))
     assert (restored.by, restored.link_version, restored.person) == (by, 3, made.person)
+
+
+@pytest.mark.parametrize("by", ["sz", "gz"])
+def test_a_break_and_its_restoration_are_told_at_the_time_of_their_messages(world: World, by: str) -> None:
+    """Told at identity's clock, a break of last week counted from today."""
+    world.linked()
+    world.pass_time(60 * MINUTE)
+    world.take(world.break_it(by), at=T0 + MINUTE)
+    world.take(world.restore(by), at=T0 + 2 * MINUTE)
+    assert [send.time for send in world.sends[-2:]] == [T0 + MINUTE, T0 + 2 * MINUTE]
 
 
 @pytest.mark.parametrize(("breaker", "other"), [("sz", "gz"), ("gz", "sz"), ("gz", "hz")])

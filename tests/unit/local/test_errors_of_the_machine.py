@@ -11,14 +11,17 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 
+import asyncpg
 import pytest
 import typer
+from aiokafka.errors import KafkaTimeoutError, NodeNotReadyError
 from typer.testing import CliRunner
 
 from deploy.cli.main import app
 from deploy.cli.running import run
 from deploy.local import broker_docker, broker_embedded, broker_java, brokers, folders, ports
 from deploy.local.errors import EnvironmentProblem, TopicDrift
+from deploy.local.outcome import outcome
 from deploy.local.ports import free_port, parse_address
 
 Usage = namedtuple("Usage", "total used free")
@@ -144,6 +147,42 @@ def test_whatever_the_machine_does_not_do_is_one_message(
     told = capsys.readouterr().err
     assert told.startswith(f"shuangcheng: {message}\n")
     assert told.count("What to do:") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            asyncpg.ConnectionDoesNotExistError("connection was closed\nin the middle of operation"),
+            "PostgreSQL: connection was closed in the middle of operation (ConnectionDoesNotExistError)",
+        ),
+        (asyncpg.InterfaceError("connection is closed"), "PostgreSQL: connection is closed (InterfaceError)"),
+        (asyncpg.TooManyConnectionsError(""), "PostgreSQL: TooManyConnectionsError (TooManyConnectionsError)"),
+        (KafkaTimeoutError("no metadata"), "Kafka: KafkaTimeoutError: no metadata"),
+        (NodeNotReadyError(), "Kafka: NodeNotReadyError"),
+    ],
+    ids=["server gone", "connection gone", "nothing said", "broker slow", "broker gone"],
+)
+def test_whatever_database_or_broker_do_not_do_is_one_message_with_its_notes(
+    error: Exception, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def command() -> int:
+        error.add_note("and besides")
+        raise error
+
+    assert outcome(command()) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"shuangcheng: {message}\n")
+    assert told.count("What to do:") == 1
+    assert told.endswith("\nand besides\n")
+
+
+def test_a_mistake_of_ours_is_not_told_as_one_of_the_machine() -> None:
+    async def command() -> int:
+        raise KeyError("ours")
+
+    with pytest.raises(KeyError):
+        outcome(command())
 
 
 def test_wrong_options_end_with_status_2() -> None:

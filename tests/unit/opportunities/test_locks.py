@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from services.opportunities.service import locks, subject
+from services.opportunities.states import windows_name
 from tests.support.opportunities import inbound, project, report, request, shift, withdraw
 
 
-def test_sign_ups_of_one_person_share_her_lock_and_those_of_one_shift_the_shifts() -> None:
+def test_sign_ups_of_one_shift_share_its_lock_and_a_request_is_judged_under_its_project_too() -> None:
     she, other = uuid4(), uuid4()
-    one, elsewhere, reported = (set(locks(inbound(asked))) for asked in (request(she), request(she, "s2"), report(she)))
-    assert one & elsewhere == one & reported == {f"person:{she}"}
-    assert one & set(locks(inbound(request(other)))) == {"shift:gz:p1:s1"}
-    assert set(locks(inbound(withdraw(other)))) == {subject(inbound(shift()))} == {"shift:gz:p1:s1"}
+    asked, withdrawn, elsewhere = (
+        {subject(inbound(message)), *locks(inbound(message))}
+        for message in (request(she), withdraw(other), request(other, "s2"))
+    )
+    assert asked & withdrawn == {subject(inbound(shift()))} == {"shift:gz:p1:s1"}
+    assert asked & elsewhere == {subject(inbound(project()))} == {"project:gz:p1"}
+
+
+def test_the_lock_of_a_persons_time_sorts_after_all_that_is_locked_before_it_is_known_whose() -> None:
+    for message in (project(), shift(), request(uuid4()), withdraw(uuid4()), report(uuid4())):
+        first_round = {subject(inbound(message)), *locks(inbound(message))}
+        assert max(first_round) < windows_name(UUID(int=0))
 
 
 def test_messages_about_one_sign_up_keep_their_order_whoever_sends_them() -> None:

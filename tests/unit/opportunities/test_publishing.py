@@ -129,3 +129,36 @@ def test_a_shift_that_was_cancelled_before_anyone_heard_of_it_refuses() -> None:
     world = World()
     world.told(shift(state="cancelled"))
     assert only(SignupRefused, world.told(request(uuid4()))).reason == "shift_cancelled"
+
+
+def test_a_closed_project_gives_no_posts_and_keeps_those_it_gave() -> None:
+    """Seen: search hid the shifts of a closed project, and whoever knew their refs was still given posts."""
+    world = World()
+    posted, waiting, late = uuid4(), uuid4(), uuid4()
+    world.all_told(project(), shift(posts=1, waitlist=5), request(posted, ref="r"), request(waiting))
+    world.told(project(version=2, state="closed"))
+    assert only(SignupRefused, world.told(request(late))).reason == "not_open"
+    only(SignupConfirmed, world.told(request(posted, ref="r")))
+    # Who stands in line when it closes is served, as after the close of sign-up.
+    assert [type(message) for message in world.told(withdraw(posted))] == [SignupWithdrawn, SignupPromoted]
+    world.told(project(version=3))
+    only(SignupWaitlisted, world.told(request(late), hour(-0.5)))
+
+
+def test_lowering_posts_is_no_overbooking_and_each_post_tells_what_was_allotted_when_it_was_given() -> None:
+    world = World()
+    people = [uuid4() for _ in range(5)]
+    world.all_told(shift(posts=2, waitlist=5), *map(request, people), shift(version=2, posts=1, waitlist=5))
+    world.all_told(withdraw(people[0]), withdraw(people[1]), shift(version=3, posts=3, waitlist=5))
+    assert [(row.outcome, row.confirmed, row.posts) for row in world.outcomes] == [
+        ("confirmed", 1, 2),
+        ("confirmed", 2, 2),
+        ("waitlisted", None, None),
+        ("waitlisted", None, None),
+        ("waitlisted", None, None),
+        ("withdrawn", None, None),
+        ("withdrawn", None, None),
+        ("promoted", 1, 1),
+        ("promoted", 2, 3),
+        ("promoted", 3, 3),
+    ]

@@ -1,0 +1,89 @@
+"""What the bridge knows of people: accounts, ties, consent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from contracts.messages import identity
+from tests.support.checker.book import Book
+from tests.support.checker.projections.expected import Expected, OneOf
+from tests.support.checker.world import Line
+
+__all__ = ["border"]
+
+_RESTS_KEPT: Final = 16
+"""Of a tie that is broken and restored again and again."""
+
+
+def border(book: Book) -> Iterator[Expected]:
+    """All of them."""
+    account = Expected("bridge", "account", ("registry", "ref"))
+    link = Expected("bridge", "link", ("person", "host"))
+    for line in book.published("identity.events.v1"):
+        if book.stands_aside(line, "bridge"):
+            continue
+        fact = line.data
+        if isinstance(fact, identity.LinkEstablished):
+            account.put(line, fact.host, fact.host_ref, person=fact.person, role="host")
+            account.put(line, fact.home, fact.home_ref, person=fact.person, role="home")
+        if isinstance(fact, identity.LinkEstablished | identity.LinkBroken | identity.LinkRestored):
+            _tie(link, line)
+    yield from (account, link, _consent(book), _under_way(book))
+
+
+def _tie(link: Expected, line: Line) -> None:
+    """Older versions than the one that stands change nothing. A break and its end count from their own times."""
+    fact, key = line.data, (line.data.person, line.data.host)
+    if fact.link_version < (link.column(key, "link_version") or 0):
+        return
+    assert line.event is not None
+    now, since, rests = line.event.time, link.column(key, "since"), link.column(key, "rests") or []
+    rested = link.column(key, "state") == "broken"
+    columns = {"host_ref": fact.host_ref, "home": fact.home, "home_ref": fact.home_ref}
+    if isinstance(fact, identity.LinkEstablished):
+        columns |= {"age_band": fact.age_band, "guardian_approved": fact.guardian_approved}
+        since = since or now
+    elif isinstance(fact, identity.LinkBroken):
+        since = min(since, now) if rested and since is not None else now
+    else:
+        if rested and since is not None and since < now:
+            rests = [*rests, [since, now]][-_RESTS_KEPT:]
+        since = now
+    state = "broken" if isinstance(fact, identity.LinkBroken) else "active"
+    link.put(line, *key, **columns, link_version=fact.link_version, state=state, since=since, rests=rests)
+
+
+def _under_way(book: Book) -> Expected:
+    """Requests that nobody has answered yet, by either ref. One that is linked counts none."""
+    under_way = Expected("bridge", "link_under_way", ("registry", "ref", "host"))
+    pending = {row["request_id"] for row in book.rows("identity", "request") if row["outcome"] == "pending"}
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for line in book.of(identity.RequestLink):
+        asked = line.data
+        for registry, ref in ((asked.host, asked.host_ref), (asked.home, asked.home_ref)):
+            key = (registry, ref, asked.host)
+            counts[key] += line.id in pending
+            under_way.put(line, *key, requests=OneOf(range(counts[key] + 1)))
+    return under_way
+
+
+def _consent(book: Book) -> Expected:
+    """The newest word counts; at one version a withdrawal is the later one."""
+    consent = Expected("bridge", "consent", ("home", "home_ref", "host"))
+    for line in book.published("identity.commands.v1"):
+        command, given = line.data, getattr(line.data, "consent", None)
+        if isinstance(command, identity.OfferLink):
+            version, state = command.consent.version, "given"
+        elif isinstance(command, identity.RecordConsent):
+            version, state = command.version, command.state
+        else:
+            continue
+        key = (command.home, command.home_ref, command.host)
+        known = consent.rows.get(key)
+        before = (0, False) if known is None else (known[0]["version"], known[0]["state"] == "withdrawn")
+        if (version, state == "withdrawn") > before:
+            until = given.valid_until if state == "given" and given is not None else None
+            consent.put(line, *key, version=version, state=state, valid_until=until)
+    return consent

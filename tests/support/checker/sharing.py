@@ -1,0 +1,114 @@
+"""What a home lets its host know, moment by moment: consent as the border heard it, and whether the tie holds.
+
+No order exists between topics, so the bridge's own event ids give it: UUIDv7 of one clock, drawn while the person
+is locked. Consent counts from the command that its admission made (rule 40), a break or its end from the moment when
+the border told the host of it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from datetime import datetime
+from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
+
+from contracts.messages import deliveries, identity
+from tests.support.checker.book import Book
+from tests.support.checker.world import Line
+
+__all__ = ["Permission", "Sharing", "Tie", "Word"]
+
+Permission: TypeAlias = tuple[str, str, str]
+"""home, home_ref, host"""
+_LINKS = (identity.LinkEstablished, identity.LinkBroken, identity.LinkRestored)
+
+
+class Word(NamedTuple):
+    """What a home said of consent, and what it stands beside: the newest that was heard until then."""
+
+    heard: UUID
+    version: int
+    withdrawn: bool
+    valid_until: datetime | None
+    line: Line
+
+    def newer_than(self, other: Word | None) -> bool:
+        """Versions only grow; within one, a withdrawal comes after the giving."""
+        return other is None or (self.version, self.withdrawn) > (other.version, other.withdrawn)
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether it permits at this moment what it permits."""
+        return not self.withdrawn and (self.valid_until is None or moment < self.valid_until)
+
+
+class Tie(NamedTuple):
+    """How a tie stands since a message of this id."""
+
+    since: UUID
+    active: bool
+    line: Line
+
+
+class Sharing:
+    """Built once from the logs: ``Sharing.of(book)``."""
+
+    def __init__(self, book: Book) -> None:
+        self.words: dict[Permission, list[Word]] = {}
+        """Only those that were newer than all before, in the order in which the border heard them."""
+        self._ties: defaultdict[tuple[UUID, str], list[Tie]] = defaultdict(list)
+        self._hear(book)
+        for line in book.published("identity.events.v1"):
+            if isinstance(line.data, _LINKS):
+                told = [
+                    x for x in book.effects(line, deliveries.LinkChanged) if x.topic.split(".")[1] == line.data.host
+                ]
+                since = UUID((told[0] if told else line).id)
+                tie = Tie(since, not isinstance(line.data, identity.LinkBroken), line)
+                self._ties[line.data.person, line.data.host].append(tie)
+        for ties in self._ties.values():
+            ties.sort(key=lambda tie: tie.since)
+
+    @classmethod
+    def of(cls, book: Book) -> Sharing:
+        """The one of this book."""
+        found: Sharing = book.memo.setdefault("sharing", None) or cls(book)
+        book.memo["sharing"] = found
+        return found
+
+    def _hear(self, book: Book) -> None:
+        said: defaultdict[Permission, list[Word]] = defaultdict(list)
+        for line in book.of(identity.OfferLink, identity.RecordConsent):
+            command: Any = line.data
+            given = command.consent
+            withdrawn = getattr(command, "state", "given") == "withdrawn"
+            version = given.version if isinstance(command, identity.OfferLink) else command.version
+            until = None if withdrawn or given is None else given.valid_until
+            key = (command.home, command.home_ref, command.host)
+            said[key].append(Word(UUID(line.id), version, withdrawn, until, line))
+        for key, words in said.items():
+            kept: list[Word] = []
+            for word in sorted(words, key=lambda word: word.heard):
+                if word.newer_than(kept[-1] if kept else None):
+                    kept.append(word)
+            self.words[key] = kept
+
+    def word(self, key: Permission, moment: UUID) -> Word | None:
+        """What stands of consent when the message of this id is made."""
+        words = self.words.get(key, [])
+        at = bisect_left(words, moment, key=lambda word: word.heard)
+        return words[at - 1] if at else None
+
+    def tie(self, person: UUID, host: str, moment: UUID) -> tuple[Tie | None, identity.LinkEstablished | None]:
+        """How the tie stands when the message of this id is made, and the last word on whom it ties."""
+        ties = self._ties.get((person, host), [])
+        at = bisect_left(ties, moment, key=lambda tie: tie.since)
+        told = (t.line.data for t in reversed(ties[:at]) if isinstance(t.line.data, identity.LinkEstablished))
+        return (ties[at - 1] if at else None), next(told, None)
+
+    def open(self, link: identity.LinkEstablished, line: Line) -> bool:
+        """Whether the home shares with the host when this message of the border is made."""
+        assert line.event is not None
+        word = self.word((link.home, link.home_ref, link.host), UUID(line.id))
+        tie, _ = self.tie(link.person, link.host, UUID(line.id))
+        return tie is not None and tie.active and word is not None and word.covers(line.event.time)

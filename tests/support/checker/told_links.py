@@ -1,0 +1,100 @@
+"""What both sides must be told of ties and of consent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from uuid import UUID
+
+from contracts.messages import deliveries, identity
+from tests.support.checker.book import Book
+from tests.support.checker.due import Due, deliveries_of
+from tests.support.checker.sharing import Sharing, Word
+from tests.support.checker.world import Line, code_of
+
+__all__ = ["consents", "links", "renewals"]
+
+_TIES = (identity.LinkEstablished, identity.LinkBroken, identity.LinkRestored)
+_OF_HER = ("age_band", "guardian_approved")
+"""What the host hears of her from her home, while that shares it."""
+
+
+def links(book: Book) -> Iterator[Due]:
+    """Both sides hear of each change of a tie; the host alone of a request that is refused."""
+    tied: dict[tuple[UUID, str], identity.LinkEstablished] = {}
+    newest: defaultdict[tuple[UUID, str], int] = defaultdict(int)
+    for line in book.published("identity.events.v1"):
+        fact, key = line.data, (line.data.person, line.data.host)
+        if book.stands_aside(line, "bridge"):
+            continue
+        if isinstance(fact, identity.LinkRefused):
+            said = deliveries.LinkChanged(
+                volunteer_ref=fact.host_ref, registry=fact.home, state="refused", reason=fact.reason
+            )
+            yield Due(deliveries_of(fact.host), line.id, said, line)
+        elif isinstance(fact, _TIES) and fact.link_version >= newest[key]:
+            newest[key] = fact.link_version
+            if isinstance(fact, identity.LinkEstablished):
+                tied[key] = fact
+            if key in tied:
+                yield from _both(book, line, tied[key])
+
+
+def _both(book: Book, line: Line, tie: identity.LinkEstablished) -> Iterator[Due]:
+    fact = line.data
+    broken = isinstance(fact, identity.LinkBroken)
+    state = "broken" if broken else "restored" if isinstance(fact, identity.LinkRestored) else "established"
+    about = {"state": state, "reason": fact.reason if broken else None, "link_version": fact.link_version}
+    to_home = deliveries.LinkChanged(volunteer_ref=fact.home_ref, registry=fact.host, **about)
+    yield Due(deliveries_of(fact.home), line.id, to_home, line)
+    of_her = {name: getattr(tie, name) for name in _OF_HER} if not broken and _shared(book, tie, line) else {}
+    to_host = deliveries.LinkChanged(volunteer_ref=fact.host_ref, registry=fact.home, **about, **of_her)
+    yield Due(deliveries_of(fact.host), line.id, to_host, line)
+
+
+def _shared(book: Book, tie: identity.LinkEstablished, line: Line) -> bool:
+    """Whether consent stood when the host was told."""
+    told = next((x for x in book.effects(line, deliveries.LinkChanged) if code_of(x.topic) == tie.host), None)
+    word = None if told is None else Sharing.of(book).word((tie.home, tie.home_ref, tie.host), UUID(told.id))
+    return word is not None and told is not None and told.event is not None and word.covers(told.event.time)
+
+
+def renewals(book: Book) -> Iterator[Due]:
+    """When consent is there again while the tie holds, the host hears anew whom it deals with."""
+    sharing = Sharing.of(book)
+    for (person, host), first in book.links.items():
+        before: Word | None = None
+        for word in sharing.words.get((first.home, first.home_ref, host), ()):
+            tie, established = sharing.tie(person, host, word.heard)
+            # What has run out, or runs out at once, only the border's clock knows.
+            unsure = word.valid_until is not None or (before is not None and not before.withdrawn)
+            renewed = before is not None and not word.withdrawn and (before.withdrawn or before.valid_until is not None)
+            if renewed and established is not None and tie is not None and tie.active:
+                said = deliveries.LinkChanged(
+                    volunteer_ref=first.host_ref,
+                    registry=first.home,
+                    state="established",
+                    link_version=tie.line.data.link_version,
+                    age_band=established.age_band,
+                    guardian_approved=established.guardian_approved,
+                )
+                yield Due(deliveries_of(host), word.line.data.origin.message_id, said, word.line, unsure)
+            before = word
+
+
+def consents(book: Book) -> Iterator[Due]:
+    """Both sides hear what identity keeps of consent, once there is a tie."""
+    tied: dict[tuple[UUID, str], identity.LinkEstablished] = {}
+    for line in book.published("identity.events.v1"):
+        fact = line.data
+        if isinstance(fact, identity.LinkEstablished):
+            tied[fact.person, fact.host] = fact
+        elif isinstance(fact, identity.ConsentChanged) and not book.stands_aside(line, "bridge"):
+            tie = tied.get((fact.person, fact.host))
+            if tie is None:
+                continue
+            for code, ref, other in ((tie.host, tie.host_ref, tie.home), (tie.home, tie.home_ref, tie.host)):
+                said = deliveries.ConsentChanged(
+                    volunteer_ref=ref, registry=other, state=fact.state, version=fact.version
+                )
+                yield Due(deliveries_of(code), line.id, said, line)

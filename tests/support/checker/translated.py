@@ -1,0 +1,158 @@
+"""I9 at the border: a command says what its registry said, of the person whose ref stood there, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import Any, Final
+from uuid import UUID
+
+from contracts.ids import signup_id
+from contracts.messages import Message, attendance, identity, opportunities, service, shifts, signups, volunteers
+from contracts.messages.service import ServiceRecord
+from tests.support.checker.book import Book
+from tests.support.checker.sharing import Sharing
+from tests.support.checker.violations import Violation, at
+from tests.support.checker.world import Line, code_of
+
+__all__ = ["COMMANDS", "commands"]
+
+COMMANDS: Final = ("identity.commands.v1", "opportunities.commands.v1", "attendance.commands.v1")
+_OF_SIGNUP: Final = ("host", "project_ref", "shift_ref", "signup_ref")
+
+
+def commands(book: Book) -> Iterator[Violation]:
+    """Each command against the message that it names as its origin."""
+    for line in book.published(*COMMANDS):
+        command = line.data
+        said = book.first.get(book.origin(command))
+        if said is None or said.topic not in book.topics.inbound:
+            yield at(book, "I9", line, f"no message {command.origin.message_id} of {command.origin.registry} is there")
+        elif isinstance(command, identity.ExpireLinkRequest):
+            yield from _timer(book, line)
+        else:
+            yield from _command(book, line, said)
+
+
+def _command(book: Book, line: Line, said: Line) -> Iterator[Violation]:
+    command, translate = line.data, _TRANSLATIONS.get(type(said.data))
+    if translate is None or type(command) is not _COMMAND_OF[type(said.data)]:
+        yield at(book, "I9", line, f"{type(command).__name__} does not follow from {type(said.data).__name__}")
+        return
+    code = code_of(said.topic)
+    person = book.person_of.get((code, getattr(said.data, "volunteer_ref", "")))
+    if hasattr(command, "person") and command.person != person:
+        yield at(book, "I9", line, f"the registry spoke of {said.data.volunteer_ref}, who is another person")
+        return
+    wanted = translate(book, code, said.data, line)
+    differs = [name for name, value in wanted.items() if getattr(command, name) != value]
+    if differs:
+        yield at(book, "I9", line, f"it does not say what the registry said: {', '.join(differs)}")
+    assert line.event is not None
+    assert said.event is not None
+    asked = (line.data.origin.message_type, line.data.origin.key, line.event.time)
+    if asked != (said.event.type, said.event.key, said.event.time):
+        yield at(book, "I9", line, "it is not of the type, key and time of the message that it came from")
+
+
+def _timer(book: Book, line: Line) -> Iterator[Violation]:
+    """A request that nobody answered is reminded of."""
+    request = book.cause(line)
+    if request is None or (request.id, request.data.origin) != (line.data.request_id, line.data.origin):
+        yield at(book, "I9", line, "it reminds of no request")
+
+
+def _offer(book: Book, code: str, said: volunteers.LinkOffered, line: Line) -> dict[str, Any]:
+    names = ("code_hash", "age_band", "guardian_approved", "consent", "expires_at")
+    return _home(code, said, said.for_registry) | {name: getattr(said, name) for name in names}
+
+
+def _home(code: str, said: Any, host: str) -> dict[str, Any]:
+    return {"home": code, "home_ref": said.volunteer_ref, "host": host}
+
+
+def _request(book: Book, code: str, said: volunteers.LinkRequested, line: Line) -> dict[str, Any]:
+    hashed = sha256(said.code.encode()).hexdigest()
+    who = {"home": said.home, "home_ref": said.home_ref, "host": code, "host_ref": said.volunteer_ref}
+    return who | {"code_hash": hashed}
+
+
+def _given(book: Book, code: str, said: volunteers.ConsentGiven, line: Line) -> dict[str, Any]:
+    about = {"state": "given", "version": said.consent.version, "consent": said.consent}
+    return _home(code, said, said.registry) | about
+
+
+def _withdrawn(book: Book, code: str, said: volunteers.ConsentWithdrawn, line: Line) -> dict[str, Any]:
+    return _home(code, said, said.registry) | {"state": "withdrawn", "version": said.version, "consent": None}
+
+
+def _rested(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
+    """Either side may say it; the command is about the home's ref."""
+    person = book.person_of.get((code, said.volunteer_ref))
+    home, home_ref = book.home_of.get(person, ("", "")) if person is not None else ("", "")
+    reason = {"reason": said.reason} if isinstance(said, volunteers.LinkBroken) else {}
+    sides = {"home": code, "host": said.registry} if home == code else {"home": said.registry, "host": code}
+    return sides | {"home_ref": home_ref, "by": code} | reason
+
+
+def _project(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
+    return {"host": code, "project_ref": said.project_ref, "project": said}
+
+
+def _shift(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
+    return {"host": code, "project_ref": said.project_ref, "shift": said}
+
+
+def _signup(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
+    id_ = signup_id(line.data.person, said.host, said.project_ref, said.shift_ref)
+    return {name: getattr(said, name) for name in _OF_SIGNUP} | {"asker": code, "signup_id": id_}
+
+
+def _asked(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
+    """With the stamp of what the border knows of tie and consent; her age is I19's."""
+    command, moment = line.data, UUID(line.id)
+    sharing, home = Sharing.of(book), book.home_of.get(line.data.person, ("", ""))
+    tie, _ = sharing.tie(command.person, command.host, moment)
+    word = sharing.word((*home, command.host), moment)
+    stamp = {"consent_version": 0 if word is None else word.version}
+    stamp |= {} if tie is None else {"link_version": tie.line.data.link_version}
+    return _signup(book, code, said, line) | stamp
+
+
+def _reported(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
+    return _signup(book, code, said, line) | {name: getattr(said, name) for name in ("starts_at", "ends_at", "state")}
+
+
+def _at_host(code: str, said: Any, line: Line) -> dict[str, Any]:
+    return {"host": code, "signup_id": signup_id(line.data.person, code, said.project_ref, said.shift_ref)}
+
+
+def _presence(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
+    names = ("project_ref", "shift_ref", "at", "method")
+    return _at_host(code, said, line) | {name: getattr(said, name) for name in names}
+
+
+def _attested(book: Book, code: str, said: service.ServiceAttested, line: Line) -> dict[str, Any]:
+    record = ServiceRecord.model_validate(said.model_dump(exclude={"volunteer_ref"}))
+    return _at_host(code, said, line) | {"record": record}
+
+
+_Translate = Callable[[Book, str, Any, Line], dict[str, Any]]
+_BORDER: Final[tuple[tuple[type[Message], type[Message], _Translate], ...]] = (
+    (volunteers.LinkOffered, identity.OfferLink, _offer),
+    (volunteers.LinkRequested, identity.RequestLink, _request),
+    (volunteers.ConsentGiven, identity.RecordConsent, _given),
+    (volunteers.ConsentWithdrawn, identity.RecordConsent, _withdrawn),
+    (volunteers.LinkBroken, identity.BreakLink, _rested),
+    (volunteers.LinkRestored, identity.RestoreLink, _rested),
+    (service.CheckedIn, attendance.RecordCheckIn, _presence),
+    (service.CheckedOut, attendance.RecordCheckOut, _presence),
+    (service.ServiceAttested, attendance.AttestService, _attested),
+    (signups.SignupRequested, opportunities.RequestSignup, _asked),
+    (signups.SignupWithdrawn, opportunities.WithdrawSignup, _signup),
+    (signups.SignupReported, opportunities.ReportSignup, _reported),
+    (shifts.ProjectPublished, opportunities.PublishProject, _project),
+    (shifts.ShiftPublished, opportunities.PublishShift, _shift),
+)
+_TRANSLATIONS: Final = {said: translate for said, _, translate in _BORDER}
+_COMMAND_OF: Final = {said: command for said, command, _ in _BORDER}

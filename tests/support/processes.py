@@ -1,0 +1,20 @@
+"""Looking at processes from outside (Linux)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["lives", "numbers"]
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be collected by its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def numbers(file: Path) -> list[int]:
+    """The process ids that a command wrote into a file; none while there is no file."""
+    return [int(word) for word in file.read_text().split()] if file.exists() else []

@@ -1,0 +1,52 @@
+"""What a verdict is good for: it says what came first, and knows again what it has said before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from contracts.messages import attendance, deliveries, service
+from tests.support.checker import World, check
+from tests.support.checker.tampering import Tamper
+
+RECORDED: Final = World.load(Path(__file__).parent / "small_run.json.xz")
+
+
+def test_of_two_findings_the_earlier_one_is_told_first_whichever_rule_finds_it() -> None:
+    """Deliveries to gz are judged before those to sz; here the earlier one is at sz."""
+    spoiled = Tamper(RECORDED)
+    decided = spoiled.find(deliveries.ServiceDecided, where=lambda d: d.record_ref == "gz-hua-park-sun-r")
+    told = spoiled.find(deliveries.LinkChanged, where=lambda d: d.volunteer_ref == "sz-ann")
+    spoiled.alter(decided, minutes=1)
+    spoiled.alter(told, state="broken")
+    first, second = check(spoiled.world).violations["I7"]
+    assert (first.topic, second.topic) == (told.topic, decided.topic)
+
+
+def test_a_longer_run_finds_what_was_found_before_and_it_can_be_taken_off() -> None:
+    """Sums have grown and the reader is further behind: the same findings, in other words; what is new stays."""
+    earlier, later = Tamper(RECORDED), Tamper(RECORDED)
+    came = earlier.find(attendance.RecordCheckIn)
+    for spoiled, more in ((earlier, 1), (later, 3)):
+        day = spoiled.rows("attendance", "person_day")[0]
+        day["minutes"] += more
+        spoiled.row("gz", "credits", volunteer_ref="gz-fay")["minutes"] += more
+        at = {"topic": came.topic, "partition": came.partition}
+        spoiled.row("attendance", "consumed", **at)["next_offset"] -= more
+    known = check(earlier.world).all
+    assert {one.invariant for one in known} == {"I1", "I2", "I12", "I16"}
+    report = check(later.world)
+    assert {one.what for one in report.all}.isdisjoint({one.what for one in known if one.invariant != "I16"})
+    assert report.beyond(known).green
+    unseen = later.find(service.CheckedOut)
+    later.drop_row("bridge", "inbox", id=unseen.id)
+    (fresh,) = check(later.world).beyond(known).all
+    assert (fresh.invariant, fresh.topic, fresh.offset) == ("I8", unseen.topic, unseen.offset)
+
+
+def test_two_findings_at_one_place_are_two() -> None:
+    spoiled = Tamper(RECORDED)
+    fact = spoiled.find(attendance.ServiceConfirmed)
+    spoiled.row("attendance", "service_record", record_ref=fact.data.record.record_ref)["version"] += 1
+    spoiled.row("bridge", "service_record", record_ref=fact.data.record.record_ref)["total"] += 1
+    assert len(check(spoiled.world).violations["I12"]) == 2
