@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
@@ -29,6 +30,7 @@ _JSON: Final = "application/json"
 _STRUCTURED: Final = "application/cloudevents+json"
 _REQUIRED: Final = ("id", "source", "type", "time")
 _READ: Final = ("specversion", *_REQUIRED, "partitionkey", "correlationid", "causationid", "traceparent")
+_ATTRIBUTES: Final = {f"ce_{name}": name for name in (*_READ, "subject")}
 _LONGEST: Final = 300
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CATALOGUE: Final = message_types()
@@ -81,6 +83,7 @@ class Event:
         return self.data.key
 
 
+@lru_cache(maxsize=256)  # all that one batch says has one time
 def _time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
@@ -172,13 +175,15 @@ def _read_headers(headers: Headers, attributes: dict[str, str]) -> str:
     """Fill in the attributes; the answer is the media type. FastStream writes tracing without prefix."""
     plain: dict[str, str] = {}
     for name, raw in headers:
-        lowered = name.lower()
-        if lowered.startswith("ce_"):
-            place, short = attributes, lowered[3:]
-        elif lowered in ("content-type", "traceparent"):
-            place, short = plain, lowered
-        else:
-            continue
+        short, place = _ATTRIBUTES.get(name), attributes
+        if short is None:
+            lowered = name.lower()
+            if lowered.startswith("ce_"):
+                short = lowered[3:]
+            elif lowered in ("content-type", "traceparent"):
+                short, place = lowered, plain
+            else:
+                continue
         if short in place:
             raise ContractError("envelope", f"header {name!r} stands twice")
         try:
@@ -237,8 +242,8 @@ def _fits(text: str) -> bool:
 
 
 def _all_fit(attributes: Mapping[str, str]) -> bool:
-    """One look at all of them together: nearly always none is too long, and none has a control character."""
-    return max(map(len, attributes.values())) <= _LONGEST and _CONTROL.search("".join(attributes.values())) is None
+    """One look at all of them together; what cannot be printed is rare, and not always a control character."""
+    return max(map(len, attributes.values())) <= _LONGEST and "".join(attributes.values()).isprintable()
 
 
 def _check_attributes(attributes: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -48,7 +49,7 @@ class ServiceRecord(Value):
             raise ValueError("break_minutes leaves no minute of service")
         return self
 
-    @property
+    @cached_property  # whoever decides asks for it again and again
     def day(self) -> date:
         """The Shanghai day of service."""
         return shanghai_day(self.started_at)

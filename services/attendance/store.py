@@ -77,9 +77,9 @@ class AttendanceStore:
         days: set[PersonOnDay] = set()
         for inbound in messages:
             data = inbound.data
-            if isinstance(data, OpportunityRefused):
+            if type(data) is OpportunityRefused:
                 continue
-            if isinstance(data, AttestService):
+            if type(data) is AttestService:
                 keys.add((data.host, data.record.record_ref))
                 days.add((data.person, data.record.day))
             persons.add(data.person)

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
@@ -20,7 +19,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
 
 from services.chassis import kafka, metrics, outbox, positions
-from services.chassis.database import Connection, Pool, describe, is_transient
+from services.chassis.database import Pool, describe, is_transient, open_connection
 from services.chassis.failpoints import failpoint
 from services.chassis.live import LiveBatches
 from services.chassis.logs import log
@@ -167,19 +166,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _connected(self) -> LiveBatches:
         if self._batches is None or self._batches.connection.is_closed():
             known = {} if self._batches is None else self._batches.next
-            connection: Connection = await asyncpg.connect(
-                self.settings.database.get_secret_value(),
-                server_settings={
-                    "application_name": self.member,
-                    "timezone": "UTC",
-                    "jit": "off",
-                    "statement_timeout": "30s",
-                    "lock_timeout": "10s",
-                    "idle_in_transaction_session_timeout": "60s",
-                },
-                timeout=10,
-                command_timeout=60,
-            )
+            dsn = self.settings.database.get_secret_value()
+            connection = await open_connection(dsn, application=self.member)
             self._batches = LiveBatches(self.processor, self.stream, connection)
             self._batches.next = known
         return self._batches

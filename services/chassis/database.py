@@ -9,7 +9,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pydantic import ValidationError
 
-__all__ = ["Batch", "Connection", "Pool", "describe", "is_transient", "open_pool"]
+__all__ = ["Batch", "Connection", "Pool", "describe", "is_transient", "open_connection", "open_pool"]
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -24,6 +24,18 @@ SELECT name FROM locked WHERE parked
 # the few that are parked, as they were, and so gives their names.
 
 
+_SESSION = {
+    "timezone": "UTC",
+    "jit": "off",
+    "statement_timeout": "30s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+_BY_KEY = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+# A batch reads by key, whatever its length: each statement is planned once, and never as a scan, though it be planned
+# while the tables are empty.
+
+
 async def open_pool(dsn: str, *, size: int, application: str) -> Pool:
     """A pool whose sessions fail rather than hang: statements, locks and idle transactions have limits."""
     return await asyncpg.create_pool(
@@ -31,14 +43,17 @@ async def open_pool(dsn: str, *, size: int, application: str) -> Pool:
         min_size=1,
         max_size=size,
         command_timeout=60,
-        server_settings={
-            "application_name": application,
-            "timezone": "UTC",
-            "jit": "off",
-            "statement_timeout": "30s",
-            "lock_timeout": "10s",
-            "idle_in_transaction_session_timeout": "60s",
-        },
+        server_settings={**_SESSION, "application_name": application},
+    )
+
+
+async def open_connection(dsn: str, *, application: str) -> asyncpg.Connection[asyncpg.Record]:
+    """One session for batches alone, with the same limits."""
+    return await asyncpg.connect(
+        dsn,
+        timeout=10,
+        command_timeout=60,
+        server_settings={**_SESSION, **_BY_KEY, "application_name": application},
     )
 
 

@@ -152,8 +152,9 @@ class Processor:
             timer.name: timer if isinstance(timer, CancelTimer) else (timer, outbox.outgoing(timer, name, now, cause))
             for timer in decision.timers
         }
-        if unlocked := set(decision.facts) - batch.locked:
-            raise RuntimeError(f"makes known {sorted(unlocked)}, which this batch did not lock")
+        if not batch.locked.issuperset(decision.facts):
+            unlocked = sorted(set(decision.facts) - batch.locked)
+            raise RuntimeError(f"makes known {unlocked}, which this batch did not lock")
         for row in decision.changes:
             states.put(row)
         effects.rows += rows

@@ -11,7 +11,6 @@ import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from deploy.local import brokers, folders
 from deploy.local.errors import LocalError
@@ -20,13 +19,14 @@ from tests.benchmarks.decider import FORMS, decider
 from tests.benchmarks.latency import latency
 from tests.benchmarks.report import Result, document, table
 from tests.benchmarks.stage import Stage
+from tests.support.arguments import report_file
 
 _WORKLOADS = ("decider", "latency")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the document there; - prints it")
+    parser.add_argument("--json", type=report_file, metavar="FILE", help="write the document there; - prints it")
     parser.add_argument("--broker", help="java (default), docker, auto or HOST:PORT")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of every form, interleaved (default 3)")
     parser.add_argument("--only", choices=_WORKLOADS, help="one workload alone")

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from tests.benchmarks.forms.common import Order
+from tests.benchmarks.forms.per_event import INDEX
 from tests.benchmarks.load import Load, make_load
 from tests.benchmarks.report import Result
 from tests.benchmarks.stage import Stage
@@ -54,7 +55,8 @@ async def decider(stage: Stage, rounds: int, forms: tuple[Form, ...], progress: 
     await stage.prepare()
     loads = {persons: make_load(persons, _SEED) for persons in sorted({form.persons for form in forms})}
     for load in loads.values():
-        await stage.put_on(load)
+        for_baseline = any(form.kind != "ours" and form.persons == len(load.persons) for form in forms)
+        await stage.put_on(load, [INDEX] if for_baseline else [])
     results = {form.name: Result("decider", form.name, "events/s") for form in forms}
     cpu: dict[str, list[float]] = {form.name: [] for form in forms}
     for number in range(rounds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -71,8 +72,8 @@ class Stage:
             await db.execute(statement)
         await db.close()
 
-    async def put_on(self, load: Load) -> None:
-        """Publish the load's events, and keep what stands before them in a template."""
+    async def put_on(self, load: Load, indexes: Sequence[str] = ()) -> None:
+        """Publish the load's events, and keep what stands before them in a template, with these further indexes."""
         count = len(load.events)
         topic = self._topics[count] = f"bench-{count}.attendance.commands.v1"
         await ensure_topics(self.broker.address, [topic_of(topic)])
@@ -86,7 +87,8 @@ class Stage:
         await _copy(db, "presence", [(visit.signup_id, visit.day, 1, visit.came_at, None) for visit in came])
         await _copy(db, "entity", [(f"person:{person}", False) for person in load.persons])
         await _copy(db, "entity", [(f"signup:{visit.signup_id}", False) for visit in load.visits])
-        await db.execute("VACUUM ANALYZE")
+        for statement in (*indexes, "VACUUM ANALYZE"):
+            await db.execute(statement)
         await db.close()
 
     def topic(self, load: Load) -> str:

@@ -8,18 +8,18 @@ import logging
 import os
 import sys
 import time
-from pathlib import Path
 
 from deploy.local.errors import EnvironmentProblem, LocalError
 from tests.faults import report, table
 from tests.faults.cell import Cell
 from tests.faults.running import run
 from tests.faults.site import site
+from tests.support.arguments import report_file
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there")
+    parser.add_argument("--json", type=report_file, metavar="FILE", help="write the report there")
     parser.add_argument("--only", action="append", default=[], metavar="ID", help="a cell, or all whose id begins so")
     parser.add_argument("--seed", type=int, default=1, help="seed of the loads and of where it strikes (default 1)")
     parser.add_argument(

@@ -1,8 +1,9 @@
 """The baselines: A, what FastStream's documentation teaches, and B1, its batch of parsed models.
 
 A: one message a call, ``AckPolicy.ACK``, a pydantic model as body, one transaction an event. B1: ``batch=True`` and a
-list of models, per-event statements in one transaction a batch. Both have one connection that they never give back,
-read only what a decision needs, and lock nothing: a single consumer needs no lock. That is generous to them.
+list of models, per-event statements in one transaction a batch. Both take a connection from asyncpg's pool for each
+call, as its documentation does, have the index that their reading of a person's records needs, and lock nothing: a
+single consumer needs no lock.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
 
 from contracts.messages.attendance import AttestService
+from services.chassis.database import Pool
 from tests.benchmarks.forms.common import Order, topic_of
-from tests.benchmarks.forms.per_event import Connection, apply
+from tests.benchmarks.forms.per_event import apply
 from tests.benchmarks.forms.stopwatch import Stopwatch
 
 __all__ = ["run_batched", "run_single"]
@@ -29,22 +31,22 @@ _BATCH = 500
 async def run_single(order: Order) -> Stopwatch:
     """A: one message, one transaction, one acknowledgement."""
     stopwatch, broker = Stopwatch(order.events), _broker(order)
-    db: Connection = await asyncpg.connect(order.database)
+    pool = await asyncpg.create_pool(order.database, min_size=1, max_size=2)
 
     @broker.subscriber(order.topic, group_id=order.group, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK)
     async def handle(command: AttestService, message: KafkaMessage) -> None:
         await stopwatch.gate.wait()
-        async with db.transaction():
+        async with pool.acquire() as db, db.transaction():
             await apply(db, command, message.headers, hashlib.blake2b(message.body, digest_size=16).digest())
         stopwatch.count(1)
 
-    return await _run(order, broker, stopwatch, db)
+    return await _run(order, broker, stopwatch, pool)
 
 
 async def run_batched(order: Order) -> Stopwatch:
     """B1: many messages parsed by FastStream, one transaction, per-event statements."""
     stopwatch, broker = Stopwatch(order.events), _broker(order)
-    db: Connection = await asyncpg.connect(order.database)
+    pool = await asyncpg.create_pool(order.database, min_size=1, max_size=2)
 
     @broker.subscriber(
         order.topic,
@@ -59,20 +61,20 @@ async def run_batched(order: Order) -> Stopwatch:
         # The message's own headers are the first record's, so each record's are read from what Kafka gave.
         raw = message.raw_message
         assert isinstance(raw, tuple)
-        async with db.transaction():
+        async with pool.acquire() as db, db.transaction():
             for command, record in zip(commands, raw, strict=True):
                 headers = {name: value.decode() for name, value in record.headers}
                 await apply(db, command, headers, hashlib.blake2b(record.value or b"", digest_size=16).digest())
         stopwatch.count(len(commands))
 
-    return await _run(order, broker, stopwatch, db)
+    return await _run(order, broker, stopwatch, pool)
 
 
 def _broker(order: Order) -> KafkaBroker:
     return KafkaBroker(order.kafka, logger=None, allow_auto_create_topics=False)
 
 
-async def _run(order: Order, broker: KafkaBroker, stopwatch: Stopwatch, db: Connection) -> Stopwatch:
+async def _run(order: Order, broker: KafkaBroker, stopwatch: Stopwatch, pool: Pool) -> Stopwatch:
     await broker.start()
     [subscriber] = broker.subscribers
     partitions = topic_of(order.topic).partitions
@@ -83,5 +85,5 @@ async def _run(order: Order, broker: KafkaBroker, stopwatch: Stopwatch, db: Conn
     await asyncio.wait_for(stopwatch.open_when(assigned), 60)
     await stopwatch.done.wait()
     await broker.stop()
-    await db.close()
+    await pool.close()
     return stopwatch

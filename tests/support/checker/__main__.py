@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.support.arguments import report_file
 from tests.support.checker.gather import GatherError, gather
 from tests.support.checker.report import check
 
@@ -24,7 +25,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--kafka", metavar="HOST:PORT", help="broker")
     parser.add_argument("--databases", metavar="JSON", help="addresses by database, as text or in a file")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the verdict here")
+    parser.add_argument("--json", metavar="FILE", type=report_file, help="write the verdict here")
     parser.add_argument("--save", metavar="FILE", type=Path, help="keep the snapshot here")
     parser.add_argument("--under-way", action="store_true", help="messages may still be on their way")
     parser.add_argument("--day-cap", metavar="MINUTES", type=int, default=480, help="of a person's day (480)")
