@@ -16,7 +16,7 @@ SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
   --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help setup demo up test test-fast test-compose bench faults check format contracts lock clean
+.PHONY: help setup demo up play test test-fast test-compose bench faults check format contracts lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: $(READY) ## Run a weekend and a summer through a whole linkage on this mac
 
 up: $(READY) ## Keep a whole linkage up on this machine until Ctrl-C
 	@$(BIN)/shuangcheng up $(ARGS)
+
+play: $(READY) ## Keep a linkage up whose registries have pages for people, until Ctrl-C
+	@$(BIN)/shuangcheng play $(ARGS)
 
 test: $(READY) ## Run all tests, on the best broker there is (SHUANGCHENG_BROKER=embedded|java|docker|HOST:PORT)
 	@$(PYTEST) -m 'whole and not compose' $(ARGS); whole=$$?; \

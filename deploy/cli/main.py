@@ -9,6 +9,7 @@ import typer
 
 from deploy.cli.demo import demo
 from deploy.cli.doctor import doctor
+from deploy.cli.play import play
 from deploy.cli.send import send
 from deploy.cli.set_aside import set_aside
 from deploy.cli.topics import topics
@@ -26,6 +27,7 @@ app = typer.Typer(
 # One command a file: its function is registered here.
 app.command()(demo)
 app.command()(up)
+app.command()(play)
 app.command()(send)
 app.command()(topics)
 app.command()(doctor)

@@ -18,6 +18,7 @@ Broker = Annotated[
     typer.Option(help="auto, embedded, java, docker or HOST:PORT; else SHUANGCHENG_BROKER, else embedded."),
 ]
 Kind = Annotated[str, typer.Option(help=f"Kind of system: {', '.join(KINDS)}.")]
+Port = Annotated[int | None, typer.Option(min=1024, max=65000, help="HTTP ports from here on; else free ones.")]
 
 
 def up(
@@ -25,9 +26,7 @@ def up(
     host_kind: Kind = "kafka_native",
     home_kind: Kind = "rest_api",
     instances: Annotated[int, typer.Option(min=1, max=8, help="Processes of each service.")] = 1,
-    first_port: Annotated[
-        int | None, typer.Option(min=1024, max=65000, help="HTTP ports from here on; else free ones.")
-    ] = None,
+    first_port: Port = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print addresses, databases and tokens as JSON.")] = False,
 ) -> None:
     """Start broker, PostgreSQL, services and two sandbox registries (gz, sz), and keep them up until Ctrl-C.
@@ -41,16 +40,16 @@ def up(
 
 
 async def _up(options: StackOptions, as_json: bool) -> int:
-    async with Stack(options, progress=_say, on_death=lambda failure: None) as stack:
+    async with Stack(options, progress=say, on_death=lambda failure: None) as stack:
         if as_json:
             typer.echo(json.dumps(addresses(stack), indent=2))
         else:
             _print_addresses(stack)
-        _say("ready; Ctrl-C stops everything")
+        say("ready; Ctrl-C stops everything")
         try:
             await stack.wait()  # raises what is known about a process that died
         except asyncio.CancelledError:
-            _say("stopping")  # asked for, so no failure
+            say("stopping")  # asked for, so no failure
     return 0
 
 
@@ -76,5 +75,6 @@ def _print_addresses(stack: Stack) -> None:
         typer.echo(f"token      {bearer:<14} {token}")
 
 
-def _say(step: str) -> None:
+def say(step: str) -> None:
+    """Tell how far it is, beside what the command prints."""
     print(step, file=sys.stderr)

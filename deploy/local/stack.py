@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import shutil
 import sys
@@ -47,6 +48,8 @@ class StackOptions:
     """HTTP ports from here on; by default free ones."""
     ready_seconds: float = 60.0
     keep_folder: bool = False
+    pages: bool = False
+    """Whether the sandboxes that speak Kafka have pages for people."""
 
 
 def _print_death(failure: ProcessFailed) -> None:
@@ -74,6 +77,8 @@ class Stack:
         """Database of each process, by the database's name (`bridge`, `sandbox_gz`, …)."""
         self.tokens: dict[str, str] = {}
         """Token of `operator` and of each `registry:<code>`."""
+        self.passcode = secrets.token_urlsafe(9) if self.options.pages else None
+        """What people sign in to the pages with."""
         self.broker: Broker
         self.postgres: Postgres
         self.broker_reason = ""
@@ -204,8 +209,20 @@ class Stack:
             values["REGISTRY"] = spec.registry
         if spec.sandbox is not None:
             values["SANDBOX_URL"] = self.url(spec.sandbox)
+        if self.passcode is not None and spec.module.startswith("deploy.sandbox."):
+            values |= self._for_pages(spec.registry or "")
         values |= self.options.settings
         return {f"SHUANGCHENG_{name}": value for name, value in (values | dict(settings)).items()}
+
+    def _for_pages(self, code: str) -> dict[str, str]:
+        others = {other: self.url(f"sandbox_{other}") for other in self.options.kinds if other != code}
+        return {
+            "PASSCODE": self.passcode or "",
+            "TOKEN": self.tokens[f"registry:{code}"],
+            "OPPORTUNITIES_URL": self.url("opportunities"),
+            "BRIDGE_URL": self.url("bridge"),
+            "NEIGHBOURS": json.dumps(others),
+        }
 
     async def _start_all(self) -> None:
         self._folder = await asyncio.to_thread(folders.new_run_folder)

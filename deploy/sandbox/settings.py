@@ -44,17 +44,32 @@ class SandboxSettings(BaseSettings):
     capability: Capability | None = None
     """What the ledger can do; wins over the registry's YAML."""
     log_level: str = "INFO"
+    passcode: SecretStr | None = None
+    """What people sign in to the pages with; without it there are no pages."""
+    people: Path = Path(__file__).parent / "people"
+    """Folder of the registries' own people, ``<code>.yaml``."""
+    token: SecretStr = SecretStr("")
+    """This registry's token for the linkage's read APIs."""
+    opportunities_url: str = "http://127.0.0.1:8082"
+    bridge_url: str = "http://127.0.0.1:8084"
+    neighbours: dict[RegistryCode, str] = {}
+    """Where the pages of other registries are, as JSON: ``{"sz": "https://…"}``."""
+
+    def names(self, code: str) -> tuple[str, str]:
+        """What people call a registry, in Chinese and in English."""
+        known = self._registry(code)
+        return (code, code) if known is None else (known.names.zh, known.names.en)
 
     def seat(self, *, rounding: int) -> Seat:
         """The seat as ``<registries>/<code>.yaml`` describes it; ``rounding`` is the usual one of this software."""
-        known = self._registry()
+        known = self._registry(self.registry)
         capability: Capability = self.capability or (known.capability if known else "idempotent")
         if known is not None and "shown_rounding_minutes" in known.model_fields_set:
             rounding = known.shown_rounding_minutes
         return Seat(self.registry, capability, rounding)
 
-    def _registry(self) -> Registry | None:
+    def _registry(self, code: str) -> Registry | None:
         if self.registries is None:
             return None
-        text = (self.registries / f"{self.registry}.yaml").read_text(encoding="utf-8")
+        text = (self.registries / f"{code}.yaml").read_text(encoding="utf-8")
         return Registry.model_validate(yaml.safe_load(text))

@@ -12,9 +12,11 @@ from deploy.sandbox import pages
 from deploy.sandbox.database import Pool, open_pool
 from deploy.sandbox.kafka_native.reader import Reader
 from deploy.sandbox.kafka_native.receipts import Publisher
+from deploy.sandbox.kafka_native.voice import OutboxVoice
 from deploy.sandbox.mischief import Mischief, mischief_routes
 from deploy.sandbox.server import health_routes, running
 from deploy.sandbox.settings import SandboxSettings
+from deploy.sandbox.web import opened, pages_on
 
 __all__ = ["build"]
 
@@ -30,10 +32,11 @@ def build(settings: SandboxSettings) -> FastAPI:
             publisher = Publisher(settings, pool)
             reader = Reader(settings, seat, pool, mischief, publisher)
             app.state.pool, app.state.publisher, app.state.reader = pool, publisher, reader
-            async with running([publisher.run, reader.run]):
+            async with running([publisher.run, reader.run]), opened(site, settings, pool, OutboxVoice(publisher)):
                 yield
 
     app = FastAPI(title=f"sandbox {seat.code}", lifespan=lifespan)
+    site = pages_on(app, settings, seat)
 
     def pool() -> Pool:
         found: Pool = app.state.pool

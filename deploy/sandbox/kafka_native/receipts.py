@@ -19,7 +19,7 @@ from deploy.sandbox.database import Connection, Pool
 from deploy.sandbox.ledger import Answer
 from deploy.sandbox.settings import SandboxSettings
 
-__all__ = ["Publisher", "write"]
+__all__ = ["Publisher", "enqueue", "write"]
 
 _WRITE = """
 INSERT INTO outbox (topic, key, headers, value)
@@ -34,16 +34,21 @@ _IDLE_SECONDS = 0.5
 async def write(connection: Connection, code: str, answers: Iterable[Answer], now: datetime) -> int:
     """Put each answer into the outbox as often as it is to be given, in the caller's transaction; give how many."""
     events = [_event(code, answer, now) for answer in answers for _ in range(answer.copies)]
+    await enqueue(connection, RECEIPTS.of(code).name, events)
+    return len(events)
+
+
+async def enqueue(connection: Connection, topic: str, events: Sequence[Event]) -> None:
+    """Put events into the outbox, in the caller's transaction."""
     if events:
         rows = [encode(event) for event in events]
         await connection.execute(
             _WRITE,
-            [RECEIPTS.of(code).name] * len(events),
+            [topic] * len(events),
             [event.key for event in events],
             [orjson.dumps([[name, raw.decode()] for name, raw in headers]).decode() for _, headers in rows],
             [value for value, _ in rows],
         )
-    return len(events)
 
 
 def _event(code: str, answer: Answer, now: datetime) -> Event:

@@ -1,0 +1,53 @@
+"""`shuangcheng play`: the pages of both cities on this machine, with the weekend loaded, for people."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from deploy.cli.running import run
+from deploy.cli.up import Broker, Port, addresses, say
+from deploy.demo.play import weekend
+from deploy.demo.publishing import Publisher
+from deploy.demo.soon import soon
+from deploy.local.stack import Stack, StackOptions
+
+
+def play(
+    broker: Broker = None,
+    first_port: Port = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print addresses, databases and tokens as JSON.")] = False,
+) -> None:
+    """Keep a linkage up whose registries have pages, and print where they are, until Ctrl-C.
+
+    Sign in as anyone with the passcode that is printed. Nothing is kept when it stops.
+    """
+    options = StackOptions(
+        kinds={"gz": "kafka_native", "sz": "kafka_native"}, broker=broker, first_http_port=first_port, pages=True
+    )
+    run(_play(options, as_json))
+
+
+async def _play(options: StackOptions, as_json: bool) -> int:
+    async with Stack(options, progress=say, on_death=lambda failure: None) as stack:
+        say("loading the weekend, and shifts that begin soon")
+        async with Publisher(stack.broker.address) as publisher:
+            await publisher.publish(weekend())
+            await publisher.publish(soon(datetime.now(UTC)))
+        if as_json:
+            typer.echo(json.dumps(addresses(stack) | {"passcode": stack.passcode}, indent=2))
+        else:
+            for code in options.kinds:
+                typer.echo(f"{code}         {stack.url(f'sandbox_{code}')}")
+            typer.echo(f"passcode   {stack.passcode}")
+            typer.echo(f"operator   {stack.tokens['operator']}")
+        say("ready; Ctrl-C stops everything")
+        try:
+            await stack.wait()  # raises what is known about a process that died
+        except asyncio.CancelledError:
+            say("stopping")  # asked for, so no failure
+    return 0

@@ -1,0 +1,61 @@
+"""The pages of a sandbox registry: what its volunteers and organisers see of the linkage inside their own city's app.
+
+Loaded only where the registry has a passcode for them: most sandboxes serve machines alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from deploy.sandbox.database import Pool
+from deploy.sandbox.settings import SandboxSettings, Seat
+
+if TYPE_CHECKING:
+    from deploy.sandbox.web.site import Site
+    from deploy.sandbox.web.voice import Voice
+
+__all__ = ["opened", "pages_on"]
+
+
+def pages_on(app: FastAPI, settings: SandboxSettings, seat: Seat) -> Site | None:
+    """Put the pages on this application; None where there is no passcode."""
+    if settings.passcode is None:
+        return None
+    from deploy.sandbox.web.entrance import entrance
+    from deploy.sandbox.web.organiser import organiser_pages
+    from deploy.sandbox.web.site import Neighbour, Site
+    from deploy.sandbox.web.volunteer import volunteer_pages
+
+    neighbours = {
+        code: Neighbour(code, settings.names(code), url.rstrip("/")) for code, url in settings.neighbours.items()
+    }
+    site = Site(app, seat, settings.names(seat.code), neighbours, settings.passcode.get_secret_value())
+    for enter in (entrance, volunteer_pages, organiser_pages):
+        enter(site)
+    return site
+
+
+@contextlib.asynccontextmanager
+async def opened(site: Site | None, settings: SandboxSettings, pool: Pool, voice: Voice) -> AsyncIterator[None]:
+    """The pages with what stands behind them: books, voice, and the linkage's read APIs."""
+    if site is None:
+        yield
+        return
+    import httpx
+
+    from deploy.sandbox.web.accounts import enter_people
+    from deploy.sandbox.web.desk import Desk
+    from deploy.sandbox.web.linkage import Linkage
+
+    people = settings.people / f"{settings.registry}.yaml"
+    if people.exists():
+        await enter_people(pool, people)
+    bearer = {"Authorization": f"Bearer {settings.token.get_secret_value()}"}
+    async with httpx.AsyncClient(headers=bearer, timeout=3, trust_env=False) as client:
+        linkage = Linkage(client, settings.opportunities_url.rstrip("/"), settings.bridge_url.rstrip("/"))
+        site.opened(pool, Desk(settings.registry, pool, voice), linkage)
+        yield

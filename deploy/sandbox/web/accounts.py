@@ -1,0 +1,145 @@
+"""Who uses the pages: the registry's own people, visitors whose links made them an account, and their browsers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.messages.base import AgeBand, Ref
+from deploy.sandbox.database import Connection, Pool
+
+__all__ = ["Account", "Session", "enter_people", "find", "listed", "open_session", "session_of", "sign_in", "sign_out"]
+
+_STAYS: Final = timedelta(hours=12)
+_ACCOUNT = "SELECT ref, kind, name, age_band, guardian_approved, home FROM account"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Someone of this registry. A visitor has no name and no age here: these stay at her home."""
+
+    ref: str
+    kind: Literal["volunteer", "visitor", "organiser"]
+    name: str | None = None
+    age_band: str | None = None
+    guardian_approved: bool = False
+    home: str | None = None
+
+    @property
+    def minor(self) -> bool:
+        """Whether a guardian decides with her (rule 37)."""
+        return self.age_band is not None and AgeBand(self.age_band) is not AgeBand.ADULT
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser, with the secret that its forms must carry; ``account`` once somebody signed in."""
+
+    token: str
+    csrf: str
+    account: Account | None
+
+
+class _Person(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ref: Ref
+    name: Annotated[str, Field(min_length=1, max_length=40)]
+    age_band: AgeBand | None = None
+    guardian_approved: bool = False
+
+
+class _People(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    volunteers: list[_Person] = []
+    organisers: list[_Person] = []
+
+
+async def enter_people(pool: Pool, file: Path) -> None:
+    """Enter the registry's own people. Raises ``ValueError`` for a file that is not of this form."""
+    text = await asyncio.to_thread(file.read_text, encoding="utf-8")
+    people = _People.model_validate(yaml.safe_load(text))
+    rows: list[tuple[str, str, str, str | None, bool]] = [
+        (one.ref, "volunteer", one.name, one.age_band or AgeBand.ADULT, one.guardian_approved)
+        for one in people.volunteers
+    ]
+    rows += [(one.ref, "organiser", one.name, None, False) for one in people.organisers]
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.executemany(
+            """INSERT INTO account (ref, kind, name, age_band, guardian_approved) VALUES ($1, $2, $3, $4, $5)
+               ON CONFLICT (ref) DO NOTHING""",
+            rows,
+        )
+        await connection.execute(
+            "INSERT INTO volunteer (ref, known_since) SELECT ref, now() FROM account WHERE kind = 'volunteer' "
+            "ON CONFLICT DO NOTHING"
+        )
+
+
+async def listed(pool: Pool) -> list[Account]:
+    """Everyone who can sign in, at most 200."""
+    rows = await pool.fetch(f"{_ACCOUNT} ORDER BY kind DESC, ref LIMIT 200")
+    return [Account(*row) for row in rows]
+
+
+async def find(pool: Pool | Connection, ref: str) -> Account | None:
+    """The account of this number."""
+    row = await pool.fetchrow(f"{_ACCOUNT} WHERE ref = $1", ref)
+    return None if row is None else Account(*row)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def open_session(pool: Pool, ref: str | None = None) -> Session:
+    """A new session under a new token: a token from before a sign-in is never one after it (session fixation)."""
+    session = Session(
+        secrets.token_urlsafe(32), secrets.token_urlsafe(24), None if ref is None else await find(pool, ref)
+    )
+    await pool.execute(
+        "INSERT INTO web_session (token_hash, csrf, ref, expires_at) VALUES ($1, $2, $3, $4)",
+        _digest(session.token),
+        session.csrf,
+        ref,
+        datetime.now(UTC) + _STAYS,
+    )
+    return session
+
+
+async def session_of(pool: Pool, token: str | None) -> Session | None:
+    """The session of this cookie, if it stands."""
+    if not token:
+        return None
+    row = await pool.fetchrow(
+        """SELECT s.csrf, a.ref, a.kind, a.name, a.age_band, a.guardian_approved, a.home
+           FROM web_session s LEFT JOIN account a USING (ref) WHERE s.token_hash = $1 AND s.expires_at > now()""",
+        _digest(token),
+    )
+    if row is None:
+        return None
+    csrf, *account = row
+    return Session(token, csrf, None if account[0] is None else Account(*account))
+
+
+async def sign_in(pool: Pool, session: Session | None, ref: str) -> Session:
+    """Somebody proved to be ``ref``: the old session ends, a new one begins."""
+    await sign_out(pool, session)
+    return await open_session(pool, ref)
+
+
+async def sign_out(pool: Pool, session: Session | None) -> None:
+    """End this session, and forget those whose time is up."""
+    await pool.execute(
+        "DELETE FROM web_session WHERE token_hash = $1 OR expires_at < now()",
+        b"" if session is None else _digest(session.token),
+    )

@@ -1,0 +1,231 @@
+"""What people do on the pages, as messages of the registry: each once, however often a button is pressed.
+
+Every message's id follows from what it says (a shift and her number, a record and its version), so that a double
+click, the back button or two windows say it once: the books take an id once, and only what they take is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from contracts.envelope import Event
+from contracts.messages import Message, service, signups, volunteers
+from contracts.messages.base import AgeBand, Consent, EvidenceClass
+from contracts.topics import registry_source
+from deploy.sandbox.database import Connection, Pool
+from deploy.sandbox.web.accounts import Account, find
+from deploy.sandbox.web.voice import Voice
+
+__all__ = ["Attest", "Desk", "NotPossible", "Offer"]
+
+_OFFER_STANDS: Final = timedelta(minutes=30)
+_CONSENT_STANDS: Final = timedelta(days=365)
+_CONSENT = "SELECT state, version FROM consent WHERE ref = $1 AND registry = $2"
+_ASKED_BEFORE = """
+SELECT r.signup_ref, coalesce(s.state, f.reason, r.state) AS state
+FROM signup_request r LEFT JOIN signup s ON s.signup_ref = r.signup_ref AND s.ref = r.ref
+LEFT JOIN refusal f ON f.message_id = 'web-' || r.signup_ref
+WHERE r.ref = $1 AND r.host = $2 AND r.project_ref = $3 AND r.shift_ref = $4
+"""
+_STANDS: Final = ("requested", "confirmed", "waitlisted", "promoted")
+
+
+class NotPossible(ValueError):
+    """What was asked cannot be done as things stand; the text is a key of ``words``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What she takes along to the other registry's page; whoever has the code controls both accounts (rule 80)."""
+
+    registry: str
+    code: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attest:
+    """What an organiser says of one person's service; ``version`` is the record's version that she saw, 0 for none."""
+
+    volunteer_ref: str
+    version: int
+    started_at: datetime
+    ended_at: datetime
+    break_minutes: int = 0
+    revoked: bool = False
+
+
+def _short(*parts: object) -> str:
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:20]
+
+
+class Desk:
+    """Acts in the name of registry ``code``; every method is one transaction, or raises ``NotPossible``."""
+
+    def __init__(self, code: str, pool: Pool, voice: Voice) -> None:
+        self.code = code
+        self._pool = pool
+        self._voice = voice
+
+    # -- links and consent -------------------------------------------------------------------------------------
+
+    async def offer(self, account: Account, registry: str, form: str) -> Offer:
+        """She agrees that her service over there comes home; the same form gives the same offer."""
+        if account.minor and not account.guardian_approved:
+            raise NotPossible("guardian_first")
+        now = datetime.now(UTC)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "INSERT INTO offer (form, ref, registry, code, expires_at) VALUES ($1, $2, $3, $4, $5) "
+                "ON CONFLICT DO NOTHING",
+                form,
+                account.ref,
+                registry,
+                secrets.token_urlsafe(32),
+                now + _OFFER_STANDS,
+            )
+            row = await connection.fetchrow("SELECT ref, registry, code, expires_at FROM offer WHERE form = $1", form)
+            if row is None or (row["ref"], row["registry"]) != (account.ref, registry):
+                raise NotPossible("form_is_old")
+            known = await connection.fetchrow(_CONSENT, account.ref, registry)
+            message = volunteers.LinkOffered(
+                volunteer_ref=account.ref,
+                for_registry=registry,
+                code_hash=hashlib.sha256(row["code"].encode()).hexdigest(),
+                age_band=AgeBand(account.age_band or "adult"),
+                guardian_approved=account.guardian_approved,
+                consent=_consent(1 if known is None else known["version"] + 1, now),
+                expires_at=row["expires_at"],
+            )
+            await self._say(connection, f"offer-{_short(form)}", message, now)
+        self._voice.wake()
+        return Offer(registry, row["code"], row["expires_at"])
+
+    async def visit(self, home: str, home_ref: str, code: str) -> str:
+        """She brought a code along; gives her new number here. It is nobody's until the linkage says that it is hers.
+
+        The number follows from the code alone, so that one who guesses somebody's number at home, without the code,
+        gets another account, which is never tied to anyone.
+        """
+        ref = f"{self.code}-v-{_short('visit', code)}"
+        message = volunteers.LinkRequested(volunteer_ref=ref, home=home, home_ref=home_ref, code=code)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "INSERT INTO account (ref, kind, home) VALUES ($1, 'visitor', $2) ON CONFLICT DO NOTHING", ref, home
+            )
+            await self._say(connection, f"visit-{_short(code)}", message)
+        self._voice.wake()
+        return ref
+
+    async def withdraw_consent(self, ref: str, registry: str) -> None:
+        """Nothing more is shared with ``registry`` from now on (rule 40)."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            known = await connection.fetchrow(_CONSENT, ref, registry)
+            if known is None or known["state"] != "given":
+                raise NotPossible("no_consent")
+            message = volunteers.ConsentWithdrawn(volunteer_ref=ref, registry=registry, version=known["version"])
+            await self._say(connection, f"withdraw-{_short(ref, registry, known['version'])}", message)
+        self._voice.wake()
+
+    async def give_consent(self, ref: str, registry: str) -> None:
+        """Sharing is allowed again: what was withheld goes home."""
+        now = datetime.now(UTC)
+        async with self._pool.acquire() as connection, connection.transaction():
+            known = await connection.fetchrow(_CONSENT, ref, registry)
+            if known is None or known["state"] != "withdrawn":
+                raise NotPossible("consent_stands")
+            version = known["version"] + 1
+            message = volunteers.ConsentGiven(volunteer_ref=ref, registry=registry, consent=_consent(version, now))
+            await self._say(connection, f"consent-{_short(ref, registry, version)}", message, now)
+        self._voice.wake()
+
+    async def approve_as_guardian(self, ref: str) -> None:
+        """Her guardian agrees; nothing is sent yet, it goes with her next offer."""
+        await self._pool.execute("UPDATE account SET guardian_approved = true WHERE ref = $1", ref)
+
+    # -- sign-ups ----------------------------------------------------------------------------------------------
+
+    async def join(self, ref: str, host: str, project_ref: str, shift_ref: str) -> None:
+        """Ask for a post; while one request stands, no other is made."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            before = await connection.fetch(_ASKED_BEFORE, ref, host, project_ref, shift_ref)
+            if any(row["state"] in _STANDS for row in before):
+                return
+            signup_ref = f"{self.code}-s-{_short(ref, host, project_ref, shift_ref, len(before))}"
+            message = signups.SignupRequested(
+                signup_ref=signup_ref, volunteer_ref=ref, host=host, project_ref=project_ref, shift_ref=shift_ref
+            )
+            await self._say(connection, signup_ref, message)
+        self._voice.wake()
+
+    async def leave(self, ref: str, host: str, project_ref: str, shift_ref: str) -> None:
+        """Give a post back, or a place in the waitlist."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            before = await connection.fetch(_ASKED_BEFORE, ref, host, project_ref, shift_ref)
+            standing = [row["signup_ref"] for row in before if row["state"] in _STANDS]
+            if not standing:
+                raise NotPossible("no_signup")
+            message = signups.SignupWithdrawn(
+                signup_ref=standing[-1], volunteer_ref=ref, host=host, project_ref=project_ref, shift_ref=shift_ref
+            )
+            await self._say(connection, f"leave-{standing[-1]}", message)
+        self._voice.wake()
+
+    # -- service -----------------------------------------------------------------------------------------------
+
+    async def check_in(self, ref: str, project_ref: str, shift_ref: str) -> None:
+        """She is here: the organiser's code was right."""
+        now = datetime.now(UTC)
+        day = service.shanghai_day(now)
+        message = service.CheckedIn(
+            volunteer_ref=ref, project_ref=project_ref, shift_ref=shift_ref, at=now, method="scan"
+        )
+        async with self._pool.acquire() as connection, connection.transaction():
+            await self._say(connection, f"in-{_short(ref, project_ref, shift_ref, day)}", message, now)
+        self._voice.wake()
+
+    async def attest(self, organiser: str, project_ref: str, shift_ref: str, said: Sequence[Attest]) -> int:
+        """Confirm, correct or take back service records of a shift; gives how many were new.
+
+        A version that was attested already stays as it was said first.
+        """
+        new = 0
+        async with self._pool.acquire() as connection, connection.transaction():
+            for one in said:
+                record_ref = f"{self.code}-r-{_short(one.volunteer_ref, project_ref, shift_ref)}"
+                version = one.version + 1
+                message = service.ServiceAttested(
+                    record_ref=record_ref,
+                    version=version,
+                    volunteer_ref=one.volunteer_ref,
+                    project_ref=project_ref,
+                    shift_ref=shift_ref,
+                    started_at=one.started_at,
+                    ended_at=one.ended_at,
+                    break_minutes=one.break_minutes,
+                    evidence_class=EvidenceClass.SCAN,
+                    revoked=one.revoked,
+                    reason_code=None if version == 1 else "retract" if one.revoked else "correction",
+                    attested_by=organiser,
+                )
+                new += await self._say(connection, f"attest-{record_ref}-{version}", message)
+        self._voice.wake()
+        return new
+
+    async def account(self, ref: str) -> Account | None:
+        """The account of this number."""
+        return await find(self._pool, ref)
+
+    async def _say(self, connection: Connection, name: str, message: Message, now: datetime | None = None) -> bool:
+        event = Event(f"web-{name}", registry_source(self.code), now or datetime.now(UTC), message)
+        return await self._voice.say(connection, event)
+
+
+def _consent(version: int, now: datetime) -> Consent:
+    fields: dict[str, Any] = {"version": version, "given_at": now, "valid_until": now + _CONSENT_STANDS}
+    return Consent(**fields)

@@ -1,0 +1,60 @@
+"""What the pages ask of the linkage itself, with this registry's token: search, shifts, and the timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+__all__ = ["Linkage", "NotReached"]
+
+
+class NotReached(Exception):
+    """The linkage does not answer at present; what stands in the registry's own books can still be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linkage:
+    """The read APIs of opportunities and of the bridge. ``NotReached`` is raised when one does not answer in time."""
+
+    client: httpx.AsyncClient
+    opportunities: str
+    bridge: str
+
+    async def search(self, asked: Mapping[str, Any], busy: Sequence[str] = ()) -> dict[str, Any]:
+        """Shifts that can be joined, one page: ``{"shifts": […], "next": cursor or null}``."""
+        given = [(name, value) for name, value in asked.items() if value not in (None, "")]
+        found = await self._get(f"{self.opportunities}/search", [*given, *(("busy", window) for window in busy)])
+        return found or {"shifts": [], "next": None}
+
+    async def shift(self, host: str, project_ref: str, shift_ref: str) -> dict[str, Any] | None:
+        """One shift of any registry; None when there is none."""
+        place = "/".join(quote(part, safe="") for part in (host, project_ref, shift_ref))
+        found: dict[str, Any] | None = await self._get(f"{self.opportunities}/shifts/{place}", [])
+        return found
+
+    async def campaigns(self) -> list[dict[str, Any]]:
+        """Campaigns of all hosts."""
+        return await self._get(f"{self.opportunities}/campaigns", []) or []
+
+    async def timeline(self, registry: str, ref: str) -> dict[str, Any] | None:
+        """Links, sign-ups and services of one of our own; None when the linkage has never heard of her."""
+        whose = [("registry", registry), ("ref", ref)]
+        found: dict[str, Any] | None = await self._get(f"{self.bridge}/timeline", whose)
+        return found
+
+    async def _get(self, url: str, parameters: Sequence[tuple[str, Any]]) -> Any:
+        try:
+            answer = await self.client.get(url, params=list(parameters))
+        except httpx.HTTPError as error:
+            raise NotReached(type(error).__name__) from error
+        if answer.status_code == 404:
+            return None
+        if answer.status_code == 422:
+            raise ValueError(answer.json()["detail"])
+        if answer.status_code != 200:
+            raise NotReached(f"status {answer.status_code}")
+        return answer.json()

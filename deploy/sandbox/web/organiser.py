@@ -1,0 +1,123 @@
+"""The organiser's pages: her shifts, who comes, the check-in code, and the service that she confirms or corrects."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import segno
+from fastapi import Response
+
+from contracts.messages.service import SHANGHAI
+from deploy.sandbox.web import codes, views
+from deploy.sandbox.web.desk import Attest
+from deploy.sandbox.web.site import Forbidden, NotFound, Site, Visit
+
+__all__ = ["organiser_pages"]
+
+_FORM_TIME: Final = "%Y-%m-%dT%H:%M"
+
+
+def organiser_pages(site: Site) -> None:
+    """Enter these pages' routes."""
+    site.get("/organiser", shifts)
+    site.get("/organiser/{project_ref}/{shift_ref}", roster)
+    site.post("/organiser/{project_ref}/{shift_ref}", attest)
+    site.get("/organiser/{project_ref}/{shift_ref}/code", code)
+    site.get("/organiser/{project_ref}/{shift_ref}/code.svg", code_picture)
+
+
+async def shifts(visit: Visit) -> Response:
+    """Her shifts."""
+    account = visit.of_kind("organiser")
+    found = await views.organised(visit.site.pool, visit.site.seat.code, account.ref)
+    return visit.page("organiser.html", shifts=found)
+
+
+async def _own(visit: Visit) -> dict[str, Any]:
+    path = visit.request.path_params
+    found = await views.shift_of(visit.site.pool, path["project_ref"], path["shift_ref"])
+    if found is None:
+        raise NotFound("no_shift")
+    if found["organiser_ref"] != visit.of_kind("organiser").ref:
+        raise Forbidden("not_yours")
+    return found
+
+
+async def roster(visit: Visit, said: str | None = None, problem: str | None = None, status: int = 200) -> Response:
+    """Who has a post, with the times that would be confirmed."""
+    shift = await _own(visit)
+    rows = await views.roster(visit.site.pool, visit.site.seat.code, shift["project_ref"], shift["shift_ref"])
+    for row in rows:
+        row["from"], row["to"] = _times(row, shift)
+    fragment = visit.request.headers.get("hx-request") == "true"
+    template = "_roster.html" if fragment else "roster.html"
+    return visit.page(template, status, shift=shift, rows=rows, said=said, problem=problem)
+
+
+def _times(row: dict[str, Any], shift: dict[str, Any]) -> tuple[str, str]:
+    """What the form offers: the record as it is, or else from her coming (the shift's begin) to now (its end)."""
+    if row["record_ref"] is not None:
+        begin, end = row["started_at"], row["ended_at"]
+    else:
+        begin = min(row["came_at"] or shift["starts_at"], shift["starts_at"])
+        end = max(min(datetime.now(UTC), shift["ends_at"]), begin + timedelta(minutes=1))
+    return begin.astimezone(SHANGHAI).strftime(_FORM_TIME), end.astimezone(SHANGHAI).strftime(_FORM_TIME)
+
+
+async def attest(visit: Visit) -> Response:
+    """Confirm the chosen ones, many at once; one that has a record is corrected."""
+    shift = await _own(visit)
+    known = await views.roster(visit.site.pool, visit.site.seat.code, shift["project_ref"], shift["shift_ref"])
+    on_it = {row["ref"] for row in known}
+    said, problem = [], None
+    for ref in visit.form.getlist("who"):
+        if not isinstance(ref, str) or ref not in on_it:
+            raise Forbidden("not_yours")
+        try:
+            said.append(_said(visit, ref))
+        except ValueError as error:
+            problem = visit.words("bad_times", ref=ref, why=str(error))
+    if problem is not None:
+        return await roster(visit, problem=problem, status=422)
+    try:
+        new = await visit.site.desk.attest(
+            visit.of_kind("organiser").ref, shift["project_ref"], shift["shift_ref"], said
+        )
+    except ValueError as error:
+        return await roster(visit, problem=visit.words("bad_times", ref="", why=_why(error)), status=422)
+    told = visit.words("attested_n", n=new) if new else visit.words("nothing_new")
+    return await roster(visit, said=told)
+
+
+def _said(visit: Visit, ref: str) -> Attest:
+    begin, end = (
+        datetime.strptime(visit.text(f"{name}-{ref}"), _FORM_TIME).replace(tzinfo=SHANGHAI) for name in ("from", "to")
+    )
+    version = visit.text(f"version-{ref}")
+    return Attest(ref, int(version or 0), begin, end, revoked=visit.text(f"revoked-{ref}") == "1")
+
+
+def _why(error: ValueError) -> str:
+    """A contract's own words, without what was typed."""
+    errors = getattr(error, "errors", None)
+    return str(errors(include_url=False, include_input=False)[0]["msg"]) if errors else str(error)
+
+
+async def code(visit: Visit) -> Response:
+    """The code of this half minute, large enough for a room."""
+    shift = await _own(visit)
+    digits = await codes.current(visit.site.pool, shift["project_ref"], shift["shift_ref"])
+    fragment = visit.request.headers.get("hx-request") == "true"
+    return visit.page("_code.html" if fragment else "code.html", shift=shift, digits=digits)
+
+
+async def code_picture(visit: Visit) -> Response:
+    """The same as a QR code, which opens the check-in page with the code filled in."""
+    shift = await _own(visit)
+    digits = await codes.current(visit.site.pool, shift["project_ref"], shift["shift_ref"])
+    place = f"check-in/{shift['project_ref']}/{shift['shift_ref']}?code={digits}"
+    drawn = segno.make(f"{visit.request.base_url}{place}", error="m").svg_inline(scale=6, border=2)
+    if "xmlns=" not in drawn:
+        drawn = drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return Response(drawn, media_type="image/svg+xml")

@@ -1,0 +1,91 @@
+"""What the pages read from the registry's own books."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deploy.sandbox.database import Pool
+
+__all__ = ["minutes_at_home", "organised", "roster", "shift_of", "signups", "ties"]
+
+Row = dict[str, Any]
+
+_TIES = """
+SELECT l.registry, l.role, l.state, l.reason, l.established, c.state AS consent
+FROM link l LEFT JOIN consent c USING (ref, registry) WHERE l.ref = $1 ORDER BY l.registry
+"""
+_MINUTES = """
+SELECT coalesce((SELECT sum(minutes) FROM audit_served WHERE volunteer_ref = $1 AND status = 'confirmed'), 0)
+     + coalesce((SELECT sum(minutes) FROM posting WHERE ref = $1), 0)
+"""
+_SIGNUPS = """
+SELECT r.host, r.project_ref, r.shift_ref, r.signup_ref, s.starts_at, s.ends_at, p.title, h.place,
+       coalesce(s.state, CASE WHEN f.message_id IS NOT NULL THEN 'refused' END, r.state) AS state,
+       coalesce(s.reason, f.reason) AS reason, coalesce(s.starts_at, h.starts_at) AS begins,
+       coalesce(s.ends_at, h.ends_at) AS ends
+FROM (
+    SELECT DISTINCT ON (host, project_ref, shift_ref) a.*, sent.at FROM signup_request a
+    JOIN sent ON sent.id = 'web-' || a.signup_ref WHERE a.ref = $1
+    ORDER BY host, project_ref, shift_ref, sent.at DESC
+) r
+LEFT JOIN signup s ON s.signup_ref = r.signup_ref AND s.ref = r.ref
+LEFT JOIN refusal f ON f.message_id = 'web-' || r.signup_ref
+LEFT JOIN shift h ON r.host = $2 AND h.project_ref = r.project_ref AND h.shift_ref = r.shift_ref
+LEFT JOIN project p ON r.host = $2 AND p.project_ref = r.project_ref
+ORDER BY begins NULLS LAST, r.signup_ref
+"""
+_ORGANISED = """
+SELECT s.project_ref, s.shift_ref, p.title, s.starts_at, s.ends_at, s.posts, s.place, s.state,
+       (SELECT count(*) FROM signup u WHERE u.project_ref = s.project_ref AND u.shift_ref = s.shift_ref
+        AND u.host = $2 AND u.state IN ('confirmed', 'promoted')) AS confirmed
+FROM shift s JOIN project p USING (project_ref) WHERE p.organiser_ref = $1
+ORDER BY (s.ends_at < now()), abs(extract(epoch FROM s.starts_at - now())), s.shift_ref LIMIT 60
+"""
+_SHIFT = """
+SELECT s.project_ref, s.shift_ref, p.title, p.organiser_ref, s.starts_at, s.ends_at, s.posts, s.place, s.state
+FROM shift s JOIN project p USING (project_ref) WHERE s.project_ref = $1 AND s.shift_ref = $2
+"""
+_ROSTER = """
+SELECT u.ref, u.state AS signup, a.home, a.name,
+       (SELECT min(at) FROM presence x
+        WHERE (x.ref, x.project_ref, x.shift_ref) = (u.ref, $1, $2) AND x.kind = 'in') AS came_at,
+       v.record_ref, v.version, v.started_at, v.ended_at, v.minutes, v.status, v.reason, t.state AS transfer
+FROM (SELECT DISTINCT ON (ref) ref, state FROM signup WHERE host = $3 AND project_ref = $1 AND shift_ref = $2
+      AND state IN ('confirmed', 'promoted', 'withdrawn') ORDER BY ref, (state = 'withdrawn')) u
+LEFT JOIN account a ON a.ref = u.ref
+LEFT JOIN LATERAL (SELECT * FROM record_version r WHERE (r.ref, r.project_ref, r.shift_ref) = (u.ref, $1, $2)
+                   ORDER BY version DESC LIMIT 1) v ON true
+LEFT JOIN transfer_report t ON t.record_ref = v.record_ref AND t.version = v.version
+ORDER BY u.ref LIMIT 500
+"""
+
+
+async def ties(pool: Pool, ref: str) -> list[Row]:
+    """Her links with other registries, and whether she lets them share."""
+    return [dict(row) for row in await pool.fetch(_TIES, ref)]
+
+
+async def minutes_at_home(pool: Pool, ref: str) -> int:
+    """Her total in this registry: confirmed service here and credits from elsewhere."""
+    return int(await pool.fetchval(_MINUTES, ref))
+
+
+async def signups(pool: Pool, code: str, ref: str) -> list[Row]:
+    """What she asked for on these pages, the last word on each shift, earliest first."""
+    return [dict(row) for row in await pool.fetch(_SIGNUPS, ref, code)]
+
+
+async def organised(pool: Pool, code: str, organiser: str) -> list[Row]:
+    """An organiser's shifts, those that are near first, at most 60."""
+    return [dict(row) for row in await pool.fetch(_ORGANISED, organiser, code)]
+
+
+async def shift_of(pool: Pool, project_ref: str, shift_ref: str) -> Row | None:
+    """One of our shifts."""
+    row = await pool.fetchrow(_SHIFT, project_ref, shift_ref)
+    return None if row is None else dict(row)
+
+
+async def roster(pool: Pool, code: str, project_ref: str, shift_ref: str) -> list[Row]:
+    """Who has a post, who came, and how her record of service stands here and at her home."""
+    return [dict(row) for row in await pool.fetch(_ROSTER, project_ref, shift_ref, code)]

@@ -1,0 +1,225 @@
+"""The volunteer's pages: her own, find, join, check in, and where the hours are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import anyio
+from fastapi import Response
+
+from contracts.messages.base import AgeBand
+from deploy.sandbox.web import codes, views
+from deploy.sandbox.web.calendar import calendar
+from deploy.sandbox.web.hours import hours_of
+from deploy.sandbox.web.linkage import NotReached
+from deploy.sandbox.web.site import NotFound, Site, Visit, go
+from deploy.sandbox.web.words import CATEGORIES, DISTRICTS
+
+__all__ = ["volunteer_pages"]
+
+_ASKED: Final = ("host", "district", "category", "campaign", "text", "after")
+_PAGE: Final = 20
+_STANDS: Final = ("requested", "confirmed", "waitlisted", "promoted")
+
+
+def volunteer_pages(site: Site) -> None:
+    """Enter these pages' routes."""
+    site.get("/", me)
+    site.get("/find", find)
+    site.get("/shifts/{host}/{project_ref}/{shift_ref}", shift)
+    site.post("/shifts/{host}/{project_ref}/{shift_ref}/join", join)
+    site.post("/shifts/{host}/{project_ref}/{shift_ref}/leave", leave)
+    site.get("/shifts/{host}/{project_ref}/{shift_ref}/calendar.ics", ics)
+    site.get("/mine", mine)
+    site.get("/check-in/{project_ref}/{shift_ref}", check_in_page)
+    site.post("/check-in/{project_ref}/{shift_ref}", check_in)
+    site.get("/hours", hours)
+    site.get("/hours/live", hours)
+
+
+async def me(visit: Visit) -> Response:
+    """Her total, her links with other cities, and what comes next."""
+    account = visit.account
+    if account.kind == "organiser":
+        return go("/organiser")
+    pool, code = visit.site.pool, visit.site.seat.code
+    signups = await _with_titles(visit, await views.signups(pool, code, account.ref))
+    now = datetime.now(UTC)
+    coming = [one for one in signups if one["state"] in _STANDS and one["ends"] and one["ends"] > now]
+    return visit.page(
+        "me.html",
+        minutes=visit.site.seat.shown(await views.minutes_at_home(pool, account.ref)),
+        ties=await views.ties(pool, account.ref),
+        coming=coming[:3],
+    )
+
+
+# -- shifts ----------------------------------------------------------------------------------------------------------
+
+
+async def find(visit: Visit) -> Response:
+    """Shifts of both cities that can be joined."""
+    asked = {name: visit.request.query_params.get(name, "")[:100] for name in _ASKED}
+    fits, date = visit.request.query_params.get("fits") == "1", visit.request.query_params.get("date", "")[:10]
+    parameters: dict[str, Any] = asked | {"limit": _PAGE}
+    try:
+        if date:
+            day = datetime.fromisoformat(f"{date}T00:00:00+08:00")
+            parameters |= {"since": day.isoformat(), "until": (day + timedelta(days=1)).isoformat()}
+        busy = await _fitting(visit, parameters) if fits else []
+        found = await visit.site.linkage.search(parameters, busy)
+        campaigns = await visit.site.linkage.campaigns()
+    except ValueError:
+        found, campaigns, date = {"shifts": [], "next": None}, [], ""
+    except NotReached:
+        return visit.page("message.html", 503, key="not_reached")
+    zones = {one["ref"]: one["title"] for one in campaigns}
+    query = {name: value for name, value in asked.items() if value and name != "after"}
+    query |= {"date": date} if date else {}
+    query |= {"fits": "1"} if fits else {}
+    return visit.page(
+        "find.html", found=found, asked=asked | {"date": date}, fits=fits, zones=zones, query=query,
+        districts=DISTRICTS, categories=CATEGORIES,
+    )  # fmt: skip
+
+
+async def _fitting(visit: Visit, parameters: dict[str, Any]) -> list[str]:
+    """What she is old enough for, outside the windows she has promised."""
+    session = visit.session
+    if session is None or session.account is None:
+        return []
+    if session.account.age_band is not None:
+        parameters["age_band"] = AgeBand(session.account.age_band).value
+    taken = await views.signups(visit.site.pool, visit.site.seat.code, session.account.ref)
+    standing = [one for one in taken if one["state"] in _STANDS and one["begins"] and one["ends"]]
+    return [f"{one['begins'].isoformat()}/{one['ends'].isoformat()}" for one in standing[:100]]
+
+
+def _place(visit: Visit) -> tuple[str, str, str]:
+    path = visit.request.path_params
+    return path["host"], path["project_ref"], path["shift_ref"]
+
+
+async def shift(visit: Visit) -> Response:
+    """One shift, how her sign-up stands, and what else fits where it was refused."""
+    host, project_ref, shift_ref = _place(visit)
+    try:
+        found = await visit.site.linkage.shift(host, project_ref, shift_ref)
+    except NotReached:
+        return visit.page("message.html", 503, key="not_reached")
+    if found is None:
+        raise NotFound("no_shift")
+    account = None if visit.session is None else visit.session.account
+    mine = None
+    if account is not None:
+        taken = await views.signups(visit.site.pool, visit.site.seat.code, account.ref)
+        mine = next((s for s in taken if (s["host"], s["project_ref"], s["shift_ref"]) == _place(visit)), None)
+    others: list[dict[str, Any]] = []
+    if mine is not None and mine["state"] == "refused":
+        parameters: dict[str, Any] = {"host": host, "limit": 4}
+        busy = await _fitting(visit, parameters)
+        answer = await visit.site.linkage.search(parameters, busy)
+        others = [one for one in answer["shifts"] if one["shift_ref"] != shift_ref][:3]
+    ties = [] if account is None else await views.ties(visit.site.pool, account.ref)
+    linked = host == visit.site.seat.code or any(t["registry"] == host and t["established"] for t in ties)
+    fragment = visit.request.headers.get("hx-request") == "true"
+    template = "_signup.html" if fragment else "shift.html"
+    return visit.page(template, shift=found, mine=mine, others=others, linked=linked, ties=ties)
+
+
+async def join(visit: Visit) -> Response:
+    """One click."""
+    place = _place(visit)
+    await visit.site.desk.join(visit.of_kind("volunteer", "visitor").ref, *place)
+    return go("/shifts/{}/{}/{}".format(*place))
+
+
+async def leave(visit: Visit) -> Response:
+    """The post goes to somebody else."""
+    place = _place(visit)
+    await visit.site.desk.leave(visit.of_kind("volunteer", "visitor").ref, *place)
+    return go("/shifts/{}/{}/{}".format(*place))
+
+
+async def ics(visit: Visit) -> Response:
+    """The shift for a calendar (RFC 5545)."""
+    try:
+        found = await visit.site.linkage.shift(*_place(visit))
+    except NotReached:
+        return visit.page("message.html", 503, key="not_reached")
+    if found is None:
+        raise NotFound("no_shift")
+    return Response(calendar(found), media_type="text/calendar; charset=utf-8")
+
+
+async def _with_titles(visit: Visit, signups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Shifts of the other city are known to the linkage only; without it they are told by their numbers."""
+    lacking = [one for one in signups if one["title"] is None][:20]
+
+    async def fill(one: dict[str, Any]) -> None:
+        try:
+            found = await visit.site.linkage.shift(one["host"], one["project_ref"], one["shift_ref"])
+        except NotReached:
+            return
+        if found is not None:
+            one |= {"title": found["title"], "place": found["place"]["text"]}
+            one["begins"] = one["begins"] or datetime.fromisoformat(found["starts_at"])
+            one["ends"] = one["ends"] or datetime.fromisoformat(found["ends_at"])
+
+    async with anyio.create_task_group() as group:
+        for one in lacking:
+            group.start_soon(fill, one)
+    return signups
+
+
+async def mine(visit: Visit) -> Response:
+    """All her sign-ups."""
+    account = visit.of_kind("volunteer", "visitor")
+    signups = await views.signups(visit.site.pool, visit.site.seat.code, account.ref)
+    return visit.page("mine.html", signups=await _with_titles(visit, signups), now=datetime.now(UTC))
+
+
+# -- service ---------------------------------------------------------------------------------------------------------
+
+
+async def _own_shift(visit: Visit) -> dict[str, Any]:
+    path = visit.request.path_params
+    found = await views.shift_of(visit.site.pool, path["project_ref"], path["shift_ref"])
+    if found is None:
+        raise NotFound("no_shift")
+    return found
+
+
+async def check_in_page(visit: Visit) -> Response:
+    """Where the organiser's code is typed; a QR code brings it along."""
+    visit.of_kind("volunteer", "visitor")
+    code = visit.request.query_params.get("code", "")[:6]
+    return visit.page("check_in.html", shift=await _own_shift(visit), code=code, said=None)
+
+
+async def check_in(visit: Visit) -> Response:
+    """She is here."""
+    account, shift = visit.of_kind("volunteer", "visitor"), await _own_shift(visit)
+    said, status = "checked_in", 200
+    if not visit.site.tries.allowed(f"check-in {account.ref}"):
+        said, status = "too_many_tries", 429
+    elif not await codes.is_right(visit.site.pool, shift["project_ref"], shift["shift_ref"], visit.text("code")):
+        said, status = "wrong_code_now", 403
+    else:
+        await visit.site.desk.check_in(account.ref, shift["project_ref"], shift["shift_ref"])
+    return visit.page("check_in.html", status, shift=shift, code="", said=said)
+
+
+async def hours(visit: Visit) -> Response:
+    """Every service of hers, where it is on its way, and who must act next."""
+    account = visit.of_kind("volunteer", "visitor")
+    told, reached = None, True
+    try:
+        told = await visit.site.linkage.timeline(visit.site.seat.code, account.ref)
+    except NotReached:
+        reached = False
+    minutes = visit.site.seat.shown(await views.minutes_at_home(visit.site.pool, account.ref))
+    live = visit.request.url.path.endswith("/live")
+    services = [] if told is None else hours_of(told["services"])
+    return visit.page("_hours.html" if live else "hours.html", services=services, minutes=minutes, reached=reached)
