@@ -60,6 +60,11 @@ class SandboxSettings(BaseSettings):
         known = self._registry(code)
         return (code, code) if known is None else (known.names.zh, known.names.en)
 
+    def division(self, code: str) -> str:
+        """The division code of a registry's city (GB/T 2260); empty where it is not known."""
+        known = self._registry(code)
+        return "" if known is None else known.division_code
+
     def seat(self, *, rounding: int) -> Seat:
         """The seat as ``<registries>/<code>.yaml`` describes it; ``rounding`` is the usual one of this software."""
         known = self._registry(self.registry)

@@ -36,7 +36,7 @@ def build(settings: SandboxSettings) -> FastAPI:
                 yield
 
     app = FastAPI(title=f"sandbox {seat.code}", lifespan=lifespan)
-    site = pages_on(app, settings, seat)
+    site = pages_on(app, settings, seat, lambda: mischief.down)
 
     def pool() -> Pool:
         found: Pool = app.state.pool

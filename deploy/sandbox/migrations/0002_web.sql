@@ -20,11 +20,12 @@ CREATE TABLE web_session (
 
 -- An offer that she made and has yet to bring over there. The form's own number makes two clicks one offer.
 CREATE TABLE offer (
-    form       text PRIMARY KEY,
-    ref        text        NOT NULL,
-    registry   text        NOT NULL,
-    code       text        NOT NULL,
-    expires_at timestamptz NOT NULL
+    form            text PRIMARY KEY,
+    ref             text        NOT NULL,
+    registry        text        NOT NULL,
+    code            text        NOT NULL,
+    consent_version integer     NOT NULL,
+    expires_at      timestamptz NOT NULL
 );
 
 -- What the rotating check-in code of a shift is made from.

@@ -6,7 +6,7 @@ Loaded only where the registry has a passcode for them: most sandboxes serve mac
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -21,19 +21,22 @@ if TYPE_CHECKING:
 __all__ = ["opened", "pages_on"]
 
 
-def pages_on(app: FastAPI, settings: SandboxSettings, seat: Seat) -> Site | None:
-    """Put the pages on this application; None where there is no passcode."""
+def pages_on(app: FastAPI, settings: SandboxSettings, seat: Seat, is_down: Callable[[], bool]) -> Site | None:
+    """Put the pages on this application; None where there is no passcode. While ``is_down`` they only say so."""
     if settings.passcode is None:
         return None
     from deploy.sandbox.web.entrance import entrance
     from deploy.sandbox.web.organiser import organiser_pages
     from deploy.sandbox.web.site import Neighbour, Site
     from deploy.sandbox.web.volunteer import volunteer_pages
+    from deploy.sandbox.web.words import CITIES
 
-    neighbours = {
-        code: Neighbour(code, settings.names(code), url.rstrip("/")) for code, url in settings.neighbours.items()
-    }
-    site = Site(app, seat, settings.names(seat.code), neighbours, settings.passcode.get_secret_value())
+    def city(code: str) -> tuple[str, str]:
+        return CITIES.get(settings.division(code), settings.names(code))
+
+    neighbours = {code: Neighbour(code, city(code), url.rstrip("/")) for code, url in settings.neighbours.items()}
+    passcode = settings.passcode.get_secret_value()
+    site = Site(app, seat, settings.names(seat.code), city(seat.code), neighbours, passcode, is_down)
     for enter in (entrance, volunteer_pages, organiser_pages):
         enter(site)
     return site

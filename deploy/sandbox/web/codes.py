@@ -46,18 +46,19 @@ def _code(secret: bytes, step: int) -> str:
 
 
 class Tries:
-    """How often somebody may guess: so many times in five minutes, then she waits."""
+    """How often somebody may be wrong: so many times in five minutes, then she waits."""
 
     def __init__(self, most: int, seconds: float = 300) -> None:
         self._most, self._seconds = most, seconds
-        self._at: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._wrong: defaultdict[str, deque[float]] = defaultdict(deque)
 
-    def allowed(self, who: str) -> bool:
-        """Count one more try of hers, if it is allowed."""
-        now, at = time.monotonic(), self._at[who]
-        while at and at[0] < now - self._seconds:
-            at.popleft()
-        if len(at) >= self._most:
-            return False
-        at.append(now)
-        return True
+    def spent(self, who: str) -> bool:
+        """Whether she was wrong too often."""
+        wrong = self._wrong[who]
+        while wrong and wrong[0] < time.monotonic() - self._seconds:
+            wrong.popleft()
+        return len(wrong) >= self._most
+
+    def wrong(self, who: str) -> None:
+        """She was wrong once more."""
+        self._wrong[who].append(time.monotonic())

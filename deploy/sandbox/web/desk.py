@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from contracts.envelope import Event
 from contracts.messages import Message, service, signups, volunteers
@@ -19,20 +19,29 @@ from contracts.messages.base import AgeBand, Consent, EvidenceClass
 from contracts.topics import registry_source
 from deploy.sandbox.database import Connection, Pool
 from deploy.sandbox.web.accounts import Account, find
+from deploy.sandbox.web.views import Place, signup_at
 from deploy.sandbox.web.voice import Voice
 
-__all__ = ["Attest", "Desk", "NotPossible", "Offer"]
+__all__ = ["STANDS", "Attest", "Desk", "NotPossible", "Offer", "Window"]
 
 _OFFER_STANDS: Final = timedelta(minutes=30)
 _CONSENT_STANDS: Final = timedelta(days=365)
-_CONSENT = "SELECT state, version FROM consent WHERE ref = $1 AND registry = $2"
-_ASKED_BEFORE = """
-SELECT r.signup_ref, coalesce(s.state, f.reason, r.state) AS state
-FROM signup_request r LEFT JOIN signup s ON s.signup_ref = r.signup_ref AND s.ref = r.ref
-LEFT JOIN refusal f ON f.message_id = 'web-' || r.signup_ref
-WHERE r.ref = $1 AND r.host = $2 AND r.project_ref = $3 AND r.shift_ref = $4
+# What the linkage told last, or what she offered: the linkage tells of changes only.
+_CONSENT = """
+SELECT state, version FROM (
+    SELECT state, version FROM consent WHERE ref = $1 AND registry = $2
+    UNION ALL SELECT 'given', consent_version FROM offer WHERE ref = $1 AND registry = $2
+) AS each_one ORDER BY version DESC, state DESC LIMIT 1
 """
-_STANDS: Final = ("requested", "confirmed", "waitlisted", "promoted")
+_BUSY = """
+SELECT 1 FROM signup WHERE ref = $1 AND state IN ('confirmed', 'promoted', 'waitlisted', 'reported')
+AND starts_at < $3 AND $2 < ends_at LIMIT 1
+"""
+_LINKED = "SELECT 1 FROM link WHERE ref = $1 AND established LIMIT 1"
+STANDS: Final = ("requested", "confirmed", "waitlisted", "promoted", "reported")
+"""States of a sign-up with which she has a post, or may have one soon."""
+
+Window: TypeAlias = tuple[datetime, datetime]
 
 
 class NotPossible(ValueError):
@@ -80,26 +89,27 @@ class Desk:
             raise NotPossible("guardian_first")
         now = datetime.now(UTC)
         async with self._pool.acquire() as connection, connection.transaction():
+            known = await connection.fetchrow(_CONSENT, account.ref, registry)
             await connection.execute(
-                "INSERT INTO offer (form, ref, registry, code, expires_at) VALUES ($1, $2, $3, $4, $5) "
-                "ON CONFLICT DO NOTHING",
+                "INSERT INTO offer (form, ref, registry, code, consent_version, expires_at) "
+                "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
                 form,
                 account.ref,
                 registry,
                 secrets.token_urlsafe(32),
+                1 if known is None else known["version"] + 1,
                 now + _OFFER_STANDS,
             )
-            row = await connection.fetchrow("SELECT ref, registry, code, expires_at FROM offer WHERE form = $1", form)
+            row = await connection.fetchrow("SELECT * FROM offer WHERE form = $1", form)
             if row is None or (row["ref"], row["registry"]) != (account.ref, registry):
                 raise NotPossible("form_is_old")
-            known = await connection.fetchrow(_CONSENT, account.ref, registry)
             message = volunteers.LinkOffered(
                 volunteer_ref=account.ref,
                 for_registry=registry,
                 code_hash=hashlib.sha256(row["code"].encode()).hexdigest(),
                 age_band=AgeBand(account.age_band or "adult"),
                 guardian_approved=account.guardian_approved,
-                consent=_consent(1 if known is None else known["version"] + 1, now),
+                consent=_consent(row["consent_version"], now),
                 expires_at=row["expires_at"],
             )
             await self._say(connection, f"offer-{_short(form)}", message, now)
@@ -150,30 +160,38 @@ class Desk:
 
     # -- sign-ups ----------------------------------------------------------------------------------------------
 
-    async def join(self, ref: str, host: str, project_ref: str, shift_ref: str) -> None:
-        """Ask for a post; while one request stands, no other is made."""
+    async def join(self, account: Account, place: Place, window: Window) -> None:
+        """Ask for a post; while one request stands, no other is made. ``window`` is the shift's begin and end.
+
+        In our own shifts our own volunteers are ours to sign up: the linkage only hears that she is busy then.
+        """
+        ref = account.ref
         async with self._pool.acquire() as connection, connection.transaction():
-            before = await connection.fetch(_ASKED_BEFORE, ref, host, project_ref, shift_ref)
-            if any(row["state"] in _STANDS for row in before):
+            _, state, asked = await signup_at(connection, ref, place)
+            if state in STANDS:
                 return
-            signup_ref = f"{self.code}-s-{_short(ref, host, project_ref, shift_ref, len(before))}"
-            message = signups.SignupRequested(
-                signup_ref=signup_ref, volunteer_ref=ref, host=host, project_ref=project_ref, shift_ref=shift_ref
-            )
-            await self._say(connection, signup_ref, message)
+            signup_ref = f"{self.code}-s-{_short(ref, *place, asked)}"
+            names = _names(signup_ref, ref, place)
+            if place[0] == self.code and account.kind == "volunteer":
+                if await connection.fetchval(_BUSY, ref, *window):
+                    raise NotPossible("reason_clash")
+                if not await connection.fetchval(_LINKED, ref):
+                    raise NotPossible("local_only")
+                await self._say(connection, signup_ref, _reported(names, window))
+            else:
+                await self._say(connection, signup_ref, signups.SignupRequested(**names))
         self._voice.wake()
 
-    async def leave(self, ref: str, host: str, project_ref: str, shift_ref: str) -> None:
+    async def leave(self, account: Account, place: Place, window: Window) -> None:
         """Give a post back, or a place in the waitlist."""
         async with self._pool.acquire() as connection, connection.transaction():
-            before = await connection.fetch(_ASKED_BEFORE, ref, host, project_ref, shift_ref)
-            standing = [row["signup_ref"] for row in before if row["state"] in _STANDS]
-            if not standing:
+            signup_ref, state, _ = await signup_at(connection, account.ref, place)
+            if signup_ref is None or state not in STANDS:
                 raise NotPossible("no_signup")
-            message = signups.SignupWithdrawn(
-                signup_ref=standing[-1], volunteer_ref=ref, host=host, project_ref=project_ref, shift_ref=shift_ref
-            )
-            await self._say(connection, f"leave-{standing[-1]}", message)
+            names = _names(signup_ref, account.ref, place)
+            local = place[0] == self.code and account.kind == "volunteer"
+            message = _reported(names, window, "withdrawn") if local else signups.SignupWithdrawn(**names)
+            await self._say(connection, f"leave-{names['signup_ref']}", message)
         self._voice.wake()
 
     # -- service -----------------------------------------------------------------------------------------------
@@ -224,6 +242,23 @@ class Desk:
     async def _say(self, connection: Connection, name: str, message: Message, now: datetime | None = None) -> bool:
         event = Event(f"web-{name}", registry_source(self.code), now or datetime.now(UTC), message)
         return await self._voice.say(connection, event)
+
+
+def _names(signup_ref: str, ref: str, place: Place) -> dict[str, str]:
+    host, project_ref, shift_ref = place
+    return {
+        "signup_ref": signup_ref,
+        "volunteer_ref": ref,
+        "host": host,
+        "project_ref": project_ref,
+        "shift_ref": shift_ref,
+    }
+
+
+def _reported(
+    names: dict[str, Any], window: Window, state: Literal["active", "withdrawn"] = "active"
+) -> signups.SignupReported:
+    return signups.SignupReported(**names, starts_at=window[0], ends_at=window[1], state=state)
 
 
 def _consent(version: int, now: datetime) -> Consent:

@@ -41,12 +41,14 @@ async def sign_in_page(visit: Visit, wrong: str | None = None, status: int = 200
 
 async def sign_in(visit: Visit) -> Response:
     """A number of this registry and the sandbox's passcode."""
-    client = visit.request.client
-    if not visit.site.tries.allowed(f"sign-in {client.host if client else ''}"):
+    ref, client = visit.text("ref"), visit.request.client
+    # Of this account from there: otherwise whoever shares an address with a guesser would be locked out with him.
+    who = f"sign-in {client.host if client else ''} {ref}"
+    if visit.site.tries.spent(who):
         return await sign_in_page(visit, "too_many_tries", 429)
-    ref = visit.text("ref")
     right = secrets.compare_digest(visit.text("passcode").encode(), visit.site.passcode.encode())
     if not right or await accounts.find(visit.site.pool, ref) is None:
+        visit.site.tries.wrong(who)
         return await sign_in_page(visit, "wrong_passcode", 403)
     session = await accounts.sign_in(visit.site.pool, visit.session, ref)
     response = go("/")
@@ -96,9 +98,10 @@ async def agree(visit: Visit) -> Response:
 async def guardian(visit: Visit) -> Response:
     """Her guardian agrees, with the passcode once more: it is the guardian's own word."""
     account = visit.of_kind("volunteer")
-    if not visit.site.tries.allowed(f"guardian {account.ref}"):
+    if visit.site.tries.spent(account.ref):
         raise Forbidden("too_many_tries")
     if not secrets.compare_digest(visit.text("passcode").encode(), visit.site.passcode.encode()):
+        visit.site.tries.wrong(account.ref)
         raise Forbidden("wrong_passcode")
     await visit.site.desk.approve_as_guardian(account.ref)
     return go(f"/serve/{visit.text('registry')}" if visit.text("registry") in visit.site.neighbours else "/")

@@ -40,11 +40,11 @@ class NotFound(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Another registry: its code, what people call it, and where its pages are (None when it has none)."""
+    """Another registry: its code, its city, and where its pages are."""
 
     code: str
-    names: tuple[str, str]
-    url: str | None
+    city: tuple[str, str]
+    url: str
 
 
 @dataclass
@@ -96,22 +96,25 @@ class Site:
         app: FastAPI,
         seat: Seat,
         names: tuple[str, str],
+        city: tuple[str, str],
         neighbours: Mapping[str, Neighbour],
         passcode: str,
+        is_down: Callable[[], bool],
     ) -> None:
-        self.app, self.seat, self.neighbours, self.passcode = app, seat, neighbours, passcode
+        self.app, self.seat, self.names, self.neighbours, self.passcode = app, seat, names, neighbours, passcode
+        self.is_down = is_down
         self.tries = Tries(10)
         self._cookie = f"session_{seat.code}"  # browsers do not tell the ports of one machine apart
         self.pool: Pool
         self.desk: Desk
         self.linkage: Linkage
-        every = {seat.code: names} | {code: one.names for code, one in neighbours.items()}
+        every = {seat.code: city} | {code: one.city for code, one in neighbours.items()}
         self._words = {language: Words(language, every) for language in LANGUAGES}
         self._templates = Environment(
             loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
-        self._headers = _headers([one.url for one in neighbours.values() if one.url])
+        self._headers = _headers([one.url for one in neighbours.values()])
         app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
 
     def opened(self, pool: Pool, desk: Desk, linkage: Linkage) -> None:
@@ -141,6 +144,8 @@ class Site:
     ) -> Response:
         visit = Visit(request, self, None, self._words[_language(request)], form or FormData())
         try:
+            if self.is_down():
+                raise OSError("down, as asked")
             visit.session = await session_of(self.pool, request.cookies.get(self._cookie))
             if form is not None and not public:
                 self._check_form(visit)
@@ -168,6 +173,7 @@ class Site:
         text = self._templates.get_template(template).render(
             t=visit.words,
             seat=self.seat,
+            registry_name=visit.words.either(self.names),
             neighbours=self.neighbours,
             session=visit.session,
             account=None if visit.session is None else visit.session.account,

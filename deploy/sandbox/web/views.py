@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
-from deploy.sandbox.database import Pool
+from deploy.sandbox.database import Connection, Pool
 
-__all__ = ["minutes_at_home", "organised", "roster", "shift_of", "signups", "ties"]
+__all__ = ["Place", "minutes_at_home", "organised", "roster", "shift_of", "signup_at", "signups", "ties"]
 
 Row = dict[str, Any]
+Place: TypeAlias = tuple[str, str, str]
+"""A shift: its host, its project and its own number."""
 
 _TIES = """
 SELECT l.registry, l.role, l.state, l.reason, l.established, c.state AS consent
@@ -18,22 +20,31 @@ _MINUTES = """
 SELECT coalesce((SELECT sum(minutes) FROM audit_served WHERE volunteer_ref = $1 AND status = 'confirmed'), 0)
      + coalesce((SELECT sum(minutes) FROM posting WHERE ref = $1), 0)
 """
-_SIGNUPS = """
-SELECT r.host, r.project_ref, r.shift_ref, r.signup_ref, s.starts_at, s.ends_at, p.title, h.place,
-       coalesce(s.state, CASE WHEN f.message_id IS NOT NULL THEN 'refused' END, r.state) AS state,
-       coalesce(s.reason, f.reason) AS reason, coalesce(s.starts_at, h.starts_at) AS begins,
-       coalesce(s.ends_at, h.ends_at) AS ends
-FROM (
-    SELECT DISTINCT ON (host, project_ref, shift_ref) a.*, sent.at FROM signup_request a
-    JOIN sent ON sent.id = 'web-' || a.signup_ref WHERE a.ref = $1
-    ORDER BY host, project_ref, shift_ref, sent.at DESC
-) r
-LEFT JOIN signup s ON s.signup_ref = r.signup_ref AND s.ref = r.ref
-LEFT JOIN refusal f ON f.message_id = 'web-' || r.signup_ref
+# Told by the linkage, whoever asked; and what was asked for here and is not answered yet, which is newer.
+_OF_HER = """
+SELECT DISTINCT ON (host, project_ref, shift_ref) * FROM (
+    SELECT host, project_ref, shift_ref, signup_ref, state, reason, starts_at, ends_at, 1 AS place
+    FROM signup WHERE ref = $1
+    UNION ALL
+    SELECT r.host, r.project_ref, r.shift_ref, r.signup_ref,
+           CASE WHEN f.message_id IS NULL THEN r.state ELSE 'refused' END, f.reason, NULL, NULL,
+           CASE WHEN f.message_id IS NULL AND r.state <> 'withdrawn' THEN 0 ELSE 2 END
+    FROM signup_request r LEFT JOIN refusal f ON f.message_id = 'web-' || r.signup_ref
+    WHERE r.ref = $1 AND NOT EXISTS (SELECT 1 FROM signup s WHERE s.ref = r.ref AND s.signup_ref = r.signup_ref)
+) AS each_one ORDER BY host, project_ref, shift_ref, place
+"""
+_SIGNUPS = f"""
+SELECT r.host, r.project_ref, r.shift_ref, r.signup_ref, r.state, r.reason, p.title, h.place,
+       coalesce(r.starts_at, h.starts_at) AS begins, coalesce(r.ends_at, h.ends_at) AS ends
+FROM ({_OF_HER}) AS r
 LEFT JOIN shift h ON r.host = $2 AND h.project_ref = r.project_ref AND h.shift_ref = r.shift_ref
 LEFT JOIN project p ON r.host = $2 AND p.project_ref = r.project_ref
 ORDER BY begins NULLS LAST, r.signup_ref
-"""
+"""  # noqa: S608
+_SIGNUP_AT = f"""
+SELECT signup_ref, state FROM ({_OF_HER}) AS r WHERE (host, project_ref, shift_ref) = ($2, $3, $4)
+"""  # noqa: S608
+_ASKED = "SELECT count(*) FROM signup_request WHERE (ref, host, project_ref, shift_ref) = ($1, $2, $3, $4)"
 _ORGANISED = """
 SELECT s.project_ref, s.shift_ref, p.title, s.starts_at, s.ends_at, s.posts, s.place, s.state,
        (SELECT count(*) FROM signup u WHERE u.project_ref = s.project_ref AND u.shift_ref = s.shift_ref
@@ -51,7 +62,7 @@ SELECT u.ref, u.state AS signup, a.home, a.name,
         WHERE (x.ref, x.project_ref, x.shift_ref) = (u.ref, $1, $2) AND x.kind = 'in') AS came_at,
        v.record_ref, v.version, v.started_at, v.ended_at, v.minutes, v.status, v.reason, t.state AS transfer
 FROM (SELECT DISTINCT ON (ref) ref, state FROM signup WHERE host = $3 AND project_ref = $1 AND shift_ref = $2
-      AND state IN ('confirmed', 'promoted', 'withdrawn') ORDER BY ref, (state = 'withdrawn')) u
+      AND state IN ('confirmed', 'promoted', 'reported', 'withdrawn') ORDER BY ref, (state = 'withdrawn')) u
 LEFT JOIN account a ON a.ref = u.ref
 LEFT JOIN LATERAL (SELECT * FROM record_version r WHERE (r.ref, r.project_ref, r.shift_ref) = (u.ref, $1, $2)
                    ORDER BY version DESC LIMIT 1) v ON true
@@ -70,8 +81,15 @@ async def minutes_at_home(pool: Pool, ref: str) -> int:
     return int(await pool.fetchval(_MINUTES, ref))
 
 
+async def signup_at(db: Connection, ref: str, place: Place) -> tuple[str | None, str | None, int]:
+    """Her sign-up for a shift: its number and state (None for none), and how often she asked here."""
+    row = await db.fetchrow(_SIGNUP_AT, ref, *place)
+    asked: int = await db.fetchval(_ASKED, ref, *place)
+    return (None, None, asked) if row is None else (row[0], row[1], asked)
+
+
 async def signups(pool: Pool, code: str, ref: str) -> list[Row]:
-    """What she asked for on these pages, the last word on each shift, earliest first."""
+    """All her sign-ups, the last word on each shift, earliest first."""
     return [dict(row) for row in await pool.fetch(_SIGNUPS, ref, code)]
 
 

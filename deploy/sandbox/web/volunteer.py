@@ -11,6 +11,7 @@ from fastapi import Response
 from contracts.messages.base import AgeBand
 from deploy.sandbox.web import codes, views
 from deploy.sandbox.web.calendar import calendar
+from deploy.sandbox.web.desk import STANDS, Window
 from deploy.sandbox.web.hours import hours_of
 from deploy.sandbox.web.linkage import NotReached
 from deploy.sandbox.web.site import NotFound, Site, Visit, go
@@ -20,7 +21,6 @@ __all__ = ["volunteer_pages"]
 
 _ASKED: Final = ("host", "district", "category", "campaign", "text", "after")
 _PAGE: Final = 20
-_STANDS: Final = ("requested", "confirmed", "waitlisted", "promoted")
 
 
 def volunteer_pages(site: Site) -> None:
@@ -46,7 +46,7 @@ async def me(visit: Visit) -> Response:
     pool, code = visit.site.pool, visit.site.seat.code
     signups = await _with_titles(visit, await views.signups(pool, code, account.ref))
     now = datetime.now(UTC)
-    coming = [one for one in signups if one["state"] in _STANDS and one["ends"] and one["ends"] > now]
+    coming = [one for one in signups if one["state"] in STANDS and one["ends"] and one["ends"] > now]
     return visit.page(
         "me.html",
         minutes=visit.site.seat.shown(await views.minutes_at_home(pool, account.ref)),
@@ -92,7 +92,7 @@ async def _fitting(visit: Visit, parameters: dict[str, Any]) -> list[str]:
     if session.account.age_band is not None:
         parameters["age_band"] = AgeBand(session.account.age_band).value
     taken = await views.signups(visit.site.pool, visit.site.seat.code, session.account.ref)
-    standing = [one for one in taken if one["state"] in _STANDS and one["begins"] and one["ends"]]
+    standing = [one for one in taken if one["state"] in STANDS and one["begins"] and one["ends"]]
     return [f"{one['begins'].isoformat()}/{one['ends'].isoformat()}" for one in standing[:100]]
 
 
@@ -128,17 +128,30 @@ async def shift(visit: Visit) -> Response:
     return visit.page(template, shift=found, mine=mine, others=others, linked=linked, ties=ties)
 
 
+async def _window(visit: Visit) -> Window:
+    found = await visit.site.linkage.shift(*_place(visit))
+    if found is None:
+        raise NotFound("no_shift")
+    return datetime.fromisoformat(found["starts_at"]), datetime.fromisoformat(found["ends_at"])
+
+
 async def join(visit: Visit) -> Response:
     """One click."""
-    place = _place(visit)
-    await visit.site.desk.join(visit.of_kind("volunteer", "visitor").ref, *place)
+    account, place = visit.of_kind("volunteer", "visitor"), _place(visit)
+    try:
+        await visit.site.desk.join(account, place, await _window(visit))
+    except NotReached:
+        return visit.page("message.html", 503, key="not_reached")
     return go("/shifts/{}/{}/{}".format(*place))
 
 
 async def leave(visit: Visit) -> Response:
     """The post goes to somebody else."""
-    place = _place(visit)
-    await visit.site.desk.leave(visit.of_kind("volunteer", "visitor").ref, *place)
+    account, place = visit.of_kind("volunteer", "visitor"), _place(visit)
+    try:
+        await visit.site.desk.leave(account, place, await _window(visit))
+    except NotReached:
+        return visit.page("message.html", 503, key="not_reached")
     return go("/shifts/{}/{}/{}".format(*place))
 
 
@@ -202,9 +215,10 @@ async def check_in(visit: Visit) -> Response:
     """She is here."""
     account, shift = visit.of_kind("volunteer", "visitor"), await _own_shift(visit)
     said, status = "checked_in", 200
-    if not visit.site.tries.allowed(f"check-in {account.ref}"):
+    if visit.site.tries.spent(account.ref):
         said, status = "too_many_tries", 429
     elif not await codes.is_right(visit.site.pool, shift["project_ref"], shift["shift_ref"], visit.text("code")):
+        visit.site.tries.wrong(account.ref)
         said, status = "wrong_code_now", 403
     else:
         await visit.site.desk.check_in(account.ref, shift["project_ref"], shift["shift_ref"])
@@ -222,4 +236,7 @@ async def hours(visit: Visit) -> Response:
     minutes = visit.site.seat.shown(await views.minutes_at_home(visit.site.pool, account.ref))
     live = visit.request.url.path.endswith("/live")
     services = [] if told is None else hours_of(told["services"])
-    return visit.page("_hours.html" if live else "hours.html", services=services, minutes=minutes, reached=reached)
+    own = [] if told is None or account.kind == "visitor" else told["links"]
+    withheld = [link for link in own if link["services_withheld"] and link["consent"] == "withdrawn"]
+    template = "_hours.html" if live else "hours.html"
+    return visit.page(template, services=services, withheld=withheld, minutes=minutes, reached=reached)

@@ -11,7 +11,7 @@ import yaml
 
 from contracts.messages.service import SHANGHAI
 
-__all__ = ["DISTRICTS", "LANGUAGES", "Language", "Words"]
+__all__ = ["CATEGORIES", "CITIES", "DISTRICTS", "LANGUAGES", "Language", "Words"]
 
 Language = Literal["zh", "en"]
 LANGUAGES: Final = ("zh", "en")
@@ -32,6 +32,8 @@ CATEGORIES: Final = {
     "demo_project": ("示范项目", "Demonstration"),
     "culture": ("文化服务", "Culture"),
 }
+CITIES: Final = {"440100": ("广州", "Guangzhou"), "440300": ("深圳", "Shenzhen")}
+"""Cities by division code (GB/T 2260)."""
 DISTRICTS: Final = {
     "440103": ("荔湾区", "Liwan"),
     "440104": ("越秀区", "Yuexiu"),
@@ -60,21 +62,25 @@ _WEEKDAYS: Final = ("一二三四五六日", ("Mon", "Tue", "Wed", "Thu", "Fri",
 
 
 class Words:
-    """All texts in one language; ``names`` are the registries' own, by code."""
+    """All texts in one language; ``cities`` are the names of the registries' cities, by the registry's code."""
 
-    def __init__(self, language: Language, names: dict[str, tuple[str, str]]) -> None:
+    def __init__(self, language: Language, cities: dict[str, tuple[str, str]]) -> None:
         self.language = language
         self._at = LANGUAGES.index(language)
-        self._names = names
+        self._cities = cities
 
     def __call__(self, key: str, **given: Any) -> str:
         """The text of this key, with its gaps filled."""
         return _texts()[key][self._at].format(**given)
 
     def city(self, code: str) -> str:
-        """What people call a registry."""
-        found = self._names.get(code)
+        """The city of a registry."""
+        found = self._cities.get(code)
         return code if found is None else found[self._at]
+
+    def either(self, texts: tuple[str, str]) -> str:
+        """The one of these two that is in this language."""
+        return texts[self._at]
 
     def of(self, table: str, key: str | None) -> str:
         """A category, a district or an age band; one that has no name here is told as it is."""

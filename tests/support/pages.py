@@ -1,0 +1,217 @@
+"""Two cities' pages on a running linkage: people, shifts, and what a person does in a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+
+from contracts.envelope import Event
+from contracts.messages import Message, shifts
+from contracts.messages.shifts import Campaign, Category, Place
+from contracts.topics import registry_source, registry_topic_for
+from deploy.demo.lines import Letter
+from deploy.demo.publishing import Publisher
+from deploy.local.stack import Stack
+from tests.support.waiting import eventually
+
+__all__ = ["CITY", "ORGANISER", "Shift", "Stage", "Surfer", "browser", "chromium"]
+
+CITY = {"gz": ("广州", "Guangzhou"), "sz": ("深圳", "Shenzhen")}
+ORGANISER = {"gz": "gz-org-0417", "sz": "sz-org-1183"}
+_DIVISION = {"gz": ("440104", "越秀区二沙岛"), "sz": ("440304", "福田区市民中心")}
+
+
+def chromium() -> str | None:
+    """Debian's Chromium, or one that CHROMIUM names."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium")
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    """A headless browser."""
+    async with async_playwright() as playwright:
+        # Without a sandbox of its own, since tests often run as root; it sees our own pages only.
+        running = await playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        try:
+            yield running
+        finally:
+            await running.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A shift that a test has published."""
+
+    host: str
+    project_ref: str
+    shift_ref: str
+    title: str
+
+    @property
+    def path(self) -> str:
+        """Its page."""
+        return f"/shifts/{self.host}/{self.project_ref}/{self.shift_ref}"
+
+    @property
+    def roster(self) -> str:
+        """Its organiser's page."""
+        return f"/organiser/{self.project_ref}/{self.shift_ref}"
+
+
+@dataclass
+class Stage:
+    """A linkage whose registries have pages, with direct lines to their books for what no page shows."""
+
+    stack: Stack
+    publisher: Publisher
+    books: dict[str, asyncpg.Connection[asyncpg.Record]]
+    http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(trust_env=False))
+
+    def url(self, code: str, path: str = "/") -> str:
+        """Where a city's page is."""
+        return self.stack.url(f"sandbox_{code}") + path
+
+    async def person(self, code: str, age_band: str = "adult", *, guardian: bool = False) -> str:
+        """Somebody new at home in this registry; gives her number."""
+        ref = f"{code}-{uuid.uuid4().hex[:10]}"
+        name = f"测试{ref[-4:]}"
+        await self.books[code].execute(
+            "INSERT INTO account (ref, kind, name, age_band, guardian_approved) VALUES ($1, 'volunteer', $2, $3, $4)",
+            ref,
+            name,
+            age_band,
+            guardian,
+        )
+        await self.books[code].execute("INSERT INTO volunteer (ref, known_since) VALUES ($1, now())", ref)
+        return ref
+
+    async def shift(
+        self,
+        host: str,
+        *,
+        title: str | None = None,
+        posts: int = 5,
+        minimum_age: int = 0,
+        after: timedelta = timedelta(hours=3),
+    ) -> Shift:
+        """Publish a project with one shift, and wait until it can be found."""
+        mark = uuid.uuid4().hex[:8]
+        one = Shift(host, f"{host}-p-{mark}", f"{host}-s-{mark}", title or f"护绿{mark}")
+        now = datetime.now(UTC)
+        division, place = _DIVISION[host]
+        await self.say(
+            host,
+            shifts.ProjectPublished(
+                project_ref=one.project_ref,
+                version=1,
+                title=one.title,
+                category=Category.ECOLOGY,
+                organiser_ref=ORGANISER[host],
+                campaign=Campaign(ref="zhiyuan-yixia", title="志愿一夏"),
+            ),
+            shifts.ShiftPublished(
+                project_ref=one.project_ref,
+                shift_ref=one.shift_ref,
+                version=1,
+                starts_at=now + after,
+                ends_at=now + after + timedelta(hours=2),
+                signup_opens_at=now - timedelta(hours=1),
+                signup_closes_at=now + after,
+                posts=posts,
+                minimum_age=minimum_age,
+                place=Place(division_code=division, text=place),
+            ),
+        )
+
+        async def known() -> bool:
+            answers = [await self.http.get(self.url(code, one.path)) for code in self.books]
+            on_books = await self.books[host].fetchval("SELECT 1 FROM shift WHERE shift_ref = $1", one.shift_ref)
+            return bool(on_books) and all(answer.status_code == 200 for answer in answers)
+
+        await eventually(known, what="the shift can be found")
+        return one
+
+    async def say(self, code: str, *messages: Message) -> None:
+        """Publish in a registry's name."""
+        letters = []
+        for message in messages:
+            source = registry_source(code)
+            topic = registry_topic_for(source, type(message))
+            assert topic is not None
+            letters.append(Letter(topic, Event(f"test-{uuid.uuid4()}", source, datetime.now(UTC), message)))
+        await self.publisher.publish(letters)
+
+
+class Surfer:
+    """Somebody at a browser: signed in at either city, in one language."""
+
+    def __init__(self, stage: Stage, context: BrowserContext, page: Page, language: str) -> None:
+        self.stage, self.context, self.page, self.language = stage, context, page, language
+
+    @classmethod
+    async def at(cls, stage: Stage, browser: Browser, language: str = "zh", **options: Any) -> Surfer:
+        """A new browser profile."""
+        usual: dict[str, Any] = {
+            "viewport": {"width": 360, "height": 740},
+            "locale": {"zh": "zh-CN"}.get(language, "en"),
+        }
+        context = await browser.new_context(**(usual | options))
+        context.set_default_timeout(15_000)
+        return cls(stage, context, await context.new_page(), language)
+
+    def words(self, zh: str, en: str) -> str:
+        """The text in this person's language."""
+        return zh if self.language == "zh" else en
+
+    async def go(self, code: str, path: str = "/") -> None:
+        """Open a page of a city."""
+        await self.page.goto(self.stage.url(code, path))
+
+    async def sign_in(self, code: str, ref: str) -> None:
+        """Sign in there."""
+        await self.go(code, "/sign-in")
+        await self.page.select_option("#ref", ref)
+        await self.page.fill("#passcode", self.stage.stack.passcode or "")
+        await self.page.locator("main button").click()
+        await self.page.wait_for_url(lambda url: not url.endswith("/sign-in"))
+
+    async def press(self, zh: str, en: str) -> None:
+        """Press the button or link with this text."""
+        name = self.words(zh, en)
+        await self.page.get_by_role("button", name=name).or_(self.page.get_by_role("link", name=name)).first.click()
+
+    async def sees(self, zh: str, en: str, seconds: float = 15) -> None:
+        """Wait until the page says so, without being reloaded."""
+        await expect(self.page.locator("main")).to_contain_text(self.words(zh, en), timeout=seconds * 1000)
+
+    async def sees_after_reload(self, zh: str, en: str) -> None:
+        """Reload until the page says so."""
+
+        async def said() -> bool:
+            await self.page.reload()
+            return self.words(zh, en) in (await self.page.text_content("main") or "")
+
+        await eventually(said, every=0.3, what=self.words(zh, en))
+
+    async def register(self, home: str, host: str) -> None:
+        """From her home's page to an account at the other city."""
+        city = self.words(*CITY[host])
+        await self.go(home)
+        await self.press(f"我要去{city}服务", f"Serve in {city}")
+        await self.page.locator("main form button.main").click()  # agree
+        await self.press(f"去{city}，一键注册", f"To {city}: one-click registration")
+
+    async def join(self, code: str, shift: Shift) -> None:
+        """Open a shift's page at a city and sign up."""
+        await self.go(code, shift.path)
+        await self.press("报名", "Sign up")
