@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import httpx
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Error as PlaywrightError
 
 from contracts.envelope import Event
 from contracts.messages import Message, shifts
@@ -198,8 +199,11 @@ class Surfer:
         """Reload until the page says so."""
 
         async def said() -> bool:
-            await self.page.reload()
-            return self.words(zh, en) in (await self.page.text_content("main") or "")
+            try:
+                await self.page.reload()
+                return self.words(zh, en) in (await self.page.text_content("main") or "")
+            except PlaywrightError:  # what was pressed before is still under way
+                return False
 
         await eventually(said, every=0.3, what=self.words(zh, en))
 

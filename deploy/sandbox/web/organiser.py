@@ -69,15 +69,17 @@ async def attest(visit: Visit) -> Response:
     """Confirm the chosen ones, many at once; one that has a record is corrected."""
     shift = await _own(visit)
     known = await views.roster(visit.site.pool, visit.site.seat.code, shift["project_ref"], shift["shift_ref"])
-    on_it = {row["ref"] for row in known}
+    rows = {row["ref"]: row for row in known}
     said, problem = [], None
     for ref in visit.form.getlist("who"):
-        if not isinstance(ref, str) or ref not in on_it:
+        if not isinstance(ref, str) or ref not in rows:
             raise Forbidden("not_yours")
         try:
-            said.append(_said(visit, ref))
+            one = _said(visit, ref)
         except ValueError as error:
             problem = visit.words("bad_times", ref=ref, why=str(error))
+        else:
+            said += [one] if _is_new(one, rows[ref]) else []
     if problem is not None:
         return await roster(visit, problem=problem, status=422)
     try:
@@ -96,6 +98,14 @@ def _said(visit: Visit, ref: str) -> Attest:
     )
     version = visit.text(f"version-{ref}")
     return Attest(ref, int(version or 0), begin, end, revoked=visit.text(f"revoked-{ref}") == "1")
+
+
+def _is_new(said: Attest, known: dict[str, Any]) -> bool:
+    """Whether it says anything else than the record does: an unchanged row, sent again, is no correction."""
+    if known["version"] is None:
+        return True
+    span = (known["started_at"], known["ended_at"], known["revoked"])
+    return said.version == known["version"] and (said.started_at, said.ended_at, said.revoked) != span
 
 
 def _why(error: ValueError) -> str:

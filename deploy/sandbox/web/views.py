@@ -60,7 +60,7 @@ _ROSTER = """
 SELECT u.ref, u.state AS signup, a.home, a.name,
        (SELECT min(at) FROM presence x
         WHERE (x.ref, x.project_ref, x.shift_ref) = (u.ref, $1, $2) AND x.kind = 'in') AS came_at,
-       v.record_ref, v.version, v.started_at, v.ended_at, v.minutes, v.status, v.reason, t.state AS transfer
+       v.record_ref, v.version, v.started_at, v.ended_at, v.minutes, v.revoked, v.status, v.reason, t.state AS transfer
 FROM (SELECT DISTINCT ON (ref) ref, state FROM signup WHERE host = $3 AND project_ref = $1 AND shift_ref = $2
       AND state IN ('confirmed', 'promoted', 'reported', 'withdrawn') ORDER BY ref, (state = 'withdrawn')) u
 LEFT JOIN account a ON a.ref = u.ref

@@ -72,7 +72,7 @@ async def test_a_session_from_before_the_sign_in_is_not_one_after_it(stage: Stag
     planted = caller.http.cookies["session_sz"]
     await caller.sign_in(await stage.person("sz"))
     assert caller.http.cookies["session_sz"] != planted
-    stale = await stage.http.get(stage.url("sz", "/hours"), cookies={"session_sz": planted})
+    stale = await stage.http.get(stage.url("sz", "/hours"), headers={"cookie": f"session_sz={planted}"})
     assert stale.status_code == 303
     assert stale.headers["location"] == "/sign-in"
     await caller.http.aclose()

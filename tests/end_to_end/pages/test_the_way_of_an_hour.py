@@ -86,7 +86,7 @@ async def test_a_double_click_and_the_back_button_do_nothing_twice(stage: Stage,
     organiser = await check_in_and_attest(stage, surf, her, shift)
     await organiser.page.go_back()
     await organiser.page.check("input[name=who]")
-    await organiser.press("确认所选的服务", "")  # the form as it was: the same version again
+    await organiser.press("确认所选的服务", "")  # as it was: that is no correction
     await organiser.sees("没有新的内容", "")
     book = stage.books["gz"]
     asked = await book.fetchval("SELECT count(*) FROM signup_request WHERE shift_ref = $1", shift.shift_ref)
