@@ -46,9 +46,9 @@ class SandboxSettings(BaseSettings):
     log_level: str = "INFO"
     passcode: SecretStr | None = None
     """What people sign in to the pages with; without it there are no pages."""
-    people: Path = Path(__file__).parent / "people"
-    """Folder of the registries' own people, ``<code>.yaml``."""
-    token: SecretStr = SecretStr("")
+    people: Path | None = None
+    """Folder of the registries' own people, ``<code>.yaml``; by default ``people`` beside this file."""
+    token: SecretStr | None = None
     """This registry's token for the linkage's read APIs."""
     opportunities_url: str = "http://127.0.0.1:8082"
     bridge_url: str = "http://127.0.0.1:8084"

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.whole
 
 
 @pytest.fixture
-async def launcher() -> AsyncIterator[asyncio.subprocess.Process]:
-    command = ["-m", "deploy.cli.main", "up", "--json", "--broker", "embedded"]
+async def launcher(request: pytest.FixtureRequest) -> AsyncIterator[asyncio.subprocess.Process]:
+    command = ["-m", "deploy.cli.main", getattr(request, "param", "up"), "--json", "--broker", "embedded"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -69,4 +69,25 @@ async def test_up_is_ready_with_every_process_and_leaves_none_after_ctrl_c(
     assert await asyncio.wait_for(launcher.wait(), timeout=30) == 0
     pids = [process["pid"] for process in processes.values()]
     await eventually(lambda: not any(map(lives, pids)), what="the end of all processes")
+    assert not left(document["folder"])
+
+
+@pytest.mark.parametrize("launcher", ["play"], indirect=True)
+async def test_play_says_where_the_pages_are_and_how_to_sign_in_and_has_shifts_that_begin_soon(
+    launcher: asyncio.subprocess.Process,
+) -> None:
+    document = await ready(launcher)
+    async with httpx.AsyncClient(base_url=document["processes"]["sandbox_gz"]["url"], trust_env=False) as http:
+        form = (await http.get("/sign-in")).text
+        secret = form.split('name="csrf" value="')[1].split('"')[0]
+        given = {"csrf": secret, "ref": "gz-20400101", "passcode": document["passcode"]}
+        assert (await http.post("/sign-in", data=given)).headers["location"] == "/"
+        assert "陈嘉明" in (await http.get("/")).text
+
+        async def found() -> bool:
+            return "图书馆暑期整架" in (await http.get("/find", params={"text": "图书馆"})).text
+
+        await eventually(found)
+    launcher.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(launcher.wait(), timeout=30) == 0
     assert not left(document["folder"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -54,10 +55,11 @@ async def opened(site: Site | None, settings: SandboxSettings, pool: Pool, voice
     from deploy.sandbox.web.desk import Desk
     from deploy.sandbox.web.linkage import Linkage
 
-    people = settings.people / f"{settings.registry}.yaml"
+    people = (settings.people or Path(__file__).parents[1] / "people") / f"{settings.registry}.yaml"
     if people.exists():
         await enter_people(pool, people)
-    bearer = {"Authorization": f"Bearer {settings.token.get_secret_value()}"}
+    token = "" if settings.token is None else settings.token.get_secret_value()
+    bearer = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(headers=bearer, timeout=3, trust_env=False) as client:
         linkage = Linkage(client, settings.opportunities_url.rstrip("/"), settings.bridge_url.rstrip("/"))
         site.opened(pool, Desk(settings.registry, pool, voice), linkage)
