@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from deploy.cli.running import run
-from deploy.cli.up import Broker, Port, addresses, say
+from deploy.cli.up import Broker, Kind, Port, addresses, say
 from deploy.demo.play import weekend
 from deploy.demo.publishing import Publisher
 from deploy.demo.soon import soon
@@ -19,6 +19,8 @@ from deploy.local.stack import Stack, StackOptions
 
 def play(
     broker: Broker = None,
+    host_kind: Kind = "kafka_native",
+    home_kind: Kind = "rest_api",
     first_port: Port = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print addresses, databases and tokens as JSON.")] = False,
 ) -> None:
@@ -27,7 +29,7 @@ def play(
     Sign in as anyone with the passcode that is printed. Nothing is kept when it stops.
     """
     options = StackOptions(
-        kinds={"gz": "kafka_native", "sz": "kafka_native"}, broker=broker, first_http_port=first_port, pages=True
+        kinds={"gz": host_kind, "sz": home_kind}, broker=broker, first_http_port=first_port, pages=True
     )
     run(_play(options, as_json))
 

@@ -26,7 +26,7 @@ __all__ = ["scram_verifier", "write_all"]
 
 _NOT_ROLES = frozenset({"operator", "postgres"})
 _SANDBOX = "sandbox_"
-"""Sandboxes stand for strangers: they get no token of the linkage."""
+"""Sandboxes stand for strangers: they get their own registry's token, and a passcode for their pages."""
 
 
 def write_all(root: Path, codes: list[str]) -> None:
@@ -41,7 +41,11 @@ def write_all(root: Path, codes: list[str]) -> None:
         password = _once(folder / "password")
         _write(folder / "shuangcheng_database", f"postgresql://{role}:{password}@postgres:5432/{role}")
         _write(root / "postgres" / f"{role}.scram", scram_verifier(password, os.urandom(16)))
-        if not role.startswith(_SANDBOX):
+        if role.startswith(_SANDBOX):
+            code = role.removeprefix(_SANDBOX)
+            _write(folder / "shuangcheng_token", _once(root / "operator" / f"registry_{code}"))
+            _write(folder / "shuangcheng_passcode", _once(root / "operator" / f"passcode_{code}"))
+        else:
             _write(folder / "tokens.yaml", yaml.safe_dump(tokens))
 
 

@@ -49,7 +49,7 @@ class StackOptions:
     ready_seconds: float = 60.0
     keep_folder: bool = False
     pages: bool = False
-    """Whether the sandboxes that speak Kafka have pages for people."""
+    """Whether the sandboxes have pages for people."""
 
 
 def _print_death(failure: ProcessFailed) -> None:

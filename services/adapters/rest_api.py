@@ -16,7 +16,8 @@ from contracts.messages.base import Delta, Instant
 from contracts.messages.service import ServiceAttested
 from services.adapters.lines import Lines
 from services.adapters.portions import Unreadable, in_portions
-from services.adapters.states import Away, Credit, Lost, Notice, NotPosted, Outcome, Posted, Refused
+from services.adapters.rest_api_said import read
+from services.adapters.states import Away, Credit, Lost, Notice, NotPosted, Outcome, Posted, Refused, Said
 from services.adapters.systems import SystemAway, Told
 from services.adapters.worker import IN_FLIGHT
 from services.chassis.database import describe
@@ -24,6 +25,7 @@ from services.chassis.database import describe
 __all__ = ["RestApi", "letter", "read_answer"]
 
 _POST = quote("/接口/入账")
+_LISTEN = quote("/接口/上报")
 _TELL = {True: (quote("/接口/报送"), "报送"), False: (quote("/接口/通知"), "通知")}
 _REASONS: Final = {"流水号冲突": "conflict", "查无此人": "volunteer_unknown"}
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -136,7 +138,8 @@ class _Booking(BaseModel):
 class RestApi:
     """A client of one such system."""
 
-    def __init__(self, url: str, *, seconds: float = 5.0) -> None:
+    def __init__(self, url: str, registry: str = "", *, seconds: float = 5.0) -> None:
+        self._registry = registry
         self._lines = Lines(url, IN_FLIGHT, seconds=seconds)
 
     async def post(self, credit: Credit) -> Outcome:
@@ -164,6 +167,21 @@ class RestApi:
         kinds = ((again, own) for again in (False, True) for own in (True, False))
         portions = [[one for one in notices if (one.tries > 0, one.own) == kind] for kind in kinds]
         return await in_portions(portions, self._tell)
+
+    async def listen(self, after: int) -> Sequence[Said]:
+        """GET 上报. A system that has no such page has nothing to say."""
+        try:
+            answer = await self._lines.request("GET", f"{_LISTEN}?{quote('序号')}={after}")
+        except httpx.HTTPError as error:
+            raise SystemAway(f"{type(error).__name__}: {error}") from None
+        if answer.status_code == 404:
+            return []
+        try:
+            answer.raise_for_status()
+            said = [read(one, self._registry) for one in answer.json()["上报"]]
+        except (httpx.HTTPError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise SystemAway(f"上报 answered {answer.status_code}: {type(error).__name__}") from None
+        return [one for one in said if one.number > after]
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -13,6 +13,7 @@ from contracts.registry import Capability, Registry
 from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, registry_source, service_source
 from services.adapters import rules
 from services.adapters.api import api
+from services.adapters.listening import Listener
 from services.adapters.rest_api import RestApi
 from services.adapters.states import account_name
 from services.adapters.store import AdapterStore
@@ -27,7 +28,7 @@ from services.chassis.settings import Settings
 
 __all__ = ["KINDS", "build"]
 
-KINDS: Final[dict[str, Callable[[str], System]]] = {"rest_api": RestApi}
+KINDS: Final[dict[str, Callable[[str, str], System]]] = {"rest_api": RestApi}
 """How the kinds of outside systems are reached; the registry's YAML names its kind as ``system``."""
 
 _OWN: Final = tuple(entry for entry in INBOUND if entry is not RECEIPTS)
@@ -75,7 +76,7 @@ def _decisions(code: str, capability: Capability) -> dict[type[Message], Decide]
 def _workers(registry: Registry) -> tuple[Callable[[Pool, Settings], Awaitable[None]], ...]:
     async def call(pool: Pool, settings: Settings) -> None:
         clock = Clock(timedelta(seconds=settings.clock_offset))
-        system = KINDS[registry.system](settings.sandbox_url or "")
+        system = KINDS[registry.system](settings.sandbox_url or "", registry.code)
         try:
             caller = Caller(pool, system, registry, clock.now)
             await persistent(caller.session)
@@ -84,13 +85,21 @@ def _workers(registry: Registry) -> tuple[Callable[[Pool, Settings], Awaitable[N
 
     async def pass_on(pool: Pool, settings: Settings) -> None:
         clock = Clock(timedelta(seconds=settings.clock_offset))
-        system = KINDS[registry.system](settings.sandbox_url or "")
+        system = KINDS[registry.system](settings.sandbox_url or "", registry.code)
         try:
             await persistent(Messenger(pool, system, registry.code, clock.now).session)
         finally:
             await system.close()
 
-    return (call, pass_on)
+    async def listen(pool: Pool, settings: Settings) -> None:
+        clock = Clock(timedelta(seconds=settings.clock_offset))
+        system = KINDS[registry.system](settings.sandbox_url or "", registry.code)
+        try:
+            await persistent(Listener(pool, system, registry.code, clock.now).session)
+        finally:
+            await system.close()
+
+    return (call, pass_on, listen)
 
 
 def _subject(code: str, inbound: Inbound) -> str:

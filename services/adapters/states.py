@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
+from contracts.envelope import Event
 from contracts.messages.deliveries import CreditPosted
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Outcome",
     "Posted",
     "Refused",
+    "Said",
     "account_name",
 ]
 
@@ -66,6 +68,15 @@ class Notice:
     body: dict[str, Any]
     tries: int = 0
     """How often the registry's system failed over it alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the registry says that people did there: its number for it, and the message or what is wrong with it."""
+
+    number: int
+    event: Event | None
+    trouble: str | None
 
 
 @dataclass(frozen=True, slots=True)

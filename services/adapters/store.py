@@ -8,17 +8,19 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+from contracts.envelope import Event
 from contracts.messages import Message
 from contracts.messages.deliveries import ConsentChanged, CreditPosted, CreditQueried
+from contracts.topics import registry_source, registry_topic_for
 from services.adapters.rules import one_line, send
-from services.adapters.states import Credit, Notice, Outcome, account_name
+from services.adapters.states import Credit, Notice, Outcome, Said, account_name
 from services.adapters.systems import Told
 from services.chassis import outbox
 from services.chassis.database import Batch, Connection, Pool
 from services.chassis.decisions import Inbound, States
 from services.chassis.tables import Table
 
-__all__ = ["CREDITS", "NOTICES", "AdapterStore", "Calls", "Settle", "troubles"]
+__all__ = ["CREDITS", "NOTICES", "AdapterStore", "Calls", "Ear", "Settle", "troubles"]
 
 Settle: TypeAlias = Callable[[Credit, Outcome], tuple[Credit, tuple[Message, ...]]]
 """What an outcome makes of a credit, and the receipts to give."""
@@ -73,6 +75,9 @@ SELECT message_id, type, key, tries, due_at, rejected, trouble FROM (
     SELECT * FROM notice WHERE rejected IS NOT NULL
     UNION ALL SELECT * FROM notice WHERE rejected IS NULL AND tries > 0) AS notice ORDER BY seq LIMIT $1
 """
+_UNREAD = "SELECT number, heard_at, trouble FROM not_understood ORDER BY number LIMIT $1"
+_HEARD = "UPDATE heard SET number = $2 WHERE number = $1"
+_NOT_UNDERSTOOD = "INSERT INTO not_understood (number, trouble, heard_at) VALUES ($1, $2, $3)"
 _THE_ONE_CALLER = 0x5C_0A
 """Advisory lock: two callers on one database would take each other's calls for left behind."""
 
@@ -161,6 +166,39 @@ class Calls:
                 await connection.execute(_POSTPONED, list(told.failed), _lines(told.failed), now)
 
 
+class Ear:
+    """How far the registry was listened to; what it said goes out with the number up to which that is so."""
+
+    def __init__(self, pool: Pool, registry: str) -> None:
+        self._pool = pool
+        self._registry = registry
+
+    async def heard(self) -> int:
+        """The number behind which nothing was heard yet."""
+        async with self._pool.acquire() as connection:
+            number: int = await connection.fetchval("SELECT number FROM heard")
+            return number
+
+    async def keep(self, after: int, said: Sequence[Said], now: datetime) -> bool:
+        """Put what was said into the outbox; False when another listener was there first, and nothing was done."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            if await connection.execute(_HEARD, after, said[-1].number) != "UPDATE 1":
+                return False
+            events = [one.event for one in said if one.event is not None]
+            rows = [outbox.encoded(_topic(self._registry, event), event) for event in events]
+            await outbox.append(connection, rows)
+            odd = [(one.number, one_line(one.trouble), now) for one in said if one.trouble is not None]
+            await connection.executemany(_NOT_UNDERSTOOD, odd)
+            return True
+
+
+def _topic(registry: str, event: Event) -> str:
+    topic = registry_topic_for(registry_source(registry), type(event.data))
+    if topic is None:
+        raise ValueError(f"a registry may not say {event.type}")
+    return topic
+
+
 async def _settled(
     connection: Connection, landed: Sequence[tuple[Credit, Outcome]], settle: Settle
 ) -> list[tuple[Credit, tuple[Message, ...]]]:
@@ -177,8 +215,10 @@ def _lines(said: Mapping[UUID, str]) -> list[str]:
 
 
 async def troubles(db: Connection, limit: int) -> dict[str, list[dict[str, Any]]]:
-    """Credits and notices that do not go as they should, the oldest first."""
+    """Credits and notices that do not go as they should, and what the registry said that is no message; the oldest
+    first."""
     return {
         "credits": [dict(row) for row in await db.fetch(_CREDITS_IN_TROUBLE, limit)],
         "notices": [dict(row) for row in await db.fetch(_NOTICES_IN_TROUBLE, limit)],
+        "not_understood": [dict(row) for row in await db.fetch(_UNREAD, limit)],
     }

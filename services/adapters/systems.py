@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
-from services.adapters.states import Credit, Notice, Outcome
+from services.adapters.states import Credit, Notice, Outcome, Said
 
 __all__ = ["System", "SystemAway", "Told"]
 
@@ -42,6 +42,13 @@ class System(Protocol):
         """Pass these on, in the order of each key.
 
         Raises ``SystemAway`` when it took nothing.
+        """
+        ...
+
+    async def listen(self, after: int) -> Sequence[Said]:
+        """What people did there, behind this number, in order; at once, and empty where there is nothing.
+
+        Raises ``SystemAway``.
         """
         ...
 

@@ -19,7 +19,7 @@ from services.chassis.database import Pool, describe, is_transient
 from services.chassis.failpoints import failpoint
 from services.chassis.logs import log
 
-__all__ = ["IN_FLIGHT", "Caller", "Messenger", "persistent"]
+__all__ = ["IN_FLIGHT", "Caller", "Messenger", "Rest", "persistent"]
 
 IN_FLIGHT = 16
 _POLL_SECONDS = 0.1
@@ -29,7 +29,7 @@ _LONGEST_REST = 5.0
 _LONGEST_WAIT = timedelta(seconds=30)
 
 
-class _Rest:
+class Rest:
     """A registry's system that is away is left in peace, longer each time: its state, not that of single calls."""
 
     def __init__(self) -> None:
@@ -38,9 +38,11 @@ class _Rest:
 
     @property
     def left(self) -> float:
+        """Seconds for which it is left in peace."""
         return max(0.0, self._until - asyncio.get_running_loop().time())
 
     def away(self, detail: str) -> None:
+        """It took nothing; once more, and the rest is longer."""
         if self.left:
             return
         self._until = asyncio.get_running_loop().time() + min(_LONGEST_REST, 0.2 * 2 ** min(self._failures, 10))
@@ -48,6 +50,7 @@ class _Rest:
         log().warning("system away", detail=rules.one_line(detail), attempt=self._failures)
 
     def back(self) -> None:
+        """It answers."""
         self._failures = 0
 
 
@@ -73,7 +76,7 @@ class Caller:
         self._now = now
         self._calls = Calls(pool, registry.code)
         self._flights: dict[asyncio.Task[Outcome], Credit] = {}
-        self._rest = _Rest()
+        self._rest = Rest()
 
     async def session(self) -> None:
         """Call until cancelled or the database is lost. What is under way then is unknown to the next session."""
@@ -166,7 +169,7 @@ class Messenger:
         self._system = system
         self._calls = Calls(pool, registry)
         self._now = now
-        self._rest = _Rest()
+        self._rest = Rest()
 
     async def session(self) -> None:
         """Pass on until cancelled or the database is lost."""

@@ -14,7 +14,17 @@ from services.chassis.database import Connection
 from services.chassis.decisions import CancelTimer, Send, Timer
 from services.chassis.records import pack_headers
 
-__all__ = ["OutboxRow", "append", "backlog", "cancel_timers", "fire_due_timers", "outgoing", "publish", "set_timers"]
+__all__ = [
+    "OutboxRow",
+    "append",
+    "backlog",
+    "cancel_timers",
+    "encoded",
+    "fire_due_timers",
+    "outgoing",
+    "publish",
+    "set_timers",
+]
 
 MAX_OUTGOING: Final = 256 * 1024
 """Largest body sent, well below what brokers take."""
@@ -45,11 +55,16 @@ def outgoing(send: Send | Timer, service: str, now: datetime, cause: Event | Non
         causation=None if cause is None else cause.id,
         traceparent=None if cause is None else cause.traceparent,
     )
+    return encoded(send.topic.name, event)
+
+
+def encoded(topic: str, event: Event) -> OutboxRow:
+    """An event as it is, on its way to this topic. Raises ``ValueError`` for one that is too large."""
     value, headers = encode(event)
     if len(value) > MAX_OUTGOING:
         # The broker would refuse it for ever, and everything behind it in the outbox would wait for ever.
         raise ValueError(f"{event.type} of {len(value)} bytes is larger than {MAX_OUTGOING}")
-    return OutboxRow(send.topic.name, send.message.key, pack_headers(headers), value)
+    return OutboxRow(topic, event.key, pack_headers(headers), value)
 
 
 async def append(db: Connection, rows: Sequence[OutboxRow], origin: str | None = None) -> None:

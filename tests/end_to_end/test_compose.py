@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.request import Request, urlopen
 
+import httpx
 import pytest
 
 from tests.support.compose import PROCESSES, SERVICES, WEEKEND, ComposeFailed, Linkage, missing
@@ -121,6 +122,23 @@ async def test_a_service_that_is_killed_restarts_and_the_correction_sent_meanwhi
     assert linkage.inspect("bridge")["RestartCount"] == 1
 
 
+@pytest.mark.parametrize(("code", "port"), [("gz", "SANDBOX_GZ"), ("sz", "SANDBOX_SZ")])
+def test_both_cities_have_pages_on_which_shifts_can_be_found(linkage: Linkage, code: str, port: str) -> None:
+    passcode = linkage.compose("run", "--rm", "-T", "secrets", "cat", f"/secrets/operator/passcode_{code}").strip()
+    with httpx.Client(base_url=f"http://127.0.0.1:{linkage.ports[port]}", trust_env=False) as http:
+        secret = http.get("/sign-in").text.split('name="csrf" value="')[1].split('"')[0]
+        ref = {"gz": "gz-20400101", "sz": "sz-20500102"}[code]
+        signed_in = http.post("/sign-in", data={"csrf": secret, "ref": ref, "passcode": passcode})
+        assert signed_in.headers["location"] == "/"
+        other = OTHER[code]
+        carried = http.get(f"/serve/{other}").text
+        assert f"/serve/{other}" in carried
+        assert http.get("/find").status_code == 200  # the linkage answers its token
+        assert (
+            f"127.0.0.1:{linkage.ports[f'SANDBOX_{other.upper()}']}" in http.get("/").headers["content-security-policy"]
+        )
+
+
 def test_our_containers_have_no_root_no_rights_and_cannot_write(linkage: Linkage) -> None:
     for name in PROCESSES:
         found = linkage.inspect(name)
@@ -148,7 +166,8 @@ def test_a_service_sees_its_own_secrets_only_and_no_password_is_in_its_environme
     passwords: set[str] = set()
     for name in PROCESSES:
         files = linkage.compose("exec", "-T", name, "find", "/run/shuangcheng", "/secrets", "-type", "f").split()
-        tokens = [] if name.startswith("sandbox") else ["tokens.yaml"]
+        of_pages = ["shuangcheng_passcode", "shuangcheng_token"]
+        tokens = of_pages if name.startswith("sandbox") else ["tokens.yaml"]
         expected = {f"/run/shuangcheng/{file}" for file in ["password", "shuangcheng_database", *tokens]}
         assert set(files) == expected
         password = linkage.compose("exec", "-T", name, "cat", "/run/shuangcheng/password")

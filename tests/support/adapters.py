@@ -10,12 +10,16 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 import services.adapters.service
 from contracts.envelope import decode
 from contracts.messages import Message, deliveries
 from contracts.registry import Capability
 from services.adapters import rules
+from services.adapters.api import api
 from services.adapters.rest_api import RestApi
 from services.adapters.states import Credit, Notice, Outcome
 from services.adapters.store import CREDITS, AdapterStore
@@ -23,12 +27,15 @@ from services.adapters.worker import Caller, persistent
 from services.chassis import migrations
 from services.chassis.database import Pool, open_pool
 from services.chassis.decisions import Inbound, States
+from services.chassis.http import Principal, create_app
 from services.chassis.records import unpack_headers
+from services.chassis.settings import Settings
 from tests.conftest import NewDatabase
 from tests.support.registries import offered, own, said, seat
 from tests.support.sandboxes import Sandbox, rest_api
 from tests.support.waiting import eventually
 
+TOKENS = {"token-of-operator": Principal("operator"), "token-of-sz": Principal("registry", "sz")}
 FOLDER = Path(services.adapters.service.__file__).parent / "migrations"
 
 
@@ -139,6 +146,18 @@ async def adapter(
         finally:
             await client.close()
             await pool.close()
+
+
+async def troubles(ours: Adapter, who: str = "operator") -> httpx.Response:
+    """What an operator is told."""
+
+    async def health() -> dict[str, Any]:
+        return {"ready": True}
+
+    app = create_app("adapters", TOKENS, health)
+    app.include_router(api(ours.pool, Settings(profile="test")))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://adapter") as client:
+        return await client.get("/troubles", headers={"authorization": f"Bearer token-of-{who}"})
 
 
 def states_of(*credits: Credit) -> States:

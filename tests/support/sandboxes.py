@@ -23,6 +23,7 @@ from deploy.sandbox.settings import SandboxSettings
 from tests.support.waiting import eventually
 
 KAFKA_MIGRATIONS = Path(deploy.sandbox.kafka_native.app.__file__).parent / "migrations"
+REST_MIGRATIONS = Path(deploy.sandbox.rest_api.app.__file__).parent / "migrations"
 
 
 @dataclass
@@ -77,7 +78,7 @@ def _settings(dsn: str, given: dict[str, Any]) -> SandboxSettings:
 async def _running(
     build: Callable[[SandboxSettings], FastAPI], settings: SandboxSettings, dsn: str
 ) -> AsyncIterator[Sandbox]:
-    await migrate(settings, KAFKA_MIGRATIONS)
+    await migrate(settings, KAFKA_MIGRATIONS, REST_MIGRATIONS)
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     config = uvicorn.Config(build(settings), log_config=None, timeout_graceful_shutdown=1, timeout_keep_alive=30)

@@ -14,8 +14,10 @@ from deploy.sandbox.mischief import Mischief, mischief_routes
 from deploy.sandbox.rest_api.clerk import Clerk
 from deploy.sandbox.rest_api.forms import in_own_words
 from deploy.sandbox.rest_api.interface import interface
+from deploy.sandbox.rest_api.speech import SpokenVoice
 from deploy.sandbox.server import health_routes, running
 from deploy.sandbox.settings import SandboxSettings
+from deploy.sandbox.web import opened, pages_on
 
 __all__ = ["build"]
 
@@ -29,10 +31,11 @@ def build(settings: SandboxSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with await open_pool(settings) as pool:
             app.state.pool, app.state.clerk = pool, Clerk(pool, seat, mischief)
-            async with running([app.state.clerk.run]):
+            async with running([app.state.clerk.run]), opened(site, settings, pool, SpokenVoice()):
                 yield
 
     app = FastAPI(title=f"sandbox {seat.code}", lifespan=lifespan)
+    site = pages_on(app, settings, seat, lambda: mischief.down)
 
     def pool() -> Pool:
         found: Pool = app.state.pool

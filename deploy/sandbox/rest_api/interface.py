@@ -1,4 +1,5 @@
-"""The HTTP interface: 入账 posts a credit and answers, 通知 and 报送 take letters in by the batch."""
+"""The HTTP interface: 入账 posts a credit and answers, 通知 and 报送 take letters in by the batch, 上报 gives what
+people did on the pages."""
 
 from __future__ import annotations
 
@@ -18,12 +19,14 @@ from deploy.sandbox.ledger import Answer
 from deploy.sandbox.mischief import Mischief
 from deploy.sandbox.rest_api.clerk import Clerk
 from deploy.sandbox.rest_api.forms import CreditForm, Unreadable, read_letter, receipt
+from deploy.sandbox.rest_api.speech import spoken
 from deploy.sandbox.settings import Seat
 
 __all__ = ["interface"]
 
 _LONGEST_SILENCE = 60.0
 """Seconds that a request whose answer gets lost stays open, unless its client goes before."""
+_AT_ONCE = 200
 _STATUS = {"conflict": 409, "volunteer_unknown": 404}
 
 
@@ -58,6 +61,15 @@ def interface(seat: Seat, mischief: Mischief, pool: Callable[[], Pool], clerk: C
             raise HTTPException(400, "流水号有误") from None
         answer = await clerk().ask(Query(transfer_id, request.query_params.get("志愿者编号", "")))
         return _json({"回执": [receipt(answer)]}, 200 if answer.result == "accepted" else 404)
+
+    @router.get("/上报")
+    async def said(request: Request) -> Response:
+        try:
+            after = int(request.query_params.get("序号", "0"))
+        except ValueError:
+            raise HTTPException(400, "序号有误") from None
+        async with pool().acquire() as connection:
+            return _json({"上报": await spoken(connection, after, _AT_ONCE)}, 200)
 
     @router.post("/通知")
     async def told(request: Request) -> Response:

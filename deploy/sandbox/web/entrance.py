@@ -52,7 +52,7 @@ async def sign_in(visit: Visit) -> Response:
         return await sign_in_page(visit, "wrong_passcode", 403)
     session = await accounts.sign_in(visit.site.pool, visit.session, ref)
     response = go("/")
-    visit.site.keep(session, response)
+    visit.site.keep(visit, session, response)
     return response
 
 
@@ -130,7 +130,7 @@ async def arrive(visit: Visit) -> Response:
         raise NotFound("not_found") from None
     session = await accounts.sign_in(visit.site.pool, visit.session, ref)
     response = go("/welcome")
-    visit.site.keep(session, response)
+    visit.site.keep(visit, session, response)
     return response
 
 

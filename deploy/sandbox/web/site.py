@@ -186,11 +186,12 @@ class Site:
         """Give the browser a session, so that its first form has a secret."""
         if visit.session is None:
             visit.session = await open_session(self.pool)
-        self.keep(visit.session, response)
+        self.keep(visit, visit.session, response)
 
-    def keep(self, session: Session, response: Response) -> None:
+    def keep(self, visit: Visit, session: Session, response: Response) -> None:
         """Set the session's cookie."""
-        response.set_cookie(self._cookie, session.token, httponly=True, samesite="lax", max_age=12 * 3600)
+        secure = visit.request.url.scheme == "https"
+        response.set_cookie(self._cookie, session.token, httponly=True, secure=secure, samesite="lax", max_age=43200)
 
     def forget(self, response: Response) -> None:
         """Take the session's cookie away."""

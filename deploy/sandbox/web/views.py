@@ -81,7 +81,7 @@ async def minutes_at_home(pool: Pool, ref: str) -> int:
     return int(await pool.fetchval(_MINUTES, ref))
 
 
-async def signup_at(db: Connection, ref: str, place: Place) -> tuple[str | None, str | None, int]:
+async def signup_at(db: Connection | Pool, ref: str, place: Place) -> tuple[str | None, str | None, int]:
     """Her sign-up for a shift: its number and state (None for none), and how often she asked here."""
     row = await db.fetchrow(_SIGNUP_AT, ref, *place)
     asked: int = await db.fetchval(_ASKED, ref, *place)

@@ -11,7 +11,7 @@ from fastapi import Response
 from contracts.messages.base import AgeBand
 from deploy.sandbox.web import codes, views
 from deploy.sandbox.web.calendar import calendar
-from deploy.sandbox.web.desk import STANDS, Window
+from deploy.sandbox.web.desk import STANDS, NotPossible, Window
 from deploy.sandbox.web.hours import hours_of
 from deploy.sandbox.web.linkage import NotReached
 from deploy.sandbox.web.site import NotFound, Site, Visit, go
@@ -214,6 +214,10 @@ async def check_in_page(visit: Visit) -> Response:
 async def check_in(visit: Visit) -> Response:
     """She is here."""
     account, shift = visit.of_kind("volunteer", "visitor"), await _own_shift(visit)
+    place = (visit.site.seat.code, shift["project_ref"], shift["shift_ref"])
+    _, state, _ = await views.signup_at(visit.site.pool, account.ref, place)
+    if state not in ("confirmed", "promoted", "reported"):
+        raise NotPossible("no_signup")
     said, status = "checked_in", 200
     if visit.site.tries.spent(account.ref):
         said, status = "too_many_tries", 429

@@ -19,7 +19,7 @@ from tests.support.pages import Stage, browser, chromium
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def stage() -> AsyncIterator[Stage]:
     options = StackOptions(
-        kinds={"gz": "kafka_native", "sz": "kafka_native"},
+        kinds={"gz": "kafka_native", "sz": "rest_api"},
         broker="embedded",
         pages=True,
         settings={"AWAIT_FACTS": "8", "RECEIPT_DUE": "3"},

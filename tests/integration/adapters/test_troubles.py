@@ -12,31 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
-from services.adapters.api import api
 from services.adapters.rest_api import read_answer
 from services.adapters.states import Credit, Notice, Outcome
 from services.adapters.store import NOTICES
 from services.adapters.worker import Messenger
-from services.chassis.http import Principal, create_app
-from services.chassis.settings import Settings
 from tests.conftest import NewDatabase
-from tests.support.adapters import Adapter, Watched, adapter, notice_of
+from tests.support.adapters import Adapter, Watched, adapter, notice_of, troubles
 from tests.support.registries import credit, offered, own
 from tests.support.waiting import eventually
-
-TOKENS = {"token-of-operator": Principal("operator"), "token-of-sz": Principal("registry", "sz")}
-
-
-async def troubles(ours: Adapter, who: str = "operator") -> httpx.Response:
-    """What an operator is told."""
-
-    async def health() -> dict[str, Any]:
-        return {"ready": True}
-
-    app = create_app("adapters", TOKENS, health)
-    app.include_router(api(ours.pool, Settings(profile="test")))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://adapter") as client:
-        return await client.get("/troubles", headers={"authorization": f"Bearer token-of-{who}"})
 
 
 async def credits_in_trouble(ours: Adapter) -> list[tuple[str, str, str]]:
@@ -240,5 +223,5 @@ async def test_a_registry_that_fails_over_everything_is_left_in_peace_and_told_a
 
 async def test_troubles_are_for_operators(new_database: NewDatabase) -> None:
     async with adapter(new_database) as ours:
-        assert (await troubles(ours)).json() == {"credits": [], "notices": []}
+        assert (await troubles(ours)).json() == {"credits": [], "notices": [], "not_understood": []}
         assert (await troubles(ours, "sz")).status_code == 403

@@ -28,9 +28,10 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
-def test_each_process_gets_its_own_files_and_a_sandbox_no_tokens(volumes: Path) -> None:
+def test_each_process_gets_its_own_files_and_a_sandbox_its_own_registrys_token_only(volumes: Path) -> None:
     assert set(files(volumes)) == {
         "operator/operator",
+        "operator/passcode_gz",
         "operator/registry_gz",
         "operator/registry_sz",
         "postgres/superuser",
@@ -39,7 +40,12 @@ def test_each_process_gets_its_own_files_and_a_sandbox_no_tokens(volumes: Path) 
         "bridge/tokens.yaml",
         "sandbox_gz/password",
         "sandbox_gz/shuangcheng_database",
+        "sandbox_gz/shuangcheng_passcode",
+        "sandbox_gz/shuangcheng_token",
     }
+    found = files(volumes)
+    assert found["sandbox_gz/shuangcheng_token"] == found["operator/registry_gz"]
+    assert found["sandbox_gz/shuangcheng_passcode"] == found["operator/passcode_gz"]
     assert (volumes / "postgres" / "bridge.scram").exists()
 
 

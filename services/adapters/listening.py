@@ -1,0 +1,45 @@
+"""The listener: what people did on a registry's own pages goes onto its topics, in order and once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from services.adapters import rules
+from services.adapters.store import Ear
+from services.adapters.systems import System, SystemAway
+from services.adapters.worker import Rest
+from services.chassis.database import Pool
+from services.chassis.logs import log
+
+__all__ = ["Listener"]
+
+_POLL_SECONDS = 0.2
+
+
+class Listener:
+    """Asks the registry's system again and again what is new there; what it cannot say now it says later."""
+
+    def __init__(self, pool: Pool, system: System, registry: str, now: Callable[[], datetime]) -> None:
+        self._system = system
+        self._ear = Ear(pool, registry)
+        self._now = now
+        self._rest = Rest()
+
+    async def session(self) -> None:
+        """Listen until cancelled or the database is lost."""
+        while True:
+            after = await self._ear.heard()
+            try:
+                said = await self._system.listen(after)
+            except SystemAway as error:
+                self._rest.away(str(error))
+                await asyncio.sleep(self._rest.left)
+                continue
+            self._rest.back()
+            for one in said:
+                if one.trouble is not None:
+                    log().error("not understood", number=one.number, detail=rules.one_line(one.trouble))
+            if not said or not await self._ear.keep(after, said, self._now()):
+                await asyncio.sleep(_POLL_SECONDS)

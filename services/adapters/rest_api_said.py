@@ -1,0 +1,130 @@
+"""What people did on the pages of a ``rest_api`` system, as it says so in its own words: read as our messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from contracts.envelope import Event
+from contracts.messages import Message, service, signups, volunteers
+from contracts.messages.base import EventId
+from contracts.topics import registry_source
+from services.adapters.states import Said
+from services.chassis.database import describe
+
+__all__ = ["read"]
+
+_SIGNUP: Final = {
+    "signup_ref": "报名编号",
+    "volunteer_ref": "志愿者编号",
+    "host": "服务方",
+    "project_ref": "项目编号",
+    "shift_ref": "班次编号",
+}
+_CONSENT: Final = {"version": "授权版本", "given_at": "同意时间", "valid_until": "授权至"}
+_RECORD: Final = {
+    "record_ref": "记录编号",
+    "version": "版本",
+    "project_ref": "项目编号",
+    "shift_ref": "班次编号",
+    "started_at": "开始时间",
+    "ended_at": "结束时间",
+    "break_minutes": "休息分钟",
+    "evidence_class": "凭证类别",
+    "revoked": "已撤销",
+    "reason_code": "更正原因",
+    "attested_by": "确认人",
+    "volunteer_ref": "志愿者编号",
+}
+_FORMS: Final[dict[str, tuple[type[Message], Mapping[str, Any]]]] = {
+    "外派申请": (
+        volunteers.LinkOffered,
+        {
+            "volunteer_ref": "志愿者编号",
+            "for_registry": "对方",
+            "code_hash": "代码摘要",
+            "age_band": "年龄段",
+            "guardian_approved": "监护人同意",
+            "expires_at": "有效至",
+            "consent": _CONSENT,
+        },
+    ),
+    "来访申请": (
+        volunteers.LinkRequested,
+        {"volunteer_ref": "志愿者编号", "home": "对方", "home_ref": "户籍方编号", "code": "代码"},
+    ),
+    "授权": (
+        volunteers.ConsentGiven,
+        {"volunteer_ref": "志愿者编号", "registry": "对方", "consent": _CONSENT},
+    ),
+    "撤回授权": (
+        volunteers.ConsentWithdrawn,
+        {"volunteer_ref": "志愿者编号", "registry": "对方", "version": "版本"},
+    ),
+    "报名申请": (signups.SignupRequested, _SIGNUP),
+    "退出报名": (signups.SignupWithdrawn, _SIGNUP),
+    "本地报名": (signups.SignupReported, {**_SIGNUP, "starts_at": "开始时间", "ends_at": "结束时间", "state": "状态"}),
+    "签到": (
+        service.CheckedIn,
+        {
+            "volunteer_ref": "志愿者编号",
+            "project_ref": "项目编号",
+            "shift_ref": "班次编号",
+            "at": "时间",
+            "method": "方式",
+        },
+    ),
+    "服务记录": (service.ServiceAttested, _RECORD),
+}
+"""By category: the message, and where each of its fields stands; a field of fields stands as flat as the rest."""
+
+
+class _Letter(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    number: int = Field(alias="序号", ge=1)
+    id: EventId = Field(alias="消息号")
+    at: AwareDatetime = Field(alias="时间", strict=False)
+    category: str = Field(alias="类别")
+    content: dict[str, Any] = Field(alias="内容")
+
+
+def read(raw: object, registry: str) -> Said:
+    """One letter; what is wrong with it is said beside its number, so that it holds up none behind it.
+
+    Raises ``ValueError`` for one that does not even have a number.
+    """
+    if not isinstance(raw, dict) or not isinstance(raw.get("序号"), int):
+        raise ValueError("a letter without a number")
+    number: int = raw["序号"]
+    try:
+        letter = _Letter.model_validate(raw)
+        message = _message(letter)
+    except ValidationError as error:
+        return Said(number, None, describe(error))
+    except ValueError as error:
+        return Said(number, None, str(error))
+    return Said(number, Event(letter.id, registry_source(registry), letter.at, message), None)
+
+
+def _message(letter: _Letter) -> Message:
+    category, content = letter.category, letter.content
+    if category == "退出报名" and "开始时间" in content:
+        category = "本地报名"  # that is how it says that a sign-up of its own ended
+    if category not in _FORMS:
+        raise ValueError(f"no message for the category {category!r}")
+    kind, fields = _FORMS[category]
+    return kind.model_validate(_fields(content, fields), strict=False, extra="forbid")
+
+
+def _fields(content: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, word in fields.items():
+        if isinstance(word, str):
+            if content.get(word) is not None:
+                found[name] = content[word]
+        else:
+            found[name] = _fields(content, word)
+    return found

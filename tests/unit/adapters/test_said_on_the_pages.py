@@ -1,0 +1,57 @@
+"""What people did on the pages of a rest_api registry: its own words become the message that it was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from contracts.envelope import parse_structured
+from deploy.sandbox.rest_api.speech import _CATEGORIES, _letter
+from services.adapters.rest_api_said import read
+from tests.support.messages import Example, valid_examples
+
+SPOKEN = [one for one in valid_examples() if one.type in {message.TYPE for message in _CATEGORIES}]
+
+
+@pytest.mark.parametrize("example", SPOKEN, ids=lambda one: f"{one.type}-{one.name}")
+def test_what_a_sandbox_says_in_its_words_is_read_as_the_message_it_was(example: Example) -> None:
+    event = parse_structured(json.dumps(example.event))
+    code = event.source.rpartition(":")[2]
+    told = json.loads(json.dumps({"序号": 7, **_letter(event)}))
+    said = read(told, code)
+    assert said.trouble is None
+    assert said.number == 7
+    assert said.event is not None
+    assert (said.event.id, said.event.source, said.event.time) == (event.id, event.source, event.time)
+    assert said.event.data == event.data
+
+
+def letter(**changes: Any) -> dict[str, Any]:
+    content = {"志愿者编号": "sz-1", "对方": "gz", "版本": 1}
+    told = {"序号": 3, "消息号": "m-1", "时间": "2026-07-06T08:00:00+08:00", "类别": "撤回授权", "内容": content}
+    return told | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "trouble"),
+    [
+        ({"类别": "天气"}, "no message for the category"),
+        ({"内容": {"志愿者编号": "sz-1", "对方": "gz"}}, "Field required"),
+        ({"内容": {"志愿者编号": "有空格 的", "对方": "gz", "版本": 1}}, "pattern"),
+        ({"时间": "2026-07-06T08:00:00"}, "timezone"),
+        ({"消息号": ""}, "at least 1 character"),
+    ],
+)
+def test_what_cannot_be_read_is_told_beside_its_number(changes: dict[str, Any], trouble: str) -> None:
+    said = read(letter(**changes), "sz")
+    assert (said.number, said.event) == (3, None)
+    assert trouble in (said.trouble or "")
+
+
+def test_a_letter_without_a_number_is_no_letter() -> None:
+    letters: list[object] = [{}, [], "x", {"序号": "3"}]
+    for raw in letters:
+        with pytest.raises(ValueError, match="without a number"):
+            read(raw, "sz")
