@@ -139,7 +139,7 @@ class Stage:
             on_books = await self.books[host].fetchval("SELECT 1 FROM shift WHERE shift_ref = $1", one.shift_ref)
             return bool(on_books) and all(answer.status_code == 200 for answer in answers)
 
-        await eventually(known, what="the shift can be found")
+        await eventually(known, 30, what="the shift can be found")
         return one
 
     async def say(self, code: str, *messages: Message) -> None:
@@ -167,7 +167,7 @@ class Surfer:
             "locale": {"zh": "zh-CN"}.get(language, "en"),
         }
         context = await browser.new_context(**(usual | options))
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         return cls(stage, context, await context.new_page(), language)
 
     def words(self, zh: str, en: str) -> str:
@@ -191,7 +191,7 @@ class Surfer:
         name = self.words(zh, en)
         await self.page.get_by_role("button", name=name).or_(self.page.get_by_role("link", name=name)).first.click()
 
-    async def sees(self, zh: str, en: str, seconds: float = 15) -> None:
+    async def sees(self, zh: str, en: str, seconds: float = 30) -> None:
         """Wait until the page says so, without being reloaded."""
         await expect(self.page.locator("main")).to_contain_text(self.words(zh, en), timeout=seconds * 1000)
 
@@ -205,7 +205,7 @@ class Surfer:
             except PlaywrightError:  # what was pressed before is still under way
                 return False
 
-        await eventually(said, every=0.3, what=self.words(zh, en))
+        await eventually(said, 30, every=0.3, what=self.words(zh, en))
 
     async def register(self, home: str, host: str) -> None:
         """From her home's page to an account at the other city."""

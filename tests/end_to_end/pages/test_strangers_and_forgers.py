@@ -12,8 +12,6 @@ import pytest
 from tests.support.pages import ORGANISER, Stage
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.whole
-
 
 class Caller:
     """A client with cookies, signed in or not, that knows its forms' secret."""
@@ -137,7 +135,7 @@ async def test_somebody_elses_number_with_a_code_of_ones_own_opens_no_account(st
     async def hers() -> bool:
         return "账号已建好" in (await own.open("/welcome")).text
 
-    await eventually(hers)
+    await eventually(hers, 30)
     assert "账号已建好" not in (await forger.open("/welcome")).text
     assert account is not None
     for caller in (forger, real, own):

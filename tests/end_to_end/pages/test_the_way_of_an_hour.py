@@ -10,8 +10,6 @@ from playwright.async_api import Browser, expect
 from tests.support.pages import CITY, ORGANISER, Shift, Stage, Surfer
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.whole
-
 
 async def check_in_and_attest(stage: Stage, surf: Browser, her: Surfer, shift: Shift) -> Surfer:
     """The organiser shows the code, she types it, the organiser confirms; gives the organiser at the roster."""
@@ -54,7 +52,7 @@ async def test_an_hour_goes_home_by_itself(stage: Stage, surf: Browser, home: st
     await expect(watching.locator("#hours")).to_contain_text(her.words("0 分钟", "0 min"))
     organiser = await check_in_and_attest(stage, surf, her, shift)
     # Neither page is reloaded: both tell by themselves.
-    await expect(watching.locator(".way .here")).to_contain_text(her.words("已入账", "Credited"), timeout=15_000)
+    await expect(watching.locator(".way .here")).to_contain_text(her.words("已入账", "Credited"), timeout=30_000)
     await expect(watching.locator(".total .big")).not_to_have_text(her.words("0 分钟", "0 min"))
     city = her.words(*CITY[home])
     await organiser.sees(f"已在{city}入账", f"Credited in {city}")
@@ -122,7 +120,7 @@ async def test_a_service_is_corrected_with_a_reason_and_the_difference_goes_home
         rows = await stage.books["gz"].fetch("SELECT minutes FROM posting WHERE ref = $1 ORDER BY number", home_ref)
         return len(rows) in (1, 2) and sum(row[0] for row in rows) == 1
 
-    await eventually(lowered)
+    await eventually(lowered, 30)
 
 
 async def test_withdrawn_consent_withholds_the_hours_until_she_agrees_again(stage: Stage, surf: Browser) -> None:
