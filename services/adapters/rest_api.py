@@ -176,11 +176,12 @@ class RestApi:
             raise SystemAway(f"{type(error).__name__}: {error}") from None
         if answer.status_code == 404:
             return []
+        if not answer.is_success:
+            raise SystemAway(f"上报 answered {answer.status_code}")
         try:
-            answer.raise_for_status()
             said = [read(one, self._registry) for one in answer.json()["上报"]]
-        except (httpx.HTTPError, RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise SystemAway(f"上报 answered {answer.status_code}: {type(error).__name__}") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise SystemAway(f"上报 gave what cannot be read: {type(error).__name__}") from None
         return [one for one in said if one.number > after]
 
     async def close(self) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from playwright.async_api import Browser
 
 from tests.support.pages import Shift, Stage, Surfer
+
+pytestmark = pytest.mark.whole
 
 
 async def linked(stage: Stage, surf: Browser, age_band: str = "adult", language: str = "zh") -> tuple[Surfer, str]:

@@ -12,6 +12,8 @@ import pytest
 from tests.support.pages import ORGANISER, Stage
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.whole
+
 
 class Caller:
     """A client with cookies, signed in or not, that knows its forms' secret."""

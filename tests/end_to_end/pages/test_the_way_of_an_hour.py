@@ -10,6 +10,8 @@ from playwright.async_api import Browser, expect
 from tests.support.pages import CITY, ORGANISER, Shift, Stage, Surfer
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.whole
+
 
 async def check_in_and_attest(stage: Stage, surf: Browser, her: Surfer, shift: Shift) -> Surfer:
     """The organiser shows the code, she types it, the organiser confirms; gives the organiser at the roster."""
