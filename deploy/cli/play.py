@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from deploy.cli.running import run
-from deploy.cli.up import Broker, Kind, Port, addresses, say
+from deploy.cli.up import Broker, Kind, Port, addresses, say, until_stopped
 from deploy.demo.play import weekend
 from deploy.demo.publishing import Publisher
 from deploy.demo.soon import soon
@@ -47,9 +46,5 @@ async def _play(options: StackOptions, as_json: bool) -> int:
                 typer.echo(f"{code}         {stack.url(f'sandbox_{code}')}")
             typer.echo(f"passcode   {stack.passcode}")
             typer.echo(f"operator   {stack.tokens['operator']}")
-        say("ready; Ctrl-C stops everything")
-        try:
-            await stack.wait()  # raises what is known about a process that died
-        except asyncio.CancelledError:
-            say("stopping")  # asked for, so no failure
+        await until_stopped(stack)
     return 0

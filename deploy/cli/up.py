@@ -45,12 +45,17 @@ async def _up(options: StackOptions, as_json: bool) -> int:
             typer.echo(json.dumps(addresses(stack), indent=2))
         else:
             _print_addresses(stack)
-        say("ready; Ctrl-C stops everything")
-        try:
-            await stack.wait()  # raises what is known about a process that died
-        except asyncio.CancelledError:
-            say("stopping")  # asked for, so no failure
+        await until_stopped(stack)
     return 0
+
+
+async def until_stopped(stack: Stack) -> None:
+    """Keep it up until Ctrl-C. Raises what is known about a process that died."""
+    say("ready; Ctrl-C stops everything")
+    try:
+        await stack.wait()
+    except asyncio.CancelledError:
+        say("stopping")  # asked for, so no failure
 
 
 def addresses(stack: Stack) -> dict[str, object]:

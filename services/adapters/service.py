@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from contracts.messages import Message, deliveries
 from contracts.registry import Capability, Registry
@@ -30,6 +30,9 @@ __all__ = ["KINDS", "build"]
 
 KINDS: Final[dict[str, Callable[[str, str], System]]] = {"rest_api": RestApi}
 """How the kinds of outside systems are reached; the registry's YAML names its kind as ``system``."""
+
+Worker: TypeAlias = Callable[[Pool, Settings], Awaitable[None]]
+Now: TypeAlias = Callable[[], datetime]
 
 _OWN: Final = tuple(entry for entry in INBOUND if entry is not RECEIPTS)
 
@@ -73,33 +76,23 @@ def _decisions(code: str, capability: Capability) -> dict[type[Message], Decide]
     }
 
 
-def _workers(registry: Registry) -> tuple[Callable[[Pool, Settings], Awaitable[None]], ...]:
-    async def call(pool: Pool, settings: Settings) -> None:
-        clock = Clock(timedelta(seconds=settings.clock_offset))
-        system = KINDS[registry.system](settings.sandbox_url or "", registry.code)
-        try:
-            caller = Caller(pool, system, registry, clock.now)
-            await persistent(caller.session)
-        finally:
-            await system.close()
+def _workers(registry: Registry) -> tuple[Worker, ...]:
+    def worker(session_of: Callable[[Pool, System, Now], Callable[[], Awaitable[None]]]) -> Worker:
+        async def work(pool: Pool, settings: Settings) -> None:
+            clock = Clock(timedelta(seconds=settings.clock_offset))
+            system = KINDS[registry.system](settings.sandbox_url or "", registry.code)
+            try:
+                await persistent(session_of(pool, system, clock.now))
+            finally:
+                await system.close()
 
-    async def pass_on(pool: Pool, settings: Settings) -> None:
-        clock = Clock(timedelta(seconds=settings.clock_offset))
-        system = KINDS[registry.system](settings.sandbox_url or "", registry.code)
-        try:
-            await persistent(Messenger(pool, system, registry.code, clock.now).session)
-        finally:
-            await system.close()
+        return work
 
-    async def listen(pool: Pool, settings: Settings) -> None:
-        clock = Clock(timedelta(seconds=settings.clock_offset))
-        system = KINDS[registry.system](settings.sandbox_url or "", registry.code)
-        try:
-            await persistent(Listener(pool, system, registry.code, clock.now).session)
-        finally:
-            await system.close()
-
-    return (call, pass_on, listen)
+    return (
+        worker(lambda pool, system, now: Caller(pool, system, registry, now).session),
+        worker(lambda pool, system, now: Messenger(pool, system, registry.code, now).session),
+        worker(lambda pool, system, now: Listener(pool, system, registry.code, now).session),
+    )
 
 
 def _subject(code: str, inbound: Inbound) -> str:
