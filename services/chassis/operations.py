@@ -20,9 +20,7 @@ After = Annotated[int, Query(ge=0, le=_LARGEST)]
 Limit = Annotated[int, Query(ge=1, le=_AT_ONCE)]
 
 
-class Message(BaseModel):
-    """A message set aside: its place in the log, and why it is not applied."""
-
+class _Kept(BaseModel):
     seq: int
     reason: str
     subject: str | None
@@ -32,22 +30,18 @@ class Message(BaseModel):
     detail: str | None
     attempts: int
     received_at: datetime
+
+
+class Message(_Kept):
+    """A message set aside: its place in the log, and why it is not applied."""
+
     fact: str | None
     deadline: datetime | None
 
 
-class Gone(BaseModel):
+class Gone(_Kept):
     """A message that was discarded, by whom, when and why."""
 
-    seq: int
-    reason: str
-    subject: str | None
-    topic: str
-    partition: int
-    offset: int
-    detail: str | None
-    attempts: int
-    received_at: datetime
     discarded_at: datetime
     discarded_by: str
     why: str

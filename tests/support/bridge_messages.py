@@ -62,6 +62,12 @@ def established(
     )
 
 
+def link_refused(reason: identity.LinkRefusal, origin: Origin) -> identity.LinkRefused:
+    return identity.LinkRefused(
+        person=PERSON, home=HOME, home_ref=HOME_REF, host=HOST, host_ref=HOST_REF, reason=reason, origin=origin
+    )
+
+
 def broken(version: int, by: str = HOME) -> identity.LinkBroken:
     return identity.LinkBroken(
         person=PERSON,

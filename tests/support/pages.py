@@ -158,6 +158,8 @@ class Surfer:
 
     def __init__(self, stage: Stage, context: BrowserContext, page: Page, language: str) -> None:
         self.stage, self.context, self.page, self.language = stage, context, page, language
+        self.ref = ""
+        """Her number at home, where ``linked`` made her."""
 
     @classmethod
     async def at(cls, stage: Stage, browser: Browser, language: str = "zh", **options: Any) -> Surfer:
@@ -169,6 +171,18 @@ class Surfer:
         context = await browser.new_context(**(usual | options))
         context.set_default_timeout(30_000)
         return cls(stage, context, await context.new_page(), language)
+
+    @classmethod
+    async def linked(
+        cls, stage: Stage, browser: Browser, home: str, host: str, *, age_band: str = "adult", language: str = "zh"
+    ) -> Surfer:
+        """Somebody new at home in one city, signed in there and with an account in the other."""
+        her = await cls.at(stage, browser, language)
+        her.ref = await stage.person(home, age_band, guardian=age_band != "adult")
+        await her.sign_in(home, her.ref)
+        await her.register(home, host)
+        await her.sees("账号已建好", "Your account is ready")
+        return her
 
     def words(self, zh: str, en: str) -> str:
         """The text in this person's language."""

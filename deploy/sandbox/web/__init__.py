@@ -35,7 +35,7 @@ def pages_on(app: FastAPI, settings: SandboxSettings, seat: Seat, is_down: Calla
     def city(code: str) -> tuple[str, str]:
         return CITIES.get(settings.division(code), settings.names(code))
 
-    neighbours = {code: Neighbour(code, city(code), url.rstrip("/")) for code, url in settings.neighbours.items()}
+    neighbours = {code: Neighbour(city(code), url.rstrip("/")) for code, url in settings.neighbours.items()}
     passcode = settings.passcode.get_secret_value()
     site = Site(app, seat, settings.names(seat.code), city(seat.code), neighbours, passcode, is_down)
     for enter in (entrance, volunteer_pages, organiser_pages):

@@ -18,8 +18,8 @@ from contracts.messages import Message, service, signups, volunteers
 from contracts.messages.base import AgeBand, Consent, EvidenceClass
 from contracts.topics import registry_source
 from deploy.sandbox.database import Connection, Pool
-from deploy.sandbox.web.accounts import Account, find
-from deploy.sandbox.web.views import Place, signup_at
+from deploy.sandbox.web.accounts import Account
+from deploy.sandbox.web.views import Place, signup_at, times_asked
 from deploy.sandbox.web.voice import Voice
 
 __all__ = ["STANDS", "Attest", "Desk", "NotPossible", "Offer", "Window"]
@@ -65,7 +65,6 @@ class Attest:
     version: int
     started_at: datetime
     ended_at: datetime
-    break_minutes: int = 0
     revoked: bool = False
 
 
@@ -167,10 +166,10 @@ class Desk:
         """
         ref = account.ref
         async with self._pool.acquire() as connection, connection.transaction():
-            _, state, asked = await signup_at(connection, ref, place)
-            if state in STANDS:
+            known = await signup_at(connection, ref, place)
+            if known is not None and known["state"] in STANDS:
                 return
-            signup_ref = f"{self.code}-s-{_short(ref, *place, asked)}"
+            signup_ref = f"{self.code}-s-{_short(ref, *place, await times_asked(connection, ref, place))}"
             names = _names(signup_ref, ref, place)
             if place[0] == self.code and account.kind == "volunteer":
                 if await connection.fetchval(_BUSY, ref, *window):
@@ -185,10 +184,10 @@ class Desk:
     async def leave(self, account: Account, place: Place, window: Window) -> None:
         """Give a post back, or a place in the waitlist."""
         async with self._pool.acquire() as connection, connection.transaction():
-            signup_ref, state, _ = await signup_at(connection, account.ref, place)
-            if signup_ref is None or state not in STANDS:
+            known = await signup_at(connection, account.ref, place)
+            if known is None or known["state"] not in STANDS:
                 raise NotPossible("no_signup")
-            names = _names(signup_ref, account.ref, place)
+            names = _names(known["signup_ref"], account.ref, place)
             local = place[0] == self.code and account.kind == "volunteer"
             message = _reported(names, window, "withdrawn") if local else signups.SignupWithdrawn(**names)
             await self._say(connection, f"leave-{names['signup_ref']}", message)
@@ -225,7 +224,6 @@ class Desk:
                     shift_ref=shift_ref,
                     started_at=one.started_at,
                     ended_at=one.ended_at,
-                    break_minutes=one.break_minutes,
                     evidence_class=EvidenceClass.SCAN,
                     revoked=one.revoked,
                     reason_code=None if version == 1 else "retract" if one.revoked else "correction",
@@ -234,10 +232,6 @@ class Desk:
                 new += await self._say(connection, f"attest-{record_ref}-{version}", message)
         self._voice.wake()
         return new
-
-    async def account(self, ref: str) -> Account | None:
-        """The account of this number."""
-        return await find(self._pool, ref)
 
     async def _say(self, connection: Connection, name: str, message: Message, now: datetime | None = None) -> bool:
         event = Event(f"web-{name}", registry_source(self.code), now or datetime.now(UTC), message)

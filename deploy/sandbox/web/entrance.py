@@ -35,7 +35,7 @@ async def sign_in_page(visit: Visit, wrong: str | None = None, status: int = 200
     if visit.session is None:
         visit.session = await accounts.open_session(visit.site.pool)
     response = visit.page("sign_in.html", status, people=await accounts.listed(visit.site.pool), wrong=wrong)
-    await visit.site.begin(visit, response)
+    visit.site.keep(visit, visit.session, response)
     return response
 
 
@@ -46,8 +46,7 @@ async def sign_in(visit: Visit) -> Response:
     who = f"sign-in {client.host if client else ''} {ref}"
     if visit.site.tries.spent(who):
         return await sign_in_page(visit, "too_many_tries", 429)
-    right = secrets.compare_digest(visit.text("passcode").encode(), visit.site.passcode.encode())
-    if not right or await accounts.find(visit.site.pool, ref) is None:
+    if not visit.site.is_passcode(visit.text("passcode")) or await accounts.find(visit.site.pool, ref) is None:
         visit.site.tries.wrong(who)
         return await sign_in_page(visit, "wrong_passcode", 403)
     session = await accounts.sign_in(visit.site.pool, visit.session, ref)
@@ -100,7 +99,7 @@ async def guardian(visit: Visit) -> Response:
     account = visit.of_kind("volunteer")
     if visit.site.tries.spent(account.ref):
         raise Forbidden("too_many_tries")
-    if not secrets.compare_digest(visit.text("passcode").encode(), visit.site.passcode.encode()):
+    if not visit.site.is_passcode(visit.text("passcode")):
         visit.site.tries.wrong(account.ref)
         raise Forbidden("wrong_passcode")
     await visit.site.desk.approve_as_guardian(account.ref)
@@ -138,5 +137,4 @@ async def welcome(visit: Visit) -> Response:
     """While the home is asked, and once it has answered."""
     account = visit.of_kind("visitor")
     tie = next((tie for tie in await views.ties(visit.site.pool, account.ref)), None)
-    fragment = visit.request.headers.get("hx-request") == "true"
-    return visit.page("_welcome.html" if fragment else "welcome.html", tie=tie)
+    return visit.page("_welcome.html" if visit.fragment else "welcome.html", tie=tie)

@@ -11,7 +11,7 @@ from fastapi import Response
 from contracts.messages.service import SHANGHAI
 from deploy.sandbox.web import codes, views
 from deploy.sandbox.web.desk import Attest
-from deploy.sandbox.web.site import Forbidden, NotFound, Site, Visit
+from deploy.sandbox.web.site import Forbidden, Site, Visit
 
 __all__ = ["organiser_pages"]
 
@@ -35,10 +35,7 @@ async def shifts(visit: Visit) -> Response:
 
 
 async def _own(visit: Visit) -> dict[str, Any]:
-    path = visit.request.path_params
-    found = await views.shift_of(visit.site.pool, path["project_ref"], path["shift_ref"])
-    if found is None:
-        raise NotFound("no_shift")
+    found = await visit.own_shift()
     if found["organiser_ref"] != visit.of_kind("organiser").ref:
         raise Forbidden("not_yours")
     return found
@@ -50,8 +47,7 @@ async def roster(visit: Visit, said: str | None = None, problem: str | None = No
     rows = await views.roster(visit.site.pool, visit.site.seat.code, shift["project_ref"], shift["shift_ref"])
     for row in rows:
         row["from"], row["to"] = _times(row, shift)
-    fragment = visit.request.headers.get("hx-request") == "true"
-    template = "_roster.html" if fragment else "roster.html"
+    template = "_roster.html" if visit.fragment else "roster.html"
     return visit.page(template, status, shift=shift, rows=rows, said=said, problem=problem)
 
 
@@ -118,8 +114,7 @@ async def code(visit: Visit) -> Response:
     """The code of this half minute, large enough for a room."""
     shift = await _own(visit)
     digits = await codes.current(visit.site.pool, shift["project_ref"], shift["shift_ref"])
-    fragment = visit.request.headers.get("hx-request") == "true"
-    return visit.page("_code.html" if fragment else "code.html", shift=shift, digits=digits)
+    return visit.page("_code.html" if visit.fragment else "code.html", shift=shift, digits=digits)
 
 
 async def code_picture(visit: Visit) -> Response:

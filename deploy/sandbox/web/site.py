@@ -17,10 +17,11 @@ from starlette.datastructures import FormData
 
 from deploy.sandbox.database import Pool
 from deploy.sandbox.settings import Seat
-from deploy.sandbox.web.accounts import Account, Session, open_session, session_of
+from deploy.sandbox.web import views
+from deploy.sandbox.web.accounts import Account, Session, session_of
 from deploy.sandbox.web.codes import Tries
 from deploy.sandbox.web.desk import Desk, NotPossible
-from deploy.sandbox.web.linkage import Linkage
+from deploy.sandbox.web.linkage import Linkage, NotReached
 from deploy.sandbox.web.words import LANGUAGES, Language, Words
 
 __all__ = ["Forbidden", "Neighbour", "NotFound", "Site", "Visit", "go"]
@@ -40,9 +41,8 @@ class NotFound(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Another registry: its code, its city, and where its pages are."""
+    """Another registry: its city, and where its pages are."""
 
-    code: str
     city: tuple[str, str]
     url: str
 
@@ -69,6 +69,19 @@ class Visit:
         if self.account.kind not in kinds:
             raise Forbidden("not_yours")
         return self.account
+
+    @property
+    def fragment(self) -> bool:
+        """Whether htmx asks, which renews a part of a page."""
+        return self.request.headers.get("hx-request") == "true"
+
+    async def own_shift(self) -> dict[str, Any]:
+        """The shift of ours that the address names; ``NotFound`` for none."""
+        path = self.request.path_params
+        found = await views.shift_of(self.site.pool, path["project_ref"], path["shift_ref"])
+        if found is None:
+            raise NotFound("no_shift")
+        return found
 
     def text(self, name: str) -> str:
         """A field of the form, trimmed; empty where it is missing."""
@@ -152,6 +165,8 @@ class Site:
             response = await handler(visit)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             response = visit.page("message.html", 503, key="unavailable")
+        except NotReached:
+            response = visit.page("message.html", 503, key="not_reached")
         except NotFound as error:
             response = visit.page("message.html", 404, key=str(error))
         except NotPossible as error:
@@ -182,11 +197,9 @@ class Site:
         )
         return HTMLResponse(text, status_code=status)
 
-    async def begin(self, visit: Visit, response: Response) -> None:
-        """Give the browser a session, so that its first form has a secret."""
-        if visit.session is None:
-            visit.session = await open_session(self.pool)
-        self.keep(visit, visit.session, response)
+    def is_passcode(self, given: str) -> bool:
+        """Whether this is what people sign in with."""
+        return hmac.compare_digest(given.encode(), self.passcode.encode())
 
     def keep(self, visit: Visit, session: Session, response: Response) -> None:
         """Set the session's cookie."""

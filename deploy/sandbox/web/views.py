@@ -6,7 +6,17 @@ from typing import Any, TypeAlias
 
 from deploy.sandbox.database import Connection, Pool
 
-__all__ = ["Place", "minutes_at_home", "organised", "roster", "shift_of", "signup_at", "signups", "ties"]
+__all__ = [
+    "Place",
+    "minutes_at_home",
+    "organised",
+    "roster",
+    "shift_of",
+    "signup_at",
+    "signups",
+    "ties",
+    "times_asked",
+]
 
 Row = dict[str, Any]
 Place: TypeAlias = tuple[str, str, str]
@@ -42,7 +52,7 @@ LEFT JOIN project p ON r.host = $2 AND p.project_ref = r.project_ref
 ORDER BY begins NULLS LAST, r.signup_ref
 """  # noqa: S608
 _SIGNUP_AT = f"""
-SELECT signup_ref, state FROM ({_OF_HER}) AS r WHERE (host, project_ref, shift_ref) = ($2, $3, $4)
+SELECT signup_ref, state, reason FROM ({_OF_HER}) AS r WHERE (host, project_ref, shift_ref) = ($2, $3, $4)
 """  # noqa: S608
 _ASKED = "SELECT count(*) FROM signup_request WHERE (ref, host, project_ref, shift_ref) = ($1, $2, $3, $4)"
 _ORGANISED = """
@@ -81,11 +91,16 @@ async def minutes_at_home(pool: Pool, ref: str) -> int:
     return int(await pool.fetchval(_MINUTES, ref))
 
 
-async def signup_at(db: Connection | Pool, ref: str, place: Place) -> tuple[str | None, str | None, int]:
-    """Her sign-up for a shift: its number and state (None for none), and how often she asked here."""
+async def signup_at(db: Connection | Pool, ref: str, place: Place) -> Row | None:
+    """How her sign-up for a shift stands: its number, state and reason; None where she has none."""
     row = await db.fetchrow(_SIGNUP_AT, ref, *place)
+    return None if row is None else dict(row)
+
+
+async def times_asked(db: Connection, ref: str, place: Place) -> int:
+    """How often she asked for this shift here."""
     asked: int = await db.fetchval(_ASKED, ref, *place)
-    return (None, None, asked) if row is None else (row[0], row[1], asked)
+    return asked
 
 
 async def signups(pool: Pool, code: str, ref: str) -> list[Row]:

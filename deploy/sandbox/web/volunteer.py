@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -10,11 +11,13 @@ from fastapi import Response
 
 from contracts.messages.base import AgeBand
 from deploy.sandbox.web import codes, views
+from deploy.sandbox.web.accounts import Account
 from deploy.sandbox.web.calendar import calendar
 from deploy.sandbox.web.desk import STANDS, NotPossible, Window
 from deploy.sandbox.web.hours import hours_of
 from deploy.sandbox.web.linkage import NotReached
 from deploy.sandbox.web.site import NotFound, Site, Visit, go
+from deploy.sandbox.web.views import Place
 from deploy.sandbox.web.words import CATEGORIES, DISTRICTS
 
 __all__ = ["volunteer_pages"]
@@ -72,8 +75,6 @@ async def find(visit: Visit) -> Response:
         campaigns = await visit.site.linkage.campaigns()
     except ValueError:
         found, campaigns, date = {"shifts": [], "next": None}, [], ""
-    except NotReached:
-        return visit.page("message.html", 503, key="not_reached")
     zones = {one["ref"]: one["title"] for one in campaigns}
     query = {name: value for name, value in asked.items() if value and name != "after"}
     query |= {"date": date} if date else {}
@@ -96,25 +97,25 @@ async def _fitting(visit: Visit, parameters: dict[str, Any]) -> list[str]:
     return [f"{one['begins'].isoformat()}/{one['ends'].isoformat()}" for one in standing[:100]]
 
 
-def _place(visit: Visit) -> tuple[str, str, str]:
+def _place(visit: Visit) -> Place:
     path = visit.request.path_params
     return path["host"], path["project_ref"], path["shift_ref"]
 
 
-async def shift(visit: Visit) -> Response:
-    """One shift, how her sign-up stands, and what else fits where it was refused."""
-    host, project_ref, shift_ref = _place(visit)
-    try:
-        found = await visit.site.linkage.shift(host, project_ref, shift_ref)
-    except NotReached:
-        return visit.page("message.html", 503, key="not_reached")
+async def _shift_there(visit: Visit) -> dict[str, Any]:
+    """The shift of any registry that the address names, as the linkage has it."""
+    found = await visit.site.linkage.shift(*_place(visit))
     if found is None:
         raise NotFound("no_shift")
+    return found
+
+
+async def shift(visit: Visit) -> Response:
+    """One shift, how her sign-up stands, and what else fits where it was refused."""
+    host, _, shift_ref = place = _place(visit)
+    found = await _shift_there(visit)
     account = None if visit.session is None else visit.session.account
-    mine = None
-    if account is not None:
-        taken = await views.signups(visit.site.pool, visit.site.seat.code, account.ref)
-        mine = next((s for s in taken if (s["host"], s["project_ref"], s["shift_ref"]) == _place(visit)), None)
+    mine = None if account is None else await views.signup_at(visit.site.pool, account.ref, place)
     others: list[dict[str, Any]] = []
     if mine is not None and mine["state"] == "refused":
         parameters: dict[str, Any] = {"host": host, "limit": 4}
@@ -123,47 +124,29 @@ async def shift(visit: Visit) -> Response:
         others = [one for one in answer["shifts"] if one["shift_ref"] != shift_ref][:3]
     ties = [] if account is None else await views.ties(visit.site.pool, account.ref)
     linked = host == visit.site.seat.code or any(t["registry"] == host and t["established"] for t in ties)
-    fragment = visit.request.headers.get("hx-request") == "true"
-    template = "_signup.html" if fragment else "shift.html"
-    return visit.page(template, shift=found, mine=mine, others=others, linked=linked, ties=ties)
-
-
-async def _window(visit: Visit) -> Window:
-    found = await visit.site.linkage.shift(*_place(visit))
-    if found is None:
-        raise NotFound("no_shift")
-    return datetime.fromisoformat(found["starts_at"]), datetime.fromisoformat(found["ends_at"])
+    template = "_signup.html" if visit.fragment else "shift.html"
+    return visit.page(template, shift=found, mine=mine, others=others, linked=linked)
 
 
 async def join(visit: Visit) -> Response:
     """One click."""
-    account, place = visit.of_kind("volunteer", "visitor"), _place(visit)
-    try:
-        await visit.site.desk.join(account, place, await _window(visit))
-    except NotReached:
-        return visit.page("message.html", 503, key="not_reached")
-    return go("/shifts/{}/{}/{}".format(*place))
+    return await _after(visit, visit.site.desk.join)
 
 
 async def leave(visit: Visit) -> Response:
     """The post goes to somebody else."""
-    account, place = visit.of_kind("volunteer", "visitor"), _place(visit)
-    try:
-        await visit.site.desk.leave(account, place, await _window(visit))
-    except NotReached:
-        return visit.page("message.html", 503, key="not_reached")
+    return await _after(visit, visit.site.desk.leave)
+
+
+async def _after(visit: Visit, done: Callable[[Account, Place, Window], Awaitable[None]]) -> Response:
+    account, place, found = visit.of_kind("volunteer", "visitor"), _place(visit), await _shift_there(visit)
+    await done(account, place, (datetime.fromisoformat(found["starts_at"]), datetime.fromisoformat(found["ends_at"])))
     return go("/shifts/{}/{}/{}".format(*place))
 
 
 async def ics(visit: Visit) -> Response:
     """The shift for a calendar (RFC 5545)."""
-    try:
-        found = await visit.site.linkage.shift(*_place(visit))
-    except NotReached:
-        return visit.page("message.html", 503, key="not_reached")
-    if found is None:
-        raise NotFound("no_shift")
-    return Response(calendar(found), media_type="text/calendar; charset=utf-8")
+    return Response(calendar(await _shift_there(visit)), media_type="text/calendar; charset=utf-8")
 
 
 async def _with_titles(visit: Visit, signups: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -190,33 +173,25 @@ async def mine(visit: Visit) -> Response:
     """All her sign-ups."""
     account = visit.of_kind("volunteer", "visitor")
     signups = await views.signups(visit.site.pool, visit.site.seat.code, account.ref)
-    return visit.page("mine.html", signups=await _with_titles(visit, signups), now=datetime.now(UTC))
+    return visit.page("mine.html", signups=await _with_titles(visit, signups))
 
 
 # -- service ---------------------------------------------------------------------------------------------------------
-
-
-async def _own_shift(visit: Visit) -> dict[str, Any]:
-    path = visit.request.path_params
-    found = await views.shift_of(visit.site.pool, path["project_ref"], path["shift_ref"])
-    if found is None:
-        raise NotFound("no_shift")
-    return found
 
 
 async def check_in_page(visit: Visit) -> Response:
     """Where the organiser's code is typed; a QR code brings it along."""
     visit.of_kind("volunteer", "visitor")
     code = visit.request.query_params.get("code", "")[:6]
-    return visit.page("check_in.html", shift=await _own_shift(visit), code=code, said=None)
+    return visit.page("check_in.html", shift=await visit.own_shift(), code=code, said=None)
 
 
 async def check_in(visit: Visit) -> Response:
     """She is here."""
-    account, shift = visit.of_kind("volunteer", "visitor"), await _own_shift(visit)
+    account, shift = visit.of_kind("volunteer", "visitor"), await visit.own_shift()
     place = (visit.site.seat.code, shift["project_ref"], shift["shift_ref"])
-    _, state, _ = await views.signup_at(visit.site.pool, account.ref, place)
-    if state not in ("confirmed", "promoted", "reported"):
+    known = await views.signup_at(visit.site.pool, account.ref, place)
+    if known is None or known["state"] not in ("confirmed", "promoted", "reported"):
         raise NotPossible("no_signup")
     said, status = "checked_in", 200
     if visit.site.tries.spent(account.ref):

@@ -39,17 +39,13 @@ FROM generate_series(1, 20000) AS i, LATERAL (SELECT now() + interval '3 days' +
 async def pages(stage: Stage, surf: Browser) -> AsyncIterator[dict[str, list[tuple[str, str, str]]]]:
     """Pages by who sees them, with something on each: name, city, path."""
     shift = await stage.shift("gz", after=timedelta(minutes=40))
-    her = await Surfer.at(stage, surf)
-    ref = await stage.person("sz")
-    await her.sign_in("sz", ref)
-    await her.register("sz", "gz")
-    await her.sees("账号已建好", "")
+    her = await Surfer.linked(stage, surf, "sz", "gz")
     await her.join("gz", shift)
     await her.sees("报名成功", "")
     visitor = await stage.books["gz"].fetchval("SELECT ref FROM signup WHERE shift_ref = $1", shift.shift_ref)
     minor = await stage.person("sz", "14_to_15")
     yield {
-        f"sz {ref}": [
+        f"sz {her.ref}": [
             ("me", "sz", "/"),
             ("find", "sz", "/find"),
             ("shift", "sz", shift.path),

@@ -12,21 +12,11 @@ from tests.support.pages import Shift, Stage, Surfer
 pytestmark = pytest.mark.whole
 
 
-async def linked(stage: Stage, surf: Browser, age_band: str = "adult", language: str = "zh") -> tuple[Surfer, str]:
-    """Somebody from Shenzhen with an account in Guangzhou, at her browser; and her number at home."""
-    ref = await stage.person("sz", age_band, guardian=age_band != "adult")
-    her = await Surfer.at(stage, surf, language)
-    await her.sign_in("sz", ref)
-    await her.register("sz", "gz")
-    await her.sees("账号已建好", "Your account is ready")
-    return her, ref
-
-
 async def test_a_full_shift_is_refused_and_the_page_says_what_else_fits(stage: Stage, surf: Browser) -> None:
     full = await stage.shift("gz", posts=1)
     other = await stage.shift("gz", after=timedelta(minutes=30))
-    first, _ = await linked(stage, surf)
-    second, _ = await linked(stage, surf)
+    first = await Surfer.linked(stage, surf, "sz", "gz")
+    second = await Surfer.linked(stage, surf, "sz", "gz")
     await first.join("gz", full)
     await first.sees("报名成功", "")
     await second.join("gz", full)
@@ -39,7 +29,7 @@ async def test_two_shifts_at_one_time_clash(stage: Stage, surf: Browser) -> None
     first = await stage.shift("gz", after=timedelta(hours=5))
     second = await stage.shift("gz", after=timedelta(hours=6))
     at_home = await stage.shift("sz", after=timedelta(hours=6))
-    her, _ = await linked(stage, surf, language="en")
+    her = await Surfer.linked(stage, surf, "sz", "gz", language="en")
     await her.join("gz", first)
     await her.sees("", "Confirmed")
     await her.join("gz", second)
@@ -53,7 +43,7 @@ async def test_a_shift_at_home_is_hers_at_once_and_keeps_the_other_city_from_tha
 ) -> None:
     at_home = await stage.shift("sz", after=timedelta(hours=20))
     over_there = await stage.shift("gz", after=timedelta(hours=21))
-    her, _ = await linked(stage, surf)
+    her = await Surfer.linked(stage, surf, "sz", "gz")
     await her.join("sz", at_home)
     await her.sees("报名成功（本市班次）", "")
     await her.join("gz", over_there)
@@ -62,7 +52,7 @@ async def test_a_shift_at_home_is_hers_at_once_and_keeps_the_other_city_from_tha
 
 async def test_who_is_too_young_is_told_so(stage: Stage, surf: Browser) -> None:
     adults = await stage.shift("gz", minimum_age=18)
-    her, _ = await linked(stage, surf, "14_to_15")
+    her = await Surfer.linked(stage, surf, "sz", "gz", age_band="14_to_15")
     await her.join("gz", adults)
     await her.sees("未到这个班次的最低年龄", "")
 
@@ -83,7 +73,7 @@ async def test_while_the_linkage_is_away_the_page_says_so_and_the_request_goes_o
     stage: Stage, surf: Browser
 ) -> None:
     shift = await stage.shift("gz", after=timedelta(hours=12))
-    her, _ = await linked(stage, surf)
+    her = await Surfer.linked(stage, surf, "sz", "gz")
     await her.go("gz", shift.path)
     await stage.stack.processes["bridge"].stop()
     try:
@@ -100,7 +90,7 @@ async def test_while_the_linkage_is_away_the_page_says_so_and_the_request_goes_o
 
 async def test_a_registry_that_is_down_says_so_and_nothing_is_lost(stage: Stage, surf: Browser) -> None:
     shift = await stage.shift("gz", after=timedelta(hours=15))
-    her, _ = await linked(stage, surf)
+    her = await Surfer.linked(stage, surf, "sz", "gz")
     await join_while_down(stage, her, shift)
     await her.go("gz", shift.path)
     await her.sees_after_reload("报名成功", "")

@@ -37,10 +37,7 @@ async def check_in_and_attest(stage: Stage, surf: Browser, her: Surfer, shift: S
 @pytest.mark.parametrize(("home", "host", "language"), [("sz", "gz", "zh"), ("gz", "sz", "en")])
 async def test_an_hour_goes_home_by_itself(stage: Stage, surf: Browser, home: str, host: str, language: str) -> None:
     shift = await stage.shift(host, after=timedelta(minutes=2))
-    her = await Surfer.at(stage, surf, language)
-    await her.sign_in(home, await stage.person(home))
-    await her.register(home, host)
-    await her.sees("账号已建好", "Your account is ready")
+    her = await Surfer.linked(stage, surf, home, host, language=language)
 
     await her.press("找服务", "Find")
     await her.page.fill("#text", shift.title)
@@ -80,10 +77,7 @@ async def test_without_javascript_it_works_as_well(stage: Stage, surf: Browser) 
 
 async def test_a_double_click_and_the_back_button_do_nothing_twice(stage: Stage, surf: Browser) -> None:
     shift = await stage.shift("gz", after=timedelta(minutes=2))
-    her = await Surfer.at(stage, surf)
-    await her.sign_in("sz", await stage.person("sz"))
-    await her.register("sz", "gz")
-    await her.sees("账号已建好", "")
+    her = await Surfer.linked(stage, surf, "sz", "gz")
     await her.go("gz", shift.path)
     await her.page.get_by_role("button", name="报名").dblclick()
     await her.sees("报名成功", "")
@@ -100,11 +94,7 @@ async def test_a_double_click_and_the_back_button_do_nothing_twice(stage: Stage,
 
 async def test_a_service_is_corrected_with_a_reason_and_the_difference_goes_home(stage: Stage, surf: Browser) -> None:
     shift = await stage.shift("sz", after=timedelta(minutes=2))
-    her = await Surfer.at(stage, surf)
-    home_ref = await stage.person("gz")
-    await her.sign_in("gz", home_ref)
-    await her.register("gz", "sz")
-    await her.sees("账号已建好", "")
+    her = await Surfer.linked(stage, surf, "gz", "sz")
     await her.join("sz", shift)
     await her.sees("报名成功", "")
     organiser = await check_in_and_attest(stage, surf, her, shift)
@@ -119,7 +109,7 @@ async def test_a_service_is_corrected_with_a_reason_and_the_difference_goes_home
     await organiser.sees("已提交 1 条", "")
 
     async def lowered() -> bool:
-        rows = await stage.books["gz"].fetch("SELECT minutes FROM posting WHERE ref = $1 ORDER BY number", home_ref)
+        rows = await stage.books["gz"].fetch("SELECT minutes FROM posting WHERE ref = $1 ORDER BY number", her.ref)
         return len(rows) in (1, 2) and sum(row[0] for row in rows) == 1
 
     await eventually(lowered, 30)
@@ -127,10 +117,7 @@ async def test_a_service_is_corrected_with_a_reason_and_the_difference_goes_home
 
 async def test_withdrawn_consent_withholds_the_hours_until_she_agrees_again(stage: Stage, surf: Browser) -> None:
     shift = await stage.shift("gz", after=timedelta(minutes=2))
-    her = await Surfer.at(stage, surf)
-    await her.sign_in("sz", await stage.person("sz"))
-    await her.register("sz", "gz")
-    await her.sees("账号已建好", "")
+    her = await Surfer.linked(stage, surf, "sz", "gz")
     await her.join("gz", shift)
     await her.sees("报名成功", "")
     await her.go("sz")

@@ -24,6 +24,7 @@ from tests.support.bridge_messages import (
     PERSON,
     T0,
     established,
+    link_refused,
     origin,
     requested,
     signup,
@@ -41,15 +42,7 @@ async def border(database: str) -> AsyncIterator[BridgeOnPostgres]:
 
 
 def refused() -> identity.LinkRefused:
-    return identity.LinkRefused(
-        person=PERSON,
-        home=HOME,
-        home_ref=HOME_REF,
-        host=HOST,
-        host_ref=HOST_REF,
-        reason="too_many_attempts",
-        origin=origin(),
-    )
+    return link_refused("too_many_attempts", origin())
 
 
 async def under_way(border: BridgeOnPostgres) -> dict[tuple[str, str], int]:

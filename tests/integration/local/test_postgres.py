@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from deploy.local import folders, postgres_embedded
+from deploy.local import postgres_embedded
 from deploy.local.errors import EnvironmentProblem
 from deploy.local.postgres import ExternalPostgres, Postgres
-from deploy.local.postgres_embedded import EmbeddedPostgres
 from deploy.local.processes import Account
 from tests.conftest import NewDatabase
-
-
-@pytest.fixture(scope="module")
-async def own_postgres() -> AsyncIterator[Postgres]:
-    """A server that a test may kill, unlike the session's."""
-    folder = await asyncio.to_thread(folders.new_run_folder, "test")
-    server = EmbeddedPostgres(folder / "postgresql")
-    try:
-        await server.start()
-        yield server
-    finally:
-        await server.stop()
 
 
 async def test_a_database_has_ranges_in_constraints_and_sorts_by_code_point(database: str) -> None:

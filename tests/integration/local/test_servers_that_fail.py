@@ -6,19 +6,15 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
-import pytest
 
-from deploy.local import folders
 from deploy.local.ports import free_port
 from deploy.local.postgres import ExternalPostgres, Postgres
-from deploy.local.postgres_embedded import EmbeddedPostgres
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -76,18 +72,6 @@ async def refused(arguments: tuple[str, ...], **variables: str) -> str:
     assert "Traceback" not in ended.said
     assert ended.said.count("shuangcheng: ") == ended.said.count("What to do:") == 1, ended.said
     return ended.said
-
-
-@pytest.fixture(scope="module")
-async def own_postgres() -> AsyncIterator[Postgres]:
-    """A server that a test may kill, unlike the session's."""
-    folder = await asyncio.to_thread(folders.new_run_folder, "test")
-    server = EmbeddedPostgres(folder / "postgresql")
-    try:
-        await server.start()
-        yield server
-    finally:
-        await server.stop()
 
 
 async def made_there(server: Postgres, prefix: str) -> int:

@@ -23,6 +23,7 @@ from tests.support.bridge_messages import (
     attested,
     checked_in,
     established,
+    link_refused,
     offered,
     origin,
     reported,
@@ -62,15 +63,7 @@ def test_an_established_link_is_told_to_both_and_only_the_host_learns_age_and_gu
 
 def test_a_refused_link_is_told_to_the_host_that_asked_only() -> None:
     world = World()
-    fact = identity.LinkRefused(
-        person=PERSON,
-        home=HOME,
-        home_ref=HOME_REF,
-        host=HOST,
-        host_ref=HOST_REF,
-        reason="wrong_code",
-        origin=origin(),
-    )
+    fact = link_refused("wrong_code", origin())
     (send,) = world.hear(fact)
     assert send.topic.name == f"registry.{HOST}.deliveries.v1"
     assert (send.message.state, send.message.reason) == ("refused", "wrong_code")  # type: ignore[attr-defined]
@@ -150,15 +143,7 @@ def test_behind_a_link_under_way_a_message_waits_longer_and_a_refused_link_ends_
     world.say(HOST, signup(), id="n-1")
     world.say(HOST, requested(), id="q-1")
     assert world.pass_time(AWAIT_FACTS * 4) == []
-    refusal = identity.LinkRefused(
-        person=PERSON,
-        home=HOME,
-        home_ref=HOME_REF,
-        host=HOST,
-        host_ref=HOST_REF,
-        reason="no_offer",
-        origin=origin(id="q-1"),
-    )
+    refusal = link_refused("no_offer", origin(id="q-1"))
     world.hear(refusal)
     world.pass_time(timedelta(seconds=1))
     assert world.refused(HOST) == ["not_linked"]

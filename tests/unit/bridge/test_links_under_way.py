@@ -18,9 +18,9 @@ from tests.support.bridge_messages import (
     HOST,
     HOST_REF,
     MINUTE,
-    PERSON,
     THIRD,
     attested,
+    link_refused,
     origin,
     reported,
     requested,
@@ -146,15 +146,7 @@ def test_a_request_whose_answer_was_lost_does_not_count_for_ever() -> None:
 def test_an_answer_to_a_request_that_was_forgotten_releases_what_waits_and_counts_nothing_below_zero() -> None:
     world = World()
     world.say(HOST, signup(), id="n-1")
-    refused = identity.LinkRefused(
-        person=PERSON,
-        home=HOME,
-        home_ref=HOME_REF,
-        host=HOST,
-        host_ref=HOST_REF,
-        reason="no_offer",
-        origin=origin(id="q-0"),
-    )
+    refused = link_refused("no_offer", origin(id="q-0"))
     world.hear(refused)
     world.say(HOST, requested())
     (row,) = world.states.group(LinkUnderWay, "account", (HOST, HOST_REF))
