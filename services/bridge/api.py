@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 
-from services.bridge import store
+from services.bridge import books
 from services.bridge.rules.answers import timeline
 from services.chassis.clock import Clock
 from services.chassis.database import Pool
@@ -34,7 +34,7 @@ def api(pool: Pool, settings: Settings) -> APIRouter:
         if not who.may_read(registry):
             raise HTTPException(403, "a registry asks about its own volunteers only")
         async with pool.acquire() as db:
-            known = await store.history(db, registry, ref)
+            known = await books.history(db, registry, ref)
         if known is None:
             raise HTTPException(404, "no linked volunteer of this number")
         viewer = None if who.kind == "operator" else registry
@@ -42,10 +42,10 @@ def api(pool: Pool, settings: Settings) -> APIRouter:
         return {"registry": registry, "ref": ref, **told}
 
     @router.get("/figures")
-    async def books(_: Operator) -> dict[str, Any]:
+    async def sums(_: Operator) -> dict[str, Any]:
         """Minutes per direction by state, refusals by registry and reason, people linked."""
         async with pool.acquire() as db:
-            found = await store.figures(db)
+            found = await books.figures(db)
         refusals: dict[str, dict[str, int]] = {}
         for code, reason, count in found.refusals:
             refusals.setdefault(code, {})[reason] = count

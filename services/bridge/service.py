@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from fastapi import APIRouter
+
 from contracts.messages import (
     Message,
     attendance,
@@ -31,11 +33,13 @@ from contracts.topics import (
     service_source,
 )
 from services.bridge.api import api
+from services.bridge.operating import operating
 from services.bridge.rules import carrying, linking, notices, translation
 from services.bridge.rules.admission import Border, BorderDecide, admitted, refusal_of_undecodable
 from services.bridge.rules.names import locks, subject
-from services.bridge.store import BridgeStore
+from services.bridge.store import BridgeStore, is_paused
 from services.chassis.configuration import ConfigurationError, read_folder
+from services.chassis.database import Pool
 from services.chassis.decisions import Decide, Send
 from services.chassis.service import Service, Stream, Undecodable
 from services.chassis.settings import Settings
@@ -107,7 +111,7 @@ def build(settings: Settings) -> Service:
         locks=locks,
         migrations=Path(__file__).parent / "migrations",
         refuse=_refuse,
-        api=api,
+        api=partial(_api, registries),
     )
 
 
@@ -136,6 +140,7 @@ def _streams(registries: Mapping[str, Registry]) -> tuple[Stream, ...]:
             sources=frozenset({registry_source(code)}),
             backlog_limit=BACKLOG_LIMIT,
             most=BORDER_BATCH,
+            held=partial(is_paused, registry=code),
         )
         for code, registry in registries.items()
         if registry.state != "paused"
@@ -146,6 +151,12 @@ def _streams(registries: Mapping[str, Registry]) -> tuple[Stream, ...]:
         sources=frozenset(service_source(name) for name in ("identity", "opportunities", "attendance", "bridge")),
     )
     return (*outer, inner)
+
+
+def _api(registries: Mapping[str, Registry], pool: Pool, settings: Settings) -> APIRouter:
+    router = api(pool, settings)
+    router.include_router(operating(registries, pool, settings))
+    return router
 
 
 def _refuse(undecodable: Undecodable) -> Iterable[Send]:

@@ -19,6 +19,7 @@ __all__ = [
     "ConsentState",
     "Link",
     "LinkUnderWay",
+    "Pause",
     "RecordKey",
     "Refusal",
     "ServiceState",
@@ -217,3 +218,13 @@ class Refusal:
     reason: str
     message_type: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator's word that a registry rests: nothing of it is read, and no credit sent to it. Gone on resume."""
+
+    registry: str
+    operator: str
+    why: str
+    since: datetime

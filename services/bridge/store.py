@@ -1,9 +1,13 @@
-"""All SQL of the border: at most seven statements to load a batch and one a table to save it, whatever its length."""
+"""All SQL of decisions: at most eight statements to load a batch and one a table to save it, whatever its length.
+
+What registries and operators ask is read in ``books.py``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,17 +19,30 @@ from services.bridge.states import (
     ConsentState,
     Link,
     LinkUnderWay,
+    Pause,
     RecordKey,
     Refusal,
     ServiceState,
     Step,
     Transfer,
 )
+from services.chassis import outbox
 from services.chassis.database import Batch, Connection
 from services.chassis.decisions import Inbound, States
 from services.chassis.tables import Table
 
-__all__ = ["BridgeStore", "Figures", "History", "figures", "history"]
+__all__ = [
+    "CONSENTS",
+    "LINKS",
+    "PAUSES",
+    "RECORDS",
+    "STEPS",
+    "TRANSFERS",
+    "BridgeStore",
+    "is_paused",
+    "pause",
+    "resume",
+]
 
 ACCOUNTS: Final = Table(Account, "account", key=("registry", "ref"))
 LINKS_UNDER_WAY: Final = Table(LinkUnderWay, "link_under_way", key=("registry", "ref", "host"), groups=("account",))
@@ -35,6 +52,7 @@ RECORDS: Final = Table(ServiceState, "service_record", key=("host", "record_ref"
 TRANSFERS: Final = Table(Transfer, "transfer", key=("id",), groups=("record_key", "person"))
 STEPS: Final = Table(Step, "step", key=("id",), append_only=True)
 REFUSALS: Final = Table(Refusal, "refusal", key=("id",), append_only=True)
+PAUSES: Final = Table(Pause, "pause", key=("registry",))
 
 _PAIRS: Final = "(SELECT * FROM unnest($1::text[], $2::text[]))"
 _PERSONS_OF_RECORDS: Final = f"SELECT DISTINCT person FROM service_record WHERE (host, record_ref) IN {_PAIRS}"  # noqa: S608
@@ -113,7 +131,9 @@ class _Needs:
 class BridgeStore:
     """Rows by ref first, then by person. One lock a person guards all that is hers: links, consent, transfers."""
 
-    tables: Sequence[Table[Any]] = (ACCOUNTS, LINKS_UNDER_WAY, LINKS, CONSENTS, RECORDS, TRANSFERS, STEPS, REFUSALS)
+    tables: Sequence[Table[Any]] = (
+        ACCOUNTS, LINKS_UNDER_WAY, LINKS, CONSENTS, RECORDS, TRANSFERS, STEPS, REFUSALS, PAUSES,
+    )  # fmt: skip
 
     async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
         """Find the persons behind the refs, lock them, and load what deciding these messages may read."""
@@ -148,6 +168,8 @@ async def _load_people(db: Connection, needs: _Needs, states: States) -> None:
 
 async def _load_records(db: Connection, needs: _Needs, states: States) -> None:
     keys, ids = _columns(needs.records), list(needs.transfers)
+    # Shared, so that a resumption waits for whoever still decides under the pause, and then finds what that held up.
+    states.load(await PAUSES.fetch(db, "FOR SHARE"))
     records = await RECORDS.fetch(db, _RECORDS, *keys, ids, list(needs.releasing))
     states.load(records)
     states.load(await TRANSFERS.fetch(db, _TRANSFERS, *_columns({row.record_key for row in records}), ids))
@@ -158,67 +180,37 @@ def _columns(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
     return [first for first, _ in ordered], [second for _, second in ordered]
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """All that the border knows of one person."""
-
-    links: list[Link]
-    consents: list[ConsentState]
-    services: list[ServiceState]
-    transfers: dict[UUID, Transfer]
-    """The latest transfer of each service record."""
-    steps: list[Step]
+_LOG_PAUSE: Final = "INSERT INTO pausing (registry, paused, operator, why, at) VALUES ($1, $2, $3, $4, $5)"
+_HELD_UP: Final = """
+SELECT array_agg('transfer:' || id) FROM transfer
+ WHERE home = $1 AND state = 'queued' AND reason = 'registry_paused'"""
 
 
-async def history(db: Connection, registry: str, ref: str) -> History | None:
-    """What stands behind a registry's ref, steps in order; None when it is not linked. One snapshot."""
-    async with db.transaction(isolation="repeatable_read", readonly=True):
-        person = await db.fetchval("SELECT person FROM account WHERE registry = $1 AND ref = $2", registry, ref)
-        if person is None:
-            return None
-        services = await RECORDS.fetch(db, "WHERE person = $1", person)
-        latest = [row.transfer_id for row in services if row.transfer_id is not None]
-        return History(
-            links=await LINKS.fetch(db, "WHERE person = $1 ORDER BY host", person),
-            consents=await CONSENTS.fetch(
-                db, "WHERE (home, home_ref) IN (SELECT home, home_ref FROM link WHERE person = $1)", person
-            ),
-            services=services,
-            transfers={row.id: row for row in await TRANSFERS.fetch_keys(db, latest)},
-            steps=await STEPS.fetch(db, "WHERE person = $1 ORDER BY number", person),
-        )
+async def pause(db: Connection, row: Pause) -> bool:
+    """Nothing of this registry is read from now on, and no credit sent to it; False where that was so already."""
+    async with db.transaction():
+        status = await db.execute(
+            "INSERT INTO pause (registry, operator, why, since) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            row.registry, row.operator, row.why, row.since,
+        )  # fmt: skip
+        if status.endswith(" 0"):
+            return False
+        await db.execute(_LOG_PAUSE, row.registry, True, row.operator, row.why, row.since)
+    return True
 
 
-_DIRECTIONS: Final = """
-SELECT r.host, r.home, count(*) AS service_records,
-       sum(r.total) AS confirmed,
-       sum(r.posted) AS credited,
-       coalesce(sum(r.total - r.posted) FILTER (WHERE t.state = 'withheld'), 0) AS withheld,
-       coalesce(sum(r.total - r.posted) FILTER (WHERE t.state = 'refused'), 0) AS refused,
-       coalesce(sum(r.total - r.posted) FILTER (WHERE t.state = 'uncertain'), 0) AS uncertain,
-       coalesce(sum(r.total - r.posted) FILTER (WHERE t.state IN ('queued', 'sent')), 0) AS in_flight,
-       coalesce(sum(r.minutes) FILTER (WHERE r.state = 'held' AND r.total = 0), 0) AS held
-  FROM service_record AS r LEFT JOIN transfer AS t ON t.id = r.transfer_id
- WHERE r.host <> r.home GROUP BY r.host, r.home ORDER BY r.host, r.home"""
-_REFUSED: Final = "SELECT registry, reason, count(*) FROM refusal GROUP BY registry, reason ORDER BY registry, reason"
+async def resume(db: Connection, registry: str, operator: str, why: str, now: datetime) -> bool:
+    """It is read again, and what waited for it goes at once; False where it was not paused."""
+    async with db.transaction():
+        status = await db.execute("DELETE FROM pause WHERE registry = $1", registry)
+        if status.endswith(" 0"):
+            return False
+        await db.execute(_LOG_PAUSE, registry, False, operator, why, now)
+        await outbox.hasten(db, await db.fetchval(_HELD_UP, registry) or [], now)
+    return True
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The border's own books, read in one snapshot."""
-
-    linked: int
-    """Persons with at least one link, broken ones included."""
-    directions: list[dict[str, Any]]
-    """host, home, service_records, and minutes by state: a record's confirmed less credited stands whole in the state
-    of its latest transfer; held are those that nothing was confirmed of."""
-    refusals: list[tuple[str, str, int]]
-    """Registry, reason, count of MessageRefused decided by the rules."""
-
-
-async def figures(db: Connection) -> Figures:
-    """Sums over all service records, refusals and links."""
-    async with db.transaction(isolation="repeatable_read", readonly=True):
-        linked = await db.fetchval("SELECT count(DISTINCT person) FROM link")
-        directions = [dict(row) for row in await db.fetch(_DIRECTIONS)]
-        return Figures(linked, directions, [(row[0], row[1], row[2]) for row in await db.fetch(_REFUSED)])
+async def is_paused(db: Connection, registry: str) -> bool:
+    """Whether an operator has paused it."""
+    found: bool = await db.fetchval("SELECT EXISTS (SELECT FROM pause WHERE registry = $1)", registry)
+    return found

@@ -32,6 +32,7 @@ from services.chassis.settings import Settings
 __all__ = ["Lane"]
 
 _BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_HELD_SECONDS = 1.0
 
 
 async def _keep_raw(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
@@ -178,7 +179,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         failpoint("P1")
         started = time.perf_counter()
         try:
-            if await self._paused():
+            if await self._must_wait():
                 return await self._seek_back(raw)
             records, standing = await self._expected(raw)
             if records:
@@ -229,14 +230,17 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._gaps -= jumps
         return kept, {tp: known[tp] for tp in {TopicPartition(r.topic, r.partition) for r in kept}}
 
-    async def _paused(self) -> bool:
-        """Whether this group's own backlog stands too high; waits a little for the relay first."""
-        limit = self.stream.backlog_limit
-        if limit is None:
+    async def _must_wait(self) -> bool:
+        """Whether this group is held, or its own backlog stands too high; waits a little first, for either to end."""
+        stream = self.stream
+        if stream.held is not None and await stream.held((await self._connected()).connection):
+            await asyncio.sleep(_HELD_SECONDS)
+            return True
+        if stream.backlog_limit is None:
             return False
         batches = await self._connected()
         for _ in range(20):
-            if not await outbox.backlog(batches.connection, self.stream.group, limit):
+            if not await outbox.backlog(batches.connection, stream.group, stream.backlog_limit):
                 return False
             await asyncio.sleep(0.05)
         return True

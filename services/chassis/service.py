@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from contracts.envelope import ContractError
 from contracts.messages import Message
 from contracts.topics import TopicEntry
-from services.chassis.database import Batch, Pool
+from services.chassis.database import Batch, Connection, Pool
 from services.chassis.decisions import Decide, Inbound, Send, States
 from services.chassis.settings import Settings
 from services.chassis.tables import Table
@@ -27,6 +27,7 @@ class Stream:
     ``sources`` are the CloudEvents sources that may speak there. ``backlog_limit``: while more rows of this group's
     making stand in the outbox, the group pauses (a flood delays only its own sender). ``most``: messages in one
     batch at most, below the process's own setting: whoever shares the loop waits for a whole batch at every step.
+    ``held``: asked before each batch; while it says so, the group's messages stay in the log.
     """
 
     group: str
@@ -34,6 +35,7 @@ class Stream:
     sources: frozenset[str]
     backlog_limit: int | None = None
     most: int | None = None
+    held: Callable[[Connection], Awaitable[bool]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from services.bridge.rules.admission import Border, origin, sender
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import consent_of, home_link, person_unknown
 from services.bridge.rules.transfer import Answer, Way
-from services.bridge.states import ConsentState, Link, ServiceState, Transfer
+from services.bridge.states import ConsentState, Link, Pause, ServiceState, Transfer
 from services.chassis.decisions import Decision, Inbound, States
 
 __all__ = ["receipt", "receipt_due", "release", "retry_due", "service_decided"]
@@ -147,7 +147,7 @@ def release(draft: Draft, border: Border, states: States, link: Link, consent: C
     for key in sorted(held_back):
         service = states.get(ServiceState, key)
         assert service is not None, "a transfer stands on its record"
-        Way(draft, border, link, consent, service, states.group(Transfer, "record_key", key)).release()
+        _way_with(draft, border, states, service, link, consent).release()
 
 
 def _way_of(draft: Draft, border: Border, states: States, transfer: Transfer) -> Way:
@@ -159,5 +159,12 @@ def _way_of(draft: Draft, border: Border, states: States, transfer: Transfer) ->
 
 
 def _way(draft: Draft, border: Border, states: States, service: ServiceState, link: Link) -> Way:
+    return _way_with(draft, border, states, service, link, consent_of(states, link))
+
+
+def _way_with(
+    draft: Draft, border: Border, states: States, service: ServiceState, link: Link, consent: ConsentState | None
+) -> Way:
     transfers = states.group(Transfer, "record_key", service.record_key)
-    return Way(draft, border, link, consent_of(states, link), service, transfers)
+    paused = states.get(Pause, service.home) is not None
+    return Way(draft, border, link, consent, service, transfers, paused=paused)

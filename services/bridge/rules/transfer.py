@@ -40,6 +40,8 @@ class Way:
         consent: ConsentState | None,
         service: ServiceState,
         transfers: Iterable[Transfer],
+        *,
+        paused: bool = False,
     ) -> None:
         self.service = service
         self._draft = draft
@@ -47,7 +49,7 @@ class Way:
         self._obstacle = obstacle(link, consent, draft.now)
         self._receipt_due = border.receipt_due
         self._capability = border.registries[service.home].capability
-        self._home_state = border.registries[service.home].state
+        self._home_state = "paused" if paused else border.registries[service.home].state
         self._transfers = {transfer.version: transfer for transfer in transfers}
 
     def add(self, record: ServiceRecord) -> None:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
 
 from contracts.messages import attendance
-from services.bridge.api import api
-from services.chassis.http import Principal, create_app
+from tests.support.bridge_http import bridge_http, of
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, HOST_REF, confirmed, established, signup
 from tests.support.bridge_store import BridgeOnPostgres, bridge_on
-
-TOKENS = {f"token-of-{code}": Principal("registry", code) for code in (HOME, HOST)} | {
-    "token-of-operator": Principal("operator")
-}
 
 
 @pytest.fixture
@@ -27,23 +21,10 @@ async def border(database: str) -> AsyncIterator[BridgeOnPostgres]:
         yield made
 
 
-def client_of(border: BridgeOnPostgres) -> httpx.AsyncClient:
-    async def health() -> dict[str, Any]:
-        return {"ready": True}
-
-    app = create_app("bridge", TOKENS, health)
-    app.include_router(api(border.pool, border.settings))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bridge")
-
-
 @pytest.fixture
 async def client(border: BridgeOnPostgres) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(border) as made:
+    async with bridge_http(border) as made:
         yield made
-
-
-def of(who: str) -> dict[str, str]:
-    return {"authorization": f"Bearer token-of-{who}"}
 
 
 async def test_a_registrys_app_reads_the_timeline_of_its_own_volunteer(client: httpx.AsyncClient) -> None:
@@ -64,7 +45,7 @@ async def test_what_consent_covers_is_judged_by_the_services_clock(
         until = datetime.now(UTC) + timedelta(hours=1)
         held = attendance.ServiceHeld.model_validate(confirmed(1, 60, "R3").model_dump() | {"reason": "no_check_in"})
         await border.hear(established(until=until), held)
-        async with client_of(border) as client:
+        async with bridge_http(border) as client:
             answer = await client.get("/timeline", params={"registry": HOME, "ref": HOME_REF}, headers=of(HOME))
     assert [service["record_ref"] for service in answer.json()["services"]] == seen
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
+import pytest
 import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pydantic import SecretStr
@@ -31,6 +33,7 @@ from contracts.topics import (
     service_source,
 )
 from deploy.local.broker import Broker
+from deploy.local.ports import free_port
 from deploy.local.topics import ensure_topics
 from services.bridge.service import build
 from services.chassis.migrations import migrate
@@ -39,9 +42,11 @@ from services.chassis.service import Service
 from services.chassis.settings import Settings
 from tests.support.bridge_messages import T0, attested, confirmed, established, person, registry, signup
 from tests.support.registries import new_code
+from tests.support.rig import http
 from tests.support.waiting import eventually
 
 PEOPLE = range(40)
+OPERATOR = "the-token-of-an-operator"
 
 
 def configured(folder: Path, *codes: str) -> Path:
@@ -59,16 +64,37 @@ def with_own_topics(service: Service, unique: Callable[[str], str]) -> tuple[Ser
     return replace(service, streams=(*service.streams[:-1], mine)), names
 
 
-async def test_many_hours_go_the_whole_way_and_a_replay_changes_nothing(
-    broker: Broker, database: str, unique: Callable[[str], str], tmp_path: Path
-) -> None:
+@dataclass
+class Running:
+    """The border in this process, between two registries of its own."""
+
+    broker: Broker
+    db: asyncpg.Connection[asyncpg.Record]
+    names: dict[str, str]
+    host: str
+    home: str
+    http: httpx.AsyncClient
+
+    async def publish(self, events: list[Event]) -> None:
+        await publish(self.broker, self.names, events)
+
+    async def posted(self, wanted: int) -> list[CreditPosted]:
+        return await read(self.broker, DELIVERIES.of(self.home).name, CreditPosted, wanted)
+
+
+@pytest.fixture
+async def border(broker: Broker, database: str, unique: Callable[[str], str], tmp_path: Path) -> AsyncIterator[Running]:
     host, home = new_code(), new_code()
+    tokens = tmp_path / "tokens.yaml"
+    tokens.write_text(f"{OPERATOR}: operator:mei\n")
+    (tmp_path / "registries").mkdir()
     settings = Settings(
         profile="test" if broker.idempotent else "embedded",
         kafka=broker.address,
         database=SecretStr(database),
-        registries=configured(tmp_path, host, home),
-        http_port=0,
+        registries=configured(tmp_path / "registries", host, home),
+        tokens_file=tokens,
+        http_port=free_port(),
     )
     service, names = with_own_topics(build(settings), unique)
     outer = [entry for stream in service.streams for entry in stream.topics]
@@ -78,24 +104,46 @@ async def test_many_hours_go_the_whole_way_and_a_replay_changes_nothing(
     await migrate(database, service.migrations)
     runtime = Runtime(service, settings)
     running = asyncio.create_task(runtime.run())
-    said = [event for n in PEOPLE for event in journey(host, home, n)]
     db = await asyncpg.connect(database)
     try:
-        await publish(broker, names, said)
-        posted = await read(broker, DELIVERIES.of(home).name, CreditPosted, len(PEOPLE))
-        await publish(broker, names, [answer(home, credit) for credit in posted] + said)
-        await eventually(
-            lambda: db.fetchval("SELECT count(*) = $1 FROM transfer WHERE state = 'credited'", len(PEOPLE))
-        )
-        await eventually(lambda: db.fetchval("SELECT count(*) = 0 FROM outbox"))
-        assert await db.fetchval("SELECT count(*) FROM set_aside") == 0
-        assert await db.fetchval("SELECT sum(posted) = sum(total) FROM service_record")
+        async with http(settings.http_port, OPERATOR) as client:
+            yield Running(broker, db, names, host, home, client)
     finally:
         runtime.stopping.set()
         await running
         await db.close()
+
+
+async def test_many_hours_go_the_whole_way_and_a_replay_changes_nothing(border: Running) -> None:
+    host, home, db = border.host, border.home, border.db
+    said = [event for n in PEOPLE for event in journey(host, home, n)]
+    await border.publish(said)
+    posted = await border.posted(len(PEOPLE))
+    await border.publish([answer(home, credit) for credit in posted] + said)
+    await eventually(lambda: db.fetchval("SELECT count(*) = $1 FROM transfer WHERE state = 'credited'", len(PEOPLE)))
+    await eventually(lambda: db.fetchval("SELECT count(*) = 0 FROM outbox"))
+    assert await db.fetchval("SELECT count(*) FROM set_aside") == 0
+    assert await db.fetchval("SELECT sum(posted) = sum(total) FROM service_record")
     assert {credit.transfer_id for credit in posted} == {transfer_id(host, f"R{n}", 1) for n in PEOPLE}
-    assert len(await read(broker, DELIVERIES.of(home).name, CreditPosted, len(PEOPLE))) == len(PEOPLE)
+    assert len(await border.posted(len(PEOPLE))) == len(PEOPLE)
+
+
+async def test_a_paused_registry_is_not_read_until_it_is_resumed_and_nothing_of_it_is_lost(border: Running) -> None:
+    host, home, db = border.host, border.home, border.db
+    answered = await border.http.post(f"/registries/{host}/pause", json={"why": "its clock is wrong"})
+    assert answered.status_code == 200
+    assert (answered.json()["paused"]["operator"], answered.json()["paused"]["why"]) == ("mei", "its clock is wrong")
+    await border.publish([event for n in PEOPLE for event in journey(host, home, n)])
+    # The home's consents and the inner services' words are read meanwhile: it waits alone.
+    await eventually(lambda: db.fetchval("SELECT count(*) = $1 FROM service_record", len(PEOPLE)))
+    await eventually(lambda: db.fetchval("SELECT count(*) = $1 FROM consent", len(PEOPLE)))
+    spoken = "SELECT count(*) FROM step WHERE what IN ('signup_requested', 'service_attested')"
+    assert await db.fetchval(spoken) == 0
+    assert (await border.http.get("/health/ready")).json()["lag"] == 2 * len(PEOPLE)
+    answered = await border.http.post(f"/registries/{host}/resume", json={"why": "it is right again"})
+    assert answered.json()["paused"] is None
+    await eventually(lambda: db.fetchval(f"SELECT ({spoken}) = $1", 2 * len(PEOPLE)))
+    assert await db.fetchval("SELECT count(*) FROM set_aside") == 0
 
 
 def journey(host: str, home: str, n: int) -> list[Event]:

@@ -15,8 +15,18 @@ from contracts.ids import transfer_id
 from contracts.messages import Message, attendance, identity, opportunities, receipts, volunteers
 from contracts.messages.deliveries import CreditPosted, CreditReported, LinkChanged
 from contracts.messages.refusals import MessageRefused
-from services.bridge import store
-from services.bridge.states import Account, ConsentState, Link, LinkUnderWay, Refusal, ServiceState, Step, Transfer
+from services.bridge import books, store
+from services.bridge.states import (
+    Account,
+    ConsentState,
+    Link,
+    LinkUnderWay,
+    Pause,
+    Refusal,
+    ServiceState,
+    Step,
+    Transfer,
+)
 from services.bridge.store import BridgeStore
 from tests.support.bridge_messages import (
     HOME,
@@ -90,7 +100,7 @@ async def test_an_hour_goes_the_whole_way(border: BridgeOnPostgres) -> None:
     assert [report.state for report in await border.sent(CreditReported)] == ["credited"]
     assert await border.set_aside() == []
     async with border.pool.acquire() as db:
-        found = await store.figures(db)
+        found = await books.figures(db)
         assert await db.fetchval("SELECT count(*) FROM timer") == 0
     (direction,) = found.directions
     assert (direction["confirmed"], direction["credited"], direction["service_records"]) == (60, 60, 1)
@@ -127,6 +137,7 @@ async def test_every_row_comes_back_as_it_was_saved_and_as_it_was_changed(border
         transfer_row,
         Step(uuid4(), PERSON, T0, T0, "link_established", HOST, "", {"version": 1, "reason": None}),
         Refusal(uuid4(), HOST, "not_linked", "t", T0),
+        Pause(HOME, "mei", "its ledger is restored", T0),
     ]
     changed = [
         dataclasses.replace(rows[0], person=person(2)),
@@ -205,7 +216,7 @@ async def test_a_forged_message_takes_no_effect_and_the_topics_owner_is_told(bor
     ]
     assert await border.sent(opportunities.RequestSignup) == []
     async with border.pool.acquire() as db:
-        assert (await store.figures(db)).directions[0]["confirmed"] == 60
+        assert (await books.figures(db)).directions[0]["confirmed"] == 60
 
 
 async def test_a_registry_cannot_act_for_anothers_volunteer(border: BridgeOnPostgres) -> None:
@@ -222,8 +233,8 @@ async def test_a_registry_cannot_act_for_anothers_volunteer(border: BridgeOnPost
     assert reasons == ["not_linked", "not_linked", "not_yours", "not_yours"]
     assert await border.sent(opportunities.RequestSignup) == []
     async with border.pool.acquire() as db:
-        assert (await store.figures(db)).directions[0]["credited"] == 0
-        assert sorted((await store.figures(db)).refusals) == [
+        assert (await books.figures(db)).directions[0]["credited"] == 0
+        assert sorted((await books.figures(db)).refusals) == [
             (HOST, "not_yours", 2),
             (HOME, "not_linked", 2),
         ]

@@ -1,0 +1,156 @@
+"""What the border is asked: the history of one person, the books by direction, and what operators watch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from services.bridge.states import ConsentState, Link, ServiceState, Step, Transfer
+from services.bridge.store import CONSENTS, LINKS, RECORDS, STEPS, TRANSFERS
+from services.chassis.database import Connection
+
+__all__ = ["Figures", "Flows", "History", "breaks", "figures", "flows", "history", "pauses"]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that the border knows of one person."""
+
+    links: list[Link]
+    consents: list[ConsentState]
+    services: list[ServiceState]
+    transfers: dict[UUID, Transfer]
+    """The latest transfer of each service record."""
+    steps: list[Step]
+
+
+async def history(db: Connection, registry: str, ref: str) -> History | None:
+    """What stands behind a registry's ref, steps in order; None when it is not linked. One snapshot."""
+    async with db.transaction(isolation="repeatable_read", readonly=True):
+        person = await db.fetchval("SELECT person FROM account WHERE registry = $1 AND ref = $2", registry, ref)
+        if person is None:
+            return None
+        services = await RECORDS.fetch(db, "WHERE person = $1", person)
+        latest = [row.transfer_id for row in services if row.transfer_id is not None]
+        return History(
+            links=await LINKS.fetch(db, "WHERE person = $1 ORDER BY host", person),
+            consents=await CONSENTS.fetch(
+                db, "WHERE (home, home_ref) IN (SELECT home, home_ref FROM link WHERE person = $1)", person
+            ),
+            services=services,
+            transfers={row.id: row for row in await TRANSFERS.fetch_keys(db, latest)},
+            steps=await STEPS.fetch(db, "WHERE person = $1 ORDER BY number", person),
+        )
+
+
+_DIRECTIONS: Final = """
+SELECT r.host, r.home, count(*) AS service_records,
+       sum(r.total) AS confirmed,
+       sum(r.posted) AS credited,
+       coalesce(sum(r.total - r.posted) FILTER (WHERE t.state = 'withheld'), 0) AS withheld,
+       coalesce(sum(r.total - r.posted) FILTER (WHERE t.state = 'refused'), 0) AS refused,
+       coalesce(sum(r.total - r.posted) FILTER (WHERE t.state = 'uncertain'), 0) AS uncertain,
+       coalesce(sum(r.total - r.posted) FILTER (WHERE t.state IN ('queued', 'sent')), 0) AS in_flight,
+       coalesce(sum(r.minutes) FILTER (WHERE r.state = 'held' AND r.total = 0), 0) AS held
+  FROM service_record AS r LEFT JOIN transfer AS t ON t.id = r.transfer_id
+ WHERE r.host <> r.home GROUP BY r.host, r.home ORDER BY r.host, r.home"""
+_REFUSED: Final = "SELECT registry, reason, count(*) FROM refusal GROUP BY registry, reason ORDER BY registry, reason"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The border's own books, read in one snapshot."""
+
+    linked: int
+    """Persons with at least one link, broken ones included."""
+    directions: list[dict[str, Any]]
+    """host, home, service_records, and minutes by state: a record's confirmed less credited stands whole in the state
+    of its latest transfer; held are those that nothing was confirmed of."""
+    refusals: list[tuple[str, str, int]]
+    """Registry, reason, count of MessageRefused decided by the rules."""
+
+
+async def figures(db: Connection) -> Figures:
+    """Sums over all service records, refusals and links."""
+    async with db.transaction(isolation="repeatable_read", readonly=True):
+        linked = await db.fetchval("SELECT count(DISTINCT person) FROM link")
+        directions = [dict(row) for row in await db.fetch(_DIRECTIONS)]
+        return Figures(linked, directions, [(row[0], row[1], row[2]) for row in await db.fetch(_REFUSED)])
+
+
+_OPEN: Final = """
+SELECT host, home, state, coalesce(reason, '') AS reason, count(*) AS transfers, sum(delta)::bigint AS minutes,
+       min(changed_at) AS since
+  FROM transfer WHERE state IN ('queued', 'withheld', 'sent', 'uncertain')
+ GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+_HELD: Final = """
+SELECT host, home, 'held' AS state, coalesce(reason, '') AS reason, count(*) AS transfers, sum(minutes)::bigint AS minutes,
+       NULL::timestamptz AS since
+  FROM service_record WHERE state = 'held' AND host <> home GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+_ENDED: Final = """
+SELECT s.host, l.home, substr(s.what, 10) AS state, count(*) AS transfers, sum((s.detail->>'delta')::int)::bigint AS minutes
+  FROM step AS s JOIN link AS l USING (person, host)
+ WHERE s.at >= $1 AND s.what IN ('transfer_credited', 'transfer_refused', 'transfer_superseded')
+ GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+_BY_MINUTE: Final = """
+WITH credited AS (
+    SELECT s.person, s.host, l.home, s.subject, s.at, s.detail->>'version' AS version,
+           (s.detail->>'delta')::int AS delta, date_trunc('minute', s.at) AS minute
+      FROM step AS s JOIN link AS l USING (person, host) WHERE s.at >= $1 AND s.what = 'transfer_credited'),
+numbered AS (SELECT *, row_number() OVER (PARTITION BY minute, host, home ORDER BY subject) AS nr FROM credited),
+timed AS (
+    SELECT minute, host, home, delta, CASE WHEN nr <= $2 THEN (
+             SELECT extract(epoch FROM c.at - min(a.at))::float8 FROM step AS a
+              WHERE a.person = c.person AND a.what = 'service_attested' AND a.host = c.host
+                AND a.subject = c.subject AND a.detail->>'version' = c.version) END AS seconds
+      FROM numbered AS c)
+SELECT minute, host, home, count(*) AS transfers, sum(delta)::bigint AS minutes,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS median, max(seconds) AS slowest
+  FROM timed GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+_TIMED: Final = 20
+"""Credits a minute and direction whose latency is looked up: each is a search in a person's history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """What moves now, read in one snapshot. Its cost follows what is open and the span, not the age of the books."""
+
+    open: list[dict[str, Any]]
+    """host, home, state, reason, transfers, minutes (deltas), since (of the oldest); ``held`` are records, and their
+    minutes do not count yet."""
+    ended: list[dict[str, Any]]
+    """host, home, state, transfers, minutes of what reached a final state within the span."""
+    by_minute: list[dict[str, Any]]
+    """minute, host, home, transfers and minutes credited in it, and how long from attested at the border to credited:
+    median and slowest, in seconds, of at most 20 of them."""
+
+
+async def flows(db: Connection, now: datetime, span: timedelta) -> Flows:
+    """Open transfers by direction, state and reason; what ended within the span, minute by minute."""
+    since = now - span
+    async with db.transaction(isolation="repeatable_read", readonly=True):
+        still = [dict(row) for sql in (_OPEN, _HELD) for row in await db.fetch(sql)]
+        ended = [dict(row) for row in await db.fetch(_ENDED, since)]
+        return Flows(still, ended, [dict(row) for row in await db.fetch(_BY_MINUTE, since, _TIMED)])
+
+
+_BREAKS: Final = """
+SELECT host, home, record_ref, version, total, delta, reason, attempts, changed_at AS since
+  FROM transfer WHERE state = 'uncertain' ORDER BY changed_at, host, record_ref LIMIT $1"""
+_CONFLICTS: Final = """
+SELECT registry, count(*) AS receipts, max(at) AS last_at FROM refusal
+ WHERE reason = 'receipt_conflict' GROUP BY registry ORDER BY registry"""
+
+
+async def breaks(db: Connection, limit: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Where home and border may differ: transfers that are uncertain, oldest first, and by registry the receipts that
+    contradicted an earlier one."""
+    uncertain = [dict(row) for row in await db.fetch(_BREAKS, limit)]
+    return uncertain, [dict(row) for row in await db.fetch(_CONFLICTS)]
+
+
+async def pauses(db: Connection) -> dict[str, dict[str, Any]]:
+    """Paused registries: by whom, why, since when."""
+    return {row["registry"]: dict(row) for row in await db.fetch("SELECT * FROM pause")}

@@ -1,0 +1,151 @@
+"""What operators watch and do at the border: what moves, where books may differ, registries that rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from contracts.ids import transfer_id
+from contracts.messages import attendance, receipts
+from contracts.messages.deliveries import CreditPosted
+from tests.support.bridge_http import bridge_http, of
+from tests.support.bridge_messages import HOME, HOME_REF, HOST, T0, attested, confirmed, established
+from tests.support.bridge_store import BridgeOnPostgres, bridge_on
+from tests.support.waiting import eventually
+
+OPERATOR = of("operator")
+WHY = {"why": "its ledger is being restored"}
+
+
+@pytest.fixture
+async def border(database: str) -> AsyncIterator[BridgeOnPostgres]:
+    async with bridge_on(database) as made:
+        made.clock.moment = datetime.now(UTC)  # what is asked of a running service is judged by its real clock
+        await made.hear(established())
+        yield made
+
+
+@pytest.fixture
+async def client(border: BridgeOnPostgres) -> AsyncIterator[httpx.AsyncClient]:
+    async with bridge_http(border) as made:
+        yield made
+
+
+def accepted(credit: CreditPosted, delta: int | None = None) -> receipts.CreditAccepted:
+    booked = credit.delta if delta is None else delta
+    return receipts.CreditAccepted(
+        transfer_id=credit.transfer_id, volunteer_ref=HOME_REF, delta=booked, posted_at=T0, attempt=credit.attempt
+    )
+
+
+async def test_flows_tell_what_is_open_what_ended_and_how_long_it_took(
+    border: BridgeOnPostgres, client: httpx.AsyncClient
+) -> None:
+    await border.say(HOST, attested(1, 60))
+    await border.hear(confirmed(1, 60))
+    border.clock.moment += timedelta(seconds=5)
+    (credit,) = await border.sent(CreditPosted)
+    await border.say(HOME, accepted(credit))
+    held = attendance.ServiceHeld.model_validate(confirmed(1, 30, "R3").model_dump() | {"reason": "no_check_in"})
+    await border.hear(confirmed(1, 45, "R2"), held)
+    span = {"minutes": 1440}
+    body = (await client.get("/flows", params=span, headers=OPERATOR)).json()
+    open_ = [(row["home"], row["state"], row["reason"], row["transfers"], row["minutes"]) for row in body["open"]]
+    assert open_ == [(HOME, "sent", "", 1, 45), (HOME, "held", "no_check_in", 1, 30)]
+    assert [(row["host"], row["state"], row["minutes"]) for row in body["ended"]] == [(HOST, "credited", 60)]
+    (minute,) = body["by_minute"]
+    assert (minute["transfers"], minute["minutes"], minute["median"], minute["slowest"]) == (1, 60, 5.0, 5.0)
+
+
+async def test_what_ended_before_the_span_is_not_told(border: BridgeOnPostgres, client: httpx.AsyncClient) -> None:
+    border.clock.moment -= timedelta(days=2)
+    await border.hear(confirmed(1, 60))
+    (credit,) = await border.sent(CreditPosted)
+    await border.say(HOME, accepted(credit))
+    body = (await client.get("/flows", headers=OPERATOR)).json()
+    assert (body["open"], body["ended"], body["by_minute"]) == ([], [], [])
+
+
+async def test_breaks_are_what_is_uncertain_and_receipts_that_contradict(
+    border: BridgeOnPostgres, client: httpx.AsyncClient
+) -> None:
+    await border.hear(confirmed(1, 60))
+    (credit,) = await border.sent(CreditPosted)
+    assert (await client.get("/breaks", headers=OPERATOR)).json() == {"uncertain": [], "conflicts": []}
+    await border.say(HOME, accepted(credit, delta=61))
+    body = (await client.get("/breaks", headers=OPERATOR)).json()
+    (one,) = body["uncertain"]
+    assert (one["record_ref"], one["delta"], one["reason"]) == ("R1", 60, "delta_conflict")
+    assert [(row["registry"], row["receipts"]) for row in body["conflicts"]] == [(HOME, 1)]
+
+
+async def test_a_pause_holds_credits_back_and_a_resumption_sends_them_at_once(
+    border: BridgeOnPostgres, client: httpx.AsyncClient
+) -> None:
+    seat = (await client.post(f"/registries/{HOME}/pause", json=WHY, headers=OPERATOR)).json()
+    assert seat["paused"]["why"] == WHY["why"]
+    again = (await client.post(f"/registries/{HOME}/pause", json={"why": "again"}, headers=OPERATOR)).json()
+    assert again["paused"]["why"] == WHY["why"], "the first word stands"
+    await border.hear(confirmed(1, 60))
+    assert await border.sent(CreditPosted) == []
+    (waiting,) = (await client.get("/flows", headers=OPERATOR)).json()["open"]
+    assert (waiting["state"], waiting["reason"]) == ("queued", "registry_paused")
+    assert (await client.get("/registries", headers=OPERATOR)).json()[HOME]["paused"]["operator"] == "operator"
+    assert (await client.post(f"/registries/{HOME}/resume", json=WHY, headers=OPERATOR)).json()["paused"] is None
+    await border.pass_time(timedelta(seconds=10))
+    assert [credit.transfer_id for credit in await border.sent(CreditPosted)] == [transfer_id(HOST, "R1", 1)]
+    await client.post(f"/registries/{HOME}/resume", json=WHY, headers=OPERATOR)
+    told = await border.pool.fetch("SELECT paused, operator, why FROM pausing ORDER BY number")
+    # What came to nothing is not on record.
+    assert [tuple(row) for row in told] == [(True, "operator", WHY["why"]), (False, "operator", WHY["why"])]
+
+
+async def test_whoever_decides_under_a_pause_is_waited_for_by_its_end(
+    border: BridgeOnPostgres, client: httpx.AsyncClient
+) -> None:
+    """A batch had read the pause, the registry was resumed, and what the batch then held up waited five minutes."""
+    await client.post(f"/registries/{HOME}/pause", json=WHY, headers=OPERATOR)
+    async with border.pool.acquire() as deciding:
+        batch = deciding.transaction()
+        await batch.start()
+        await deciding.fetch("SELECT * FROM pause FOR SHARE")
+        blocked = client.post(f"/registries/{HOME}/resume", json=WHY, headers=OPERATOR, timeout=15)
+        resuming = asyncio.create_task(blocked)
+        await eventually(lambda: border.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"), 10)
+        await batch.rollback()
+    assert (await resuming).json()["paused"] is None
+
+
+@pytest.mark.parametrize("path", ["/flows", "/breaks", "/registries"])
+async def test_only_operators_watch(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).status_code == 401
+    assert (await client.get(path, headers=of(HOME))).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "who", "status"),
+    [
+        (HOME, WHY, HOME, 403),
+        ("zz", WHY, "operator", 404),
+        (HOME, {}, "operator", 422),
+        (HOME, {"why": " "}, "operator", 422),
+        (HOME, {"why": "x" * 301}, "operator", 422),
+    ],
+)
+@pytest.mark.parametrize("what", ["pause", "resume"])
+async def test_a_pause_that_is_not_an_operators_or_says_no_reason_changes_nothing(
+    border: BridgeOnPostgres,
+    client: httpx.AsyncClient,
+    what: str,
+    code: str,
+    body: dict[str, str],
+    who: str,
+    status: int,
+) -> None:
+    answer = await client.post(f"/registries/{code}/{what}", json=body, headers=of(who))
+    assert answer.status_code == status
+    assert await border.pool.fetchval("SELECT count(*) FROM pausing") == 0
