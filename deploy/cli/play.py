@@ -1,4 +1,4 @@
-"""`shuangcheng play`: the pages of both cities on this machine, with the weekend loaded, for people."""
+"""`shuangcheng play`: the pages of both cities and of the operator here, with the weekend loaded, for people."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from deploy.cli.up import Broker, Kind, Port, addresses, say, until_stopped
 from deploy.demo.play import weekend
 from deploy.demo.publishing import Publisher
 from deploy.demo.soon import soon
+from deploy.local.specs import OPERATOR
 from deploy.local.stack import Stack, StackOptions
 
 
@@ -25,7 +26,8 @@ def play(
 ) -> None:
     """Keep a linkage up whose registries have pages, and print where they are, until Ctrl-C.
 
-    Sign in as anyone with the passcode that is printed. Nothing is kept when it stops.
+    Sign in as anyone with the passcode that is printed, and as the linkage's operator with the token. Nothing is kept
+    when it stops.
     """
     options = StackOptions(
         kinds={"gz": host_kind, "sz": home_kind}, broker=broker, first_http_port=first_port, pages=True
@@ -45,6 +47,7 @@ async def _play(options: StackOptions, as_json: bool) -> int:
             for code in options.kinds:
                 typer.echo(f"{code}         {stack.url(f'sandbox_{code}')}")
             typer.echo(f"passcode   {stack.passcode}")
-            typer.echo(f"operator   {stack.tokens['operator']}")
+            typer.echo(f"operator   {stack.url(OPERATOR)}")
+            typer.echo(f"token      {stack.tokens['operator']}")
         await until_stopped(stack)
     return 0

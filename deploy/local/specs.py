@@ -10,6 +10,8 @@ from deploy.local.errors import EnvironmentProblem
 SERVICES = ("identity", "opportunities", "attendance", "bridge")
 KINDS = ("kafka_native", "rest_api")
 """Kinds of sandbox registry; one without Kafka gets an adapter beside it."""
+OPERATOR = "operator"
+"""The process with the operators' page."""
 _WITHOUT_KAFKA = frozenset({"rest_api"})
 
 
@@ -19,7 +21,8 @@ class ProcessSpec:
 
     name: str
     module: str
-    database: str
+    database: str = ""
+    """Its name; empty for a process that has none."""
     registry: str | None = None
     instance: int = 0
     reads_kafka: bool = True
@@ -29,11 +32,11 @@ class ProcessSpec:
     @property
     def migrates(self) -> bool:
         """Whether its database is prepared by it, not by another instance."""
-        return self.instance == 0
+        return self.instance == 0 and bool(self.database)
 
 
-def process_table(kinds: Mapping[str, str], *, instances: int = 1) -> list[ProcessSpec]:
-    """Give the processes for registries of these kinds (code → kind), services first."""
+def process_table(kinds: Mapping[str, str], *, instances: int = 1, pages: bool = False) -> list[ProcessSpec]:
+    """Give the processes for registries of these kinds (code → kind), services first; `pages`: the operators' too."""
     if instances < 1:
         raise EnvironmentProblem("instances must be at least 1", todo="give --instances 1 or more")
     table = [
@@ -48,6 +51,8 @@ def process_table(kinds: Mapping[str, str], *, instances: int = 1) -> list[Proce
     ]
     for code, kind in kinds.items():
         table.extend(_registry(code, kind))
+    if pages:
+        table.append(ProcessSpec(OPERATOR, "deploy.operator", reads_kafka=False))
     return table
 
 
@@ -64,4 +69,4 @@ def _registry(code: str, kind: str) -> Iterable[ProcessSpec]:
 
 def databases(table: Iterable[ProcessSpec]) -> list[str]:
     """Give the names of the databases that these processes need, each once."""
-    return list(dict.fromkeys(spec.database for spec in table))
+    return list(dict.fromkeys(spec.database for spec in table if spec.database))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import shutil
 import sys
@@ -26,6 +25,7 @@ from deploy.local.processes import Child, own_environment, to_the_end
 from deploy.local.registries import write_registries
 from deploy.local.specs import ProcessSpec, databases, process_table
 from deploy.local.topics import ensure_topics
+from deploy.local.variables import variables
 
 _ROOT = Path(deploy.__file__).parent.parent
 
@@ -49,7 +49,7 @@ class StackOptions:
     ready_seconds: float = 60.0
     keep_folder: bool = False
     pages: bool = False
-    """Whether the sandboxes have pages for people."""
+    """Whether there are pages for people: the sandboxes', and the operators'."""
 
 
 def _print_death(failure: ProcessFailed) -> None:
@@ -69,7 +69,7 @@ class Stack:
     ) -> None:
         self.options = options or StackOptions()
         if table is None:
-            table = process_table(self.options.kinds, instances=self.options.instances)
+            table = process_table(self.options.kinds, instances=self.options.instances, pages=self.options.pages)
         self.specs = {spec.name: spec for spec in table}
         self.processes: dict[str, Child] = {}
         self.deaths: list[ProcessFailed] = []
@@ -118,6 +118,10 @@ class Stack:
         """Leave the run folder and the databases when it stops; gives where these are, for people."""
         self._kept = True
         return self.postgres.keep()
+
+    def port(self, name: str) -> int:
+        """Give the HTTP port of a process."""
+        return self._ports[name]
 
     def url(self, name: str) -> str:
         """Give the base URL of a process."""
@@ -190,39 +194,9 @@ class Stack:
             first.add_note(f"While it was stopped: {second}")
 
     def environment(self, spec: ProcessSpec, settings: Mapping[str, str]) -> dict[str, str]:
-        """Give the SHUANGCHENG_ variables of a process."""
-        profile = self.options.profile or ("production" if self.broker.idempotent else "embedded")
-        if spec.module.startswith("deploy.sandbox.") and profile == "production":
-            profile = "test"  # a sandbox stands in for a registry, and may be asked to misbehave
-        values = {
-            "PROFILE": profile,
-            "DATABASE": self.dsn[spec.database],
-            "HTTP_HOST": LOOPBACK,
-            "HTTP_PORT": str(self._ports[spec.name]),
-            "REGISTRIES": str(self.folder / "registries"),
-            "TOKENS_FILE": str(self.folder / "tokens.yaml"),
-            "INSTANCE": str(spec.instance),
-        }
-        if spec.reads_kafka:
-            values["KAFKA"] = self.broker.address
-        if spec.registry is not None:
-            values["REGISTRY"] = spec.registry
-        if spec.sandbox is not None:
-            values["SANDBOX_URL"] = self.url(spec.sandbox)
-        if self.passcode is not None and spec.module.startswith("deploy.sandbox."):
-            values |= self._for_pages(spec.registry or "")
-        values |= self.options.settings
-        return {f"SHUANGCHENG_{name}": value for name, value in (values | dict(settings)).items()}
-
-    def _for_pages(self, code: str) -> dict[str, str]:
-        others = {other: self.url(f"sandbox_{other}") for other in self.options.kinds if other != code}
-        return {
-            "PASSCODE": self.passcode or "",
-            "TOKEN": self.tokens[f"registry:{code}"],
-            "OPPORTUNITIES_URL": self.url("opportunities"),
-            "BRIDGE_URL": self.url("bridge"),
-            "NEIGHBOURS": json.dumps(others),
-        }
+        """Give the SHUANGCHENG_ variables of a process; ``settings`` win."""
+        values = variables(self, spec) | dict(settings)
+        return {f"SHUANGCHENG_{name}": value for name, value in values.items()}
 
     async def _start_all(self) -> None:
         self._folder = await asyncio.to_thread(folders.new_run_folder)

@@ -10,7 +10,6 @@ import contextlib
 import importlib
 import logging
 import os
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -26,6 +25,8 @@ from deploy.sandbox.database import migrate, pending
 from deploy.sandbox.settings import SandboxSettings
 
 if TYPE_CHECKING:
+    import socket
+
     from fastapi import FastAPI
 
 __all__ = ["main"]
@@ -45,9 +46,9 @@ def main(package: str) -> None:
         print(f"deploy.sandbox: {_in_a_line(error)}", file=sys.stderr)
         sys.exit(2)
     if prepared is not None:
-        from deploy.sandbox.server import serve
+        from deploy.web.serving import serve
 
-        serve(*prepared, settings)
+        serve(*prepared, settings.log_level)
 
 
 def _prepare(package: str, arguments: Sequence[str], settings: SandboxSettings) -> tuple[FastAPI, socket.socket] | None:
@@ -64,11 +65,9 @@ def _prepare(package: str, arguments: Sequence[str], settings: SandboxSettings) 
         missing = asyncio.run(pending(settings, *migrations))
     if missing:
         raise ValueError(f"its database lacks {', '.join(missing)}; run it once with the argument 'migrate'")
-    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
-    try:
-        return app, socket.create_server((settings.http_host, settings.http_port), family=family)
-    except OSError as error:
-        raise ValueError(f"SHUANGCHENG_HTTP_PORT {settings.http_port}: {error}") from None
+    from deploy.web.serving import listen
+
+    return app, listen(settings.http_host, settings.http_port)
 
 
 def _migrations(package: str) -> list[Path]:

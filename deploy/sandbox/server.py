@@ -1,41 +1,21 @@
-"""A sandbox's HTTP server, the tasks behind it, and whether it is ready."""
+"""The tasks behind a sandbox's HTTP server, and whether it is ready."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import structlog
-import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from deploy.sandbox.database import Pool
-from deploy.sandbox.settings import SandboxSettings
 
-__all__ = ["Task", "health_routes", "running", "serve"]
+__all__ = ["Task", "health_routes", "running"]
 
 Task = Callable[[], Awaitable[None]]
 """Something that runs until it is cancelled."""
-
-
-def serve(app: FastAPI, listener: socket.socket, settings: SandboxSettings) -> None:
-    """Serve until SIGTERM or SIGINT. Exits with 1 when the application does not start."""
-    config = uvicorn.Config(
-        app,
-        log_level=settings.log_level.lower(),
-        access_log=False,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=5,
-    )
-    server = uvicorn.Server(config)
-    with listener, contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
-    if not server.started:
-        sys.exit(1)
 
 
 @contextlib.asynccontextmanager

@@ -86,11 +86,12 @@ SELECT host, home, state, coalesce(reason, '') AS reason, count(*) AS transfers,
   FROM transfer WHERE state IN ('queued', 'withheld', 'sent', 'uncertain')
  GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
 _HELD: Final = """
-SELECT host, home, 'held' AS state, coalesce(reason, '') AS reason, count(*) AS transfers, sum(minutes)::bigint AS minutes,
-       NULL::timestamptz AS since
+SELECT host, home, 'held' AS state, coalesce(reason, '') AS reason, count(*) AS transfers,
+       sum(minutes)::bigint AS minutes, NULL::timestamptz AS since
   FROM service_record WHERE state = 'held' AND host <> home GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
 _ENDED: Final = """
-SELECT s.host, l.home, substr(s.what, 10) AS state, count(*) AS transfers, sum((s.detail->>'delta')::int)::bigint AS minutes
+SELECT s.host, l.home, substr(s.what, 10) AS state, count(*) AS transfers,
+       sum((s.detail->>'delta')::int)::bigint AS minutes
   FROM step AS s JOIN link AS l USING (person, host)
  WHERE s.at >= $1 AND s.what IN ('transfer_credited', 'transfer_refused', 'transfer_superseded')
  GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""

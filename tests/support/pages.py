@@ -13,15 +13,17 @@ from typing import Any
 
 import asyncpg
 import httpx
+from aiokafka import AIOKafkaProducer
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 from playwright.async_api import Error as PlaywrightError
 
 from contracts.envelope import Event
 from contracts.messages import Message, shifts
 from contracts.messages.shifts import Campaign, Category, Place
-from contracts.topics import registry_source, registry_topic_for
+from contracts.topics import SIGNUPS, registry_source, registry_topic_for
 from deploy.demo.lines import Letter
 from deploy.demo.publishing import Publisher
+from deploy.local.specs import OPERATOR
 from deploy.local.stack import Stack
 from tests.support.waiting import eventually
 
@@ -79,8 +81,8 @@ class Stage:
     http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(trust_env=False))
 
     def url(self, code: str, path: str = "/") -> str:
-        """Where a city's page is."""
-        return self.stack.url(f"sandbox_{code}") + path
+        """Where a city's page is, or the operator's."""
+        return self.stack.url(code if code == OPERATOR else f"sandbox_{code}") + path
 
     async def person(self, code: str, age_band: str = "adult", *, guardian: bool = False) -> str:
         """Somebody new at home in this registry; gives her number."""
@@ -142,6 +144,19 @@ class Stage:
         await eventually(known, 30, what="the shift can be found")
         return one
 
+    async def said_nonsense(self, code: str) -> None:
+        """A registry publishes what is not in the contract, and the bridge sets it aside."""
+        db = await asyncpg.connect(self.stack.dsn["bridge"])
+        before = await db.fetchval("SELECT count(*) FROM set_aside")
+        producer = AIOKafkaProducer(bootstrap_servers=self.stack.broker.address)
+        await producer.start()
+        try:
+            await producer.send_and_wait(SIGNUPS.of(code).name, b"{}", key=b"x")
+            await eventually(lambda: db.fetchval("SELECT count(*) > $1 FROM set_aside", before))
+        finally:
+            await producer.stop()
+            await db.close()
+
     async def say(self, code: str, *messages: Message) -> None:
         """Publish in a registry's name."""
         letters = []
@@ -193,8 +208,13 @@ class Surfer:
         await self.page.goto(self.stage.url(code, path))
 
     async def sign_in(self, code: str, ref: str) -> None:
-        """Sign in there."""
+        """Sign in there; at the operator's page ``ref`` is a token."""
         await self.go(code, "/sign-in")
+        if code == OPERATOR:
+            await self.page.fill("#token", ref)
+            await self.page.locator("main button").click()
+            await self.page.wait_for_url(lambda url: not url.endswith("/sign-in"))
+            return
         await self.page.select_option("#ref", ref)
         await self.page.fill("#passcode", self.stage.stack.passcode or "")
         await self.page.locator("main button").click()

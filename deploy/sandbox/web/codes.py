@@ -6,12 +6,11 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections import defaultdict, deque
 from typing import Final
 
 from deploy.sandbox.database import Pool
 
-__all__ = ["STEP_SECONDS", "Tries", "current", "is_right"]
+__all__ = ["STEP_SECONDS", "current", "is_right"]
 
 STEP_SECONDS: Final = 30
 _MADE_FROM = """
@@ -43,22 +42,3 @@ def _step() -> int:
 def _code(secret: bytes, step: int) -> str:
     digest = hmac.digest(secret, step.to_bytes(8, "big"), hashlib.sha256)
     return f"{int.from_bytes(digest[:8], 'big') % 1_000_000:06d}"
-
-
-class Tries:
-    """How often somebody may be wrong: so many times in five minutes, then she waits."""
-
-    def __init__(self, most: int, seconds: float = 300) -> None:
-        self._most, self._seconds = most, seconds
-        self._wrong: defaultdict[str, deque[float]] = defaultdict(deque)
-
-    def spent(self, who: str) -> bool:
-        """Whether she was wrong too often."""
-        wrong = self._wrong[who]
-        while wrong and wrong[0] < time.monotonic() - self._seconds:
-            wrong.popleft()
-        return len(wrong) >= self._most
-
-    def wrong(self, who: str) -> None:
-        """She was wrong once more."""
-        self._wrong[who].append(time.monotonic())

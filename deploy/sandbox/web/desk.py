@@ -21,8 +21,9 @@ from deploy.sandbox.database import Connection, Pool
 from deploy.sandbox.web.accounts import Account
 from deploy.sandbox.web.views import Place, signup_at, times_asked
 from deploy.sandbox.web.voice import Voice
+from deploy.web.trouble import NotPossible
 
-__all__ = ["STANDS", "Attest", "Desk", "NotPossible", "Offer", "Window"]
+__all__ = ["STANDS", "Attest", "Desk", "Offer", "Window"]
 
 _OFFER_STANDS: Final = timedelta(minutes=30)
 _CONSENT_STANDS: Final = timedelta(days=365)
@@ -42,10 +43,6 @@ STANDS: Final = ("requested", "confirmed", "waitlisted", "promoted", "reported")
 """States of a sign-up with which she has a post, or may have one soon."""
 
 Window: TypeAlias = tuple[datetime, datetime]
-
-
-class NotPossible(ValueError):
-    """What was asked cannot be done as things stand; the text is a key of ``words``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The entrance: who somebody is, in which language, and the way from one city's pages to the other's."""
+"""The entrance: who somebody is, and the way from one city's pages to the other's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import secrets
 from fastapi import Response
 
 from deploy.sandbox.web import accounts, views
-from deploy.sandbox.web.site import Forbidden, NotFound, Site, Visit, go
+from deploy.sandbox.web.site import Site, Visit
+from deploy.web.frame import go
+from deploy.web.trouble import Forbidden, NotFound
 
 __all__ = ["entrance"]
 
@@ -17,7 +19,7 @@ def entrance(site: Site) -> None:
     site.get("/sign-in", sign_in_page)
     site.post("/sign-in", sign_in)
     site.post("/sign-out", sign_out)
-    site.post("/language", language)
+    site.post("/language", site.speak)
     site.get("/serve/{registry}", consent_page)
     site.post("/serve/{registry}", agree)
     site.post("/guardian", guardian)
@@ -35,7 +37,7 @@ async def sign_in_page(visit: Visit, wrong: str | None = None, status: int = 200
     if visit.session is None:
         visit.session = await accounts.open_session(visit.site.pool)
     response = visit.page("sign_in.html", status, people=await accounts.listed(visit.site.pool), wrong=wrong)
-    visit.site.keep(visit, visit.session, response)
+    visit.site.keep(visit, visit.session.token, response)
     return response
 
 
@@ -51,7 +53,7 @@ async def sign_in(visit: Visit) -> Response:
         return await sign_in_page(visit, "wrong_passcode", 403)
     session = await accounts.sign_in(visit.site.pool, visit.session, ref)
     response = go("/")
-    visit.site.keep(visit, session, response)
+    visit.site.keep(visit, session.token, response)
     return response
 
 
@@ -60,14 +62,6 @@ async def sign_out(visit: Visit) -> Response:
     await accounts.sign_out(visit.site.pool, visit.session)
     response = go("/sign-in")
     visit.site.forget(response)
-    return response
-
-
-async def language(visit: Visit) -> Response:
-    """The other language, on the page where it was asked for."""
-    to = visit.text("to")
-    response = go(to if to.startswith("/") and not to.startswith("//") and "\\" not in to else "/")
-    visit.site.speak(visit.text("language"), response)
     return response
 
 
@@ -129,7 +123,7 @@ async def arrive(visit: Visit) -> Response:
         raise NotFound("not_found") from None
     session = await accounts.sign_in(visit.site.pool, visit.session, ref)
     response = go("/welcome")
-    visit.site.keep(visit, session, response)
+    visit.site.keep(visit, session.token, response)
     return response
 
 

@@ -9,11 +9,9 @@ from urllib.parse import quote
 
 import httpx
 
-__all__ = ["Linkage", "NotReached"]
+from deploy.web.trouble import NotReached
 
-
-class NotReached(Exception):
-    """The linkage does not answer at present; what stands in the registry's own books can still be shown."""
+__all__ = ["Linkage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +48,11 @@ class Linkage:
         try:
             answer = await self.client.get(url, params=list(parameters))
         except httpx.HTTPError as error:
-            raise NotReached(type(error).__name__) from error
+            raise NotReached from error
         if answer.status_code == 404:
             return None
         if answer.status_code == 422:
             raise ValueError(answer.json()["detail"])
         if answer.status_code != 200:
-            raise NotReached(f"status {answer.status_code}")
+            raise NotReached
         return answer.json()

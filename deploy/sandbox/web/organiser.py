@@ -11,7 +11,8 @@ from fastapi import Response
 from contracts.messages.service import SHANGHAI
 from deploy.sandbox.web import codes, views
 from deploy.sandbox.web.desk import Attest
-from deploy.sandbox.web.site import Forbidden, Site, Visit
+from deploy.sandbox.web.site import Site, Visit
+from deploy.web.trouble import Forbidden
 
 __all__ = ["organiser_pages"]
 

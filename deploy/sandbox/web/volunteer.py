@@ -13,12 +13,13 @@ from contracts.messages.base import AgeBand
 from deploy.sandbox.web import codes, views
 from deploy.sandbox.web.accounts import Account
 from deploy.sandbox.web.calendar import calendar
-from deploy.sandbox.web.desk import STANDS, NotPossible, Window
+from deploy.sandbox.web.desk import STANDS, Window
 from deploy.sandbox.web.hours import hours_of
-from deploy.sandbox.web.linkage import NotReached
-from deploy.sandbox.web.site import NotFound, Site, Visit, go
+from deploy.sandbox.web.site import Site, Visit
 from deploy.sandbox.web.views import Place
 from deploy.sandbox.web.words import CATEGORIES, DISTRICTS
+from deploy.web.frame import go
+from deploy.web.trouble import NotFound, NotPossible, NotReached
 
 __all__ = ["volunteer_pages"]
 

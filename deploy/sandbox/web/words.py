@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
-import yaml
+from deploy.web import words
+from deploy.web.words import SHARED, Language
 
-from contracts.messages.service import SHANGHAI
+__all__ = ["CATEGORIES", "CITIES", "DISTRICTS", "TEXTS", "Words"]
 
-__all__ = ["CATEGORIES", "CITIES", "DISTRICTS", "LANGUAGES", "Language", "Words"]
-
-Language = Literal["zh", "en"]
-LANGUAGES: Final = ("zh", "en")
-
-_HERE: Final = Path(__file__).parent
-
-
-@cache
-def _texts() -> dict[str, tuple[str, str]]:
-    return yaml.safe_load((_HERE / "words.yaml").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+TEXTS: Final = Path(__file__).parent / "words.yaml"
+"""Texts of a sandbox's pages."""
 
 
 CATEGORIES: Final = {
@@ -58,57 +48,21 @@ _BANDS: Final = {
     "adult": ("成年", "adult"),
 }
 _TABLES: Final = {"category": CATEGORIES, "district": DISTRICTS, "band": _BANDS}
-_WEEKDAYS: Final = ("一二三四五六日", ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"))
 
 
-class Words:
+class Words(words.Words):
     """All texts in one language; ``cities`` are the names of the registries' cities, by the registry's code."""
 
     def __init__(self, language: Language, cities: dict[str, tuple[str, str]]) -> None:
-        self.language = language
-        self._at = LANGUAGES.index(language)
+        super().__init__(language, words.texts(SHARED, TEXTS))
         self._cities = cities
-
-    def __call__(self, key: str, **given: Any) -> str:
-        """The text of this key, with its gaps filled."""
-        return _texts()[key][self._at].format(**given)
 
     def city(self, code: str) -> str:
         """The city of a registry."""
         found = self._cities.get(code)
-        return code if found is None else found[self._at]
-
-    def either(self, texts: tuple[str, str]) -> str:
-        """The one of these two that is in this language."""
-        return texts[self._at]
+        return code if found is None else self.either(found)
 
     def of(self, table: str, key: str | None) -> str:
         """A category, a district or an age band; one that has no name here is told as it is."""
         found = _TABLES[table].get(key or "")
-        return (key or "") if found is None else found[self._at]
-
-    def reason(self, word: str | None) -> str:
-        """A reason in plain words; a new one is told as it is."""
-        if not word:
-            return ""
-        key = f"reason_{word}"
-        return self(key) if key in _texts() else self("reason_other", word=word)
-
-    def duration(self, minutes: int) -> str:
-        """Minutes as people say them."""
-        if abs(minutes) < 60:
-            return self("minutes", n=minutes)
-        return self("hours_minutes", h=minutes // 60, m=minutes % 60)
-
-    def moment(self, at: datetime | str | None) -> str:
-        """Day and time in Shanghai."""
-        if at is None:
-            return "—"
-        local = (datetime.fromisoformat(at) if isinstance(at, str) else at).astimezone(SHANGHAI)
-        if self.language == "zh":
-            return f"{local.month}月{local.day}日 周{_WEEKDAYS[0][local.weekday()]} {local:%H:%M}"
-        return f"{_WEEKDAYS[1][local.weekday()]} {local:%d %b, %H:%M}"
-
-    def clock(self, at: datetime | str) -> str:
-        """The time of day in Shanghai."""
-        return f"{(datetime.fromisoformat(at) if isinstance(at, str) else at).astimezone(SHANGHAI):%H:%M}"
+        return (key or "") if found is None else self.either(found)

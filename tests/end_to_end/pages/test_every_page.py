@@ -42,6 +42,7 @@ async def pages(stage: Stage, surf: Browser) -> AsyncIterator[dict[str, list[tup
     her = await Surfer.linked(stage, surf, "sz", "gz")
     await her.join("gz", shift)
     await her.sees("报名成功", "")
+    await stage.said_nonsense("gz")
     visitor = await stage.books["gz"].fetchval("SELECT ref FROM signup WHERE shift_ref = $1", shift.shift_ref)
     minor = await stage.person("sz", "14_to_15")
     yield {
@@ -65,6 +66,13 @@ async def pages(stage: Stage, surf: Browser) -> AsyncIterator[dict[str, list[tup
             ("not found", "gz", "/organiser/none/none"),
         ],
         "gz ": [("sign-in", "gz", "/sign-in")],
+        f"operator {stage.stack.tokens['operator']}": [
+            ("operator", "operator", "/"),
+            ("operator set aside", "operator", "/set-aside/bridge"),
+            ("operator breaks", "operator", "/breaks"),
+            ("operator registry", "operator", "/registries/sz"),
+        ],
+        "operator ": [("operator sign-in", "operator", "/sign-in")],
     }
     await her.context.close()
 

@@ -10,27 +10,18 @@ import httpx
 import pytest
 
 from tests.support.pages import ORGANISER, Stage
+from tests.support.secret_forms import SecretForms
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.whole
 
 
-class Caller:
-    """A client with cookies, signed in or not, that knows its forms' secret."""
+class Caller(SecretForms):
+    """A client at a city's pages, signed in or not."""
 
     def __init__(self, stage: Stage, code: str) -> None:
+        super().__init__(stage.url(code))
         self.stage, self.code = stage, code
-        self.http = httpx.AsyncClient(base_url=stage.url(code), trust_env=False)
-        self.csrf = ""
-
-    async def open(self, path: str) -> httpx.Response:
-        answer = await self.http.get(path)
-        if found := re.search(r'name="csrf" value="([^"]+)"', answer.text):
-            self.csrf = found[1]
-        return answer
-
-    async def send(self, path: str, **form: str) -> httpx.Response:
-        return await self.http.post(path, data={"csrf": self.csrf} | form)
 
     async def sign_in(self, ref: str) -> httpx.Response:
         await self.open("/sign-in")

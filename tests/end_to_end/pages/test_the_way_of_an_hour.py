@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.support.pages import CITY, ORGANISER, Shift, Stage, Surfer
+from tests.support.pages import CITY, ORGANISER, Stage, Surfer
+from tests.support.pages_organiser import check_in_and_attest
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.whole
-
-
-async def check_in_and_attest(stage: Stage, surf: Browser, her: Surfer, shift: Shift) -> Surfer:
-    """The organiser shows the code, she types it, the organiser confirms; gives the organiser at the roster."""
-    organiser = await Surfer.at(stage, surf, her.language, viewport={"width": 1200, "height": 900})
-    await organiser.sign_in(shift.host, ORGANISER[shift.host])
-    await organiser.go(shift.host, f"{shift.roster}/code")
-    code = (await organiser.page.text_content(".digits") or "").strip()
-    await her.go(shift.host, f"/check-in/{shift.project_ref}/{shift.shift_ref}")
-    await her.page.fill("#code", code)
-    await her.press("签到", "Check in")
-    await her.sees("已签到", "Checked in")
-    await organiser.go(shift.host, shift.roster)
-    # Two hours, as far as the day has them: one of the registries shows half hours only.
-    until = datetime.fromisoformat(await organiser.page.locator("input[name^=to-]").input_value())
-    begin = max(until - timedelta(hours=2), until.replace(hour=0, minute=0))
-    await organiser.page.locator("input[name^=from-]").fill(f"{begin:%Y-%m-%dT%H:%M}")
-    await organiser.page.check("input[name=who]")
-    await organiser.press("确认所选的服务", "Confirm the chosen services")
-    await organiser.sees("已提交 1 条", "1 sent")
-    return organiser
 
 
 @pytest.mark.parametrize(("home", "host", "language"), [("sz", "gz", "zh"), ("gz", "sz", "en")])

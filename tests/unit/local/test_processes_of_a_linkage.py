@@ -26,6 +26,14 @@ def test_a_registry_without_kafka_gets_an_adapter_that_calls_it() -> None:
     assert table["adapter_sz"].registry == "sz"
 
 
+def test_with_pages_there_is_the_operators_page_too_which_has_no_database() -> None:
+    table = process_table({"gz": "kafka_native"}, pages=True)
+    assert [(spec.name, spec.database, spec.migrates, spec.reads_kafka) for spec in table[-1:]] == [
+        ("operator", "", False, False)
+    ]
+    assert databases(table) == databases(process_table({"gz": "kafka_native"}))
+
+
 def test_swapping_kinds_moves_the_adapter() -> None:
     swapped = {spec.name for spec in process_table({"gz": "rest_api", "sz": "kafka_native"})}
     assert "adapter_gz" in swapped

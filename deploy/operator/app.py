@@ -1,0 +1,38 @@
+"""The application: its pages, and whether it lives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+
+from deploy.operator.console import Console
+from deploy.operator.linkage import Linkage
+from deploy.operator.pages import pages
+from deploy.operator.settings import OperatorSettings
+
+__all__ = ["build"]
+
+
+def build(settings: OperatorSettings) -> FastAPI:
+    """The page for the services that the settings name."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+            console.linkage = Linkage(client, settings.services)
+            yield
+
+    app = FastAPI(title="shuangcheng operator", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    console = Console(app)
+    pages(console)
+
+    @app.get("/health/live")
+    @app.get("/health/ready")
+    async def ready() -> dict[str, bool]:
+        # It keeps nothing, and says on its pages which services do not answer: it is ready whenever it lives.
+        return {"ready": True}
+
+    return app

@@ -1,0 +1,86 @@
+"""The frame of the operator's page: who asks, with which token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from starlette.datastructures import FormData
+
+from deploy.operator.linkage import Linkage
+from deploy.operator.sessions import Session, Sessions
+from deploy.operator.words import Words
+from deploy.web import frame
+from deploy.web.tries import Tries
+from deploy.web.trouble import SignInFirst
+from deploy.web.words import LANGUAGES
+
+__all__ = ["Console", "Visit"]
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+@dataclass
+class Visit(frame.Visit[Words]):
+    """One request to the operator's page."""
+
+    console: Console
+    session: Session | None = None
+
+    @property
+    def csrf(self) -> str:
+        """The secret of this session's forms."""
+        return "" if self.session is None else self.session.csrf
+
+    @property
+    def operator(self) -> Session:
+        """The session of whoever signed in. Raises ``SignInFirst``."""
+        if self.session is None or self.session.bearer is None:
+            raise SignInFirst
+        return self.session
+
+    async def ask(self, service: str, path: str, **parameters: Any) -> dict[str, Any]:
+        """A question to a service in the operator's name."""
+        return await self.console.linkage.ask(self.operator.bearer or "", service, path, **parameters)
+
+    async def tell(self, service: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """An order to a service in the operator's name."""
+        return await self.console.linkage.tell(self.operator.bearer or "", service, path, body)
+
+    def note(self, text: str) -> None:
+        """Tell this on the next page: the form that led to it is not sent twice."""
+        self.operator.notes.append(text)
+
+    def page(self, template: str, status: int = 200, **given: Any) -> Response:
+        """An HTML page."""
+        return self.console.page(self, template, status, given)
+
+
+class Console(frame.Frame[Visit]):
+    """All pages of the operator."""
+
+    linkage: Linkage
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(app, _TEMPLATES, {language: Words(language) for language in LANGUAGES}, "session_operator")
+        self.sessions = Sessions()
+        self.tries = Tries(10)
+
+    def begin(self, request: Request, words: Words, form: FormData) -> Visit:
+        """The visit of a stranger."""
+        return Visit(request, words, form, self)
+
+    async def recognise(self, visit: Visit, token: str | None) -> None:
+        """Whose cookie it is."""
+        visit.session = self.sessions.find(token)
+
+    def common(self, visit: Visit) -> dict[str, Any]:
+        """Whether somebody signed in, and what she is to be told once."""
+        session = visit.session
+        signed_in = session is not None and session.bearer is not None
+        notes: list[str] = []
+        if session is not None and not visit.fragment:
+            notes, session.notes = session.notes, []
+        return {"brand": visit.words("brand"), "accent": "operator", "signed_in": signed_in, "notes": notes}

@@ -1,0 +1,100 @@
+"""What the page asks of the services and tells them, with the operator's own token."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from deploy.operator.settings import BRIDGE
+from deploy.web.trouble import Forbidden, NotFound, NotPossible, NotReached, SignInFirst
+
+__all__ = ["Linkage", "Standing"]
+
+_ALL_WHO_ANSWER: Final = "/operations/set-aside"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A service as it says of itself; ``said`` is None where it does not answer."""
+
+    name: str
+    said: dict[str, Any] | None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can do its work."""
+        return self.said is not None and bool(self.said.get("ready"))
+
+    @property
+    def set_aside(self) -> int:
+        """Messages that it could not apply, or not yet."""
+        return 0 if self.said is None else sum(self.said.get("set_aside", {}).values())
+
+
+@dataclass(frozen=True, slots=True)
+class Linkage:
+    """All services by name. Raises ``NotReached``, and ``SignInFirst`` when the token is none any more."""
+
+    client: httpx.AsyncClient
+    services: Mapping[str, str]
+
+    async def standing(self) -> list[Standing]:
+        """How each of them is, asked at the same time."""
+        return list(await asyncio.gather(*(self._standing(name) for name in self.services)))
+
+    async def _standing(self, name: str) -> Standing:
+        try:
+            answer = await self.client.get(f"{self.services[name]}/health/ready")
+            return Standing(name, answer.json())
+        except (httpx.HTTPError, ValueError):
+            return Standing(name, None)
+
+    async def is_operator(self, bearer: str) -> bool:
+        """Whether a service takes this token for an operator's. The first one that answers is believed."""
+        if not bearer.isascii() or not bearer.isprintable():
+            return False
+        for name in sorted(self.services, key=lambda name: name != BRIDGE):
+            try:
+                await self.ask(bearer, name, _ALL_WHO_ANSWER, limit=1)
+            except NotReached:
+                continue
+            except Forbidden:
+                return False
+            return True
+        raise NotReached
+
+    async def ask(self, bearer: str, service: str, path: str, **parameters: Any) -> dict[str, Any]:
+        """What a service answers to a question; parameters that are None are left out."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return await self._asked(bearer, "GET", service, path, params=given)
+
+    async def tell(self, bearer: str, service: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What a service answers to an order."""
+        return await self._asked(bearer, "POST", service, path, json=body)
+
+    async def _asked(self, bearer: str, method: str, service: str, path: str, **what: Any) -> dict[str, Any]:
+        url = self.services.get(service)
+        if url is None:
+            raise NotFound("not_found")
+        headers = {"authorization": f"Bearer {bearer}"}
+        try:
+            answer = await self.client.request(method, url + path, headers=headers, **what)
+            document = answer.json()
+        except (httpx.HTTPError, ValueError):
+            raise NotReached from None
+        match answer.status_code:
+            case 200 if isinstance(document, dict):
+                return document
+            case 401:
+                raise SignInFirst
+            case 403:
+                raise Forbidden("not_operator")
+            case 404:
+                raise NotFound("not_found")
+            case 422:
+                raise NotPossible("not_taken")
+        raise NotReached

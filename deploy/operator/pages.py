@@ -1,0 +1,158 @@
+"""What an operator sees and does: the overview, messages set aside, breaks, and registries that rest."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import Response
+
+from deploy.operator.console import Console, Visit
+from deploy.operator.overview import overview
+from deploy.operator.settings import BRIDGE
+from deploy.web.frame import go
+from deploy.web.trouble import NotFound, NotPossible, SignInFirst
+
+__all__ = ["pages"]
+
+_IN_LINE: Final = ("waiting", "behind", "ready")
+"""Reasons of messages that will be decided by themselves: there is nothing to release."""
+_AT_ONCE: Final = 100
+
+
+def pages(console: Console) -> None:
+    """Enter these pages' routes."""
+    console.get("/sign-in", sign_in_page)
+    console.post("/sign-in", sign_in)
+    console.post("/sign-out", sign_out)
+    console.post("/language", console.speak)
+    console.get("/", first)
+    console.get("/set-aside/{service}", set_aside)
+    console.post("/set-aside/{service}/release", release)
+    console.get("/breaks", breaks)
+    console.get("/registries/{code}", registry)
+    console.post("/registries/{code}/pause", pause)
+    console.post("/registries/{code}/resume", resume)
+
+
+# -- sign-in ---------------------------------------------------------------------------------------------------------
+
+
+async def sign_in_page(visit: Visit, wrong: str | None = None, status: int = 200) -> Response:
+    """An operator's token is asked for; it stands in no address and no log."""
+    if visit.session is None:
+        visit.session = visit.console.sessions.open()
+    response = visit.page("sign_in.html", status, wrong=wrong)
+    visit.console.keep(visit, visit.session.token, response)
+    return response
+
+
+async def sign_in(visit: Visit) -> Response:
+    """Whoever has an operator's token is one: the services say so, not this page."""
+    console, client = visit.console, visit.request.client
+    who = "" if client is None else client.host
+    if console.tries.spent(who):
+        return await sign_in_page(visit, "too_many_tries", 429)
+    bearer = visit.text("token")
+    if not bearer or not await _is_operator(visit, bearer):
+        console.tries.wrong(who)
+        return await sign_in_page(visit, "wrong_token", 403)
+    console.sessions.end(visit.session)
+    session = console.sessions.open(bearer)
+    response = go("/")
+    console.keep(visit, session.token, response)
+    return response
+
+
+async def _is_operator(visit: Visit, bearer: str) -> bool:
+    try:
+        return await visit.console.linkage.is_operator(bearer)
+    except SignInFirst:
+        return False
+
+
+async def sign_out(visit: Visit) -> Response:
+    """The session ends, and with it the token is forgotten."""
+    visit.console.sessions.end(visit.session)
+    response = go("/sign-in")
+    visit.console.forget(response)
+    return response
+
+
+# -- looking ---------------------------------------------------------------------------------------------------------
+
+
+async def first(visit: Visit) -> Response:
+    """Everything at a glance; the part below the heading renews itself."""
+    found = await overview(visit.console.linkage, visit.operator.bearer or "")
+    return visit.page("_overview.html" if visit.fragment else "overview.html", o=found)
+
+
+async def set_aside(visit: Visit) -> Response:
+    """A service's messages that could not be applied, or not yet: where each stands in the log, and why."""
+    service, query = visit.request.path_params["service"], visit.request.query_params
+    after = int(query["after"]) if query.get("after", "").isdecimal() else None
+    reason = query.get("reason", "")[:40] or None
+    found = await visit.ask(service, "/operations/set-aside", reason=reason, after=after, limit=_AT_ONCE)
+    names = sorted(visit.console.linkage.services)
+    return visit.page("set_aside.html", service=service, names=names, found=found, reason=reason, in_line=_IN_LINE)
+
+
+async def breaks(visit: Visit) -> Response:
+    """Where home and border may differ."""
+    return visit.page("breaks.html", found=await visit.ask(BRIDGE, "/breaks"))
+
+
+async def _seat(visit: Visit) -> tuple[str, dict[str, Any]]:
+    code: str = visit.request.path_params["code"]
+    seat = (await visit.ask(BRIDGE, "/registries")).get(code)
+    if seat is None:
+        raise NotFound("not_found")
+    return code, seat
+
+
+async def registry(visit: Visit) -> Response:
+    """One registry, and what its pause would mean."""
+    code, seat = await _seat(visit)
+    return visit.page("registry.html", code=code, seat=seat)
+
+
+# -- doing -----------------------------------------------------------------------------------------------------------
+
+
+async def release(visit: Visit) -> Response:
+    """The chosen messages are decided again, in order."""
+    service = visit.request.path_params["service"]
+    chosen = [value for value in visit.form.getlist("sequence") if isinstance(value, str)]
+    if not all(value.isdecimal() and len(value) < 19 for value in chosen):
+        raise NotPossible("not_taken")
+    if not chosen:
+        visit.note(visit.words("nothing_chosen"))
+        return go(f"/set-aside/{service}")
+    body = {"sequences": sorted(map(int, chosen))[:_AT_ONCE]}
+    told = await visit.tell(service, "/operations/set-aside/release", body)
+    done = len(told["released"]) + len(told["repeats"])
+    visit.note(visit.words("released_n", n=done))
+    for kept in told["kept"]:
+        visit.note(visit.words("kept_one", seq=kept["seq"], why=kept["detail"]))
+    return go(f"/set-aside/{service}")
+
+
+async def pause(visit: Visit) -> Response:
+    """Nothing more of this registry is read, no credit sent to it."""
+    return await _change(visit, "pause", "paused_now")
+
+
+async def resume(visit: Visit) -> Response:
+    """It takes part again."""
+    return await _change(visit, "resume", "resumed_now")
+
+
+async def _change(visit: Visit, what: str, told: str) -> Response:
+    code, seat = await _seat(visit)
+    why = visit.text("why")
+    if not why:
+        visit.note(visit.words("why_needed"))
+        return go(f"/registries/{code}")
+    await visit.tell(BRIDGE, f"/registries/{code}/{what}", {"why": why})
+    visit.note(visit.words(told, name=seat["names"][visit.words.language]))
+    return go("/")

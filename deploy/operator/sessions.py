@@ -1,0 +1,65 @@
+"""Who has signed in, in memory: with this process go all tokens that it was lent."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+__all__ = ["Session", "Sessions"]
+
+_STAYS_SECONDS: Final = 12 * 3600
+_MOST_STRANGERS: Final = 1000
+"""Sessions that have not signed in: anyone can open one, so only so many are remembered."""
+
+
+@dataclass(slots=True)
+class Session:
+    """A browser. ``bearer`` is the operator's token once she signed in; ``notes`` are told on her next page."""
+
+    token: str = field(repr=False)
+    csrf: str = field(repr=False)
+    bearer: str | None = field(repr=False)
+    ends: float
+    notes: list[str] = field(default_factory=list)
+
+
+class Sessions:
+    """All of them, by the digest of their cookie."""
+
+    def __init__(self) -> None:
+        self._strangers: dict[bytes, Session] = {}
+        self._operators: dict[bytes, Session] = {}
+
+    def open(self, bearer: str | None = None) -> Session:
+        """A new session under a new token: one from before a sign-in is never one after it (session fixation)."""
+        ends = time.monotonic() + _STAYS_SECONDS
+        session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(24), bearer, ends)
+        kept = self._strangers if bearer is None else self._operators
+        kept[_digest(session.token)] = session
+        while len(self._strangers) > _MOST_STRANGERS:
+            del self._strangers[next(iter(self._strangers))]
+        return session
+
+    def find(self, token: str | None) -> Session | None:
+        """The session of this cookie, if it stands."""
+        if not token:
+            return None
+        digest = _digest(token)
+        session = self._operators.get(digest) or self._strangers.get(digest)
+        if session is not None and session.ends < time.monotonic():
+            self.end(session)
+            return None
+        return session
+
+    def end(self, session: Session | None) -> None:
+        """It stands no more."""
+        if session is not None:
+            self._strangers.pop(_digest(session.token), None)
+            self._operators.pop(_digest(session.token), None)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

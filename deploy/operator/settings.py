@@ -1,0 +1,31 @@
+"""What the operator's page can be told from outside."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["BRIDGE", "OperatorSettings"]
+
+BRIDGE: Final = "bridge"
+
+
+class OperatorSettings(BaseSettings):
+    """Settings of the page; each field is the variable ``SHUANGCHENG_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="SHUANGCHENG_", frozen=True, extra="ignore")
+
+    services: dict[str, str]
+    """Where the linkage's services and adapters are, as JSON: ``{"bridge": "http://…"}``."""
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8094, ge=0, le=65535)
+    log_level: str = "INFO"
+
+    @field_validator("services")
+    @classmethod
+    def _has_the_bridge(cls, given: dict[str, str]) -> dict[str, str]:
+        if BRIDGE not in given or not all(url.startswith(("http://", "https://")) for url in given.values()):
+            raise ValueError("needs an http address for each service, that of the bridge among them")
+        return {name: url.rstrip("/") for name, url in given.items()}

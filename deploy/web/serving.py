@@ -1,0 +1,37 @@
+"""Serving an application with pages: its port, and an end when it is asked to."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+__all__ = ["listen", "serve"]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The socket of SHUANGCHENG_HTTP_HOST and its port. Raises ``ValueError`` where that is not to be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ValueError(f"SHUANGCHENG_HTTP_PORT {port}: {error}") from None
+
+
+def serve(app: FastAPI, listener: socket.socket, log_level: str) -> None:
+    """Serve until SIGTERM or SIGINT. Exits with 1 when the application does not start."""
+    config = uvicorn.Config(
+        app,
+        log_level=log_level.lower(),
+        access_log=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    with listener, contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(1)

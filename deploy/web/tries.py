@@ -1,0 +1,27 @@
+"""Guessing ends: so many wrong answers in five minutes, then whoever gave them waits."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+
+__all__ = ["Tries"]
+
+
+class Tries:
+    """How often somebody may be wrong: so many times in five minutes, then she waits."""
+
+    def __init__(self, most: int, seconds: float = 300) -> None:
+        self._most, self._seconds = most, seconds
+        self._wrong: defaultdict[str, deque[float]] = defaultdict(deque)
+
+    def spent(self, who: str) -> bool:
+        """Whether she was wrong too often."""
+        wrong = self._wrong[who]
+        while wrong and wrong[0] < time.monotonic() - self._seconds:
+            wrong.popleft()
+        return len(wrong) >= self._most
+
+    def wrong(self, who: str) -> None:
+        """She was wrong once more."""
+        self._wrong[who].append(time.monotonic())
