@@ -15,7 +15,7 @@ from deploy.web.trouble import NotReached
 
 __all__ = ["Direction", "Overview", "overview"]
 
-_ENDED: Final = ("credited", "refused", "superseded")
+_ENDED: Final = ("refused", "superseded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,9 @@ class Direction:
 
     host: str
     home: str
-    ended: dict[str, dict[str, Any]]
+    credited: dict[str, int]
+    """Transfers and minutes."""
+    ended: dict[str, dict[str, int]]
     open: list[dict[str, Any]]
 
 
@@ -70,17 +72,23 @@ async def _or_none(linkage: Linkage, bearer: str, path: str) -> dict[str, Any] |
 def _directions(registries: Iterable[str], flows: Mapping[str, Any]) -> list[Direction]:
     codes = sorted(registries)
     every = {(host, home) for host in codes for home in codes if host != home}
-    every |= {(row["host"], row["home"]) for kind in ("open", "ended") for row in flows[kind]}
+    every |= {(row["host"], row["home"]) for kind in ("open", "ended", "by_minute") for row in flows[kind]}
     return [
-        Direction(host, home, _ended(flows["ended"], host, home), _of(flows["open"], host, home))
+        Direction(
+            host,
+            home,
+            _sum(_of(flows["by_minute"], host, home)),
+            {state: _sum(_of(flows["ended"], host, home, state)) for state in _ENDED},
+            _of(flows["open"], host, home),
+        )
         for host, home in sorted(every)
     ]
 
 
-def _of(rows: Iterable[dict[str, Any]], host: str, home: str) -> list[dict[str, Any]]:
-    return [row for row in rows if (row["host"], row["home"]) == (host, home)]
+def _of(rows: Iterable[dict[str, Any]], host: str, home: str, state: str | None = None) -> list[dict[str, Any]]:
+    return [row for row in rows if (row["host"], row["home"]) == (host, home) and state in (None, row.get("state"))]
 
 
-def _ended(rows: Iterable[dict[str, Any]], host: str, home: str) -> dict[str, dict[str, Any]]:
-    found = {row["state"]: row for row in _of(rows, host, home)}
-    return {state: found.get(state, {"transfers": 0, "minutes": 0}) for state in _ENDED}
+def _sum(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    found = list(rows)
+    return {name: sum(row[name] for row in found) for name in ("transfers", "minutes")}

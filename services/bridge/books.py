@@ -93,25 +93,28 @@ _ENDED: Final = """
 SELECT s.host, l.home, substr(s.what, 10) AS state, count(*) AS transfers,
        sum((s.detail->>'delta')::int)::bigint AS minutes
   FROM step AS s JOIN link AS l USING (person, host)
- WHERE s.at >= $1 AND s.what IN ('transfer_credited', 'transfer_refused', 'transfer_superseded')
- GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+ WHERE s.at >= $1 AND s.what IN ('transfer_refused', 'transfer_superseded') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
 _BY_MINUTE: Final = """
 WITH credited AS (
-    SELECT s.person, s.host, l.home, s.subject, s.at, s.detail->>'version' AS version,
-           (s.detail->>'delta')::int AS delta, date_trunc('minute', s.at) AS minute
-      FROM step AS s JOIN link AS l USING (person, host) WHERE s.at >= $1 AND s.what = 'transfer_credited'),
-numbered AS (SELECT *, row_number() OVER (PARTITION BY minute, host, home ORDER BY subject) AS nr FROM credited),
+    SELECT date_trunc('minute', s.at) AS minute, s.host, l.home, count(*) AS transfers,
+           sum((s.detail->>'delta')::int)::bigint AS minutes
+      FROM step AS s JOIN link AS l USING (person, host)
+     WHERE s.at >= $1 AND s.what = 'transfer_credited' GROUP BY 1, 2, 3),
 timed AS (
-    SELECT minute, host, home, delta, CASE WHEN nr <= $2 THEN (
-             SELECT extract(epoch FROM c.at - min(a.at))::float8 FROM step AS a
-              WHERE a.person = c.person AND a.what = 'service_attested' AND a.host = c.host
-                AND a.subject = c.subject AND a.detail->>'version' = c.version) END AS seconds
-      FROM numbered AS c)
-SELECT minute, host, home, count(*) AS transfers, sum(delta)::bigint AS minutes,
-       percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS median, max(seconds) AS slowest
-  FROM timed GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
-_TIMED: Final = 20
-"""Credits a minute and direction whose latency is looked up: each is a search in a person's history."""
+    SELECT c.minute, c.host, l.home, percentile_cont(0.5) WITHIN GROUP (ORDER BY c.seconds) AS median,
+           max(c.seconds) AS slowest
+      FROM (SELECT DISTINCT minute FROM credited) AS m CROSS JOIN LATERAL (
+             SELECT m.minute, s.person, s.host, (
+                      SELECT extract(epoch FROM s.at - min(a.at))::float8 FROM step AS a
+                       WHERE a.person = s.person AND a.what = 'service_attested' AND a.host = s.host
+                         AND a.subject = s.subject AND a.detail->>'version' = s.detail->>'version') AS seconds
+               FROM step AS s
+              WHERE s.at >= m.minute AND s.at < m.minute + interval '1 minute' AND s.what = 'transfer_credited'
+              LIMIT $2) AS c JOIN link AS l USING (person, host)
+     GROUP BY 1, 2, 3)
+SELECT * FROM credited LEFT JOIN timed USING (minute, host, home) ORDER BY minute, host, home"""
+_TIMED: Final = 40
+"""Credits of a minute whose latency is looked up, the first ones: each is a search in a person's history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +125,10 @@ class Flows:
     """host, home, state, reason, transfers, minutes (deltas), since (of the oldest); ``held`` are records, and their
     minutes do not count yet."""
     ended: list[dict[str, Any]]
-    """host, home, state, transfers, minutes of what reached a final state within the span."""
+    """host, home, state, transfers, minutes of what was refused or superseded within the span."""
     by_minute: list[dict[str, Any]]
     """minute, host, home, transfers and minutes credited in it, and how long from attested at the border to credited:
-    median and slowest, in seconds, of at most 20 of them."""
+    median and slowest, in seconds, of the first 40 of all."""
 
 
 async def flows(db: Connection, now: datetime, span: timedelta) -> Flows:
@@ -142,14 +145,15 @@ SELECT host, home, record_ref, version, total, delta, reason, attempts, changed_
   FROM transfer WHERE state = 'uncertain' ORDER BY changed_at, host, record_ref LIMIT $1"""
 _CONFLICTS: Final = """
 SELECT registry, count(*) AS receipts, max(at) AS last_at FROM refusal
- WHERE reason = 'receipt_conflict' GROUP BY registry ORDER BY registry"""
+ WHERE at >= $1 AND reason = 'receipt_conflict' GROUP BY registry ORDER BY registry"""
+_CONFLICTS_SPAN: Final = timedelta(days=1)
 
 
-async def breaks(db: Connection, limit: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Where home and border may differ: transfers that are uncertain, oldest first, and by registry the receipts that
-    contradicted an earlier one."""
+async def breaks(db: Connection, now: datetime, limit: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Where home and border may differ: transfers that are uncertain, oldest first, and by registry the receipts of the
+    last day that contradicted an earlier one."""
     uncertain = [dict(row) for row in await db.fetch(_BREAKS, limit)]
-    return uncertain, [dict(row) for row in await db.fetch(_CONFLICTS)]
+    return uncertain, [dict(row) for row in await db.fetch(_CONFLICTS, now - _CONFLICTS_SPAN)]
 
 
 async def pauses(db: Connection) -> dict[str, dict[str, Any]]:

@@ -44,9 +44,9 @@ def operating(registries: Mapping[str, Registry], pool: Pool, settings: Settings
 
     @router.get("/breaks")
     async def breaks(_: Operator, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> dict[str, Any]:
-        """Transfers of which nobody knows whether they were booked, and receipts that contradict each other."""
+        """Transfers of which nobody knows whether they were booked, and contradicting receipts of the last day."""
         async with pool.acquire() as db:
-            uncertain, conflicts = await books.breaks(db, limit)
+            uncertain, conflicts = await books.breaks(db, clock.now(), limit)
         return {"uncertain": uncertain, "conflicts": conflicts}
 
     @router.get("/registries")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from deploy.local.broker_java import KAFKA_VERSION
 from deploy.local.registries import CONFIGURED, configured_codes
 from deploy.local.specs import process_table
+from deploy.operator.settings import OperatorSettings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FILE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
@@ -35,6 +37,17 @@ def test_every_process_of_the_launcher_runs_here_after_its_own_migration() -> No
 def test_every_database_of_the_launcher_is_made_here() -> None:
     made = [name for job in ("databases", "databases-sandbox") for name in CONTAINERS[job]["command"][3:]]
     assert sorted(made) == sorted({spec.database for spec in process_table(KINDS)})
+
+
+def test_the_operators_page_asks_every_service_and_adapter_and_is_given_nothing_else() -> None:
+    page = CONTAINERS["operator"]
+    asked = json.loads(page["environment"]["SHUANGCHENG_SERVICES"])
+    ours = [spec.name for spec in process_table(KINDS) if spec.module.startswith("services.")]
+    assert asked == {name: f"http://{name.replace('_', '-')}:8080" for name in ours}
+    assert page["command"] == ["python", "-m", "deploy.operator"]
+    assert "volumes" not in page
+    given = {name.removeprefix("SHUANGCHENG_").lower() for name in page["environment"]}
+    assert given == set(OperatorSettings.model_fields)
 
 
 def test_what_runs_on_is_restarted_and_looked_after_and_what_ends_is_not() -> None:

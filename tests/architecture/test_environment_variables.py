@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
+from deploy.operator.settings import OperatorSettings
 from deploy.sandbox.settings import SandboxSettings
 from services.chassis.settings import Settings
 
@@ -48,6 +49,12 @@ def test_a_setting_of_a_sandbox_stands_in_the_table_with_its_default(variable: s
     assert told == default or f"a sandbox's default is `{default}`" in text
 
 
+@pytest.mark.parametrize(("variable", "default"), list(defaults(OperatorSettings)))
+def test_a_setting_of_the_operators_page_stands_in_the_table_with_its_default(variable: str, default: str) -> None:
+    told, _, text = rows()[variable]
+    assert told == default or f"the operators' page's default is `{default}`" in text
+
+
 def test_the_variables_of_compose_are_those_marked_with_the_same_defaults() -> None:
     found = dict(IN_COMPOSE.findall((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")))
     assert found == {name: default for name, (default, marked, _) in rows().items() if marked}
@@ -56,6 +63,6 @@ def test_the_variables_of_compose_are_those_marked_with_the_same_defaults() -> N
 def test_the_table_holds_every_variable_that_the_code_reads_and_no_other() -> None:
     places = [*ROOT.glob("services/**/*.py"), *ROOT.glob("deploy/**/*.py"), *ROOT.glob("tests/support/backends.py")]
     named = {name for file in places for name in VARIABLE.findall(file.read_text(encoding="utf-8"))}
-    settings = {name for kind in (Settings, SandboxSettings) for name, _ in defaults(kind)}
+    settings = {name for kind in (Settings, SandboxSettings, OperatorSettings) for name, _ in defaults(kind)}
     in_compose = {name for name, (_, marked, _) in rows().items() if marked}
     assert rows().keys() == named | settings | in_compose

@@ -18,7 +18,9 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
 from contracts.envelope import Event
+from contracts.ids import transfer_id
 from contracts.messages import Message, shifts
+from contracts.messages.receipts import CreditAccepted
 from contracts.messages.shifts import Campaign, Category, Place
 from contracts.topics import SIGNUPS, registry_source, registry_topic_for
 from deploy.demo.lines import Letter
@@ -143,6 +145,14 @@ class Stage:
 
         await eventually(known, 30, what="the shift can be found")
         return one
+
+    async def contradict(self, host: str, home: str, record_ref: str, home_ref: str) -> None:
+        """The home says of a record's first version that it booked one minute, which is not what it was sent."""
+        transfer = transfer_id(host, record_ref, 1)
+        now = datetime.now(UTC)
+        await self.say(
+            home, CreditAccepted(transfer_id=transfer, volunteer_ref=home_ref, delta=1, posted_at=now, attempt=1)
+        )
 
     async def said_nonsense(self, code: str) -> None:
         """A registry publishes what is not in the contract, and the bridge sets it aside."""

@@ -18,4 +18,5 @@ CREATE TABLE pausing (
 -- What operators watch: the last hour, without a search through all years. Steps are added in order of time, so blocks
 -- with their first and last moment will do, and cost a writer nothing.
 CREATE INDEX step_at ON step USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
+CREATE INDEX refusal_at ON refusal USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
 CREATE INDEX service_record_held ON service_record (host, home) WHERE state = 'held';

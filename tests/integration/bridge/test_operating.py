@@ -56,9 +56,20 @@ async def test_flows_tell_what_is_open_what_ended_and_how_long_it_took(
     body = (await client.get("/flows", params=span, headers=OPERATOR)).json()
     open_ = [(row["home"], row["state"], row["reason"], row["transfers"], row["minutes"]) for row in body["open"]]
     assert open_ == [(HOME, "sent", "", 1, 45), (HOME, "held", "no_check_in", 1, 30)]
-    assert [(row["host"], row["state"], row["minutes"]) for row in body["ended"]] == [(HOST, "credited", 60)]
+    assert body["ended"] == []
     (minute,) = body["by_minute"]
-    assert (minute["transfers"], minute["minutes"], minute["median"], minute["slowest"]) == (1, 60, 5.0, 5.0)
+    assert (minute["host"], minute["home"], minute["transfers"], minute["minutes"]) == (HOST, HOME, 1, 60)
+    assert (minute["median"], minute["slowest"]) == (5.0, 5.0)
+
+
+async def test_what_was_refused_is_told_with_its_minutes(border: BridgeOnPostgres, client: httpx.AsyncClient) -> None:
+    await border.hear(confirmed(1, 60))
+    (credit,) = await border.sent(CreditPosted)
+    no = receipts.CreditRefused(transfer_id=credit.transfer_id, volunteer_ref=HOME_REF, reason="closed_account")
+    await border.say(HOME, no)
+    body = (await client.get("/flows", headers=OPERATOR)).json()
+    assert [(row["state"], row["transfers"], row["minutes"]) for row in body["ended"]] == [("refused", 1, 60)]
+    assert (body["open"], body["by_minute"]) == ([], [])
 
 
 async def test_what_ended_before_the_span_is_not_told(border: BridgeOnPostgres, client: httpx.AsyncClient) -> None:
