@@ -18,6 +18,8 @@ from deploy.local.errors import EnvironmentProblem
 from deploy.local.ports import free_port
 
 ROOT = Path(__file__).parents[3]
+PAGES = ("SANDBOX", "OPERATOR")
+"""What compose publishes beside services and adapters."""
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +60,7 @@ def refused(*arguments: str, stdin: str = "the-token-of-an-operator") -> str:
 
 def test_a_service_is_looked_for_where_compose_publishes_it() -> None:
     published = re.findall(r"SHUANGCHENG_([A-Z_]+)_PORT:-(\d+)\}:8080", (ROOT / "deploy/compose.yaml").read_text())
-    assert {name.lower(): int(port) for name, port in published if not name.startswith("SANDBOX")} == PORTS
+    assert {name.lower(): int(port) for name, port in published if not name.startswith(PAGES)} == PORTS
     assert address("adapter-sz", "") == address("adapter_sz", "") == "http://127.0.0.1:8093"
 
 
