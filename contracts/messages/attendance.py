@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -18,7 +19,7 @@ class _OfPerson(Message, abstract=True):
     host: RegistryCode
     signup_id: UUID
 
-    @property
+    @cached_property  # four times asked for on its way, and a UUID's text is not cheap
     def key(self) -> str:
         return str(self.person)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,6 +15,7 @@ SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 """UTC+8 without daylight saving since 1991 (rule 61)."""
 
 
+@lru_cache(maxsize=4096)  # whoever compares a person's records asks for the same moments again and again
 def shanghai_day(moment: datetime) -> date:
     """The Shanghai calendar day of an instant (rule 61)."""
     return moment.astimezone(SHANGHAI).date()
