@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -19,7 +18,7 @@ class _OfPerson(Message, abstract=True):
     host: RegistryCode
     signup_id: UUID
 
-    @cached_property  # four times asked for on its way, and a UUID's text is not cheap
+    @property
     def key(self) -> str:
         return str(self.person)
 

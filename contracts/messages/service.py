@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -50,7 +50,7 @@ class ServiceRecord(Value):
             raise ValueError("break_minutes leaves no minute of service")
         return self
 
-    @cached_property  # whoever decides asks for it again and again
+    @property  # not kept in the record: a changed copy of it would keep the day of the first
     def day(self) -> date:
         """The Shanghai day of service."""
         return shanghai_day(self.started_at)

@@ -26,8 +26,7 @@ def build(settings: OperatorSettings) -> FastAPI:
             yield
 
     app = FastAPI(title="shuangcheng operator", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    console = Console(app)
-    pages(console)
+    console = app.state.console = Console(app)
 
     @app.get("/health/live")
     @app.get("/health/ready")
@@ -35,4 +34,5 @@ def build(settings: OperatorSettings) -> FastAPI:
         # It keeps nothing, and says on its pages which services do not answer: it is ready whenever it lives.
         return {"ready": True}
 
+    pages(console)
     return app

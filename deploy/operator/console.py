@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,6 @@ from deploy.operator.linkage import Linkage
 from deploy.operator.sessions import Session, Sessions
 from deploy.operator.words import Words
 from deploy.web import frame
-from deploy.web.tries import Tries
 from deploy.web.trouble import SignInFirst
 from deploy.web.words import LANGUAGES
 
@@ -43,15 +43,24 @@ class Visit(frame.Visit[Words]):
 
     async def ask(self, service: str, path: str, **parameters: Any) -> dict[str, Any]:
         """A question to a service in the operator's name."""
-        return await self.console.linkage.ask(self.operator.bearer or "", service, path, **parameters)
+        linkage = self.console.linkage
+        return await self._as_operator(lambda bearer: linkage.ask(bearer, service, path, **parameters))
 
     async def tell(self, service: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """An order to a service in the operator's name."""
-        return await self.console.linkage.tell(self.operator.bearer or "", service, path, body)
+        return await self._as_operator(lambda bearer: self.console.linkage.tell(bearer, service, path, body))
 
-    def note(self, text: str) -> None:
+    async def _as_operator(self, asked: Callable[[str], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+        session = self.operator
+        try:
+            return await asked(session.bearer or "")
+        except SignInFirst:
+            self.console.sessions.end(session)  # her token is one no longer
+            raise
+
+    def note(self, text: str, kind: str = "") -> None:
         """Tell this on the next page: the form that led to it is not sent twice."""
-        self.operator.notes.append(text)
+        self.operator.notes.append((kind, text))
 
     def page(self, template: str, status: int = 200, **given: Any) -> Response:
         """An HTML page."""
@@ -66,7 +75,6 @@ class Console(frame.Frame[Visit]):
     def __init__(self, app: FastAPI) -> None:
         super().__init__(app, _TEMPLATES, {language: Words(language) for language in LANGUAGES}, "session_operator")
         self.sessions = Sessions()
-        self.tries = Tries(10)
 
     def begin(self, request: Request, words: Words, form: FormData) -> Visit:
         """The visit of a stranger."""
@@ -80,7 +88,7 @@ class Console(frame.Frame[Visit]):
         """Whether somebody signed in, and what she is to be told once."""
         session = visit.session
         signed_in = session is not None and session.bearer is not None
-        notes: list[str] = []
+        notes: list[tuple[str, str]] = []
         if session is not None and not visit.fragment:
             notes, session.notes = session.notes, []
         return {"brand": visit.words("brand"), "accent": "operator", "signed_in": signed_in, "notes": notes}

@@ -15,6 +15,8 @@ from deploy.web.trouble import Forbidden, NotFound, NotPossible, NotReached, Sig
 __all__ = ["Linkage", "Standing"]
 
 _ALL_WHO_ANSWER: Final = "/operations/set-aside"
+_ORDER_SECONDS: Final = 30
+"""Longer than a service waits for its locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,28 @@ class Standing:
         return self.said is not None and bool(self.said.get("ready"))
 
     @property
-    def set_aside(self) -> int:
-        """Messages that it could not apply, or not yet."""
-        return 0 if self.said is None else sum(self.said.get("set_aside", {}).values())
+    def lag(self) -> int | None:
+        """Messages in the log that it has not applied; None where it does not say."""
+        return None if self.said is None else self.said.get("lag")
+
+    @property
+    def oldest_unsent(self) -> float | None:
+        """Age of the oldest message that is not published, in seconds; None where there is none, or it cannot say."""
+        return self.said["outbox_oldest_seconds"] if self.said is not None and self.said.get("outbox_rows") else None
+
+    @property
+    def set_aside(self) -> int | None:
+        """Messages that it could not apply, or not yet; None where it cannot say."""
+        found = None if self.said is None else self.said.get("set_aside")
+        return None if found is None else sum(found.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Linkage:
-    """All services by name. Raises ``NotReached``, and ``SignInFirst`` when the token is none any more."""
+    """All services by name. Raises ``NotReached``, and ``SignInFirst`` when the token is none any more.
+
+    An order whose answer did not come may have been followed: then the key of ``NotReached`` is ``maybe_done``.
+    """
 
     client: httpx.AsyncClient
     services: Mapping[str, str]
@@ -49,9 +65,10 @@ class Linkage:
     async def _standing(self, name: str) -> Standing:
         try:
             answer = await self.client.get(f"{self.services[name]}/health/ready")
-            return Standing(name, answer.json())
+            said = answer.json()
         except (httpx.HTTPError, ValueError):
-            return Standing(name, None)
+            said = None
+        return Standing(name, said if isinstance(said, dict) else None)
 
     async def is_operator(self, bearer: str) -> bool:
         """Whether a service takes this token for an operator's. The first one that answers is believed."""
@@ -74,7 +91,7 @@ class Linkage:
 
     async def tell(self, bearer: str, service: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """What a service answers to an order."""
-        return await self._asked(bearer, "POST", service, path, json=body)
+        return await self._asked(bearer, "POST", service, path, json=body, timeout=_ORDER_SECONDS)
 
     async def _asked(self, bearer: str, method: str, service: str, path: str, **what: Any) -> dict[str, Any]:
         url = self.services.get(service)
@@ -84,8 +101,10 @@ class Linkage:
         try:
             answer = await self.client.request(method, url + path, headers=headers, **what)
             document = answer.json()
-        except (httpx.HTTPError, ValueError):
+        except httpx.ConnectError:
             raise NotReached from None
+        except (httpx.HTTPError, ValueError):
+            raise NotReached(_unanswered(method)) from None
         match answer.status_code:
             case 200 if isinstance(document, dict):
                 return document
@@ -97,4 +116,8 @@ class Linkage:
                 raise NotFound("not_found")
             case 422:
                 raise NotPossible("not_taken")
-        raise NotReached
+        raise NotReached(_unanswered(method))
+
+
+def _unanswered(method: str) -> str:
+    return "not_reached" if method == "GET" else "maybe_done"

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from deploy.operator.linkage import Linkage, Standing
 from deploy.operator.plot import Plot, plot
 from deploy.operator.settings import BRIDGE
-from deploy.web.trouble import NotReached
+from deploy.web.trouble import NotFound, NotReached
 
 __all__ = ["Direction", "Overview", "overview"]
 
+Ask: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
+"""A question to a service in the operator's name: service, path, parameters."""
 _ENDED: Final = ("refused", "superseded")
 
 
@@ -39,33 +41,29 @@ class Overview:
     registries: dict[str, dict[str, Any]] | None
     directions: list[Direction] | None
     plot: Plot | None
-    breaks: int | None
-    """Transfers that are uncertain and receipts that contradict."""
+    uncertain: int | None
+    """Transfers of which nobody knows whether they were booked."""
+    contradicting: int | None
+    """Receipts of the last day that contradict an earlier one."""
 
 
-async def overview(linkage: Linkage, bearer: str) -> Overview:
-    """Ask all services at the same time."""
+async def overview(linkage: Linkage, ask: Ask) -> Overview:
+    """Ask all services at the same time. Raises what ``ask`` raises, but for a bridge that does not answer."""
     at = datetime.now(UTC)
-    services, known = await asyncio.gather(linkage.standing(), _of_the_bridge(linkage, bearer))
-    if known is None:
-        return Overview(at, services, None, None, None, None)
+    paths: tuple[tuple[str, dict[str, Any]], ...] = (("/registries", {}), ("/flows", {}), ("/breaks", {"limit": 0}))
+    services, *known = await asyncio.gather(linkage.standing(), *(_or_none(ask, path, asked) for path, asked in paths))
     registries, flows, breaks = known
-    count = len(breaks["uncertain"]) + sum(row["receipts"] for row in breaks["conflicts"])
+    if registries is None or flows is None or breaks is None:
+        return Overview(at, services, None, None, None, None, None)
+    receipts = sum(row["receipts"] for row in breaks["conflicts"])
     picture = plot(flows["by_minute"], datetime.fromisoformat(flows["at"]))
-    return Overview(at, services, registries, _directions(registries, flows), picture, count)
+    return Overview(at, services, registries, _directions(registries, flows), picture, breaks["total"], receipts)
 
 
-async def _of_the_bridge(linkage: Linkage, bearer: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None:
-    async with asyncio.TaskGroup() as group:
-        asked = [group.create_task(_or_none(linkage, bearer, path)) for path in ("/registries", "/flows", "/breaks")]
-    registries, flows, breaks = (task.result() for task in asked)
-    return None if registries is None or flows is None or breaks is None else (registries, flows, breaks)
-
-
-async def _or_none(linkage: Linkage, bearer: str, path: str) -> dict[str, Any] | None:
+async def _or_none(ask: Ask, path: str, asked: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
-        return await linkage.ask(bearer, BRIDGE, path)
-    except NotReached:
+        return await ask(BRIDGE, path, **asked)
+    except (NotReached, NotFound):  # it does not answer, or it is older than this page
         return None
 
 

@@ -10,7 +10,7 @@ from deploy.operator.console import Console, Visit
 from deploy.operator.overview import overview
 from deploy.operator.settings import BRIDGE
 from deploy.web.frame import go
-from deploy.web.trouble import NotFound, NotPossible, SignInFirst
+from deploy.web.trouble import NotFound, NotPossible
 
 __all__ = ["pages"]
 
@@ -26,12 +26,14 @@ def pages(console: Console) -> None:
     console.post("/sign-out", sign_out)
     console.post("/language", console.speak)
     console.get("/", first)
+    console.get("/hour", hour)
     console.get("/set-aside/{service}", set_aside)
     console.post("/set-aside/{service}/release", release)
     console.get("/breaks", breaks)
     console.get("/registries/{code}", registry)
     console.post("/registries/{code}/pause", pause)
     console.post("/registries/{code}/resume", resume)
+    console.nothing_else()
 
 
 # -- sign-in ---------------------------------------------------------------------------------------------------------
@@ -48,26 +50,15 @@ async def sign_in_page(visit: Visit, wrong: str | None = None, status: int = 200
 
 async def sign_in(visit: Visit) -> Response:
     """Whoever has an operator's token is one: the services say so, not this page."""
-    console, client = visit.console, visit.request.client
-    who = "" if client is None else client.host
-    if console.tries.spent(who):
-        return await sign_in_page(visit, "too_many_tries", 429)
-    bearer = visit.text("token")
-    if not bearer or not await _is_operator(visit, bearer):
-        console.tries.wrong(who)
+    # Tries are not counted: a token cannot be guessed, and operators often share an address.
+    console, bearer = visit.console, visit.text("token")
+    if not bearer or not await console.linkage.is_operator(bearer):
         return await sign_in_page(visit, "wrong_token", 403)
     console.sessions.end(visit.session)
     session = console.sessions.open(bearer)
     response = go("/")
     console.keep(visit, session.token, response)
     return response
-
-
-async def _is_operator(visit: Visit, bearer: str) -> bool:
-    try:
-        return await visit.console.linkage.is_operator(bearer)
-    except SignInFirst:
-        return False
 
 
 async def sign_out(visit: Visit) -> Response:
@@ -83,18 +74,29 @@ async def sign_out(visit: Visit) -> Response:
 
 async def first(visit: Visit) -> Response:
     """Everything at a glance; the part below the heading renews itself."""
-    found = await overview(visit.console.linkage, visit.operator.bearer or "")
-    return visit.page("_overview.html" if visit.fragment else "overview.html", o=found)
+    assert visit.operator
+    found = await overview(visit.console.linkage, visit.ask)
+    still = visit.request.query_params.get("still") == "1"
+    return visit.page("_overview.html" if visit.fragment else "overview.html", o=found, still=still)
+
+
+async def hour(visit: Visit) -> Response:
+    """The last hour minute by minute, as figures."""
+    return visit.page("hour.html", rows=(await visit.ask(BRIDGE, "/flows"))["by_minute"])
 
 
 async def set_aside(visit: Visit) -> Response:
     """A service's messages that could not be applied, or not yet: where each stands in the log, and why."""
     service, query = visit.request.path_params["service"], visit.request.query_params
-    after = int(query["after"]) if query.get("after", "").isdecimal() else None
-    reason = query.get("reason", "")[:40] or None
+    after = int(query["after"]) if _is_sequence(query.get("after", "")) else None
+    reason = query.get("reason", "").replace("\0", "")[:40] or None
     found = await visit.ask(service, "/operations/set-aside", reason=reason, after=after, limit=_AT_ONCE)
     names = sorted(visit.console.linkage.services)
     return visit.page("set_aside.html", service=service, names=names, found=found, reason=reason, in_line=_IN_LINE)
+
+
+def _is_sequence(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
 
 
 async def breaks(visit: Visit) -> Response:
@@ -123,7 +125,7 @@ async def release(visit: Visit) -> Response:
     """The chosen messages are decided again, in order."""
     service = visit.request.path_params["service"]
     chosen = [value for value in visit.form.getlist("sequence") if isinstance(value, str)]
-    if not all(value.isdecimal() and len(value) < 19 for value in chosen):
+    if not all(map(_is_sequence, chosen)):
         raise NotPossible("not_taken")
     if not chosen:
         visit.note(visit.words("nothing_chosen"))
@@ -131,7 +133,7 @@ async def release(visit: Visit) -> Response:
     body = {"sequences": sorted(map(int, chosen))[:_AT_ONCE]}
     told = await visit.tell(service, "/operations/set-aside/release", body)
     done = len(told["released"]) + len(told["repeats"])
-    visit.note(visit.words("released_n", n=done))
+    visit.note(visit.words("released_n", n=done), "good" if done else "")
     for kept in told["kept"]:
         visit.note(visit.words("kept_one", seq=kept["seq"], why=kept["detail"]))
     return go(f"/set-aside/{service}")
@@ -154,5 +156,5 @@ async def _change(visit: Visit, what: str, told: str) -> Response:
         visit.note(visit.words("why_needed"))
         return go(f"/registries/{code}")
     await visit.tell(BRIDGE, f"/registries/{code}/{what}", {"why": why})
-    visit.note(visit.words(told, name=seat["names"][visit.words.language]))
+    visit.note(visit.words(told, name=seat["names"][visit.words.language]), "good")
     return go("/")

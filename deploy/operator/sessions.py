@@ -23,7 +23,8 @@ class Session:
     csrf: str = field(repr=False)
     bearer: str | None = field(repr=False)
     ends: float
-    notes: list[str] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    """Kind (``good`` or empty) and text."""
 
 
 class Sessions:
@@ -37,6 +38,7 @@ class Sessions:
         """A new session under a new token: one from before a sign-in is never one after it (session fixation)."""
         ends = time.monotonic() + _STAYS_SECONDS
         session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(24), bearer, ends)
+        self._forget_ended()
         kept = self._strangers if bearer is None else self._operators
         kept[_digest(session.token)] = session
         while len(self._strangers) > _MOST_STRANGERS:
@@ -53,6 +55,12 @@ class Sessions:
             self.end(session)
             return None
         return session
+
+    def _forget_ended(self) -> None:
+        now = time.monotonic()
+        for kept in (self._strangers, self._operators):
+            for digest in [digest for digest, session in kept.items() if session.ends < now]:
+                del kept[digest]
 
     def end(self, session: Session | None) -> None:
         """It stands no more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,7 +21,7 @@ class OperatorSettings(BaseSettings):
     """Where the linkage's services and adapters are, as JSON: ``{"bridge": "http://…"}``."""
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8094, ge=0, le=65535)
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("services")
     @classmethod

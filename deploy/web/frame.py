@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import FormData
 
-from deploy.web.trouble import Forbidden, SignInFirst, Trouble
+from deploy.web.trouble import Forbidden, NotFound, SignInFirst, Trouble
 from deploy.web.words import LANGUAGES, Language, Words
 
 __all__ = ["Frame", "Visit", "go"]
@@ -105,6 +105,14 @@ class Frame(ABC, Generic[V]):
 
         self._app.add_api_route(path, serve, methods=["POST"], include_in_schema=False)
 
+    def nothing_else(self) -> None:
+        """Every other address has a page that says that there is none."""
+
+        async def unknown(visit: V) -> Response:
+            raise NotFound("not_found")
+
+        self.get("/{path:path}", unknown)
+
     async def _answer(
         self,
         request: Request,
@@ -120,7 +128,7 @@ class Frame(ABC, Generic[V]):
                 _check_form(visit)
             response = await handler(visit)
         except SignInFirst as error:
-            response = go("/sign-in") if form is None else self._told(visit, error)
+            response = _to_sign_in(visit) if form is None else self._told(visit, error)
         except Trouble as error:
             response = self._told(visit, error)
         except self.outages:
@@ -133,7 +141,10 @@ class Frame(ABC, Generic[V]):
 
     def page(self, visit: V, template: str, status: int, given: Mapping[str, Any]) -> HTMLResponse:
         """Render a template."""
-        common = {"t": visit.words, "csrf": visit.csrf, "path": visit.request.url.path} | self.common(visit)
+        path = visit.request.url.path
+        # The language is changed on this page where it can be asked for again, and not where a form was sent to.
+        here = path if visit.request.method == "GET" else "/"
+        common = {"t": visit.words, "csrf": visit.csrf, "path": path, "here": here, "notes": ()} | self.common(visit)
         return HTMLResponse(self._templates.get_template(template).render(**common, **given), status_code=status)
 
     def keep(self, visit: V, token: str, response: Response) -> None:
@@ -154,6 +165,11 @@ class Frame(ABC, Generic[V]):
         if language in LANGUAGES:
             response.set_cookie(_LANGUAGE, language, samesite="lax", max_age=365 * 86400)
         return response
+
+
+def _to_sign_in(visit: Visit[Any]) -> Response:
+    # A part of a page that is renewed must not become a sign-in page within the page.
+    return Response(headers={"HX-Redirect": "/sign-in"}) if visit.fragment else go("/sign-in")
 
 
 def _check_form(visit: Visit[Any]) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
+from typing import Final
 
 __all__ = ["Tries"]
+
+_MOST_NAMES: Final = 10_000
 
 
 class Tries:
@@ -17,11 +20,13 @@ class Tries:
 
     def spent(self, who: str) -> bool:
         """Whether she was wrong too often."""
-        wrong = self._wrong[who]
+        wrong = self._wrong.get(who, deque())
         while wrong and wrong[0] < time.monotonic() - self._seconds:
             wrong.popleft()
         return len(wrong) >= self._most
 
     def wrong(self, who: str) -> None:
         """She was wrong once more."""
+        if len(self._wrong) > _MOST_NAMES:  # whoever tries under many names is not remembered for ever
+            self._wrong = defaultdict(deque, {name: wrong for name, wrong in self._wrong.items() if self.spent(name)})
         self._wrong[who].append(time.monotonic())

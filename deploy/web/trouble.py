@@ -43,5 +43,5 @@ class NotReached(Trouble):
 
     status = 503
 
-    def __init__(self) -> None:
-        super().__init__("not_reached")
+    def __init__(self, key: str = "not_reached") -> None:
+        super().__init__(key)

@@ -149,13 +149,14 @@ SELECT registry, count(*) AS receipts, max(at) AS last_at FROM refusal
 _CONFLICTS_SPAN: Final = timedelta(days=1)
 
 
-async def breaks(db: Connection, now: datetime, limit: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Where home and border may differ: transfers that are uncertain, oldest first, and by registry the receipts of the
-    last day that contradicted an earlier one."""
+async def breaks(db: Connection, now: datetime, limit: int) -> tuple[int, list[dict[str, Any]], list[dict[str, Any]]]:
+    """Where home and border may differ: how many transfers are uncertain, the oldest of them, and by registry the
+    receipts of the last day that contradicted an earlier one."""
+    total: int = await db.fetchval("SELECT count(*) FROM transfer WHERE state = 'uncertain'")
     uncertain = [dict(row) for row in await db.fetch(_BREAKS, limit)]
-    return uncertain, [dict(row) for row in await db.fetch(_CONFLICTS, now - _CONFLICTS_SPAN)]
+    return total, uncertain, [dict(row) for row in await db.fetch(_CONFLICTS, now - _CONFLICTS_SPAN)]
 
 
 async def pauses(db: Connection) -> dict[str, dict[str, Any]]:
-    """Paused registries: by whom, why, since when."""
+    """Paused registries: by whom, why, since when, and when resumed where not all is applied yet."""
     return {row["registry"]: dict(row) for row in await db.fetch("SELECT * FROM pause")}

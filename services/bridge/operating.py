@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Annotated, Any
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from contracts.messages.base import Text
 from contracts.registry import Registry
 from services.bridge import books, store
-from services.bridge.states import Pause
 from services.chassis.clock import Clock
-from services.chassis.database import Pool
+from services.chassis.database import Pool, describe, is_transient
 from services.chassis.http import Operator
 from services.chassis.logs import log
+from services.chassis.service import Heard
 from services.chassis.settings import Settings
 
-__all__ = ["operating"]
+__all__ = ["end_pauses", "operating"]
+
+_LOOK_SECONDS: Final = 0.5
 
 
 class Reason(BaseModel):
@@ -26,7 +30,7 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+    why: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 
 
 def operating(registries: Mapping[str, Registry], pool: Pool, settings: Settings) -> APIRouter:
@@ -43,12 +47,18 @@ def operating(registries: Mapping[str, Registry], pool: Pool, settings: Settings
         return {"at": now, "open": found.open, "ended": found.ended, "by_minute": found.by_minute}
 
     @router.get("/breaks")
-    async def breaks(_: Operator, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> dict[str, Any]:
-        """Transfers of which nobody knows whether they were booked, and contradicting receipts of the last day."""
+    async def breaks(_: Operator, limit: Annotated[int, Query(ge=0, le=500)] = 100) -> dict[str, Any]:
+        """Transfers of which nobody knows whether they were booked, the oldest first, how many there are in all, and
+        contradicting receipts of the last day."""
         async with pool.acquire() as db:
-            uncertain, conflicts = await books.breaks(db, clock.now(), limit)
-        return {"uncertain": uncertain, "conflicts": conflicts}
+            total, uncertain, conflicts = await books.breaks(db, clock.now(), limit)
+        return {"total": total, "uncertain": uncertain, "conflicts": conflicts}
 
+    _of_registries(router, registries, pool, clock)
+    return router
+
+
+def _of_registries(router: APIRouter, registries: Mapping[str, Registry], pool: Pool, clock: Clock) -> None:
     @router.get("/registries")
     async def seats(_: Operator) -> dict[str, Any]:
         """Every registry of this linkage: its names, what its file says of it, and whether an operator paused it."""
@@ -61,7 +71,7 @@ def operating(registries: Mapping[str, Registry], pool: Pool, settings: Settings
         """Read nothing more of it and send it no credit. What is under way already arrives; nothing is lost."""
         registry = _known(registries, code)
         async with pool.acquire() as db:
-            done = await store.pause(db, Pause(code, who.name, given.why, clock.now()))
+            done = await store.pause(db, code, who.name, given.why, clock.now())
             standing = (await books.pauses(db)).get(code)
         if done:
             log().warning("registry paused", registry=code, operator=who.name)
@@ -69,15 +79,14 @@ def operating(registries: Mapping[str, Registry], pool: Pool, settings: Settings
 
     @router.post("/registries/{code}/resume")
     async def resume(who: Operator, code: str, given: Reason) -> dict[str, Any]:
-        """Read it again, and send what waited for it at once."""
+        """Read it again; once all is applied that it said meanwhile, what waited for it is sent."""
         registry = _known(registries, code)
         async with pool.acquire() as db:
             done = await store.resume(db, code, who.name, given.why, clock.now())
+            standing = (await books.pauses(db)).get(code)
         if done:
             log().warning("registry resumed", registry=code, operator=who.name)
-        return _seat(registry, None)
-
-    return router
+        return _seat(registry, standing)
 
 
 def _known(registries: Mapping[str, Registry], code: str) -> Registry:
@@ -93,5 +102,24 @@ def _seat(registry: Registry, pause: dict[str, Any] | None) -> dict[str, Any]:
         "state": registry.state,
         "capability": registry.capability,
         "system": registry.system,
-        "paused": None if pause is None else {name: pause[name] for name in ("operator", "why", "since")},
+        "paused": None if pause is None else {name: pause[name] for name in ("operator", "why", "since", "resumed_at")},
     }
+
+
+async def end_pauses(pool: Pool, heard: Heard, clock: Clock) -> None:
+    """Let credits go to registries that were resumed, once all is applied that they said meanwhile."""
+    seen: dict[tuple[str, datetime], datetime] = {}
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            async with pool.acquire() as db:
+                standing = await store.resuming(db)
+                # Reckoned from when this process saw it: the ends of the logs are taken after that, by its own clock.
+                seen = {one: seen.get(one) or clock.now() for one in standing}
+                for (code, resumed_at), since in seen.items():
+                    if heard(since) is not None and await store.end_pause(db, code, resumed_at, clock.now()):
+                        log().warning("pause ended", registry=code)
+        except Exception as error:
+            if not is_transient(error):
+                log().error("pauses not ended", detail=describe(error))
+            await asyncio.sleep(1)

@@ -33,11 +33,11 @@ from contracts.topics import (
     service_source,
 )
 from services.bridge.api import api
-from services.bridge.operating import operating
+from services.bridge.operating import end_pauses, operating
 from services.bridge.rules import carrying, linking, notices, translation
 from services.bridge.rules.admission import Border, BorderDecide, admitted, refusal_of_undecodable
 from services.bridge.rules.names import locks, subject
-from services.bridge.store import BridgeStore, is_paused
+from services.bridge.store import BridgeStore, held_groups
 from services.chassis.configuration import ConfigurationError, read_folder
 from services.chassis.database import Pool
 from services.chassis.decisions import Decide, Send
@@ -112,6 +112,8 @@ def build(settings: Settings) -> Service:
         migrations=Path(__file__).parent / "migrations",
         refuse=_refuse,
         api=partial(_api, registries),
+        held=held_groups,
+        listeners=(end_pauses,),
     )
 
 
@@ -140,7 +142,7 @@ def _streams(registries: Mapping[str, Registry]) -> tuple[Stream, ...]:
             sources=frozenset({registry_source(code)}),
             backlog_limit=BACKLOG_LIMIT,
             most=BORDER_BATCH,
-            held=partial(is_paused, registry=code),
+            pausable=True,
         )
         for code, registry in registries.items()
         if registry.state != "paused"

@@ -222,9 +222,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """An operator's word that a registry rests: nothing of it is read, and no credit sent to it. Gone on resume."""
+    """An operator's word that a registry rests: nothing of it is read, and no credit sent to it.
+
+    Once it is resumed it is read again, and credits go when all is applied that it said meanwhile: a consent may have
+    been withdrawn in it. Then the row is gone.
+    """
 
     registry: str
     operator: str
     why: str
     since: datetime
+    resumed_at: datetime | None = None

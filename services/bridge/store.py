@@ -39,7 +39,6 @@ __all__ = [
     "STEPS",
     "TRANSFERS",
     "BridgeStore",
-    "is_paused",
     "pause",
     "resume",
 ]
@@ -168,7 +167,7 @@ async def _load_people(db: Connection, needs: _Needs, states: States) -> None:
 
 async def _load_records(db: Connection, needs: _Needs, states: States) -> None:
     keys, ids = _columns(needs.records), list(needs.transfers)
-    # Shared, so that a resumption waits for whoever still decides under the pause, and then finds what that held up.
+    # Its lock is what the end of a pause waits for.
     states.load(await PAUSES.fetch(db, "FOR SHARE"))
     records = await RECORDS.fetch(db, _RECORDS, *keys, ids, list(needs.releasing))
     states.load(records)
@@ -180,37 +179,55 @@ def _columns(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
     return [first for first, _ in ordered], [second for _, second in ordered]
 
 
-_LOG_PAUSE: Final = "INSERT INTO pausing (registry, paused, operator, why, at) VALUES ($1, $2, $3, $4, $5)"
+_LOG: Final = "INSERT INTO pausing (registry, paused, operator, why, at) VALUES ($1, $2, $3, $4, $5)"
+_PAUSE: Final = """
+INSERT INTO pause (registry, operator, why, since) VALUES ($1, $2, $3, $4)
+ON CONFLICT (registry) DO UPDATE SET operator = $2, why = $3, since = $4, resumed_at = NULL
+ WHERE pause.resumed_at IS NOT NULL"""
 _HELD_UP: Final = """
 SELECT array_agg('transfer:' || id) FROM transfer
  WHERE home = $1 AND state = 'queued' AND reason = 'registry_paused'"""
 
 
-async def pause(db: Connection, row: Pause) -> bool:
+async def pause(db: Connection, registry: str, operator: str, why: str, now: datetime) -> bool:
     """Nothing of this registry is read from now on, and no credit sent to it; False where that was so already."""
     async with db.transaction():
-        status = await db.execute(
-            "INSERT INTO pause (registry, operator, why, since) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            row.registry, row.operator, row.why, row.since,
-        )  # fmt: skip
-        if status.endswith(" 0"):
+        if (await db.execute(_PAUSE, registry, operator, why, now)).endswith(" 0"):
             return False
-        await db.execute(_LOG_PAUSE, row.registry, True, row.operator, row.why, row.since)
+        await db.execute(_LOG, registry, True, operator, why, now)
     return True
 
 
 async def resume(db: Connection, registry: str, operator: str, why: str, now: datetime) -> bool:
-    """It is read again, and what waited for it goes at once; False where it was not paused."""
+    """It is read again; credits follow with ``end_pause``. False where it was not paused."""
     async with db.transaction():
-        status = await db.execute("DELETE FROM pause WHERE registry = $1", registry)
-        if status.endswith(" 0"):
+        resumed = "UPDATE pause SET resumed_at = $2 WHERE registry = $1 AND resumed_at IS NULL"
+        if (await db.execute(resumed, registry, now)).endswith(" 0"):
             return False
-        await db.execute(_LOG_PAUSE, registry, False, operator, why, now)
+        await db.execute(_LOG, registry, False, operator, why, now)
+    return True
+
+
+async def resuming(db: Connection) -> list[tuple[str, datetime]]:
+    """Registries that are read again and get no credits yet, and since when."""
+    rows = await db.fetch("SELECT registry, resumed_at FROM pause WHERE resumed_at IS NOT NULL")
+    return [(row[0], row[1]) for row in rows]
+
+
+async def end_pause(db: Connection, registry: str, resumed_at: datetime, now: datetime) -> bool:
+    """What waited for it goes at once. False where it was paused anew meanwhile."""
+    async with db.transaction():
+        # Waits for whoever still decides under the pause, and then finds what that held up. Of the whole table, since
+        # row locks that are shared by one after the other may never all be gone.
+        await db.execute("LOCK TABLE pause IN EXCLUSIVE MODE")
+        ended = "DELETE FROM pause WHERE registry = $1 AND resumed_at = $2"
+        if (await db.execute(ended, registry, resumed_at)).endswith(" 0"):
+            return False
         await outbox.hasten(db, await db.fetchval(_HELD_UP, registry) or [], now)
     return True
 
 
-async def is_paused(db: Connection, registry: str) -> bool:
-    """Whether an operator has paused it."""
-    found: bool = await db.fetchval("SELECT EXISTS (SELECT FROM pause WHERE registry = $1)", registry)
-    return found
+async def held_groups(db: Connection) -> frozenset[str]:
+    """The consumer groups of registries that an operator has paused."""
+    rows = await db.fetch("SELECT registry FROM pause WHERE resumed_at IS NULL")
+    return frozenset(f"bridge.{row[0]}" for row in rows)

@@ -233,7 +233,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _must_wait(self) -> bool:
         """Whether this group is held, or its own backlog stands too high; waits a little first, for either to end."""
         stream = self.stream
-        if stream.held is not None and await stream.held((await self._connected()).connection):
+        if stream.pausable and stream.group in await self.processor.held((await self._connected()).connection):
             await asyncio.sleep(_HELD_SECONDS)
             return True
         if stream.backlog_limit is None:

@@ -3,7 +3,7 @@
 The clock alone must not end a wait: while a service is down, or far behind, the fact may lie unread in the log, and
 downtime, replay and a file of last week shall decide alike (DESIGN §5). So once a wait's time is up the ends of all
 logs are taken, and the wait is over when the positions stored in PostgreSQL, this process's or another instance's,
-have reached them.
+have reached them. Groups that an operator holds are not waited for.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Hearing:
     """Looks at the logs only when asked, in a task of its own, so that nothing else waits for a broker."""
 
     def __init__(self, service: Service, settings: Settings, clock: Clock, pool: Pool, lanes: Sequence[Lane]) -> None:
+        self.service = service
         self.settings = settings
         self.clock = clock
         self.pool = pool
@@ -84,9 +85,15 @@ class Hearing:
         reader = await self._opened()
         logs = await kafka.ends(reader, {tp for _, tp in self._places}, by_fetch=self.settings.embedded_broker)
         ends = {place: logs[place[1]] for place in self._places}
+        held = self.service.held
         before: dict[Place, int] = {}
         unread: dict[Place, int] = {}
-        while behind := await positions.behind(self.pool, ends):
+        while True:
+            async with self.pool.acquire() as db:
+                silent = () if held is None else await held(db)
+            ends = {place: end for place, end in ends.items() if place[0] not in silent}
+            if not (behind := await positions.behind(self.pool, ends)):
+                return moment
             for place, at in behind.items():
                 if before.get(place) != at or unread.get(place) == at:
                     continue  # it moves, or is known to have something to move to
@@ -96,7 +103,6 @@ class Hearing:
                     del ends[place]
             before = behind
             await asyncio.sleep(_PAUSE)
-        return moment
 
     async def _readable(self, reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int) -> bool:
         """Whether a message stands from ``start`` to before ``end``. What transactions leave behind is none."""

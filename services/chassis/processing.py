@@ -6,7 +6,7 @@ The number of SQL statements does not depend on how many messages a batch has.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -58,6 +58,10 @@ class Processor:
         self.clock = clock
         # Ids drawn here must not be guessable from outside; seeded runs replace the source.
         self._random = random.SystemRandom()
+
+    async def held(self, db: Connection) -> Collection[str]:
+        """Groups that an operator holds."""
+        return () if self.service.held is None else await self.service.held(db)
 
     def inbound(self, event: Event, topic: str, received_at: datetime) -> Inbound:
         """A message with its fresh random id (UUIDv4)."""

@@ -6,7 +6,7 @@ A wait's time is up when its deadline has passed *and* everything said until the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from services.chassis import set_aside
@@ -14,12 +14,10 @@ from services.chassis.database import Connection, Pool, describe, is_transient
 from services.chassis.logs import log
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import decode_record
+from services.chassis.service import Heard
 from services.chassis.set_aside import Aside
 
-__all__ = ["Heard", "Reentry", "one_at_a_time"]
-
-Heard = Callable[[datetime], datetime | None]
-"""A moment not before the one given such that all that was said until then is applied; None while there is none."""
+__all__ = ["Reentry", "one_at_a_time"]
 
 _POLL = 0.25
 _ONE_AT_A_TIME = 0x5C_02
@@ -61,8 +59,9 @@ class Reentry:
         """Decide what is ready, or else what has waited long enough; gives how many messages were applied or given
         another reason."""
         now = self.processor.clock.now()
-        topics = list(self._entries)
         async with self.pool.acquire() as db:
+            held = await self.processor.held(db)
+            topics = [name for name, (_, stream) in self._entries.items() if stream.group not in held]
             due = await set_aside.first_deadline(db, topics, now)
             heard = None if due is None else self._heard(due)
             # Ready ones first: one of them may bring the fact whose time is up, and it was heard in time.

@@ -71,6 +71,8 @@ class Runtime:
             self._start(self.relay.run())
             self._start(hearing.run())
             self._start(self.reentry.run())
+            for listener in self.service.listeners:
+                self._start(listener(self.pool, hearing.since, self.clock))
             for worker in self.service.workers:
                 self._start(worker(self.pool, settings))
             await broker.start()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from fastapi import APIRouter
 
 from contracts.envelope import ContractError
 from contracts.messages import Message
 from contracts.topics import TopicEntry
+from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, Pool
 from services.chassis.decisions import Decide, Inbound, Send, States
 from services.chassis.settings import Settings
 from services.chassis.tables import Table
 
-__all__ = ["Service", "Store", "Stream", "Undecodable"]
+__all__ = ["Heard", "Service", "Store", "Stream", "Undecodable"]
+
+Heard: TypeAlias = Callable[[datetime], datetime | None]
+"""A moment not before the one given such that all that was said until then is applied; None while there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class Stream:
     ``sources`` are the CloudEvents sources that may speak there. ``backlog_limit``: while more rows of this group's
     making stand in the outbox, the group pauses (a flood delays only its own sender). ``most``: messages in one
     batch at most, below the process's own setting: whoever shares the loop waits for a whole batch at every step.
-    ``held``: asked before each batch; while it says so, the group's messages stay in the log.
+    ``pausable``: the service's ``held`` is asked before each batch, and while it names the group, messages stay.
     """
 
     group: str
@@ -35,7 +40,7 @@ class Stream:
     sources: frozenset[str]
     backlog_limit: int | None = None
     most: int | None = None
-    held: Callable[[Connection], Awaitable[bool]] | None = None
+    pausable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,11 @@ class Service:
     refuse: Callable[[Undecodable], Iterable[Send]] | None = None
     """What the border answers to a record that is not in the contract."""
     api: Callable[[Pool, Settings], APIRouter] | None = None
+    held: Callable[[Connection], Awaitable[Collection[str]]] | None = None
+    """Groups that an operator holds: nothing more of them is read, what of them is set aside stays, and nobody waits to
+    hear them out."""
+    listeners: tuple[Callable[[Pool, Heard, Clock], Awaitable[None]], ...] = field(default=())
+    """Long tasks that do something once everything is applied that was said until a moment; cancelled at stop."""
     workers: tuple[Callable[[Pool, Settings], Awaitable[None]], ...] = field(default=())
     """Long tasks beside consuming (an adapter's caller); cancelled at stop."""
 

@@ -13,8 +13,8 @@ __all__ = ["SecretForms"]
 class SecretForms:
     """For ``async with``; ``csrf`` is the secret of the page opened last."""
 
-    def __init__(self, url: str) -> None:
-        self.http = httpx.AsyncClient(base_url=url, trust_env=False)
+    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.http = httpx.AsyncClient(base_url=url, transport=transport, trust_env=False)
         self.csrf = ""
 
     async def __aenter__(self) -> SecretForms:

@@ -1,9 +1,11 @@
--- A registry that an operator has paused, while it is. What it says waits in its topics, credits for it wait here.
+-- A registry that an operator has paused, while it is. What it says waits in its topics, credits for it wait here. Once
+-- it is resumed the row stands until all is applied that it said meanwhile.
 CREATE TABLE pause (
-    registry text        PRIMARY KEY,
-    operator text        NOT NULL,
-    why      text        NOT NULL,
-    since    timestamptz NOT NULL
+    registry   text        PRIMARY KEY,
+    operator   text        NOT NULL,
+    why        text        NOT NULL,
+    since      timestamptz NOT NULL,
+    resumed_at timestamptz
 );
 -- Who paused and resumed what, and why. Rows are added, never changed.
 CREATE TABLE pausing (

@@ -80,6 +80,7 @@ async def pages(stage: Stage, surf: Browser) -> AsyncIterator[dict[str, list[tup
         "gz ": [("sign-in", "gz", "/sign-in")],
         f"operator {stage.stack.tokens['operator']}": [
             ("operator", "operator", "/"),
+            ("operator hour", "operator", "/hour"),
             ("operator set aside", "operator", "/set-aside/bridge"),
             ("operator breaks", "operator", "/breaks"),
             ("operator registry", "operator", "/registries/sz"),

@@ -71,8 +71,36 @@ async def test_a_paused_home_gets_no_credit_until_it_is_resumed(stage: Stage, su
         await operator.go(OPERATOR, "/registries/sz")
         await operator.page.fill("#why", "好了")
         await operator.press("恢复", "")
-    await operator.sees("已恢复", "")
     await eventually(lambda: total_at_home(stage, "sz", her.ref), 30)
+
+
+async def test_consent_that_she_withdrew_during_a_pause_holds_when_it_ends(stage: Stage, surf: Browser) -> None:
+    operator = await at_work(stage, surf)
+    shift = await stage.shift("gz", after=timedelta(minutes=2))
+    her = await Surfer.linked(stage, surf, "sz", "gz")
+    await her.join("gz", shift)
+    await her.sees("报名成功", "")
+    await operator.go(OPERATOR, "/registries/sz")
+    await operator.page.fill("#why", "核对授权")
+    await operator.press("暂停", "")
+    try:
+        await operator.sees("已暂停", "")
+        await check_in_and_attest(stage, surf, her, shift)
+        await her.go("sz")
+        await her.press("撤回授权", "")
+        await operator.sees("对方暂停", "")
+
+        async def said() -> bool:
+            health = await stage.http.get(f"{stage.stack.url('bridge')}/health/ready")
+            return bool(health.json()["lag"] > 0)
+
+        await eventually(said, 30, what="her word stands in the log, unread")
+    finally:
+        await operator.go(OPERATOR, "/registries/sz")
+        await operator.page.fill("#why", "好了")
+        await operator.press("恢复", "")
+    await operator.sees("已撤回授权", "")
+    assert await total_at_home(stage, "sz", her.ref) == 0
 
 
 async def test_a_record_that_nobody_is_sure_of_is_a_break_until_its_home_says_what_it_booked(
@@ -104,7 +132,7 @@ async def test_a_record_that_nobody_is_sure_of_is_a_break_until_its_home_says_wh
     await eventually(settled, 30, every=0.3)
     assert await total_at_home(stage, "gz", her.ref) > 1
     await operator.go(OPERATOR)
-    await operator.sees("", "Places where books may differ")  # the receipt that contradicted stays in sight for a day
+    await operator.sees("", "contradicting receipts in the last day")  # it stays in sight for a day
 
 
 async def test_what_was_set_aside_is_shown_and_released_and_what_stays_says_why(stage: Stage, surf: Browser) -> None:
@@ -124,12 +152,13 @@ async def test_what_was_set_aside_is_shown_and_released_and_what_stays_says_why(
 
 async def test_without_javascript_an_operator_looks_pauses_and_resumes(stage: Stage, surf: Browser) -> None:
     operator = await at_work(stage, surf, java_script_enabled=False)
-    for button, told in (("暂停", "已暂停"), ("恢复", "已恢复")):
+    for button, told in (("暂停", "已暂停"), ("恢复", "开始恢复")):
         await operator.go(OPERATOR, "/registries/gz")
         await operator.page.fill("#why", "试一试")
         await operator.press(button, "")
         await operator.sees(told, "")
         await operator.sees("时数流向", "")
+    await operator.sees_after_reload("参与中", "")
 
 
 async def test_a_service_that_is_down_is_said_to_be_and_the_rest_is_shown(stage: Stage, surf: Browser) -> None:
@@ -178,7 +207,10 @@ async def test_a_form_without_its_secret_changes_nothing(stage: Stage, caller: S
         for secret in ("", "x" * 32):
             answer = await caller.send(path, csrf=secret, why="forged", sequence="1")
             assert answer.status_code == 403, path
-    assert "参与中" in (await caller.open("/")).text
+        bearer = {"authorization": f"Bearer {stage.stack.tokens['operator']}"}
+        seats = (await stage.http.get(f"{stage.stack.url('bridge')}/registries", headers=bearer)).json()
+        assert seats["sz"]["paused"] is None, path
+        assert (await caller.open("/registries/sz")).status_code == 200, "she is signed in as before"
 
 
 async def test_a_session_from_before_the_sign_in_is_not_one_after_it(stage: Stage, caller: SecretForms) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
 
 from contracts.ids import transfer_id
-from contracts.messages import attendance, receipts
+from contracts.messages import attendance, receipts, volunteers
 from contracts.messages.deliveries import CreditPosted
+from services.bridge import store
+from services.bridge.store import RECORDS
 from tests.support.bridge_http import bridge_http, of
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, T0, attested, confirmed, established
 from tests.support.bridge_store import BridgeOnPostgres, bridge_on
@@ -86,15 +89,24 @@ async def test_breaks_are_what_is_uncertain_and_receipts_that_contradict(
 ) -> None:
     await border.hear(confirmed(1, 60))
     (credit,) = await border.sent(CreditPosted)
-    assert (await client.get("/breaks", headers=OPERATOR)).json() == {"uncertain": [], "conflicts": []}
+    assert (await client.get("/breaks", headers=OPERATOR)).json() == {"total": 0, "uncertain": [], "conflicts": []}
     await border.say(HOME, accepted(credit, delta=61))
     body = (await client.get("/breaks", headers=OPERATOR)).json()
     (one,) = body["uncertain"]
+    assert body["total"] == 1
+    assert (await client.get("/breaks?limit=0", headers=OPERATOR)).json() == body | {"uncertain": []}
     assert (one["record_ref"], one["delta"], one["reason"]) == ("R1", 60, "delta_conflict")
     assert [(row["registry"], row["receipts"]) for row in body["conflicts"]] == [(HOME, 1)]
 
 
-async def test_a_pause_holds_credits_back_and_a_resumption_sends_them_at_once(
+async def end_of_the_pause(border: BridgeOnPostgres) -> bool:
+    """As the running bridge does it once it has heard everything that was said meanwhile."""
+    async with border.pool.acquire() as db:
+        ((code, resumed_at),) = await store.resuming(db)
+        return await store.end_pause(db, code, resumed_at, border.clock.now())
+
+
+async def test_a_pause_holds_credits_back_and_its_end_sends_them_at_once(
     border: BridgeOnPostgres, client: httpx.AsyncClient
 ) -> None:
     seat = (await client.post(f"/registries/{HOME}/pause", json=WHY, headers=OPERATOR)).json()
@@ -106,8 +118,12 @@ async def test_a_pause_holds_credits_back_and_a_resumption_sends_them_at_once(
     (waiting,) = (await client.get("/flows", headers=OPERATOR)).json()["open"]
     assert (waiting["state"], waiting["reason"]) == ("queued", "registry_paused")
     assert (await client.get("/registries", headers=OPERATOR)).json()[HOME]["paused"]["operator"] == "operator"
-    assert (await client.post(f"/registries/{HOME}/resume", json=WHY, headers=OPERATOR)).json()["paused"] is None
-    await border.pass_time(timedelta(seconds=10))
+    seat = (await client.post(f"/registries/{HOME}/resume", json=WHY, headers=OPERATOR)).json()
+    assert seat["paused"]["resumed_at"] is not None
+    await border.pass_time(timedelta(minutes=6))
+    assert await border.sent(CreditPosted) == [], "what it said meanwhile is not all applied yet"
+    assert await end_of_the_pause(border)
+    await border.pass_time(timedelta(0))
     assert [credit.transfer_id for credit in await border.sent(CreditPosted)] == [transfer_id(HOST, "R1", 1)]
     await client.post(f"/registries/{HOME}/resume", json=WHY, headers=OPERATOR)
     told = await border.pool.fetch("SELECT paused, operator, why FROM pausing ORDER BY number")
@@ -115,20 +131,69 @@ async def test_a_pause_holds_credits_back_and_a_resumption_sends_them_at_once(
     assert [tuple(row) for row in told] == [(True, "operator", WHY["why"]), (False, "operator", WHY["why"])]
 
 
-async def test_whoever_decides_under_a_pause_is_waited_for_by_its_end(
+async def test_consent_withdrawn_during_a_pause_holds_when_it_ends(
     border: BridgeOnPostgres, client: httpx.AsyncClient
 ) -> None:
-    """A batch had read the pause, the registry was resumed, and what the batch then held up waited five minutes."""
     await client.post(f"/registries/{HOME}/pause", json=WHY, headers=OPERATOR)
-    async with border.pool.acquire() as deciding:
-        batch = deciding.transaction()
-        await batch.start()
-        await deciding.fetch("SELECT * FROM pause FOR SHARE")
-        blocked = client.post(f"/registries/{HOME}/resume", json=WHY, headers=OPERATOR, timeout=15)
-        resuming = asyncio.create_task(blocked)
+    await border.hear(confirmed(1, 60))
+    await client.post(f"/registries/{HOME}/resume", json=WHY, headers=OPERATOR)
+    await border.say(HOME, volunteers.ConsentWithdrawn(volunteer_ref=HOME_REF, registry=HOST, version=1))
+    await end_of_the_pause(border)
+    await border.pass_time(timedelta(0))
+    assert await border.sent(CreditPosted) == []
+    (waiting,) = (await client.get("/flows", headers=OPERATOR)).json()["open"]
+    assert (waiting["state"], waiting["reason"]) == ("withheld", "consent_withdrawn")
+
+
+async def test_a_registry_paused_anew_while_it_is_resumed_stays_paused(
+    border: BridgeOnPostgres, client: httpx.AsyncClient
+) -> None:
+    for what in ("pause", "resume"):
+        await client.post(f"/registries/{HOME}/{what}", json=WHY, headers=OPERATOR)
+    async with border.pool.acquire() as db:
+        ((code, resumed_at),) = await store.resuming(db)
+        seat = (await client.post(f"/registries/{HOME}/pause", json=WHY, headers=OPERATOR)).json()
+        assert seat["paused"]["resumed_at"] is None
+        assert not await store.end_pause(db, code, resumed_at, border.clock.now())
+        assert await store.held_groups(db) == {f"bridge.{HOME}"}
+
+
+async def test_a_batch_that_has_read_the_pause_is_waited_for_by_its_end(
+    border: BridgeOnPostgres, client: httpx.AsyncClient
+) -> None:
+    """A batch had read the pause, the pause ended, and what the batch then held up waited five minutes."""
+    for what in ("pause", "resume"):
+        await client.post(f"/registries/{HOME}/{what}", json=WHY, headers=OPERATOR)
+    save, read, go_on = RECORDS.save, asyncio.Event(), asyncio.Event()
+
+    async def slowly(db: Any, rows: Any) -> None:
+        read.set()
+        await go_on.wait()
+        await save(db, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RECORDS, "save", slowly)
+        deciding = asyncio.create_task(border.hear(confirmed(1, 60)))
+        await read.wait()
+        ending = asyncio.create_task(end_of_the_pause(border))
         await eventually(lambda: border.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"), 10)
-        await batch.rollback()
-    assert (await resuming).json()["paused"] is None
+        go_on.set()
+        await asyncio.gather(deciding, ending)
+    await border.pass_time(timedelta(0))
+    assert len(await border.sent(CreditPosted)) == 1
+
+
+async def test_what_is_set_aside_of_a_paused_registry_stays_until_it_is_resumed(
+    border: BridgeOnPostgres, client: httpx.AsyncClient
+) -> None:
+    await border.say(HOST, attested(ref="G-nobody"))
+    assert await border.set_aside() == ["waiting"]
+    await client.post(f"/registries/{HOST}/pause", json=WHY, headers=OPERATOR)
+    await border.pass_time(timedelta(minutes=5))
+    assert await border.set_aside() == ["waiting"]
+    await client.post(f"/registries/{HOST}/resume", json=WHY, headers=OPERATOR)
+    await border.pass_time(timedelta(0))
+    assert await border.set_aside() == []
 
 
 @pytest.mark.parametrize("path", ["/flows", "/breaks", "/registries"])
@@ -145,6 +210,7 @@ async def test_only_operators_watch(client: httpx.AsyncClient, path: str) -> Non
         (HOME, {}, "operator", 422),
         (HOME, {"why": " "}, "operator", 422),
         (HOME, {"why": "x" * 301}, "operator", 422),
+        (HOME, {"why": "a\0b"}, "operator", 422),
     ],
 )
 @pytest.mark.parametrize("what", ["pause", "resume"])

@@ -95,6 +95,7 @@ async def border(broker: Broker, database: str, unique: Callable[[str], str], tm
         registries=configured(tmp_path / "registries", host, home),
         tokens_file=tokens,
         http_port=free_port(),
+        await_facts=1,
     )
     service, names = with_own_topics(build(settings), unique)
     outer = [entry for stream in service.streams for entry in stream.topics]
@@ -141,9 +142,21 @@ async def test_a_paused_registry_is_not_read_until_it_is_resumed_and_nothing_of_
     assert await db.fetchval(spoken) == 0
     assert (await border.http.get("/health/ready")).json()["lag"] == 2 * len(PEOPLE)
     answered = await border.http.post(f"/registries/{host}/resume", json={"why": "it is right again"})
-    assert answered.json()["paused"] is None
+    assert answered.json()["paused"]["resumed_at"] is not None
     await eventually(lambda: db.fetchval(f"SELECT ({spoken}) = $1", 2 * len(PEOPLE)))
+    await eventually(lambda: db.fetchval("SELECT count(*) = 0 FROM pause"))
     assert await db.fetchval("SELECT count(*) FROM set_aside") == 0
+
+
+async def test_nobody_elses_time_stands_still_while_a_registry_is_paused(border: Running) -> None:
+    host, home, db = border.host, border.home, border.db
+    await border.http.post(f"/registries/{home}/pause", json={"why": "it floods"})
+    await border.publish([event for event in journey(host, home, 0) if event.source == registry_source(home)])
+    stranger = Event("of-nobody", registry_source(host), T0, attested(ref="G-nobody"))
+    await border.publish([stranger])
+    refused = "SELECT count(*) = 1 FROM refusal WHERE registry = $1 AND reason = 'not_linked'"
+    await eventually(lambda: db.fetchval(refused, host))
+    assert await db.fetchval("SELECT count(*) FROM consent") == 0, "the paused one is not read"
 
 
 def journey(host: str, home: str, n: int) -> list[Event]:

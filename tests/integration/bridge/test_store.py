@@ -137,7 +137,7 @@ async def test_every_row_comes_back_as_it_was_saved_and_as_it_was_changed(border
         transfer_row,
         Step(uuid4(), PERSON, T0, T0, "link_established", HOST, "", {"version": 1, "reason": None}),
         Refusal(uuid4(), HOST, "not_linked", "t", T0),
-        Pause(HOME, "mei", "its ledger is restored", T0),
+        Pause(HOME, "mei", "its ledger is restored", T0, T0 + MINUTE),
     ]
     changed = [
         dataclasses.replace(rows[0], person=person(2)),

@@ -34,6 +34,14 @@ def test_a_session_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sessions.find(one.token) is None
 
 
+def test_what_has_ended_is_forgotten_though_nobody_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = Sessions()
+    ended = [sessions.open("the-bearer"), sessions.open()]
+    monkeypatch.setattr(time, "monotonic", lambda: ended[0].ends + 1)
+    sessions.open()
+    assert (len(sessions._operators), len(sessions._strangers)) == (0, 1)
+
+
 def test_a_session_shows_none_of_its_secrets() -> None:
     one = Sessions().open("the-bearer")
     assert not any(secret in repr(one) for secret in (one.token, one.csrf, "the-bearer"))

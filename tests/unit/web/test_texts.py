@@ -23,6 +23,8 @@ APPS = {SANDBOXES: Path(deploy.sandbox.web.__file__).parent, OPERATORS: Path(dep
 IN_CODE = (
     re.compile(r"""(?:NotPossible|NotFound|Forbidden|words|self|key=|__init__)\(?"([a-z_]+)\""""),
     re.compile(r'"key": "([a-z_]+)"'),
+    re.compile(r'return "([a-z_]+)" if .* else "[a-z_]+"'),
+    re.compile(r'return "[a-z_]+" if .* else "([a-z_]+)"'),
     re.compile(r'said, status = "([a-z_]+)"'),
     re.compile(r'page\(visit, "([a-z_]+)"'),
     re.compile(r'_change\(visit, "[a-z]+", "([a-z_]+)"'),
