@@ -139,6 +139,22 @@ def test_both_cities_have_pages_on_which_shifts_can_be_found(linkage: Linkage, c
         )
 
 
+def test_the_operators_page_shows_every_service_ready_and_holds_no_secret(linkage: Linkage) -> None:
+    token = linkage.compose("run", "--rm", "-T", "secrets", "cat", "/secrets/operator/operator").strip()
+    with httpx.Client(base_url=f"http://127.0.0.1:{linkage.ports['OPERATOR']}", trust_env=False) as http:
+        secret = http.get("/sign-in").text.split('name="csrf" value="')[1].split('"')[0]
+        assert http.post("/sign-in", data={"csrf": secret, "token": token}).headers["location"] == "/"
+        page = http.get("/").text
+    for name in (*SERVICES, "adapter_sz"):
+        assert f'<th scope="row">{name}</th>' in page
+    assert page.count("正常") == len(SERVICES) + 1
+    assert "志愿时" in page
+    found = linkage.inspect("operator")
+    assert found["Mounts"] == []
+    assert found["HostConfig"]["ReadonlyRootfs"]
+    assert token not in json.dumps(found)
+
+
 def test_our_containers_have_no_root_no_rights_and_cannot_write(linkage: Linkage) -> None:
     for name in PROCESSES:
         found = linkage.inspect(name)

@@ -40,7 +40,7 @@ class Linkage:
     """One running project, apart from any other on the same engine."""
 
     def __init__(self) -> None:
-        names = ("KAFKA", *(process.upper().replace("-", "_") for process in PROCESSES))
+        names = ("KAFKA", "OPERATOR", *(process.upper().replace("-", "_") for process in PROCESSES))
         self.ports = {name: str(free_port()) for name in names}
         # an operator's own settings must not leak in
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("SHUANGCHENG_")}
