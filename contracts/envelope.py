@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NoReturn
@@ -71,16 +71,16 @@ class Event:
     correlation: str | None = None
     causation: str | None = None
     traceparent: str | None = None
+    key: str = field(init=False, repr=False, compare=False)
+    """The partition key, from the body alone. Reckoned once: it is compared on the way in and written on the way out."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.data.key)
 
     @property
     def type(self) -> str:
         """The CloudEvents type, from the message's class."""
         return self.data.TYPE
-
-    @property
-    def key(self) -> str:
-        """The partition key, from the body alone."""
-        return self.data.key
 
 
 @lru_cache(maxsize=256)  # all that one batch says has one time
@@ -98,7 +98,7 @@ def encode(event: Event) -> tuple[bytes, list[tuple[str, bytes]]]:
         ("ce_type", data.TYPE.encode()),
         ("ce_subject", data.subject.encode()),
         ("ce_time", _time_text(event.time).encode()),
-        ("ce_partitionkey", data.key.encode()),
+        ("ce_partitionkey", event.key.encode()),
         ("content-type", b"application/json"),
     ]
     if event.correlation:
@@ -273,14 +273,11 @@ def _checked(attributes: Mapping[str, str], body: bytes, strict: bool = False, p
             raise ContractError("bytes", f"not JSON: {first['msg']}") from None
         path = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in first["loc"])
         raise ContractError("schema", first["msg"], prefix + path) from None
-    partition_key = attributes.get("partitionkey")
-    if partition_key is not None and partition_key != data.key:
-        raise ContractError("wrong_key", "partitionkey is not the key of the body", "/partitionkey")
     try:
         moment = _INSTANT.validate_python(attributes["time"])
     except ValidationError as error:
         raise ContractError("envelope", error.errors(include_url=False)[0]["msg"], "/time") from None
-    return Event(
+    event = Event(
         id=attributes["id"],
         source=attributes["source"],
         time=moment.astimezone(UTC),
@@ -289,3 +286,7 @@ def _checked(attributes: Mapping[str, str], body: bytes, strict: bool = False, p
         causation=attributes.get("causationid") or None,
         traceparent=attributes.get("traceparent") or None,
     )
+    partition_key = attributes.get("partitionkey")
+    if partition_key is not None and partition_key != event.key:
+        raise ContractError("wrong_key", "partitionkey is not the key of the body", "/partitionkey")
+    return event

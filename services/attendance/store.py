@@ -1,4 +1,4 @@
-"""All SQL of attendance: at most four statements to load a batch and four to save it, whatever its length."""
+"""All SQL of attendance: at most four statements to load a batch and five to save it, whatever its length."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _PersonDays(Table[PersonDay]):
 
 SIGNUPS: Final = Table(Signup, "signup", key=("id",))
 PRESENCE: Final = Table(Presence, "presence", key=("signup_id", "day", "pair"), groups=("signup_id",))
-RECORDS: Final = Table(Standing, "service_record", key=("host", "record_ref"), groups=("person",))
+RECORDS: Final = Table(Standing, "service_record", key=("host", "record_ref"), groups=("person",), loads_all=True)
 PERSON_DAYS: Final = _PersonDays(PersonDay, "person_day", key=("person", "day"))
 
 

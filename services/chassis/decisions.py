@@ -104,6 +104,8 @@ class _Kind:
     rows: dict[Hashable, Any] = field(default_factory=dict)
     grouped: dict[str, dict[Hashable, dict[Hashable, Any]]] = field(default_factory=dict)
     changed: dict[Hashable, Any] = field(default_factory=dict)
+    stored: set[Hashable] = field(default_factory=set)
+    """Keys of rows that the database has."""
 
 
 class States:
@@ -134,7 +136,8 @@ class States:
     def load(self, rows: Iterable[Any]) -> None:
         """Enter rows as the database has them."""
         for row in rows:
-            self._enter(row)
+            kind, key = self._enter(row)
+            kind.stored.add(key)
 
     def put(self, row: Any) -> None:
         """Enter a changed row; it will be saved."""
@@ -144,6 +147,12 @@ class States:
     def changed(self, kind: type[R]) -> list[R]:
         """Rows of this type to save, the last state of each."""
         return list(self._kinds[kind].changed.values())
+
+    def changes(self, kind: type[R]) -> tuple[list[R], list[R]]:
+        """The same in two: rows that were loaded, and rows that were not."""
+        found = self._kinds[kind]
+        loaded = [row for key, row in found.changed.items() if key in found.stored]
+        return loaded, [row for key, row in found.changed.items() if key not in found.stored]
 
     def _enter(self, row: Any) -> tuple[_Kind, Hashable]:
         kind = self._kinds[type(row)]

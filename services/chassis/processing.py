@@ -102,7 +102,7 @@ class Processor:
                 effects.asides.append(aside)
         effects.parked |= blocked
         for table in self.service.store.tables:
-            await table.save(db, states.changed(table.row))
+            await table.save_changes(db, states)
 
     def _one(
         self,

@@ -41,7 +41,7 @@ FORMS = (
     Form("B1", "B1", 500),
     Form("ours, 1 lane", "ours", 2_500),
     Form("ours, 4 lanes", "ours", 3_000, lanes=4),
-    Form("ours, 2x2 lanes", "ours", 3_000, lanes=2, processes=2),
+    Form("ours, 2x2 lanes", "ours", 6_000, lanes=2, processes=2),
 )
 
 

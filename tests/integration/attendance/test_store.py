@@ -130,7 +130,7 @@ async def test_records_of_a_day_are_found_by_their_own_index_not_by_that_of_over
     asked = f"PREPARE asked (uuid[], date[]) AS SELECT service_record.host FROM service_record {RECORDS_OF_DAYS}"
     await db.execute(asked)
     plan = "\n".join(row[0] for row in await db.fetch("EXPLAIN EXECUTE asked ('{}', '{}')"))
-    assert "service_record_by_day" in plan, plan
+    assert "one_record_a_shift_and_day" in plan, plan
 
 
 async def _standing(db: Db, ref: str, start: str, end: str, person: UUID, shift: UUID) -> None:
