@@ -72,7 +72,7 @@ class Event:
     causation: str | None = None
     traceparent: str | None = None
     key: str = field(init=False, repr=False, compare=False)
-    """The partition key, from the body alone. Reckoned once: it is compared on the way in and written on the way out."""
+    """The partition key, from the body alone. Reckoned once: it is compared on the way in, written on the way out."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", self.data.key)

@@ -39,70 +39,9 @@ class Books:
         """She came, or left."""
         self._visit = presence
 
-    def entitled(self, row: Standing) -> bool:
-        """Whether she may serve there. What was confirmed once needs no sign-up for its corrections."""
-        if row.counted_signup == row.signup_id:
-            return True
-        signup = self._states.get(Signup, row.signup_id)
-        if self._signup is not None and self._signup.id == row.signup_id:
-            signup = self._signup
-        return signup is not None and signup.active
-
-    def decide(self, row: Standing, record: ServiceRecord) -> None:
-        """Confirm or hold this version of a record."""
-        reason = self._obstacle(row, record)
-        if reason is None:
-            self._confirm(row, record)
-        else:
-            self._hold(row, record, reason)
-
-    def revoke(self, row: Standing, record: ServiceRecord) -> None:
-        """Take the record back, whatever it was worth."""
-        self._put(row.revoked())
-        self._tell(ServiceRevoked, row, record, minutes=0)
-
-    def settle(self) -> None:
-        """Decide what is held again, who attested first first, until nothing more fits; never cut anything to fit.
-
-        A correction that fits at last may free the span of its earlier version, so it begins anew then.
-        """
-        held = sorted(
-            (row for row in self._now.values() if row.held_for is not None),
-            key=lambda row: (row.attested_at, row.key),
-        )
-        waiting = [(row, row.record()) for row in held]
-        while (found := self._first_that_fits(waiting)) is not None:
-            row, record = waiting.pop(found)
-            self._confirm(row, record)
-        for row, record in waiting:
-            reason = self._obstacle(row, record)
-            if reason is not None and reason != row.held_for:
-                self._hold(row, record, reason)
-
-    def decision(self, facts: tuple[str, ...] = ()) -> Decision:
-        """All that was changed, with what it adds to the person's days."""
-        added: defaultdict[date, int] = defaultdict(int)
-        rows: list[Any] = []
-        for key in self._changed:
-            old, new = self._before.get(key), self._now[key]
-            rows.append(new)
-            for row, sign in ((old, -1), (new, 1)):
-                if row is not None and row.counted_day is not None and row.counted_minutes is not None:
-                    added[row.counted_day] += sign * row.counted_minutes
-        for day, minutes in added.items():
-            if minutes:
-                batch = self._states.get(PersonDay, (self._person, day))
-                total = minutes if batch is None else minutes + batch.added
-                rows.append(PersonDay(self._person, day, total, self._cap))
-        evidence = [row for row in (self._signup, self._visit) if row is not None]
-        return Decision(changes=(*evidence, *rows), sends=tuple(self._sends), facts=facts)
-
-    def _first_that_fits(self, waiting: list[tuple[Standing, ServiceRecord]]) -> int | None:
-        return next((at for at, (row, record) in enumerate(waiting) if self._obstacle(row, record) is None), None)
-
-    def _obstacle(self, row: Standing, record: ServiceRecord) -> HoldReason | None:
+    def obstacle(self, row: Standing, record: ServiceRecord) -> HoldReason | None:
         """Why this version may not count beside all else that counts of the person."""
-        if not self.entitled(row):
+        if not self._entitled(row):
             return "no_signup"
         day = record.day
         if not self._present(row.signup_id, day):
@@ -127,6 +66,66 @@ class Books:
         if minutes > self._cap and worth > own:
             return "over_cap"
         return None
+
+    def decide(self, row: Standing, record: ServiceRecord, reason: HoldReason | None) -> None:
+        """Confirm this version of a record, or hold it for what is in its way."""
+        if reason is None:
+            self._confirm(row, record)
+        else:
+            self._hold(row, record, reason)
+
+    def revoke(self, row: Standing, record: ServiceRecord) -> None:
+        """Take the record back, whatever it was worth."""
+        self._put(row.revoked())
+        self._tell(ServiceRevoked, row, record, minutes=0)
+
+    def settle(self) -> None:
+        """Decide what is held again, who attested first first, until nothing more fits; never cut anything to fit.
+
+        A correction that fits at last may free the span of its earlier version, so it begins anew then.
+        """
+        held = sorted(
+            (row for row in self._now.values() if row.held_for is not None),
+            key=lambda row: (row.attested_at, row.key),
+        )
+        waiting = [(row, row.record()) for row in held]
+        while (found := self._first_that_fits(waiting)) is not None:
+            row, record = waiting.pop(found)
+            self._confirm(row, record)
+        for row, record in waiting:
+            reason = self.obstacle(row, record)
+            if reason is not None and reason != row.held_for:
+                self._hold(row, record, reason)
+
+    def decision(self, facts: tuple[str, ...] = ()) -> Decision:
+        """All that was changed, with what it adds to the person's days."""
+        added: defaultdict[date, int] = defaultdict(int)
+        rows: list[Any] = []
+        for key in self._changed:
+            old, new = self._before.get(key), self._now[key]
+            rows.append(new)
+            for row, sign in ((old, -1), (new, 1)):
+                if row is not None and (day := row.counted_day) is not None:
+                    added[day] += sign * (row.counted_minutes or 0)
+        for day, minutes in added.items():
+            if minutes:
+                batch = self._states.get(PersonDay, (self._person, day))
+                total = minutes if batch is None else minutes + batch.added
+                rows.append(PersonDay(self._person, day, total, self._cap))
+        evidence = [row for row in (self._signup, self._visit) if row is not None]
+        return Decision(changes=(*evidence, *rows), sends=tuple(self._sends), facts=facts)
+
+    def _first_that_fits(self, waiting: list[tuple[Standing, ServiceRecord]]) -> int | None:
+        return next((at for at, (row, record) in enumerate(waiting) if self.obstacle(row, record) is None), None)
+
+    def _entitled(self, row: Standing) -> bool:
+        """Whether she may serve there. What was confirmed once needs no sign-up for its corrections."""
+        if row.counted_signup == row.signup_id:
+            return True
+        signup = self._states.get(Signup, row.signup_id)
+        if self._signup is not None and self._signup.id == row.signup_id:
+            signup = self._signup
+        return signup is not None and signup.active
 
     def _present(self, signup_id: UUID, day: date) -> bool:
         visit = self._visit

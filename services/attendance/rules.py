@@ -109,10 +109,11 @@ def attest(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Deci
     books = Books(states, command.person, cap)
     if record.revoked:
         books.revoke(row, record)
-    elif not inbound.waited_out and not books.entitled(row):
-        return _wait(command)
     else:
-        books.decide(row, record)
+        reason = books.obstacle(row, record)
+        if reason == "no_signup" and not inbound.waited_out:
+            return _wait(command)
+        books.decide(row, record, reason)
     if known is not None and known.counted_version is not None:
         books.settle()
     return books.decision()

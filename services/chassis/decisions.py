@@ -136,7 +136,12 @@ class States:
     def load(self, rows: Iterable[Any]) -> None:
         """Enter rows as the database has them."""
         for row in rows:
-            kind, key = self._enter(row)
+            kind = self._kinds[type(row)]
+            key = kind.key(row)
+            if kind.groups or key in kind.rows:
+                self._enter(row)
+            else:
+                kind.rows[key] = row
             kind.stored.add(key)
 
     def put(self, row: Any) -> None:

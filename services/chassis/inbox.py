@@ -9,12 +9,11 @@ from services.chassis.records import Candidate
 
 __all__ = ["first_sightings"]
 
-_INSERT = """WITH given AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) AS t(source, id, digest)),
-inserted AS (INSERT INTO inbox (source, id, digest) SELECT * FROM given ON CONFLICT DO NOTHING RETURNING source, id)
-SELECT source, id FROM given EXCEPT ALL SELECT source, id FROM inserted"""
-# Nearly all are new: only those that are not come back.
-_KNOWN = """SELECT i.source, i.id, i.digest FROM inbox i
-JOIN unnest($1::text[], $2::text[]) AS t(source, id) USING (source, id)"""
+_INSERT = """INSERT INTO inbox (source, id, digest) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
+ON CONFLICT DO NOTHING"""
+# Nearly all are new, so which ones were not is asked only when the number says that some were.
+_KNOWN = """SELECT i.source, i.id, i.digest FROM inbox i JOIN unnest($1::text[], $2::text[]) AS t(source, id)
+USING (source, id) WHERE i.xmin <> pg_current_xact_id()::xid"""
 
 
 async def first_sightings(
@@ -39,17 +38,18 @@ async def first_sightings(
     if not unique:
         return [], [], 0
     names = list(unique)
-    rows = await db.fetch(
-        _INSERT, [s for s, _ in names], [i for _, i in names], [candidate.digest for candidate in unique.values()]
-    )
-    if not rows:
+    sources, ids = [source for source, _ in names], [id for _, id in names]
+    status = await db.execute(_INSERT, sources, ids, [candidate.digest for candidate in unique.values()])
+    repeated = len(names) - int(status.split()[-1])
+    if not repeated:
         return list(unique.values()), reused, duplicates
-    old = {(row[0], row[1]) for row in rows}
-    seen = [name for name in names if name in old]
-    known = {(row[0], row[1]): row[2] for row in await db.fetch(_KNOWN, [s for s, _ in seen], [i for _, i in seen])}
-    for name in seen:
-        if known[name] == unique[name].digest:
+    known = {(row[0], row[1]): row[2] for row in await db.fetch(_KNOWN, sources, ids)}
+    if len(known) != repeated:
+        # A transaction within a transaction has another number: everything would look as if it had been seen before.
+        raise RuntimeError(f"{repeated} were seen before, but {len(known)} are known: not in a transaction of its own")
+    for name, digest in known.items():
+        if digest == unique[name].digest:
             duplicates += 1
         else:
             reused.append(unique[name])
-    return [candidate for name, candidate in unique.items() if name not in old], reused, duplicates
+    return [candidate for name, candidate in unique.items() if name not in known], reused, duplicates

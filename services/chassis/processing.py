@@ -5,12 +5,11 @@ The number of SQL statements does not depend on how many messages a batch has.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID
+from uuid import uuid4
 
 from contracts.envelope import Event
 from services.chassis import outbox, set_aside
@@ -56,8 +55,6 @@ class Processor:
         self.service = service
         self.settings = settings
         self.clock = clock
-        # Ids drawn here must not be guessable from outside; seeded runs replace the source.
-        self._random = random.SystemRandom()
 
     async def held(self, db: Connection) -> Collection[str]:
         """Groups that an operator holds."""
@@ -65,8 +62,7 @@ class Processor:
 
     def inbound(self, event: Event, topic: str, received_at: datetime) -> Inbound:
         """A message with its fresh random id (UUIDv4)."""
-        fresh = UUID(int=self._random.getrandbits(128), version=4)
-        return Inbound(event, topic, fresh, received_at)
+        return Inbound(event, topic, uuid4(), received_at)  # from the system's randomness: nobody can guess it
 
     async def decide(
         self, db: Connection, works: Sequence[Work], effects: Effects, now: datetime, heard: datetime | None = None
