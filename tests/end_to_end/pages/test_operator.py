@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import httpx
@@ -50,55 +51,48 @@ async def test_hours_that_arrive_are_seen_without_a_reload(stage: Stage, surf: B
             await expect(operator.page.locator("tr", has_text=name)).to_contain_text(operator.words("正常", "Ready"))
 
 
-async def test_a_paused_home_gets_no_credit_until_it_is_resumed(stage: Stage, surf: Browser) -> None:
-    operator = await at_work(stage, surf)
+@asynccontextmanager
+async def served_while_paused(stage: Stage, surf: Browser, operator: Surfer, why: str) -> AsyncIterator[Surfer]:
+    """Shenzhen is paused, one of its volunteers serves in Guangzhou, and her credit waits; resumed at the end."""
     shift = await stage.shift("gz", after=timedelta(minutes=2))
     her = await Surfer.linked(stage, surf, "sz", "gz")
     await her.join("gz", shift)
     await her.sees("报名成功", "")
     await operator.go(OPERATOR, "/registries/sz")
-    await operator.page.fill("#why", "账本在维护")
+    await operator.page.fill("#why", why)
     await operator.press("暂停", "")
     try:
         await operator.sees("已暂停", "")
-        await operator.sees("账本在维护", "")
+        await operator.sees(why, "")
         await check_in_and_attest(stage, surf, her, shift)
         await operator.sees("对方暂停", "")
-        assert await total_at_home(stage, "sz", her.ref) == 0
-        await operator.page.go_back()
-        await operator.page.reload()  # the form was taken and is not sent again
+        yield her
     finally:
         await operator.go(OPERATOR, "/registries/sz")
         await operator.page.fill("#why", "好了")
         await operator.press("恢复", "")
+
+
+async def test_a_paused_home_gets_no_credit_until_it_is_resumed(stage: Stage, surf: Browser) -> None:
+    operator = await at_work(stage, surf)
+    async with served_while_paused(stage, surf, operator, "账本在维护") as her:
+        assert await total_at_home(stage, "sz", her.ref) == 0
+        await operator.page.go_back()
+        await operator.page.reload()  # the form was taken and is not sent again
     await eventually(lambda: total_at_home(stage, "sz", her.ref), 30)
 
 
 async def test_consent_that_she_withdrew_during_a_pause_holds_when_it_ends(stage: Stage, surf: Browser) -> None:
     operator = await at_work(stage, surf)
-    shift = await stage.shift("gz", after=timedelta(minutes=2))
-    her = await Surfer.linked(stage, surf, "sz", "gz")
-    await her.join("gz", shift)
-    await her.sees("报名成功", "")
-    await operator.go(OPERATOR, "/registries/sz")
-    await operator.page.fill("#why", "核对授权")
-    await operator.press("暂停", "")
-    try:
-        await operator.sees("已暂停", "")
-        await check_in_and_attest(stage, surf, her, shift)
+    async with served_while_paused(stage, surf, operator, "核对授权") as her:
         await her.go("sz")
         await her.press("撤回授权", "")
-        await operator.sees("对方暂停", "")
 
         async def said() -> bool:
             health = await stage.http.get(f"{stage.stack.url('bridge')}/health/ready")
             return bool(health.json()["lag"] > 0)
 
         await eventually(said, 30, what="her word stands in the log, unread")
-    finally:
-        await operator.go(OPERATOR, "/registries/sz")
-        await operator.page.fill("#why", "好了")
-        await operator.press("恢复", "")
     await operator.sees("已撤回授权", "")
     assert await total_at_home(stage, "sz", her.ref) == 0
 
