@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from pydantic import ValidationError
-
 from deploy.operator.app import build
 from deploy.operator.settings import OperatorSettings
+from deploy.web.complaints import in_a_line
 from deploy.web.serving import listen, serve
 
 
@@ -16,13 +15,8 @@ def main() -> None:
     try:
         settings = OperatorSettings()
         listener = listen(settings.http_host, settings.http_port)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        print(f"deploy.operator: SHUANGCHENG_{name.upper()}: {first['msg']}", file=sys.stderr)
-        sys.exit(2)
     except ValueError as error:
-        print(f"deploy.operator: {error}", file=sys.stderr)
+        print(f"deploy.operator: {in_a_line(error, OperatorSettings)}", file=sys.stderr)
         sys.exit(2)
     serve(build(settings), listener, settings.log_level)
 

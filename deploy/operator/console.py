@@ -23,19 +23,12 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
 @dataclass
-class Visit(frame.Visit[Words]):
+class Visit(frame.Visit[Words, Session]):
     """One request to the operator's page."""
 
     console: Console
-    session: Session | None = None
 
-    @property
-    def csrf(self) -> str:
-        """The secret of this session's forms."""
-        return "" if self.session is None else self.session.csrf
-
-    @property
-    def operator(self) -> Session:
+    def signed_in(self) -> Session:
         """The session of whoever signed in. Raises ``SignInFirst``."""
         if self.session is None or self.session.bearer is None:
             raise SignInFirst
@@ -51,7 +44,7 @@ class Visit(frame.Visit[Words]):
         return await self._as_operator(lambda bearer: self.console.linkage.tell(bearer, service, path, body))
 
     async def _as_operator(self, asked: Callable[[str], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-        session = self.operator
+        session = self.signed_in()
         try:
             return await asked(session.bearer or "")
         except SignInFirst:
@@ -60,7 +53,7 @@ class Visit(frame.Visit[Words]):
 
     def note(self, text: str, kind: str = "") -> None:
         """Tell this on the next page: the form that led to it is not sent twice."""
-        self.operator.notes.append((kind, text))
+        self.signed_in().notes.append((kind, text))
 
     def page(self, template: str, status: int = 200, **given: Any) -> Response:
         """An HTML page."""

@@ -74,7 +74,7 @@ async def sign_out(visit: Visit) -> Response:
 
 async def first(visit: Visit) -> Response:
     """Everything at a glance; the part below the heading renews itself."""
-    assert visit.operator
+    visit.signed_in()  # before services are asked how they are for a stranger
     found = await overview(visit.console.linkage, visit.ask)
     still = visit.request.query_params.get("still") == "1"
     return visit.page("_overview.html" if visit.fragment else "overview.html", o=found, still=still)

@@ -33,13 +33,17 @@ class Plot:
 
     directions: list[tuple[str, str]]
     bars: list[Bar]
-    line: str
-    """Points of the line of median latency; empty where nothing was credited."""
     dots: list[tuple[float, float]]
+    """Median latencies, from left to right."""
     most_minutes: int
     most_seconds: float
     rows: list[dict[str, Any]]
-    """What is drawn, for a table: at, host, home, transfers, minutes, median, slowest."""
+    """What is drawn: minute, host, home, transfers, minutes, median, slowest."""
+
+    @property
+    def line(self) -> str:
+        """Points of the line through all dots; empty where nothing was credited."""
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in self.dots)
 
 
 def plot(by_minute: Iterable[Mapping[str, Any]], now: datetime) -> Plot:
@@ -64,8 +68,7 @@ def plot(by_minute: Iterable[Mapping[str, Any]], now: datetime) -> Plot:
     most_seconds = max([0.1, *medians.values()])
     bars = [bar for at, column in columns.items() for bar in _stack(at, column, directions, most_minutes)]
     dots = [(_middle(at), HEIGHT * (1 - seconds / most_seconds)) for at, seconds in medians.items()]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
-    return Plot(directions, bars, line, dots, most_minutes, most_seconds, rows)
+    return Plot(directions, bars, dots, most_minutes, most_seconds, rows)
 
 
 def _stack(at: int, column: Iterable[Mapping[str, Any]], directions: list[tuple[str, str]], most: int) -> Iterable[Bar]:

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 import yaml
-from pydantic import ValidationError
 
 from deploy.sandbox.database import migrate, pending
 from deploy.sandbox.settings import SandboxSettings
+from deploy.web.complaints import in_a_line
 
 if TYPE_CHECKING:
     import socket
@@ -43,7 +43,7 @@ def main(package: str) -> None:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
         prepared = _prepare(package, sys.argv[1:], settings)
     except (ValueError, OSError, TimeoutError, yaml.YAMLError, asyncpg.PostgresError) as error:
-        print(f"deploy.sandbox: {_in_a_line(error)}", file=sys.stderr)
+        print(f"deploy.sandbox: {in_a_line(error, SandboxSettings)}", file=sys.stderr)
         sys.exit(2)
     if prepared is not None:
         from deploy.web.serving import serve
@@ -82,13 +82,4 @@ def _database_named() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError, TimeoutError, asyncpg.PostgresError) as error:
-        raise ValueError(f"SHUANGCHENG_DATABASE: {_in_a_line(error)}") from None
-
-
-def _in_a_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        ours = error.title == SandboxSettings.__name__
-        return f"{f'SHUANGCHENG_{name.upper()}' if ours else f'{name} of the registry'}: {first['msg']}"
-    return " ".join(f"{error or type(error).__name__}".split())
+        raise ValueError(f"SHUANGCHENG_DATABASE: {in_a_line(error, SandboxSettings)}") from None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final, Generic, TypeVar, cast
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -25,22 +25,33 @@ _LANGUAGE: Final = "language"
 _MOST_BYTES: Final = 64 * 1024
 _STAYS_SECONDS: Final = 43200
 
+
+class Session(Protocol):
+    """A browser that comes again."""
+
+    @property
+    def csrf(self) -> str:
+        """The secret that its forms carry."""
+
+
 W = TypeVar("W", bound=Words)
-V = TypeVar("V", bound="Visit[Any]")
+S = TypeVar("S", bound=Session)
+V = TypeVar("V", bound="Visit[Any, Any]")
 
 
 @dataclass
-class Visit(Generic[W]):
-    """One request as the pages see it: in which language, with which form. Subclasses know who asks."""
+class Visit(Generic[W, S]):
+    """One request as the pages see it: in which language, with which form, and of which session, once recognised."""
 
     request: Request
     words: W
     form: FormData
+    session: S | None = field(default=None, kw_only=True)
 
     @property
     def csrf(self) -> str:
         """The secret that this session's forms carry; empty where there is no session."""
-        raise NotImplementedError
+        return "" if self.session is None else self.session.csrf
 
     @property
     def fragment(self) -> bool:
@@ -167,12 +178,12 @@ class Frame(ABC, Generic[V]):
         return response
 
 
-def _to_sign_in(visit: Visit[Any]) -> Response:
+def _to_sign_in(visit: Visit[Any, Any]) -> Response:
     # A part of a page that is renewed must not become a sign-in page within the page.
     return Response(headers={"HX-Redirect": "/sign-in"}) if visit.fragment else go("/sign-in")
 
 
-def _check_form(visit: Visit[Any]) -> None:
+def _check_form(visit: Visit[Any, Any]) -> None:
     if not visit.csrf or not hmac.compare_digest(visit.csrf.encode(), visit.text("csrf").encode()):
         raise Forbidden("form_is_old")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -14,8 +14,8 @@ from contracts.messages.base import Text
 from contracts.registry import Registry
 from services.bridge import books, store
 from services.chassis.clock import Clock
-from services.chassis.database import Pool, describe, is_transient
-from services.chassis.http import Operator
+from services.chassis.database import Connection, Pool, describe, is_transient
+from services.chassis.http import Operator, Principal
 from services.chassis.logs import log
 from services.chassis.service import Heard
 from services.chassis.settings import Settings
@@ -23,6 +23,8 @@ from services.chassis.settings import Settings
 __all__ = ["end_pauses", "operating"]
 
 _LOOK_SECONDS: Final = 0.5
+_Change: TypeAlias = Callable[[Connection, str, str, str, datetime], Awaitable[bool]]
+"""``store.pause`` or ``store.resume``: registry, operator, why, now; whether anything was changed."""
 
 
 class Reason(BaseModel):
@@ -69,23 +71,20 @@ def _of_registries(router: APIRouter, registries: Mapping[str, Registry], pool: 
     @router.post("/registries/{code}/pause")
     async def pause(who: Operator, code: str, given: Reason) -> dict[str, Any]:
         """Read nothing more of it and send it no credit. What is under way already arrives; nothing is lost."""
-        registry = _known(registries, code)
-        async with pool.acquire() as db:
-            done = await store.pause(db, code, who.name, given.why, clock.now())
-            standing = (await books.pauses(db)).get(code)
-        if done:
-            log().warning("registry paused", registry=code, operator=who.name)
-        return _seat(registry, standing)
+        return await change(store.pause, "registry paused", who, code, given)
 
     @router.post("/registries/{code}/resume")
     async def resume(who: Operator, code: str, given: Reason) -> dict[str, Any]:
         """Read it again; once all is applied that it said meanwhile, what waited for it is sent."""
+        return await change(store.resume, "registry resumed", who, code, given)
+
+    async def change(do: _Change, said: str, who: Principal, code: str, given: Reason) -> dict[str, Any]:
         registry = _known(registries, code)
         async with pool.acquire() as db:
-            done = await store.resume(db, code, who.name, given.why, clock.now())
+            done = await do(db, code, who.name, given.why, clock.now())
             standing = (await books.pauses(db)).get(code)
         if done:
-            log().warning("registry resumed", registry=code, operator=who.name)
+            log().warning(said, registry=code, operator=who.name)
         return _seat(registry, standing)
 
 

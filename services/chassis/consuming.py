@@ -233,14 +233,16 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _must_wait(self) -> bool:
         """Whether this group is held, or its own backlog stands too high; waits a little first, for either to end."""
         stream = self.stream
-        if stream.pausable and stream.group in await self.processor.held((await self._connected()).connection):
+        if not stream.pausable and stream.backlog_limit is None:
+            return False
+        db = (await self._connected()).connection
+        if stream.pausable and stream.group in await self.processor.held(db):
             await asyncio.sleep(_HELD_SECONDS)
             return True
         if stream.backlog_limit is None:
             return False
-        batches = await self._connected()
         for _ in range(20):
-            if not await outbox.backlog(batches.connection, stream.group, stream.backlog_limit):
+            if not await outbox.backlog(db, stream.group, stream.backlog_limit):
                 return False
             await asyncio.sleep(0.05)
         return True

@@ -104,8 +104,8 @@ class _Kind:
     rows: dict[Hashable, Any] = field(default_factory=dict)
     grouped: dict[str, dict[Hashable, dict[Hashable, Any]]] = field(default_factory=dict)
     changed: dict[Hashable, Any] = field(default_factory=dict)
-    stored: set[Hashable] = field(default_factory=set)
-    """Keys of rows that the database has."""
+    new: dict[Hashable, None] = field(default_factory=dict)
+    """Keys of changed rows that were not loaded, in order."""
 
 
 class States:
@@ -136,17 +136,13 @@ class States:
     def load(self, rows: Iterable[Any]) -> None:
         """Enter rows as the database has them."""
         for row in rows:
-            kind = self._kinds[type(row)]
-            key = kind.key(row)
-            if kind.groups or key in kind.rows:
-                self._enter(row)
-            else:
-                kind.rows[key] = row
-            kind.stored.add(key)
+            self._enter(row)
 
     def put(self, row: Any) -> None:
         """Enter a changed row; it will be saved."""
-        kind, key = self._enter(row)
+        kind, key, fresh = self._enter(row)
+        if fresh:
+            kind.new[key] = None
         kind.changed[key] = row
 
     def changed(self, kind: type[R]) -> list[R]:
@@ -156,10 +152,11 @@ class States:
     def changes(self, kind: type[R]) -> tuple[list[R], list[R]]:
         """The same in two: rows that were loaded, and rows that were not."""
         found = self._kinds[kind]
-        loaded = [row for key, row in found.changed.items() if key in found.stored]
-        return loaded, [row for key, row in found.changed.items() if key not in found.stored]
+        loaded = [row for key, row in found.changed.items() if key not in found.new]
+        return loaded, [found.changed[key] for key in found.new]
 
-    def _enter(self, row: Any) -> tuple[_Kind, Hashable]:
+    def _enter(self, row: Any) -> tuple[_Kind, Hashable, bool]:
+        """Gives its kind, its key, and whether there was no row with it."""
         kind = self._kinds[type(row)]
         key = kind.key(row)
         old = kind.rows.get(key)
@@ -172,7 +169,7 @@ class States:
                 members[group][key] = row
             else:
                 members[group] = {key: row}
-        return kind, key
+        return kind, key, old is None
 
     def __iter__(self) -> Iterator[type]:
         return iter(self._kinds)

@@ -39,16 +39,10 @@ class Neighbour:
 
 
 @dataclass
-class Visit(frame.Visit[Words]):
+class Visit(frame.Visit[Words, Session]):
     """One request to a registry's pages."""
 
     site: Site
-    session: Session | None = None
-
-    @property
-    def csrf(self) -> str:
-        """The secret of this session's forms."""
-        return "" if self.session is None else self.session.csrf
 
     @property
     def account(self) -> Account:
