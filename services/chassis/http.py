@@ -112,7 +112,7 @@ def create_app(name: str, tokens: dict[str, Principal], health: Callable[[], Awa
     app.state.tokens = tokens
     app.add_exception_handler(AnyHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
-    for kind in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    for kind in (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
         app.add_exception_handler(kind, _failed)
 
     @app.get("/health/live")
