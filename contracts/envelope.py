@@ -6,21 +6,32 @@ wrong with the bytes becomes a ``ContractError`` with a reason a machine can rea
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
+from contracts.frozen import frozen
 from contracts.messages import Message, message_types
 from contracts.messages.base import Instant
+from contracts.unambiguous import check_unambiguous
 
-__all__ = ["MAX_BYTES", "ContractError", "Event", "decode", "encode", "encode_structured", "parse_structured"]
+__all__ = [
+    "MAX_BYTES",
+    "ContractError",
+    "Event",
+    "attributes",
+    "body",
+    "decode",
+    "encode",
+    "encode_structured",
+    "parse_structured",
+]
 
 MAX_BYTES: Final = 32 * 1024
 """Largest body accepted, before anything is parsed."""
@@ -60,7 +71,7 @@ class ContractError(ValueError):
         return f"{self.reason}: {self.detail}" + (f" at {self.pointer}" if self.pointer else "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """A message with its envelope. ``time`` is when the fact happened or the request was made, in UTC."""
 
@@ -88,27 +99,36 @@ def _time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def encode(event: Event) -> tuple[bytes, list[tuple[str, bytes]]]:
-    """Give the record value and headers in binary mode. The record key is ``event.key`` in UTF-8."""
-    data = event.data
-    headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", event.id.encode()),
-        ("ce_source", event.source.encode()),
-        ("ce_type", data.TYPE.encode()),
-        ("ce_subject", data.subject.encode()),
-        ("ce_time", _time_text(event.time).encode()),
-        ("ce_partitionkey", event.key.encode()),
-        ("content-type", b"application/json"),
+def attributes(event: Event) -> list[tuple[str, str]]:
+    """What stands in the headers of a record in binary mode, as text."""
+    time = _time_text(event.time)
+    found = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", event.id),
+        ("ce_source", event.source),
+        ("ce_type", event.data.TYPE),
+        ("ce_subject", event.data.subject),
+        ("ce_time", time),
+        ("ce_partitionkey", event.key),
+        ("content-type", _JSON),
     ]
     if event.correlation:
-        headers.append(("ce_correlationid", event.correlation.encode()))
+        found.append(("ce_correlationid", event.correlation))
     if event.causation:
-        headers.append(("ce_causationid", event.causation.encode()))
+        found.append(("ce_causationid", event.causation))
     if event.traceparent:
-        trace = event.traceparent.encode()
-        headers += [("ce_traceparent", trace), ("traceparent", trace)]
-    return data.__pydantic_serializer__.to_json(data, exclude_none=True), headers
+        found += [("ce_traceparent", event.traceparent), ("traceparent", event.traceparent)]
+    return found
+
+
+def body(event: Event) -> bytes:
+    """The value of a record in binary mode."""
+    return event.data.__pydantic_serializer__.to_json(event.data, exclude_none=True)
+
+
+def encode(event: Event) -> tuple[bytes, list[tuple[str, bytes]]]:
+    """Give the record value and headers in binary mode. The record key is ``event.key`` in UTF-8."""
+    return body(event), [(name, text.encode()) for name, text in attributes(event)]
 
 
 def encode_structured(event: Event) -> dict[str, Any]:
@@ -196,33 +216,19 @@ def _read_headers(headers: Headers, attributes: dict[str, str]) -> str:
 
 
 def _json_of(value: bytes | str) -> bytes:
-    """Refuse what one JSON parser reads otherwise than the next: NaN, a key that stands twice in one object."""
+    """The bytes, if they are JSON that every parser reads alike."""
     try:
         raw = value.encode() if isinstance(value, str) else value
         if not raw:
             raise ContractError("bytes", "the record has no value")
         if len(raw) > MAX_BYTES:
             raise ContractError("too_large", f"{len(raw)} bytes, at most {MAX_BYTES} are read")
-        _UNAMBIGUOUS.decode(raw.decode())
+        check_unambiguous(raw)
     except ContractError:
         raise
     except (ValueError, RecursionError) as error:
         raise ContractError("bytes", f"not JSON: {error}") from None
     return raw
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-_UNAMBIGUOUS: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def _one_line(text: str) -> str:
@@ -266,7 +272,7 @@ def _checked(attributes: Mapping[str, str], body: bytes, strict: bool = False, p
         raise ContractError("unknown_type", f"no message {attributes['type']!r} in the contract", "/type")
     try:
         # Strict: "5" and true are no numbers, as the published schemas say.
-        data = model.model_validate_json(body, strict=True, extra="forbid" if strict else None)
+        data = model.__pydantic_validator__.validate_json(body, strict=True, extra="forbid" if strict else None)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":
@@ -274,7 +280,7 @@ def _checked(attributes: Mapping[str, str], body: bytes, strict: bool = False, p
         path = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in first["loc"])
         raise ContractError("schema", first["msg"], prefix + path) from None
     try:
-        moment = _INSTANT.validate_python(attributes["time"])
+        moment = _INSTANT.validator.validate_python(attributes["time"])
     except ValidationError as error:
         raise ContractError("envelope", error.errors(include_url=False)[0]["msg"], "/time") from None
     event = Event(

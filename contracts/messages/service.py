@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from contracts.messages.base import EvidenceClass, Instant, Message, Ref, Value, Version
 
@@ -40,15 +40,14 @@ class ServiceRecord(Value):
     reason_code: Literal["correction", "partial_retract", "retract", "restore"] | None = None
     attested_by: Ref | None = None
 
-    @model_validator(mode="after")
-    def _times_hold(self) -> Self:
+    def model_post_init(self, context: Any, /) -> None:
+        """Refuse times that do not hold. Not a validator: that asks a record again in each message it is put into."""
         if self.ended_at <= self.started_at:
             raise ValueError("ended_at must be after started_at")
         if shanghai_day(self.ended_at - timedelta.resolution) != self.day:
             raise ValueError("a record lies inside one Shanghai day: split it at midnight (rule 61)")
         if self.span_minutes <= self.break_minutes:
             raise ValueError("break_minutes leaves no minute of service")
-        return self
 
     @property  # not kept in the record: a changed copy of it would keep the day of the first
     def day(self) -> date:

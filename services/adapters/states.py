@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from contracts.envelope import Event
+from contracts.frozen import frozen
 from contracts.messages.deliveries import CreditPosted
 
 __all__ = [
@@ -29,7 +29,7 @@ CreditState = Literal["due", "calling", "unknown", "accepted", "refused", "uncer
 was made and nobody knows what came of it; uncertain: the same, and nobody will find out here. The rest are answers."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credit:
     """One transfer and how far it is with the registry's system. ``body`` is None for a mere question."""
 
@@ -51,7 +51,7 @@ class Credit:
     """What went wrong with it last, where it is not answered yet or for that reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notice:
     """A message to pass on as it is: told by the linkage, or sent in the registry's name (``own``).
 
@@ -70,7 +70,7 @@ class Notice:
     """How often the registry's system failed over it alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     """What the registry says that people did there: its number for it, and the message or what is wrong with it."""
 
@@ -79,7 +79,7 @@ class Said:
     trouble: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Posted:
     """The registry says that it stands in the ledger; ``times`` is how often it said so."""
 
@@ -88,12 +88,12 @@ class Posted:
     times: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotPosted:
     """The registry was asked and has not seen this transfer; what it still works on, it may not have seen yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """The registry refuses: surely not posted."""
 
@@ -101,14 +101,14 @@ class Refused:
     retry: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lost:
     """The answer is missing or cannot be read: nobody knows."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Away:
     """The registry's system did not take the call. ``surely``: it cannot have reached the ledger; else it may have,
     and something in between gave up on it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
+from contracts.frozen import frozen
 from contracts.messages.attendance import HoldReason
 from contracts.messages.service import ServiceRecord, shanghai_day
 
@@ -24,7 +25,7 @@ def person_name(person: UUID) -> str:
     return f"person:{person}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signup:
     """How a sign-up stands. Its id is derived from person and shift."""
 
@@ -37,7 +38,7 @@ class Signup:
         return self.state in _RIGHT_TO_SERVE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Presence:
     """One check-in and, once she left, its check-out. ``day`` is the Shanghai day of the check-in."""
 
@@ -54,7 +55,7 @@ class Presence:
         return self.day <= day <= max(self.day, last)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """How the linkage stands to a service record: its latest version, and the version that counts.
 
@@ -123,7 +124,7 @@ class Standing:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PersonDay:
     """What one batch adds to (or takes from) a person's minutes of a Shanghai day.
 

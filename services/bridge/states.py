@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
+from contracts.frozen import frozen
 from contracts.messages.base import AgeBand
 from contracts.messages.deliveries import TransferState
 from contracts.messages.service import ServiceRecord
@@ -38,7 +39,7 @@ _RESTS_KEPT: Final = 16
 """Of a link that is broken and restored again and again, only so many rests are remembered."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """A registry's ref that is linked, and the person behind it."""
 
@@ -48,7 +49,7 @@ class Account:
     role: Literal["home", "host"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkUnderWay:
     """What a host asked about a ref and identity has not answered yet. The ref is the host's own or the home's."""
 
@@ -67,7 +68,7 @@ class LinkUnderWay:
         return (self.registry, self.ref)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """The tie of a host's ref to a person of a home, with what the border stamps on commands."""
 
@@ -110,7 +111,7 @@ class Link:
         return self.home_ref if registry == self.home else self.host_ref
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConsentState:
     """Consent of a home's volunteer for one host. Kept by refs: it may come before the link (rules 38-40)."""
 
@@ -128,7 +129,7 @@ class ConsentState:
         return (self.version, self.state == "withdrawn") > (other.version, other.state == "withdrawn")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceState:
     """One service record as attendance told it last, and what the home has booked of it."""
 
@@ -155,7 +156,7 @@ class ServiceState:
         return (self.host, self.record_ref)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transfer:
     """One settled version on its way home (DESIGN §3)."""
 
@@ -192,7 +193,7 @@ class Transfer:
         return self.state in UNDER_WAY or (self.state in WAITING and bool(self.unanswered))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """Something that happened to a person's links, sign-ups or hours, for her timeline. Append-only."""
 
@@ -209,7 +210,7 @@ class Step:
     detail: dict[str, str | int | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """A MessageRefused that was sent, for the tally. Append-only."""
 
@@ -220,7 +221,7 @@ class Refusal:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pause:
     """An operator's word that a registry rests: nothing of it is read, and no credit sent to it.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -188,7 +188,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._count(effects, len(records), time.perf_counter() - started)
                 failpoint("P3")
                 self.on_commit(effects)
-                await self._hint(records)
+                await self._hint(batches, standing)
             self._failures = 0
         except asyncio.CancelledError:
             self._drop_connection()
@@ -210,10 +210,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         assigned = self.consumer.assignment()
         following = dict(known)
         kept: list[Record] = []
+        taken: set[TopicPartition] = set()
         jumps: set[tuple[TopicPartition, int]] = set()
         lost = False
+        tp = TopicPartition("", -1)
         for message in raw:
-            tp = TopicPartition(message.topic, message.partition)
+            if message.partition != tp.partition or message.topic != tp.topic:
+                tp = TopicPartition(message.topic, message.partition)
             if tp not in assigned:
                 continue
             expected = following.get(tp)
@@ -222,13 +225,14 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             elif message.offset > expected:
                 jumps.add((tp, expected))
             following[tp] = message.offset + 1
+            taken.add(tp)
             kept.append(_record(message))
         if lost or jumps - self._gaps:
             self._gaps |= jumps  # all at once: one by one, each new jump made those before it surprising again
             await self._reread()
             return [], {}
         self._gaps -= jumps
-        return kept, {tp: known[tp] for tp in {TopicPartition(r.topic, r.partition) for r in kept}}
+        return kept, {tp: known[tp] for tp in taken}
 
     async def _must_wait(self) -> bool:
         """Whether this group is held, or its own backlog stands too high; waits a little first, for either to end."""
@@ -267,9 +271,11 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         """Read the stored offsets of everything assigned again, and seek there."""
         await self._take_over_or_say(list(self.consumer.assignment()))
 
-    async def _hint(self, records: Sequence[Record]) -> None:
+    async def _hint(self, batches: LiveBatches, touched: Iterable[TopicPartition]) -> None:
         """Tell Kafka where the group stands: for lag displays only, so a failure is no failure."""
-        offsets = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+        offsets = {tp: batches.next[tp] for tp in touched if tp in batches.next}
+        if not offsets:
+            return  # all were taken away meanwhile
         try:
             await self.consumer.commit(offsets)
         except KafkaError as error:

@@ -47,14 +47,22 @@ async def open_pool(dsn: str, *, size: int, application: str) -> Pool:
     )
 
 
+_ARRAYS = ("boolean", "bytea", "date", "integer", "bigint", "timestamptz", "uuid")
+_ALL_ARRAYS = f"SELECT {', '.join(f'${place}::{name}[]' for place, name in enumerate(_ARRAYS, 1))}"
+
+
 async def open_connection(dsn: str, *, application: str) -> asyncpg.Connection[asyncpg.Record]:
     """One session for batches alone, with the same limits."""
-    return await asyncpg.connect(
+    connection = await asyncpg.connect(
         dsn,
         timeout=10,
         command_timeout=60,
         server_settings={**_SESSION, **_BY_KEY, "application_name": application},
     )
+    # asyncpg asks the catalogue what an array is before the first statement with one: once for all of them here, not
+    # once for each kind in the first batch.
+    await connection.prepare(_ALL_ARRAYS)
+    return connection
 
 
 class Batch:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from contracts.envelope import Event
+from contracts.frozen import frozen
 from contracts.messages import Message
 from contracts.topics import TopicEntry
 
@@ -20,7 +21,7 @@ __all__ = ["CancelTimer", "Decide", "Decision", "Inbound", "Send", "States", "Ti
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inbound:
     """One message as a decision sees it."""
 
@@ -44,7 +45,7 @@ class Inbound:
         return self.event.time
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Send:
     """A message to publish by the outbox. ``time`` of None means the moment of decision."""
 
@@ -55,7 +56,7 @@ class Send:
     """Only for an adapter, which speaks as its registry; None is the service itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timer:
     """At ``due`` this message goes to the service's own topic. The same name again replaces the timer."""
 
@@ -65,14 +66,14 @@ class Timer:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CancelTimer:
     """Forget the timer of this name, if it stands."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wait:
     """This message needs ``fact``, an entity name that is locked in this batch. Nothing else of the decision counts.
 
@@ -84,7 +85,7 @@ class Wait:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """What follows from one message: all of it is committed, or none."""
 

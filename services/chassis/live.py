@@ -69,7 +69,8 @@ class LiveBatches:
     async def _commit(
         self, candidates: Sequence[Candidate], fence: dict[TopicPartition, int], failed: Exception | None = None
     ) -> Effects:
-        last = {TopicPartition(c.record.topic, c.record.partition): c.record for c in candidates}
+        places = {(c.record.topic, c.record.partition): c.record for c in candidates}
+        last = {TopicPartition(*place): record for place, record in places.items()}
         if not last.keys() <= fence.keys():
             raise FenceLost  # a rebalance took a partition between the fetch and now
         effects = Effects()

@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 
 import uuid_utils
 
-from contracts.envelope import Event, encode
+from contracts.envelope import Event, attributes, body
 from contracts.topics import service_source
 from services.chassis.database import Connection
 from services.chassis.decisions import CancelTimer, Send, Timer
-from services.chassis.records import pack_headers
+from services.chassis.records import pack_texts
 
 __all__ = [
     "OutboxRow",
@@ -61,24 +61,18 @@ def outgoing(send: Send | Timer, service: str, now: datetime, cause: Event | Non
 
 def encoded(topic: str, event: Event) -> OutboxRow:
     """An event as it is, on its way to this topic. Raises ``ValueError`` for one that is too large."""
-    value, headers = encode(event)
+    value = body(event)
     if len(value) > MAX_OUTGOING:
         # The broker would refuse it for ever, and everything behind it in the outbox would wait for ever.
         raise ValueError(f"{event.type} of {len(value)} bytes is larger than {MAX_OUTGOING}")
-    return OutboxRow(topic, event.key, pack_headers(headers), value)
+    return OutboxRow(topic, event.key, pack_texts(attributes(event)), value)
 
 
 async def append(db: Connection, rows: Sequence[OutboxRow], origin: str | None = None) -> None:
     """Write rows to the outbox, in order. In the caller's transaction; never commits."""
     if rows:
-        await db.execute(
-            """INSERT INTO outbox (origin, topic, key, headers, value)
-               SELECT $1, topic, key, headers, value
-               FROM unnest($2::text[], $3::text[], $4::bytea[], $5::bytea[])
-                 WITH ORDINALITY AS t(topic, key, headers, value, nr) ORDER BY nr""",
-            origin,
-            *map(list, zip(*rows, strict=True)),
-        )
+        columns = ("origin", *OutboxRow._fields)
+        await db.copy_records_to_table("outbox", columns=columns, records=[(origin, *row) for row in rows])
 
 
 async def publish(db: Connection, sends: Iterable[Send], service: str, now: datetime) -> None:

@@ -11,7 +11,7 @@ import orjson
 from contracts.envelope import ContractError, Event, decode
 from contracts.topics import TopicEntry
 
-__all__ = ["Candidate", "Record", "decode_record", "mark", "pack_headers", "unpack_headers"]
+__all__ = ["Candidate", "Record", "decode_record", "mark", "pack_headers", "pack_texts", "unpack_headers"]
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -42,8 +42,13 @@ def pack_headers(headers: Headers) -> bytes:
     return orjson.dumps([(name, value.decode("latin-1")) for name, value in headers])
 
 
+def pack_texts(headers: Sequence[tuple[str, str]]) -> bytes:
+    """The same for headers that are still text; nearly all of it is ASCII, which needs no way over bytes."""
+    return orjson.dumps([(name, text if text.isascii() else text.encode().decode("latin-1")) for name, text in headers])
+
+
 def unpack_headers(packed: bytes) -> list[tuple[str, bytes]]:
-    """The inverse of ``pack_headers``."""
+    """The inverse of both."""
     return [(name, value.encode("latin-1")) for name, value in orjson.loads(packed)]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from contracts.frozen import frozen
 from contracts.messages.base import AgeBand, Consent, Origin
 from contracts.messages.identity import LinkRefusal
 
@@ -15,7 +15,7 @@ __all__ = ["Account", "ConsentState", "Link", "Offer", "Outcome", "Request"]
 Outcome = Literal[LinkRefusal, "established"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """A home account and the person behind it, for ever."""
 
@@ -24,7 +24,7 @@ class Account:
     person: UUID
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offer:
     """The newest offer of a person for one host."""
 
@@ -38,7 +38,7 @@ class Offer:
     wrong_codes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """What a host asked: pending while no offer decides it, then with its outcome."""
 
@@ -52,7 +52,7 @@ class Request:
     outcome: Literal[Outcome, "pending"] = "pending"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """The one tie of a person to a host. It rests while either side's break stands."""
 
@@ -79,7 +79,7 @@ class Link:
         return self.home_break is None and self.host_break is None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConsentState:
     """What the home said last about sharing with a host; may be here before there is a link."""
 

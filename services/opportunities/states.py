@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
+from contracts.frozen import frozen
 from contracts.messages.base import Origin
 from contracts.messages.opportunities import PublishProject, PublishShift
 from contracts.messages.shifts import Category
@@ -53,7 +54,7 @@ def windows_name(person: UUID) -> str:
     return f"windows:{person}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Project:
     """A host's project as its last version says."""
 
@@ -84,7 +85,7 @@ class Project:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shift:
     """A host's shift as its last version says, and how much of its allotment is given."""
 
@@ -156,7 +157,7 @@ class Wish(NamedTuple):
     ends_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signup:
     """A person in a shift: she has or had a post, a place in line, or a window that her home reported.
 
@@ -214,7 +215,7 @@ class Signup:
         return replace(self, state="reported", clashed_at=None, wanted_from=None, wanted_to=None, **window)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """One thing that a sign-up was told; never changed. The figures are counted from these.
 
