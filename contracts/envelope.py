@@ -25,11 +25,11 @@ __all__ = [
     "MAX_BYTES",
     "ContractError",
     "Event",
-    "attributes",
-    "body",
+    "body_bytes",
     "decode",
     "encode",
     "encode_structured",
+    "header_texts",
     "parse_structured",
 ]
 
@@ -73,7 +73,10 @@ class ContractError(ValueError):
 
 @frozen
 class Event:
-    """A message with its envelope. ``time`` is when the fact happened or the request was made, in UTC."""
+    """A message with its envelope. ``time`` is when the fact happened or the request was made, in UTC.
+
+    ``dataclasses.replace`` makes another one, whose key is that of its data.
+    """
 
     id: str
     source: str
@@ -99,16 +102,15 @@ def _time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def attributes(event: Event) -> list[tuple[str, str]]:
+def header_texts(event: Event) -> list[tuple[str, str]]:
     """What stands in the headers of a record in binary mode, as text."""
-    time = _time_text(event.time)
     found = [
         ("ce_specversion", "1.0"),
         ("ce_id", event.id),
         ("ce_source", event.source),
         ("ce_type", event.data.TYPE),
         ("ce_subject", event.data.subject),
-        ("ce_time", time),
+        ("ce_time", _time_text(event.time)),
         ("ce_partitionkey", event.key),
         ("content-type", _JSON),
     ]
@@ -121,14 +123,14 @@ def attributes(event: Event) -> list[tuple[str, str]]:
     return found
 
 
-def body(event: Event) -> bytes:
+def body_bytes(event: Event) -> bytes:
     """The value of a record in binary mode."""
     return event.data.__pydantic_serializer__.to_json(event.data, exclude_none=True)
 
 
 def encode(event: Event) -> tuple[bytes, list[tuple[str, bytes]]]:
     """Give the record value and headers in binary mode. The record key is ``event.key`` in UTF-8."""
-    return body(event), [(name, text.encode()) for name, text in attributes(event)]
+    return body_bytes(event), [(name, text.encode()) for name, text in header_texts(event)]
 
 
 def encode_structured(event: Event) -> dict[str, Any]:

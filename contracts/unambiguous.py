@@ -12,14 +12,14 @@ __all__ = ["check_unambiguous"]
 
 def check_unambiguous(raw: bytes) -> None:
     """Raises ``ValueError`` for bytes that are no JSON or ambiguous, ``RecursionError`` for what is nested too deep."""
-    if not _is_compact(raw):
+    if not _comes_back(raw):
         _STRICT.decode(raw.decode())
 
 
-def _is_compact(raw: bytes) -> bool:
+def _comes_back(raw: bytes) -> bool:
     """Whether these bytes come back when they are read and written: then nothing stands twice, for it would be lost.
 
-    So is nearly all that is sent, and it takes half the time of looking at each key, which the rest needs.
+    Nearly all that is sent does. It takes half the time of looking at each key, which all else needs besides.
     """
     try:
         return to_json(from_json(raw, allow_inf_nan=False, cache_strings="keys")) == raw

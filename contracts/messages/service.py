@@ -41,7 +41,10 @@ class ServiceRecord(Value):
     attested_by: Ref | None = None
 
     def model_post_init(self, context: Any, /) -> None:
-        """Refuse times that do not hold. Not a validator: that asks a record again in each message it is put into."""
+        """Refuse times that do not hold. Not a validator: that asks a record again in each message it is put into.
+
+        So a record from ``model_copy(update=…)`` is never asked: give it times that hold.
+        """
         if self.ended_at <= self.started_at:
             raise ValueError("ended_at must be after started_at")
         if shanghai_day(self.ended_at - timedelta.resolution) != self.day:

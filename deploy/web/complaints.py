@@ -15,4 +15,4 @@ def in_a_line(error: Exception, settings: type[BaseSettings]) -> str:
         name = ".".join(str(part) for part in first["loc"])
         ours = error.title == settings.__name__
         return f"{f'SHUANGCHENG_{name.upper()}' if ours else f'{name} of the registry'}: {first['msg']}"
-    return " ".join(f"{error or type(error).__name__}".split())
+    return " ".join((str(error) or type(error).__name__).split())

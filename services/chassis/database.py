@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeAlias
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pydantic import ValidationError
 
-__all__ = ["Batch", "Connection", "Pool", "describe", "is_transient", "open_connection", "open_pool"]
+__all__ = [
+    "Batch",
+    "Connection",
+    "Pool",
+    "add_rows",
+    "describe",
+    "is_transient",
+    "open_connection",
+    "open_pool",
+]
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -24,6 +34,8 @@ SELECT name FROM locked WHERE parked
 # the few that are parked, as they were, and so gives their names.
 
 
+_LONGEST_CALL = 60.0
+"""Seconds until a call to the database is given up; its own limits below come first, if it lives."""
 _SESSION = {
     "timezone": "UTC",
     "jit": "off",
@@ -42,7 +54,7 @@ async def open_pool(dsn: str, *, size: int, application: str) -> Pool:
         dsn,
         min_size=1,
         max_size=size,
-        command_timeout=60,
+        command_timeout=_LONGEST_CALL,
         server_settings={**_SESSION, "application_name": application},
     )
 
@@ -56,13 +68,30 @@ async def open_connection(dsn: str, *, application: str) -> asyncpg.Connection[a
     connection = await asyncpg.connect(
         dsn,
         timeout=10,
-        command_timeout=60,
+        command_timeout=_LONGEST_CALL,
         server_settings={**_SESSION, **_BY_KEY, "application_name": application},
     )
     # asyncpg asks the catalogue what an array is before the first statement with one: once for all of them here, not
     # once for each kind in the first batch.
-    await connection.prepare(_ALL_ARRAYS)
+    try:
+        await connection.prepare(_ALL_ARRAYS)
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
+
+
+async def add_rows(
+    db: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, within: float = _LONGEST_CALL
+) -> None:
+    """Insert rows that are known to be new, by COPY: one statement, under all constraints; none without rows.
+
+    Raises ``TimeoutError`` after so many seconds. asyncpg's own time limit does not reach a COPY that waits for room
+    to write, and neither does a lost connection: without this one a lane would hang for good.
+    """
+    if rows:
+        async with asyncio.timeout(within):
+            await db.copy_records_to_table(table, columns=list(columns), records=rows)
 
 
 class Batch:

@@ -90,7 +90,7 @@ class Decision:
     """What follows from one message: all of it is committed, or none."""
 
     changes: tuple[Any, ...] = ()
-    """New states: frozen dataclass rows of the store's tables; a row replaces the one with its key."""
+    """New states: ``@frozen`` rows of the store's tables; a row replaces the one with its key."""
     sends: tuple[Send, ...] = ()
     timers: tuple[Timer | CancelTimer, ...] = ()
     facts: tuple[str, ...] = ()

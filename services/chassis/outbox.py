@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 
 import uuid_utils
 
-from contracts.envelope import Event, attributes, body
+from contracts.envelope import Event, body_bytes, header_texts
 from contracts.topics import service_source
-from services.chassis.database import Connection
+from services.chassis.database import Connection, add_rows
 from services.chassis.decisions import CancelTimer, Send, Timer
 from services.chassis.records import pack_texts
 
@@ -61,18 +61,16 @@ def outgoing(send: Send | Timer, service: str, now: datetime, cause: Event | Non
 
 def encoded(topic: str, event: Event) -> OutboxRow:
     """An event as it is, on its way to this topic. Raises ``ValueError`` for one that is too large."""
-    value = body(event)
+    value = body_bytes(event)
     if len(value) > MAX_OUTGOING:
         # The broker would refuse it for ever, and everything behind it in the outbox would wait for ever.
         raise ValueError(f"{event.type} of {len(value)} bytes is larger than {MAX_OUTGOING}")
-    return OutboxRow(topic, event.key, pack_texts(attributes(event)), value)
+    return OutboxRow(topic, event.key, pack_texts(header_texts(event)), value)
 
 
 async def append(db: Connection, rows: Sequence[OutboxRow], origin: str | None = None) -> None:
     """Write rows to the outbox, in order. In the caller's transaction; never commits."""
-    if rows:
-        columns = ("origin", *OutboxRow._fields)
-        await db.copy_records_to_table("outbox", columns=columns, records=[(origin, *row) for row in rows])
+    await add_rows(db, "outbox", ("origin", *OutboxRow._fields), [(origin, *row) for row in rows])
 
 
 async def publish(db: Connection, sends: Iterable[Send], service: str, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""State tables by declaration: a frozen dataclass is a row, and loading and saving are one statement each.
+"""State tables by declaration: a ``@frozen`` object is a row, and loading and saving are one statement each.
 
 Statements do not depend on how many rows a batch has: keys and columns travel as arrays (``unnest``), rows that are
 known to be new by ``COPY``.
@@ -19,7 +19,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from services.chassis.database import Connection
+from services.chassis.database import Connection, add_rows
 from services.chassis.decisions import States
 
 __all__ = ["Table"]
@@ -113,18 +113,17 @@ class Table(Generic[R]):
             return
         loaded, new = states.changes(self.row)
         await self.save(db, loaded)
-        await self._copy(db, new)
+        await self._add(db, new)
 
     async def save(self, db: Connection, rows: Sequence[R]) -> None:
         """Insert or replace these rows. One statement; none when there is nothing."""
         if self.append_only:
-            await self._copy(db, rows)
+            await self._add(db, rows)
         elif rows:
             await db.execute(self._upsert, *self._arrays(rows))
 
-    async def _copy(self, db: Connection, rows: Sequence[R]) -> None:
-        if rows:
-            await db.copy_records_to_table(self.name, columns=self._names, records=map(self._written, rows))
+    async def _add(self, db: Connection, rows: Sequence[R]) -> None:
+        await add_rows(db, self.name, self._names, [self._written(row) for row in rows])
 
     def _written(self, row: R) -> tuple[Any, ...]:
         values: tuple[Any, ...] = self._values(row)

@@ -159,18 +159,3 @@ async def bridge_on(dsn: str, registries: Path = CONFIGURED, **settings: Any) ->
         for connection in connections:
             await connection.close(timeout=5)
         await pool.close()
-
-
-async def statements(connection: Connection, work: Any) -> list[str]:
-    """The SQL that a coroutine runs on a connection."""
-    seen: list[str] = []
-
-    def note(query: Any) -> None:
-        seen.append(query.query)
-
-    connection.add_query_logger(note)
-    try:
-        await work
-    finally:
-        connection.remove_query_logger(note)
-    return seen

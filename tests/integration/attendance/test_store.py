@@ -23,6 +23,7 @@ from services.attendance.states import PersonDay, Standing
 from services.attendance.store import PERSON_DAYS, RECORDS, RECORDS_OF_DAYS, figures
 from tests.support.attendance import MONDAY, SignupFact, World, at, attest, check_in, check_out, signup, told
 from tests.support.attendance_store import AttendanceOnPostgres, outgoing
+from tests.support.statements import statements
 
 Db: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -101,8 +102,7 @@ async def test_the_number_of_statements_for_500_messages_is_that_for_one(
         await attendance.apply(
             db, [attest(f"h{p}", "s2", at("15:00"), at("16:00"), person=p) for p in people]
         )  # held, so that there is something held to load
-        seen: list[str] = []
-        with db.query_logger(lambda query: seen.append(query.query)):  # noqa: B023
+        with statements(db) as seen:
             await attendance.apply(db, [attest(f"r{p}", "s1", at("09:00"), at("10:00"), person=p) for p in people])
             await attendance.apply(
                 db, [attest(f"r{p}", "s1", at("09:00"), at("11:00"), person=p, version=2) for p in people]

@@ -29,7 +29,8 @@ from tests.support.bridge_messages import (
     requested,
     signup,
 )
-from tests.support.bridge_store import BridgeOnPostgres, bridge_on, statements
+from tests.support.bridge_store import BridgeOnPostgres, bridge_on
+from tests.support.statements import statements
 
 AWAIT_FACTS = timedelta(seconds=60)
 MIGRATIONS = Path(service.__file__).parent / "migrations"
@@ -160,7 +161,9 @@ async def test_many_requests_of_many_take_as_many_statements_as_one(border: Brid
     async def count(numbers: range) -> int:
         messages = [made(n) for n in numbers]
         events = [border.said(HOST, m) if kind == "requests" else border.heard(m) for m in messages]
-        return len(await statements(lane.connection, lane.take(*events)))
+        with statements(lane.connection) as seen:
+            await lane.take(*events)
+        return len(seen)
 
     if kind == "refusals":
         await border.say(HOST, *(requested().model_copy(update={"volunteer_ref": f"G{n}"}) for n in range(502)))

@@ -44,7 +44,8 @@ from tests.support.bridge_messages import (
     record,
     signup,
 )
-from tests.support.bridge_store import BridgeOnPostgres, bridge_on, statements
+from tests.support.bridge_store import BridgeOnPostgres, bridge_on
+from tests.support.statements import statements
 
 
 @pytest.fixture
@@ -190,7 +191,9 @@ async def test_500_messages_take_as_many_statements_as_one(
     async def count(numbers: range) -> int:
         made = [kind(n) for n in numbers]
         events = [border.heard(m) if code is None else border.said(code, m) for m in made]
-        return len(await statements(lane.connection, lane.take(*events)))
+        with statements(lane.connection) as seen:
+            await lane.take(*events)
+        return len(seen)
 
     await count(everyone[:1])  # the first time asyncpg asks for the types
     one, many = await count(everyone[1:2]), await count(everyone[2:])

@@ -24,6 +24,7 @@ from services.chassis.reentry import Reentry
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from tests.support.rig import Rig, release_raised
+from tests.support.statements import statements
 from tests.support.tally import as_record, credit
 from tests.support.waiting import eventually
 
@@ -77,22 +78,15 @@ def _record(rig: Rig, offset: int, ref: str, delta: int) -> Record:
 async def _statements(rig: Rig, start: int, refs: list[str]) -> int:
     """How many SQL statements one batch of one message for each of these volunteers takes."""
     connection = await asyncpg.connect(rig.settings.database.get_secret_value())
-    count = 0
-
-    def saw(query: Any) -> None:
-        nonlocal count
-        # A new connection asks once what array types look like; that belongs to no batch.
-        count += "typeinfo" not in query.query and "'jit'" not in query.query
-
     try:
         service: Service = rig.tally.service()
         live = LiveBatches(Processor(service, rig.settings, Clock()), service.streams[0], connection)
         live.next[TopicPartition(rig.tally.inlet.name, 0)] = start
-        connection.add_query_logger(saw)
-        await live.apply([_record(rig, start + n, ref, 1) for n, ref in enumerate(refs)])
+        with statements(connection) as seen:
+            await live.apply([_record(rig, start + n, ref, 1) for n, ref in enumerate(refs)])
     finally:
         await connection.close()
-    return count
+    return len(seen)
 
 
 async def test_a_batch_of_500_takes_as_many_statements_as_a_batch_of_one(rig: Rig) -> None:

@@ -18,6 +18,7 @@ from services.identity.states import Account, ConsentState, Link, Offer, Request
 from services.identity.store import ACCOUNTS, CONSENTS, LINKS, IdentityStore
 from tests.support.identity import MINUTE, T0, World, consent, hash_of
 from tests.support.identity_database import Linker, linkers
+from tests.support.statements import statements
 from tests.support.waiting import eventually
 
 ask = World()
@@ -160,17 +161,14 @@ async def test_an_account_does_not_become_a_guest_and_a_home_at_once(pair: tuple
 
 
 async def test_a_large_batch_takes_as_many_statements_as_a_small_one(linker: Linker) -> None:
-    async def statements(count: int, first: int) -> int:
-        seen: list[object] = []
-        note = seen.append
-        linker.db.add_query_logger(note)
+    async def taken(count: int, first: int) -> int:
         refs = [f"{first + n}" for n in range(count)]
-        await linker.batch(*[ask.request(f"c{ref}", f"G{ref}", home_ref=f"S{ref}") for ref in refs])
-        await linker.batch(*[ask.offer(f"c{ref}", home_ref=f"S{ref}") for ref in refs])
-        linker.db.remove_query_logger(note)
+        with statements(linker.db) as seen:
+            await linker.batch(*[ask.request(f"c{ref}", f"G{ref}", home_ref=f"S{ref}") for ref in refs])
+            await linker.batch(*[ask.offer(f"c{ref}", home_ref=f"S{ref}") for ref in refs])
         return len(seen)
 
-    await statements(1, 0)  # the first time asyncpg asks for the types
-    small, large = await statements(1, 1), await statements(500, 2)
+    await taken(1, 0)  # the first time asyncpg asks for the types
+    small, large = await taken(1, 1), await taken(500, 2)
     assert small == large
     assert await linker.db.fetchval("SELECT count(*) FROM link") == 502

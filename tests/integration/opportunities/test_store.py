@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -17,6 +16,7 @@ from services.opportunities.states import ACTIVE
 from tests.integration.opportunities.conftest import Books
 from tests.support.opportunities import World, hour, project, report, request, shift, withdraw
 from tests.support.opportunities_streams import opening, steps
+from tests.support.statements import statements
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -73,25 +73,17 @@ async def test_raised_posts_and_withdrawals_in_one_batch_promote_the_heads_of_a_
 
 
 async def test_the_number_of_statements_does_not_depend_on_the_number_of_messages(books: Books) -> None:
-    async def statements(*commands: Message) -> int:
-        seen: list[str] = []
-
-        def note(record: Any) -> None:
-            seen.append(record.query)
-
-        books.db.add_query_logger(note)
-        try:
+    async def taken(*commands: Message) -> int:
+        with statements(books.db) as seen:
             await books.all(*commands)
-        finally:
-            books.db.remove_query_logger(note)
         return len(seen)
 
     await books.all(*(shift(f"s{n}", posts=20, waitlist=5) for n in range(20)), shift("one", posts=20))
-    await statements(request(uuid4(), "one"))  # asyncpg asks for types it has not seen yet
-    one = await statements(request(uuid4(), "one"))
+    await taken(request(uuid4(), "one"))  # asyncpg asks for types it has not seen yet
+    one = await taken(request(uuid4(), "one"))
     assert one > 5
     people = [uuid4() for _ in range(500)]
-    assert await statements(*(request(person, f"s{n % 20}") for n, person in enumerate(people))) == one
+    assert await taken(*(request(person, f"s{n % 20}") for n, person in enumerate(people))) == one
     await books.all(request(uuid4(), "s0"), shift("last", waitlist=3), *(request(uuid4(), "last") for _ in range(3)))
 
     async def mixed(times: int, base: int) -> int:
@@ -105,7 +97,7 @@ async def test_the_number_of_statements_does_not_depend_on_the_number_of_message
                 report(uuid4()),
                 request(uuid4(), f"t{n}"),
             ]
-        return await statements(*batch)
+        return await taken(*batch)
 
     assert await mixed(1, 0) == await mixed(80, 1)
 

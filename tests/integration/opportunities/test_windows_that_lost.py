@@ -16,6 +16,7 @@ from contracts.messages.opportunities import SignupNoted, SignupWithdrawn
 from services.chassis.database import Connection
 from tests.integration.opportunities.conftest import Books
 from tests.support.opportunities import report, request, shift, withdraw
+from tests.support.statements import statements
 
 
 @pytest.fixture
@@ -29,17 +30,9 @@ async def lanes(books: Books, database: str) -> AsyncIterator[list[Books]]:
             await db.close()
 
 
-async def statements(books: Books, *commands: Message) -> int:
-    seen: list[str] = []
-
-    def note(record: Any) -> None:
-        seen.append(record.query)
-
-    books.db.add_query_logger(note)
-    try:
+async def taken(books: Books, *commands: Message) -> int:
+    with statements(books.db) as seen:
         await books.all(*commands)
-    finally:
-        books.db.remove_query_logger(note)
     return len(seen)
 
 
@@ -53,7 +46,7 @@ async def test_a_cancelled_shift_of_thousands_lets_in_their_windows_in_as_many_s
     await books.all(*map(report, people))
     asked = {}
     for ref in shifts:  # the first time asyncpg asks for types that it has not seen yet
-        asked[ref] = await statements(books, shift(ref, version=2, posts=2000, waitlist=1000, state="cancelled"))
+        asked[ref] = await taken(books, shift(ref, version=2, posts=2000, waitlist=1000, state="cancelled"))
     assert asked["one"] == asked["many"] <= asked["warm"]
     assert await books.states() == {"reported": 3000, "withdrawn": 3000}
 
