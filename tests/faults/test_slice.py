@@ -12,7 +12,7 @@ from tests.faults.running import run
 from tests.faults.site import site
 from tests.support.backends import Backends
 
-_SECONDS = 45.0
+_SECONDS = 30.0
 """For the cells; the linkage that they are done to takes its time to start and to be judged."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -96,8 +97,9 @@ async def test_every_page_is_accessible_in_light_and_dark_and_photographed(
     stage: Stage, surf: Browser, pages: dict[str, list[tuple[str, str, str]]], width: int, language: str
 ) -> None:
     SCREENS.mkdir(parents=True, exist_ok=True)
-    problems: list[str] = []
-    for who, places in pages.items():
+
+    async def looked_at(who: str, places: list[tuple[str, str, str]]) -> list[str]:
+        problems: list[str] = []
         code, _, ref = who.partition(" ")
         one = await Surfer.at(stage, surf, language, viewport={"width": width, "height": 800})
         if ref:
@@ -110,7 +112,10 @@ async def test_every_page_is_accessible_in_light_and_dark_and_photographed(
             if (language, width) in LOOKED_AT:
                 problems += [f"{name}: {found}" for found in await serious_findings(one.page)]
         await one.context.close()
-    assert problems == []
+        return problems
+
+    problems = await asyncio.gather(*(looked_at(who, places) for who, places in pages.items()))
+    assert [one for found in problems for one in found] == []
 
 
 async def serious_findings(page: Page) -> list[str]:
