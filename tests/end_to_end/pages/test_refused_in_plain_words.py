@@ -50,6 +50,7 @@ async def test_a_shift_at_home_is_hers_at_once_and_keeps_the_other_city_from_tha
     her = await Surfer.linked(stage, surf, "sz", "gz")
     await her.join("sz", at_home)
     await her.sees("报名成功（本市班次）", "")
+    await stage.noted(at_home)  # or the other city, asked at the same moment, gives her a post first
     await her.join("gz", over_there)
     await her.sees("与您的另一个班次时间冲突", "")
 

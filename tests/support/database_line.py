@@ -1,0 +1,54 @@
+"""A line to PostgreSQL that stays open whatever becomes of the one or the other end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+__all__ = ["Line", "line_to"]
+
+
+@dataclass
+class Line:
+    """Where it begins, what the database has said through it, and an event: from then on nothing more reaches it."""
+
+    dsn: str
+    heard: bytearray = field(default_factory=bytearray)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def line_to(dsn: str) -> AsyncIterator[Line]:
+    """Open one; it is cut at the end of the block."""
+    parts, line = urlsplit(dsn), Line("")
+    writers: list[asyncio.StreamWriter] = []
+
+    async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there = await asyncio.open_connection(parts.hostname, parts.port)
+        writers.extend((writer, there))
+
+        async def said_here() -> None:
+            while not line.stopped.is_set() and (data := await reader.read(65536)):
+                there.write(data)
+                await there.drain()
+
+        async def said_there() -> None:
+            while data := await there_reader.read(65536):
+                line.heard += data
+                writer.write(data)
+
+        with suppress(ConnectionError):
+            await asyncio.gather(said_here(), said_there())
+
+    server = await asyncio.start_server(passed_on, "127.0.0.1", 0)
+    credentials, port = parts.netloc.rpartition("@")[0], server.sockets[0].getsockname()[1]
+    line.dsn = urlunsplit(parts._replace(netloc=f"{credentials}@127.0.0.1:{port}"))
+    try:
+        yield line
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
