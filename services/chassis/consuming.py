@@ -210,7 +210,6 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         assigned = self.consumer.assignment()
         following = dict(known)
         kept: list[Record] = []
-        taken: set[TopicPartition] = set()
         jumps: set[tuple[TopicPartition, int]] = set()
         lost = False
         tp = TopicPartition("", -1)
@@ -225,14 +224,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             elif message.offset > expected:
                 jumps.add((tp, expected))
             following[tp] = message.offset + 1
-            taken.add(tp)
             kept.append(_record(message))
         if lost or jumps - self._gaps:
             self._gaps |= jumps  # all at once: one by one, each new jump made those before it surprising again
             await self._reread()
             return [], {}
         self._gaps -= jumps
-        return kept, {tp: known[tp] for tp in taken}
+        return kept, {tp: at for tp, at in known.items() if following[tp] != at}
 
     async def _must_wait(self) -> bool:
         """Whether this group is held, or its own backlog stands too high; waits a little first, for either to end."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pydantic import ValidationError
 
 __all__ = [
+    "FAILURES",
     "Batch",
     "Connection",
     "Pool",
@@ -46,6 +47,8 @@ _SESSION = {
 _BY_KEY = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 # A batch reads by key, whatever its length: each statement is planned once, and never as a scan, though it be planned
 # while the tables are empty.
+_ARRAYS = ("boolean", "bytea", "date", "integer", "bigint", "timestamptz", "uuid")
+_ALL_ARRAYS = f"SELECT {', '.join(f'${place}::{name}[]' for place, name in enumerate(_ARRAYS, 1))}"
 
 
 async def open_pool(dsn: str, *, size: int, application: str) -> Pool:
@@ -57,10 +60,6 @@ async def open_pool(dsn: str, *, size: int, application: str) -> Pool:
         command_timeout=_LONGEST_CALL,
         server_settings={**_SESSION, "application_name": application},
     )
-
-
-_ARRAYS = ("boolean", "bytea", "date", "integer", "bigint", "timestamptz", "uuid")
-_ALL_ARRAYS = f"SELECT {', '.join(f'${place}::{name}[]' for place, name in enumerate(_ARRAYS, 1))}"
 
 
 async def open_connection(dsn: str, *, application: str) -> asyncpg.Connection[asyncpg.Record]:
@@ -117,6 +116,8 @@ class Batch:
         return {row[0] for row in parked}
 
 
+FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""All that a call to the database may raise; ``is_transient`` tells them apart."""
 _TRANSIENT_CLASSES = ("08", "40", "53", "57")
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import asyncpg
 import yaml
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,7 +15,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from services.chassis import metrics
-from services.chassis.database import describe, is_transient
+from services.chassis.database import FAILURES, describe, is_transient
 from services.chassis.logs import log
 
 __all__ = ["Operator", "Principal", "create_app", "operator", "principal", "read_tokens"]
@@ -112,7 +111,7 @@ def create_app(name: str, tokens: dict[str, Principal], health: Callable[[], Awa
     app.state.tokens = tokens
     app.add_exception_handler(AnyHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
-    for kind in (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+    for kind in FAILURES:
         app.add_exception_handler(kind, _failed)
 
     @app.get("/health/live")

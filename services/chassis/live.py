@@ -69,8 +69,7 @@ class LiveBatches:
     async def _commit(
         self, candidates: Sequence[Candidate], fence: dict[TopicPartition, int], failed: Exception | None = None
     ) -> Effects:
-        places = {(c.record.topic, c.record.partition): c.record for c in candidates}
-        last = {TopicPartition(*place): record for place, record in places.items()}
+        last = {TopicPartition(c.record.topic, c.record.partition): c.record for c in candidates}
         if not last.keys() <= fence.keys():
             raise FenceLost  # a rebalance took a partition between the fetch and now
         effects = Effects()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from services.chassis.database import Connection
+from services.chassis.database import Connection, add_rows
 from services.chassis.records import Record, pack_headers, unpack_headers
 
 __all__ = [
@@ -36,6 +36,12 @@ UNDER_WAY: Final = frozenset({"waiting", "ready", "behind"})
 """Reasons of messages that are decided without anybody's help."""
 
 
+_COLUMNS: Final = (
+    *("reason", "subject", "fact", "deadline", "topic", "partition", "offset", "timestamp", "key", "headers"),
+    *("value", "detail", "attempts", "received_at"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Aside:
     """One message set aside; ``seq`` is None until it stands in the table."""
@@ -53,33 +59,26 @@ class Aside:
 
 async def insert(db: Connection, rows: Sequence[Aside]) -> None:
     """Set messages aside, in order."""
-    if not rows:
-        return
-    columns: list[list[Any]] = [
-        [row.reason for row in rows],
-        [row.subject for row in rows],
-        [row.fact for row in rows],
-        [row.deadline for row in rows],
-        [row.record.topic for row in rows],
-        [row.record.partition for row in rows],
-        [row.record.offset for row in rows],
-        [row.record.timestamp for row in rows],
-        [row.record.key for row in rows],
-        [pack_headers(row.record.headers) for row in rows],
-        [row.record.value for row in rows],
-        [_clean(row.detail) for row in rows],
-        [row.attempts for row in rows],
-        [row.received_at for row in rows],
-    ]
-    await db.execute(
-        """INSERT INTO set_aside (reason, subject, fact, deadline, topic, partition, "offset", "timestamp", key,
-             headers, value, detail, attempts, received_at)
-           SELECT reason, subject, fact, deadline, topic, part, off, stamp, key, headers, value, detail, attempts, at
-           FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::int[], $7::bigint[],
-             $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[], $12::text[], $13::int[], $14::timestamptz[])
-             WITH ORDINALITY AS t(reason, subject, fact, deadline, topic, part, off, stamp, key, headers, value, detail,
-               attempts, at, nr) ORDER BY nr""",
-        *columns,
+    await add_rows(db, "set_aside", _COLUMNS, [_written(row) for row in rows])
+
+
+def _written(row: Aside) -> tuple[Any, ...]:
+    record = row.record
+    return (
+        row.reason,
+        row.subject,
+        row.fact,
+        row.deadline,
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        pack_headers(record.headers),
+        record.value,
+        _clean(row.detail),
+        row.attempts,
+        row.received_at,
     )
 
 

@@ -89,7 +89,7 @@ class Table(Generic[R]):
         hints = typing.get_type_hints(row)
         self.columns = [_column(f.name, hints[f.name]) for f in dataclasses.fields(typing.cast(Any, row))]
         self._names = [column.name for column in self.columns]
-        self._values = attrgetter(*(column.name for column in self.columns))
+        self._values = attrgetter(*self._names)
         self._plain = all(column.read is None for column in self.columns)
 
     def declare(self, states: States) -> None:
@@ -123,16 +123,8 @@ class Table(Generic[R]):
             await db.execute(self._upsert, *self._arrays(rows))
 
     async def _add(self, db: Connection, rows: Sequence[R]) -> None:
-        await add_rows(db, self.name, self._names, [self._written(row) for row in rows])
-
-    def _written(self, row: R) -> tuple[Any, ...]:
-        values: tuple[Any, ...] = self._values(row)
-        if self._plain:
-            return values
-        return tuple(
-            value if column.write is None or value is None else column.write(value)
-            for column, value in zip(self.columns, values, strict=True)
-        )
+        if rows:
+            await add_rows(db, self.name, self._names, list(zip(*self._arrays(rows), strict=True)))
 
     def _read(self, row: Any) -> R:
         if self._plain:
@@ -144,7 +136,11 @@ class Table(Generic[R]):
         return self.row(*values)
 
     def _arrays(self, rows: Sequence[R]) -> list[list[Any]]:
-        return [list(column) for column in zip(*map(self._written, rows), strict=True)]
+        arrays: list[list[Any]] = [list(column) for column in zip(*map(self._values, rows), strict=True)]
+        for index, column in enumerate(self.columns):
+            if (write := column.write) is not None:
+                arrays[index] = [None if value is None else write(value) for value in arrays[index]]
+        return arrays
 
     @cached_property
     def _select(self) -> str:

@@ -114,13 +114,11 @@ def _presence(rng: random.Random, one: Story, ref: str | None = None, ahead: tim
 def _bad(rng: random.Random, stories: Sequence[Story], good: Sequence[Letter]) -> tuple[list[Raw], list[str]]:
     """A tenth of all that is bad, and the ids of those that are to come back to their sender by id."""
     raws, ids = [], []
-    each = _OF_A_KIND // _PORTIONS
+    visits = [one.event for one in good if isinstance(one.event.data, CheckedIn)]
     # Each takes the id of another one: what says the same a second time, in one batch, is a repetition and no reuse.
-    robbed = iter(rng.sample([one for one in good if isinstance(one.event.data, CheckedIn)], each))
-    for _ in range(each):
+    for used in rng.sample(visits, _OF_A_KIND // _PORTIONS):
         raws += [spoil(_raw(_presence(rng, _visited(rng, stories)))) for spoil in _QUARANTINED.values()]
         # On the same key as the one whose id it takes, or nobody knows which of the two comes first.
-        used = next(robbed).event
         assert isinstance(used.data, CheckedIn)
         other = used.data.model_copy(update={"at": used.data.at - timedelta(minutes=1)})
         fresh = letter(rng, used.source.rpartition(":")[2], other, used.time)

@@ -1,4 +1,4 @@
-"""What a session of PostgreSQL is told to do, counted where asyncpg tells."""
+"""What a session of PostgreSQL is told to do."""
 
 from __future__ import annotations
 
@@ -18,15 +18,11 @@ _COPY = asyncpg.Connection.copy_records_to_table
 
 @contextmanager
 def statements(db: Connection) -> Iterator[list[str]]:
-    """The statements of one session while this is open, COPYs too, of which asyncpg's own log says nothing.
-
-    That asyncpg asks a new session what its types look like belongs to nobody, and is left out.
-    """
+    """The statements of one session while this is open, COPYs too, of which asyncpg's own log says nothing."""
     seen: list[str] = []
 
     def note(record: Any) -> None:
-        if "typeinfo" not in record.query and "'jit'" not in record.query:
-            seen.append(record.query)
+        seen.append(record.query)
 
     async def copied(self: asyncpg.Connection[asyncpg.Record], table: str, **rest: Any) -> str:
         if self is db:

@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 
 from services.chassis import kafka, set_aside
 from services.chassis.clock import Clock
-from services.chassis.database import Batch, open_pool
+from services.chassis.database import Batch, open_connection, open_pool
 from services.chassis.live import LiveBatches
 from services.chassis.positions import FenceLost, LogMismatch
 from services.chassis.processing import Processor
@@ -77,7 +77,7 @@ def _record(rig: Rig, offset: int, ref: str, delta: int) -> Record:
 
 async def _statements(rig: Rig, start: int, refs: list[str]) -> int:
     """How many SQL statements one batch of one message for each of these volunteers takes."""
-    connection = await asyncpg.connect(rig.settings.database.get_secret_value())
+    connection = await open_connection(rig.settings.database.get_secret_value(), application="test")
     try:
         service: Service = rig.tally.service()
         live = LiveBatches(Processor(service, rig.settings, Clock()), service.streams[0], connection)

@@ -18,6 +18,7 @@ from deploy.sandbox.database import migrate
 from deploy.sandbox.kafka_native.letters import letter
 from deploy.sandbox.settings import SandboxSettings
 from tests.support.registries import attested, decided, link, one_of_each, own, requested, told
+from tests.support.statements import statements
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 OWN_SOURCE = "urn:shuangcheng:registry:gz"
@@ -165,10 +166,8 @@ async def test_statements_do_not_grow_with_the_batch(connection: Connection) -> 
             for number in range(copies)
             for message, is_own in one_of_each(f"V-{copies}-{number}")
         ]
-        seen: list[object] = []
-        connection.add_query_logger(seen.append)
-        await keep(connection, *events)
-        connection.remove_query_logger(seen.append)
+        with statements(connection) as seen:
+            await keep(connection, *events)
         counts.append(len(seen))
     assert counts[0] == counts[1]
 
