@@ -46,7 +46,7 @@ def told(error: Exception) -> LocalError | None:
     """Give what a user is told about an error of machine, database or broker; None for any other."""
     if isinstance(error, LocalError):
         return error
-    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return EnvironmentProblem(
             f"PostgreSQL: {words(error)} ({type(error).__name__})",
             todo="see whether it still runs and lets us in, and its log; SHUANGCHENG_POSTGRES names one to use",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 OLDEST_VERSION = 18
-_UNUSABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_UNUSABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _TEMPLATE = "template"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,50}")
 _LOCALE = "ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' TEMPLATE template0"

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
-
-import asyncpg
 
 from contracts.messages import Message
 from contracts.registry import Registry
@@ -80,7 +77,7 @@ class Caller:
 
     async def session(self) -> None:
         """Call until cancelled or the database is lost. What is under way then is unknown to the next session."""
-        async with self._pool.acquire() as leader:
+        async with self._pool.acquire() as leader:  # whose lock goes when it is given back
             while not await self._calls.lead(leader):
                 await asyncio.sleep(0.5)
             await self._calls.recover(self._now())
@@ -92,8 +89,6 @@ class Caller:
                     flight.cancel()
                 await asyncio.gather(*self._flights, return_exceptions=True)
                 self._flights.clear()
-                with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                    await leader.execute("SELECT pg_advisory_unlock_all()")
 
     async def _turn(self) -> None:
         done = [flight for flight in self._flights if flight.done()]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -84,12 +84,9 @@ class Runtime:
             await self.stopping.wait()
             await self._stop(broker, server)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await _end(self._tasks)
             await self.probe.close()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.pool.close(), 5)
+            await _within(2, self.pool.close())
         if self.fatal is not None:
             raise self.fatal
 
@@ -168,8 +165,7 @@ class Runtime:
             await asyncio.wait_for(broker.stop(), 20)
         for lane in self.lanes:
             await lane.close()
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._drained(), 3)
+        await _within(3, self._drained())
         server.should_exit = True
 
     async def _drained(self) -> None:
@@ -206,6 +202,24 @@ class Runtime:
         running = self.fatal is None and not self.stopping.is_set()
         state["ready"] = running and not waiting and self.relay.alive and state["broker"]
         return state
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    """Let it take so long at most, whatever comes of it."""
+    task = asyncio.create_task(work)
+    await asyncio.wait({task}, timeout=seconds)
+    await _end([task])
+
+
+async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel, and say it again: giving a connection back to a database that does not answer takes a minute, and the
+    error of one that goes meanwhile is raised in place of the cancellation."""
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def run(service: Service, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from deploy.demo.books import Books, Row
+from services.chassis.database import FAILURES, is_transient
 from tests.faults.load import Record, Signups, Story, sums
 
 __all__ = ["PatientBooks", "holders", "judge", "set_aside", "transfers"]
@@ -18,7 +19,6 @@ _WITH_INBOX = ("identity", "opportunities", "attendance", "bridge", "adapter_sz"
 _AGAIN_SECONDS = 60.0
 _STANDS: Final = {"confirmed": "post", "promoted": "post", "refused": None}
 """How a sign-up stands, for a plan; a refused one by its reason."""
-_CUT = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
 class PatientBooks(Books):
@@ -35,8 +35,8 @@ class PatientBooks(Books):
                         dsn = self._dsn[database]
                         self._connections[database] = await asyncpg.connect(dsn, timeout=10, command_timeout=30)
                     return await self._connections[database].fetch(sql, *arguments)
-            except (*_CUT, asyncpg.TooManyConnectionsError):
-                if loop.time() > end:
+            except FAILURES as error:
+                if not is_transient(error) or loop.time() > end:
                     raise
                 await asyncio.sleep(0.3)
 

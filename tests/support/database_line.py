@@ -1,4 +1,4 @@
-"""A line to PostgreSQL that stays open whatever becomes of the one or the other end."""
+"""A line to PostgreSQL that stays open whatever becomes of the other end, until the one who speaks takes leave."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 __all__ = ["Line", "line_to"]
+
+_GOODBYE = b"X\0\0\0\x04"
 
 
 @dataclass
@@ -30,8 +32,12 @@ async def line_to(dsn: str) -> AsyncIterator[Line]:
         there_reader, there = await asyncio.open_connection(parts.hostname, parts.port)
         writers.extend((writer, there))
 
+        last = b""
+
         async def said_here() -> None:
+            nonlocal last
             while not line.stopped.is_set() and (data := await reader.read(65536)):
+                last = data
                 there.write(data)
                 await there.drain()
 
@@ -39,6 +45,8 @@ async def line_to(dsn: str) -> AsyncIterator[Line]:
             while data := await there_reader.read(65536):
                 line.heard += data
                 writer.write(data)
+            if last.endswith(_GOODBYE):  # it waits until the database hangs up
+                writer.close()
 
         with suppress(ConnectionError):
             await asyncio.gather(said_here(), said_there())

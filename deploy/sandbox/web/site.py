@@ -73,7 +73,7 @@ class Visit(frame.Visit[Words, Session]):
 class Site(frame.Frame[Visit]):
     """All pages of a registry. While ``is_down`` says so they only tell that."""
 
-    outages = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+    outages = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from deploy.local import postgres_embedded
 from deploy.local.errors import EnvironmentProblem
 from deploy.local.postgres import ExternalPostgres, Postgres
 from deploy.local.processes import Account
+from services.chassis.database import FAILURES, is_transient
 from tests.conftest import NewDatabase
 
 
@@ -70,9 +71,12 @@ async def test_after_a_kill_it_is_back_on_the_same_port_with_what_was_committed(
     await connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
     pid = own_postgres.pid
     await own_postgres.kill()
-    with pytest.raises((asyncpg.PostgresConnectionError, ConnectionError, asyncpg.InterfaceError)):
-        await connection.fetchval("SELECT 1")
-    await own_postgres.restart()
+    try:
+        with pytest.raises(FAILURES) as met:
+            await connection.fetchval("SELECT 1")
+        assert is_transient(met.value)
+    finally:
+        await own_postgres.restart()
     assert own_postgres.pid not in (None, pid)
     again = await asyncpg.connect(dsn)
     try:

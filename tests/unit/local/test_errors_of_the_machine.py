@@ -157,11 +157,12 @@ def test_whatever_the_machine_does_not_do_is_one_message(
             "PostgreSQL: connection was closed in the middle of operation (ConnectionDoesNotExistError)",
         ),
         (asyncpg.InterfaceError("connection is closed"), "PostgreSQL: connection is closed (InterfaceError)"),
+        (asyncpg.InternalClientError("told to go"), "PostgreSQL: told to go (InternalClientError)"),
         (asyncpg.TooManyConnectionsError(""), "PostgreSQL: TooManyConnectionsError (TooManyConnectionsError)"),
         (KafkaTimeoutError("no metadata"), "Kafka: KafkaTimeoutError: no metadata"),
         (NodeNotReadyError(), "Kafka: NodeNotReadyError"),
     ],
-    ids=["server gone", "connection gone", "nothing said", "broker slow", "broker gone"],
+    ids=["server gone", "connection gone", "told to go", "nothing said", "broker slow", "broker gone"],
 )
 def test_whatever_database_or_broker_do_not_do_is_one_message_with_its_notes(
     error: Exception, message: str, capsys: pytest.CaptureFixture[str]
