@@ -42,8 +42,8 @@ FOLDER = Path(services.adapters.service.__file__).parent / "migrations"
 class Watched(RestApi):
     """Counts what is under way, and can be told to die after a call as the process would."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url, seconds=0.5)
+    def __init__(self, url: str, seconds: float) -> None:
+        super().__init__(url, seconds=seconds)
         self.posts: Counter[uuid.UUID] = Counter()
         self.asks: Counter[uuid.UUID] = Counter()
         self.under_way: Counter[str] = Counter()
@@ -132,13 +132,15 @@ async def adapter(
     refs: Sequence[str] = ("H-1",),
     *,
     settles: float = 0.5,
+    patience: float = 10,
     system: type[Watched] = Watched,
 ) -> AsyncIterator[Adapter]:
+    """A caller that waits for an answer as long as its ``patience`` lasts, in seconds."""
     books, own_database = await new_database(), await new_database()
     await migrations.migrate(own_database, FOLDER)
     pool = await open_pool(own_database, size=6, application="test")
     async with rest_api(books, capability=capability) as sandbox:
-        client = system(sandbox.url)
+        client = system(sandbox.url, patience)
         await client.tell([notice_of(own("sz", offered(ref))) for ref in refs])
         caller = Caller(pool, client, seat(capability, settles=settles), lambda: datetime.now(UTC))
         try:

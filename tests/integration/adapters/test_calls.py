@@ -48,7 +48,7 @@ async def test_two_thousand_credits_arrive_within_seconds_one_at_a_time_per_volu
 async def test_a_credit_that_was_posted_but_whose_answer_was_lost_is_posted_once(
     new_database: NewDatabase, capability: Capability, state: str, receipt: tuple[str, str, object], posts: int
 ) -> None:
-    async with adapter(new_database, capability) as ours:
+    async with adapter(new_database, capability, patience=1) as ours:
         await ours.sandbox.misbehave(commit_and_lose_answer=1)
         await ours.due(posted := credit("H-1", 50))
         async with ours.running():
@@ -104,7 +104,7 @@ async def test_a_crash_between_the_call_and_saving_its_answer_posts_once(
 async def test_a_credit_posted_long_after_its_call_was_given_up_stands_once(
     new_database: NewDatabase, *, crashes: bool
 ) -> None:
-    async with adapter(new_database, "queryable", settles=5) as ours:
+    async with adapter(new_database, "queryable", settles=5, patience=1) as ours:
         await ours.sandbox.misbehave(commit_after_seconds=2)
         await ours.due(posted := credit("H-1", 50))
         if crashes:

@@ -103,7 +103,7 @@ async def test_a_refusal_after_a_call_that_was_given_up_is_not_told_while_that_o
     new_database: NewDatabase,
 ) -> None:
     """It was told, the border would let a correction pass, and then the first call was posted."""
-    async with adapter(new_database, "idempotent", settles=20) as ours:
+    async with adapter(new_database, "idempotent", settles=20, patience=1) as ours:
         await ours.sandbox.misbehave(commit_after_seconds=5, refuse={"reason": "cap", "retry": True, "n": 1})
         first = asyncio.create_task(ours.system.post(at := row(credit("H-1", 50))))
 
