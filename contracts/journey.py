@@ -114,7 +114,12 @@ JOURNEY: Final = (
             Leg(
                 "bridge",
                 _POST_COMMANDS,
-                (opportunities.RequestSignup, opportunities.WithdrawSignup, opportunities.ReportSignup),
+                (
+                    opportunities.RequestSignup,
+                    opportunities.WithdrawSignup,
+                    opportunities.ReportSignup,
+                    opportunities.CloseWaitlist,
+                ),
             ),
         ),
     ),

@@ -193,8 +193,9 @@ OPPORTUNITIES_COMMANDS = TopicEntry(
         opportunities.RequestSignup,
         opportunities.WithdrawSignup,
         opportunities.ReportSignup,
+        opportunities.CloseWaitlist,
     ),
-    "shifts and sign-ups with persons: one project is one ordered stream",
+    "shifts and sign-ups with persons: one project is one ordered stream; opportunities' own timers",
 )
 OPPORTUNITIES_EVENTS = TopicEntry(
     "opportunities.events.v1",

@@ -73,6 +73,13 @@ class WithdrawSignup(_OfSignup):
     """Give the post, or the place in the waitlist, back."""
 
 
+class CloseWaitlist(_OfProject):
+    """The shift has begun: whoever still stands in its line gets no post. Opportunities tells itself, by a timer."""
+
+    shift_ref: Ref
+    origin: Annotated[Origin, Field(description="The request that was the last to be put in line.")]
+
+
 class ReportSignup(_OfSignup):
     """She is busy at home then (host = home): occupies her window, takes no post."""
 
@@ -108,7 +115,8 @@ class SignupRefused(_SignupFact):
 
 
 class SignupWithdrawn(_SignupFact):
-    """The post, the place in line or the reported window is free again. ``reason`` when the host cancelled."""
+    """The post, the place in line or the reported window is free again. ``reason`` when nobody gave it back: the host
+    cancelled (shift_cancelled), or no post came free before the shift began (waitlist_closed)."""
 
     reason: ReasonCode | None = None
 

@@ -11,7 +11,7 @@ from services.chassis.decisions import Inbound
 from services.chassis.service import Service, Stream
 from services.chassis.settings import Settings
 from services.opportunities.api import api
-from services.opportunities.rules import publishing, signups, windows
+from services.opportunities.rules import leaving, publishing, signups, windows
 from services.opportunities.states import project_name, shift_name, signup_name
 from services.opportunities.store import OpportunitiesStore
 
@@ -31,6 +31,7 @@ def build(settings: Settings) -> Service:
             messages.RequestSignup: signups.request_signup,
             messages.WithdrawSignup: signups.withdraw_signup,
             messages.ReportSignup: windows.report_signup,
+            messages.CloseWaitlist: leaving.close_waitlist,
         },
         store=OpportunitiesStore(),
         subject=subject,
@@ -47,6 +48,8 @@ def subject(inbound: Inbound) -> str:
         return project_name(command.host, command.project_ref)
     if isinstance(command, messages.PublishShift):
         return shift_name(command.host, command.project_ref, command.shift.shift_ref)
+    if isinstance(command, messages.CloseWaitlist):
+        return shift_name(command.host, command.project_ref, command.shift_ref)
     return signup_name(command.signup_id)
 
 
@@ -57,7 +60,7 @@ def locks(inbound: Inbound) -> Iterable[str]:
     is locked by the store, in the second round: only the shift tells whom a cancellation concerns.
     """
     command = inbound.data
-    if isinstance(command, messages.PublishProject | messages.PublishShift):
+    if isinstance(command, messages.PublishProject | messages.PublishShift | messages.CloseWaitlist):
         return ()
     shift = shift_name(command.host, command.project_ref, command.shift_ref)
     if isinstance(command, messages.RequestSignup):

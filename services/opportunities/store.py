@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from contracts.messages.opportunities import (
+    CloseWaitlist,
     PublishProject,
     PublishShift,
     ReportSignup,
@@ -57,11 +58,11 @@ JOIN (
     ) AS head
     UNION
     SELECT leaving.signup_id
-    FROM unnest($9::text[], $10::text[], $11::text[]) AS cancelled(host, project_ref, shift_ref)
+    FROM unnest($9::text[], $10::text[], $11::text[], $12::boolean[]) AS emptied(host, project_ref, shift_ref, whole)
     JOIN signup AS leaving USING (host, project_ref, shift_ref)
-    WHERE leaving.state <> 'withdrawn'
+    WHERE leaving.state <> 'withdrawn' AND (emptied.whole OR leaving.state = 'waitlisted')
     UNION
-    SELECT lost.signup_id FROM signup AS lost WHERE lost.person = ANY($12) AND lost.clashed_at IS NOT NULL
+    SELECT lost.signup_id FROM signup AS lost WHERE lost.person = ANY($13) AND lost.clashed_at IS NOT NULL
     UNION
     SELECT busy.signup_id
     FROM signup AS lost
@@ -69,22 +70,22 @@ JOIN (
       ON busy.person = lost.person
      AND tstzrange(busy.starts_at, busy.ends_at) && tstzrange(lost.wanted_from, lost.wanted_to)
      AND busy.state IN ('confirmed', 'waitlisted', 'reported')
-    WHERE lost.person = ANY($12) AND lost.clashed_at IS NOT NULL
+    WHERE lost.person = ANY($13) AND lost.clashed_at IS NOT NULL
 ) AS wanted USING (signup_id)
 """
 
 _LEAVING = """
 SELECT DISTINCT person
-FROM unnest($1::text[], $2::text[], $3::text[]) AS cancelled(host, project_ref, shift_ref)
+FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[]) AS emptied(host, project_ref, shift_ref, whole)
 JOIN signup USING (host, project_ref, shift_ref)
-WHERE signup.state <> 'withdrawn'
+WHERE signup.state <> 'withdrawn' AND (emptied.whole OR signup.state = 'waitlisted')
 """
 
 _Span: TypeAlias = tuple[datetime, datetime]
 
 
 class OpportunitiesStore:
-    """States by batch: three statements and the locks of persons, one more where shifts are cancelled."""
+    """States by batch: three statements and the locks of persons, one more where shifts or lines are emptied."""
 
     tables: Sequence[Table[Any]] = (PROJECTS, SHIFTS, SIGNUPS, OUTCOMES)
 
@@ -92,8 +93,8 @@ class OpportunitiesStore:
         """Projects and shifts by key; sign-ups by id, and those that a decision may have to look at or move.
 
         These are: what the persons hold at the time of the batch's shifts, of each line as many heads as can be
-        promoted, everyone of a shift that is cancelled, and of whoever may give a window back all reports that lost,
-        with what they lose to.
+        promoted, everyone of a shift that is cancelled or of a line that is closed, and of whoever may give a window
+        back all reports that lost, with what they lose to.
         """
         wanted = _Wanted(inbound.data for inbound in messages)
         db = batch.connection
@@ -103,8 +104,9 @@ class OpportunitiesStore:
         known = {shift.key: shift for shift in shifts}
         # Sign-ups are read only once both their shift and their person are locked.
         freeing = set(wanted.freeing)
-        if wanted.cancelled:
-            freeing |= {row[0] for row in await db.fetch(_LEAVING, *_columns(wanted.cancelled, 3))}
+        emptied = _columns([(*key, whole) for key, whole in wanted.emptied.items()], 4)
+        if wanted.emptied:
+            freeing |= {row[0] for row in await db.fetch(_LEAVING, *emptied)}
         await batch.lock(windows_name(person) for person in freeing | wanted.taking)
         states.load(
             await SIGNUPS.fetch(
@@ -113,7 +115,7 @@ class OpportunitiesStore:
                 list(wanted.signups),
                 *_columns([(person, *span) for person, span in wanted.spans(known).items()], 3),
                 *_columns([(*key, heads) for key, heads in wanted.heads(known).items()], 4),
-                *_columns(wanted.cancelled, 3),
+                *emptied,
                 list(freeing),
             )
         )
@@ -126,7 +128,8 @@ class _Wanted:
         self.projects: set[tuple[str, str]] = set()
         self.shifts: set[ShiftKey] = set()
         self.signups: set[UUID] = set()
-        self.cancelled: set[ShiftKey] = set()
+        self.emptied: dict[ShiftKey, bool] = {}
+        """Whose people leave: all of them, or those in line."""
         self.taking: set[UUID] = set()
         """Persons whose time a request may take."""
         self.freeing: set[UUID] = set()
@@ -147,10 +150,13 @@ class _Wanted:
             self.shifts.add(key)
             self._published.setdefault(key, []).append(message)
             if message.shift.state == "cancelled":
-                self.cancelled.add(key)
+                self.emptied[key] = True
             return
         key = (message.host, message.project_ref, message.shift_ref)
         self.shifts.add(key)
+        if isinstance(message, CloseWaitlist):
+            self.emptied.setdefault(key, False)
+            return
         self.signups.add(message.signup_id)
         if isinstance(message, RequestSignup):
             self.projects.add((message.host, message.project_ref))

@@ -142,6 +142,18 @@ async def test_a_child_is_refused_a_shift_for_adults_and_gets_no_post(linkage: L
     assert '"guardian_missing"' in detail
 
 
+async def test_who_still_stands_in_line_once_the_shift_has_begun_is_told_so_at_home(linkage: Linkage) -> None:
+    first, second = Visit("sz", "gz"), Visit("sz", "gz")
+    second.where = first.mark
+    await linkage.say(*first.link(), *second.link(), *first.publish(posts=1, waitlist_posts=1))
+    for visit, state in ((first, "confirmed"), (second, "waitlisted")):
+        await linkage.say(visit.sign_up())
+        await eventually(_is(linkage.stands, visit, (state, None)), 30)
+    await linkage.hasten_end_of_line(first)
+    await eventually(_is(linkage.stands, second, ("withdrawn", "waitlist_closed")), 30)
+    assert await linkage.stands(first) == ("confirmed", None)
+
+
 async def test_a_service_killed_in_the_middle_comes_back_and_nothing_is_lost_or_doubled(linkage: Linkage) -> None:
     visits = [Visit("sz", "gz") for _ in range(12)]
     for visit in visits[:6]:

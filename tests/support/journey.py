@@ -191,6 +191,13 @@ class Linkage:
         """Minutes that her home has for her."""
         return sum(await self.posted(visit))
 
+    async def stands(self, visit: Visit) -> tuple[str, str | None] | None:
+        """State and reason of her sign-up in her home's own books."""
+        row = await self.books[visit.home].fetchrow(
+            "SELECT state, reason FROM signup WHERE signup_ref = $1", visit.signup_ref
+        )
+        return None if row is None else (row[0], row[1])
+
     async def served(self, visit: Visit) -> tuple[int, int, str] | None:
         """Version, minutes and status of the record in the host's own books."""
         row = await self.books[visit.host].fetchrow(
@@ -204,6 +211,16 @@ class Linkage:
             "SELECT version, state FROM transfer WHERE record_ref = $1 ORDER BY version", visit.record_ref
         )
         return {row[0]: row[1] for row in rows}
+
+    async def hasten_end_of_line(self, visit: Visit) -> None:
+        """Services of these tests are of three days ago, for which a line stays open a little: that time is over."""
+        name = f"line:shift:{visit.host}:{visit.shift['project_ref']}:{visit.shift['shift_ref']}"
+        opportunities = await asyncpg.connect(self.stack.dsn["opportunities"])
+        try:
+            done = await opportunities.execute("UPDATE timer SET due = now() WHERE name = $1", name)
+        finally:
+            await opportunities.close()
+        assert done == "UPDATE 1", f"no timer {name}"
 
     async def misbehave(self, code: str, **how: Any) -> None:
         """Ask a sandbox to misbehave."""

@@ -13,6 +13,7 @@ from contracts.ids import signup_id
 from contracts.messages import Message
 from contracts.messages.base import AgeBand, Origin
 from contracts.messages.opportunities import (
+    CloseWaitlist,
     PublishProject,
     PublishShift,
     ReportSignup,
@@ -157,9 +158,15 @@ def report(
     )
 
 
+def close(to: str = "s1", *, of: str = "p1", host: str = "gz") -> CloseWaitlist:
+    """The timer of a line."""
+    return CloseWaitlist(host=host, project_ref=of, shift_ref=to, origin=origin())
+
+
 def event(command: Message, at: datetime = BEFORE) -> Event:
-    """The command as the bridge sends it."""
-    return Event(id=str(uuid4()), source=service_source("bridge"), time=at, data=command)
+    """The command as the bridge sends it, or the service itself."""
+    sender = "opportunities" if isinstance(command, CloseWaitlist) else "bridge"
+    return Event(id=str(uuid4()), source=service_source(sender), time=at, data=command)
 
 
 def inbound(command: Message, at: datetime = BEFORE, *, waited_out: bool = False) -> Inbound:
@@ -177,11 +184,13 @@ class World:
         for table in self.service.store.tables:
             table.declare(self.states)
 
-    def decide(self, command: Message, at: datetime = BEFORE, *, waited_out: bool = False) -> Decision:
+    def decide(
+        self, command: Message, at: datetime = BEFORE, *, waited_out: bool = False, now: datetime | None = None
+    ) -> Decision:
         """Decide, and keep what changed. Everything named must be locked, as the chassis asserts."""
         message = inbound(command, at, waited_out=waited_out)
         locked = {self.service.subject(message), *self.service.locks(message)}
-        decision = self.service.decisions[type(command)](self.states, message, at)
+        decision = self.service.decisions[type(command)](self.states, message, now or at)
         assert locked.issuperset(decision.facts)
         if decision.wait is not None:
             assert decision.wait.fact in locked

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contracts.messages import Message
 from contracts.messages.base import AgeBand
-from tests.support.opportunities import BEFORE, DAY, hour, project, report, request, shift, withdraw
+from tests.support.opportunities import BEFORE, DAY, close, hour, project, report, request, shift, withdraw
 
 PERSONS = [UUID(int=number, version=4) for number in range(1, 6)]
 SHIFTS = {
@@ -67,6 +67,13 @@ def withdrawing(draw: st.DrawFn) -> Message:
 
 
 @st.composite
+def closing(draw: st.DrawFn) -> Message:
+    """The end of a line, also before its time: it may be told of long ago."""
+    host, of, ref = draw(_keys)
+    return close(ref, of=of, host=host)
+
+
+@st.composite
 def reporting(draw: st.DrawFn) -> Message:
     """Busy at home, in a shift that the linkage knows or in one of home's own."""
     window = draw(st.sampled_from([(8, 9), (9, 10), (9.5, 11.5), (13, 15)]))
@@ -88,6 +95,7 @@ steps = st.tuples(
         reporting(),
         reporting(),
         naming(),
+        closing(),
     ),
     _moments,
 )

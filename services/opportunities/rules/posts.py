@@ -8,7 +8,8 @@ from datetime import datetime
 from heapq import nsmallest
 
 from contracts.messages import opportunities as messages
-from services.chassis.decisions import Decision, Inbound, States
+from services.chassis.decisions import Decision, Inbound, States, Timer
+from services.opportunities.rules.leaving import end_of_line
 from services.opportunities.rules.telling import STANDING, signup_of, tell
 from services.opportunities.states import Outcome, Shift, Signup
 
@@ -20,6 +21,7 @@ def give(inbound: Inbound, command: messages.RequestSignup, shift: Shift, now: d
 
     Those in line come first, also where a post stands free because it came back too late to be handed on.
     """
+    timers: tuple[Timer, ...] = ()
     if shift.free and not shift.waitlisted:
         shift, position = replace(shift, confirmed=shift.confirmed + 1), None
         outcome = Outcome.post(inbound.fresh_id, command.signup_id, "confirmed", shift, now)
@@ -27,10 +29,12 @@ def give(inbound: Inbound, command: messages.RequestSignup, shift: Shift, now: d
         position = shift.last_position + 1
         shift = replace(shift, waitlisted=shift.waitlisted + 1, last_position=position)
         outcome = Outcome(inbound.fresh_id, command.signup_id, "waitlisted", None, now)
+        timers = (end_of_line(shift, command, now),)
     else:
         return None
     given = signup_of(command, shift, "confirmed" if position is None else "waitlisted", position=position)
-    return Decision(changes=(shift, given, outcome), sends=(tell(STANDING[given.state], command, given),))
+    told = tell(STANDING[given.state], command, given)
+    return Decision(changes=(shift, given, outcome), sends=(told,), timers=timers)
 
 
 def promote(states: States, inbound: Inbound, shift: Shift, leaving: Sequence[Signup], now: datetime) -> Decision:

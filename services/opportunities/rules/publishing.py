@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from contracts.messages import opportunities as messages
 from services.chassis.decisions import Decision, Inbound, States
+from services.opportunities.rules.leaving import cancel
 from services.opportunities.rules.posts import promote
-from services.opportunities.rules.telling import both, command_refused, tell
-from services.opportunities.rules.windows import settle
-from services.opportunities.states import Outcome, Project, Shift, Signup, shift_name
+from services.opportunities.rules.telling import both, command_refused
+from services.opportunities.states import Project, Shift, shift_name
 
 __all__ = ["publish_project", "publish_shift"]
 
@@ -43,26 +42,8 @@ def publish_shift(states: States, inbound: Inbound, now: datetime) -> Decision:
             return command_refused(command, "window_fixed")
     here = Decision(facts=(shift_name(*said.key),))
     if said.state == "cancelled":
-        return both(here, _cancel(states, inbound, said, now))
+        return both(here, cancel(states, inbound, said, now))
     return both(here, promote(states, inbound, said, (), now))
-
-
-def _cancel(states: States, inbound: Inbound, shift: Shift, now: datetime) -> Decision:
-    """Free everyone of a shift that does not take place, and what their windows kept from standing."""
-    there = (signup for signup in states.group(Signup, "shift", shift.key) if signup.state != "withdrawn")
-    leaving = sorted(there, key=lambda signup: signup.signup_id)
-    gone = [signup.ended() for signup in leaving]
-    outcomes = [
-        Outcome(inbound.fresh_id, signup.signup_id, "withdrawn", "shift_cancelled", now)
-        for signup in leaving
-        if signup.given
-    ]
-    emptied = replace(shift, confirmed=0, waitlisted=0, capacity=shift.posts)
-    left = Decision(
-        changes=(emptied, *gone, *outcomes),
-        sends=tuple(tell(messages.SignupWithdrawn, signup, signup, reason="shift_cancelled") for signup in gone),
-    )
-    return both(left, settle(states, gone))
 
 
 def _not_newer(command: messages.PublishProject | messages.PublishShift, *, conflict: bool) -> Decision:

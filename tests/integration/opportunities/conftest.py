@@ -59,7 +59,7 @@ class Books:
 
     async def clear(self) -> None:
         """As on the first day."""
-        await self.db.execute("TRUNCATE project, shift, signup, signup_outcome, outbox, entity, set_aside")
+        await self.db.execute("TRUNCATE project, shift, signup, signup_outcome, outbox, entity, set_aside, timer")
 
     async def states(self) -> dict[str, int]:
         """How many sign-ups stand how."""

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.messages import Message
-from contracts.messages.opportunities import SignupPromoted, SignupWaitlisted, SignupWithdrawn
+from contracts.messages.opportunities import SignupNoted, SignupPromoted, SignupWaitlisted, SignupWithdrawn
 from services.opportunities.states import ACTIVE
 from tests.integration.opportunities.conftest import Books
-from tests.support.opportunities import World, hour, project, report, request, shift, withdraw
+from tests.support.opportunities import World, close, hour, project, report, request, shift, withdraw
 from tests.support.opportunities_streams import opening, steps
 from tests.support.statements import statements
 
@@ -61,6 +61,24 @@ async def test_a_cancelled_shift_withdraws_all_of_its_hundreds_at_once(books: Bo
     assert await books.states() == {"confirmed": 1, "withdrawn": 300}
 
 
+async def test_a_line_that_closes_withdraws_all_of_its_hundreds_at_once_and_nobody_who_has_a_post(books: Books) -> None:
+    people = [uuid4() for _ in range(300)]
+    await books.all(shift(posts=200, waitlist=100), *map(request, people))
+    await books.all(*(report(person, window=(11, 13)) for person in people[-50:]))
+    told = await books.all(close())
+    assert {type(message) for message in told} == {SignupWithdrawn, SignupNoted}
+    assert {m.person for m in told if isinstance(m, SignupWithdrawn)} == set(people[200:])
+    assert {m.person for m in told if isinstance(m, SignupNoted)} == set(people[-50:])
+    assert await books.states() == {"confirmed": 200, "withdrawn": 100, "reported": 50}
+
+
+async def test_a_line_has_one_timer_however_many_join_it(books: Books) -> None:
+    await books.all(shift(waitlist=9), *(request(uuid4()) for _ in range(5)))
+    await books.all(*(request(uuid4()) for _ in range(4)))
+    timers = await books.db.fetch("SELECT name, due, topic, key FROM timer")
+    assert [tuple(row) for row in timers] == [("line:shift:gz:p1:s1", hour(9.25), "opportunities.commands.v1", "gz:p1")]
+
+
 async def test_raised_posts_and_withdrawals_in_one_batch_promote_the_heads_of_a_long_line(books: Books) -> None:
     people = [uuid4() for _ in range(60)]
     told = await books.all(shift(posts=5, waitlist=100), *map(request, people))
@@ -78,7 +96,8 @@ async def test_the_number_of_statements_does_not_depend_on_the_number_of_message
             await books.all(*commands)
         return len(seen)
 
-    await books.all(*(shift(f"s{n}", posts=20, waitlist=5) for n in range(20)), shift("one", posts=20))
+    await books.all(*(shift(f"s{n}", posts=20, waitlist=5) for n in range(20)), shift("one", posts=1, waitlist=9))
+    await taken(request(uuid4(), "one"))
     await taken(request(uuid4(), "one"))  # asyncpg asks for types it has not seen yet
     one = await taken(request(uuid4(), "one"))
     assert one > 5
@@ -96,6 +115,7 @@ async def test_the_number_of_statements_does_not_depend_on_the_number_of_message
                 withdraw(people[n], f"s{n % 20}"),
                 report(uuid4()),
                 request(uuid4(), f"t{n}"),
+                close(f"u{n}"),
             ]
         return await taken(*batch)
 

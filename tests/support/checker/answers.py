@@ -32,7 +32,7 @@ _ANSWERS: Final[dict[type[Message], tuple[type[Message], ...]]] = {
     ),
 }
 """Exactly one of these names the command as its cause."""
-_TIMERS: Final = (identity.ExpireLinkRequest,)
+_TIMERS: Final = (identity.ExpireLinkRequest, opportunities.CloseWaitlist)
 _SERVICE_FACTS: Final = (attendance.ServiceConfirmed, attendance.ServiceHeld, attendance.ServiceRevoked)
 _RECEIPTS: Final = (receipts.CreditAccepted, receipts.CreditRefused, receipts.CreditUnknown)
 

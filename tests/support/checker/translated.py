@@ -30,6 +30,8 @@ def commands(book: Book) -> Iterator[Violation]:
             yield at(book, "I9", line, f"no message {command.origin.message_id} of {command.origin.registry} is there")
         elif isinstance(command, identity.ExpireLinkRequest):
             yield from _timer(book, line)
+        elif isinstance(command, opportunities.CloseWaitlist):
+            yield from _end_of_line(book, line)
         else:
             yield from _command(book, line, said)
 
@@ -60,6 +62,17 @@ def _timer(book: Book, line: Line) -> Iterator[Violation]:
     request = book.cause(line)
     if request is None or (request.id, request.data.origin) != (line.data.request_id, line.data.origin):
         yield at(book, "I9", line, "it reminds of no request")
+
+
+def _end_of_line(book: Book, line: Line) -> Iterator[Violation]:
+    """A line is closed that somebody has joined."""
+    request, close = book.cause(line), line.data
+    joined = request is not None and any(
+        (told.data.key, told.data.shift_ref) == (close.key, close.shift_ref)
+        for told in book.effects(request, opportunities.SignupWaitlisted)
+    )
+    if request is None or not joined or request.data.origin != close.origin:
+        yield at(book, "I9", line, "it closes a line that its cause put nobody in")
 
 
 def _offer(book: Book, code: str, said: volunteers.LinkOffered, line: Line) -> dict[str, Any]:

@@ -68,10 +68,10 @@ class Topics:
         self.inbound = {entry.of(code).name for code in registries for entry in INBOUND}
 
     def writers(self, topic: str) -> frozenset[str]:
-        """CloudEvents sources that may write there; identity's timers travel on its own commands."""
+        """CloudEvents sources that may write there; timers of a service travel on its own commands."""
         if topic in self.inbound:
             return frozenset({registry_source(code_of(topic))})
-        own = {"identity"} if topic == "identity.commands.v1" else set()
+        own = {name for name in ("identity", "opportunities") if topic == f"{name}.commands.v1"}
         return frozenset(service_source(name) for name in {self.entries[topic].writer, *own})
 
 

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from services.opportunities.service import locks, subject
 from services.opportunities.states import windows_name
-from tests.support.opportunities import inbound, project, report, request, shift, withdraw
+from tests.support.opportunities import close, inbound, project, report, request, shift, withdraw
 
 
 def test_sign_ups_of_one_shift_share_its_lock_and_a_request_is_judged_under_its_project_too() -> None:
@@ -20,9 +20,13 @@ def test_sign_ups_of_one_shift_share_its_lock_and_a_request_is_judged_under_its_
 
 
 def test_the_lock_of_a_persons_time_sorts_after_all_that_is_locked_before_it_is_known_whose() -> None:
-    for message in (project(), shift(), request(uuid4()), withdraw(uuid4()), report(uuid4())):
+    for message in (project(), shift(), request(uuid4()), withdraw(uuid4()), report(uuid4()), close()):
         first_round = {subject(inbound(message)), *locks(inbound(message))}
         assert max(first_round) < windows_name(UUID(int=0))
+
+
+def test_a_line_is_closed_under_its_shifts_lock() -> None:
+    assert {subject(inbound(close())), *locks(inbound(close()))} == {subject(inbound(shift()))}
 
 
 def test_messages_about_one_sign_up_keep_their_order_whoever_sends_them() -> None:

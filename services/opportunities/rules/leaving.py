@@ -1,0 +1,66 @@
+"""Whom nobody asked to leave: everyone of a shift that does not take place, and a line that gets no post any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from contracts.messages import opportunities as messages
+from contracts.topics import OPPORTUNITIES_COMMANDS
+from services.chassis.decisions import Decision, Inbound, States, Timer
+from services.opportunities.rules.telling import both, tell
+from services.opportunities.rules.windows import settle
+from services.opportunities.states import Outcome, Shift, Signup, shift_name
+
+__all__ = ["cancel", "close_waitlist", "end_of_line"]
+
+_LATE: Final = timedelta(minutes=15)
+"""What was said before a shift began may come so much later, and still hand a post on."""
+
+
+def cancel(states: States, inbound: Inbound, shift: Shift, now: datetime) -> Decision:
+    """Free everyone of a shift that does not take place, and what their windows kept from standing."""
+    emptied = replace(shift, confirmed=0, waitlisted=0, capacity=shift.posts)
+    there = (signup for signup in states.group(Signup, "shift", shift.key) if signup.state != "withdrawn")
+    return _without(states, inbound, emptied, there, "shift_cancelled", now)
+
+
+def close_waitlist(states: States, inbound: Inbound, now: datetime) -> Decision:
+    """Free whoever still stands in line: no post comes any more, and her time is hers again."""
+    command: messages.CloseWaitlist = inbound.data
+    shift = states.get(Shift, (command.host, command.project_ref, command.shift_ref))
+    if shift is None or not shift.waitlisted:
+        return Decision()
+    line = (signup for signup in states.group(Signup, "shift", shift.key) if signup.state == "waitlisted")
+    return _without(states, inbound, replace(shift, waitlisted=0), line, "waitlist_closed", now)
+
+
+def end_of_line(shift: Shift, command: messages.RequestSignup, now: datetime) -> Timer:
+    """When the line of this shift is closed, which somebody has just joined. One timer a shift.
+
+    Records of long ago, told today, get the same quarter of an hour: a withdrawal of then may come behind them.
+    """
+    close = messages.CloseWaitlist(
+        host=shift.host, project_ref=shift.project_ref, shift_ref=shift.shift_ref, origin=command.origin
+    )
+    return Timer(f"line:{shift_name(*shift.key)}", max(shift.starts_at, now) + _LATE, OPPORTUNITIES_COMMANDS, close)
+
+
+def _without(
+    states: States,
+    inbound: Inbound,
+    shift: Shift,
+    leaving: Iterable[Signup],
+    reason: Literal["shift_cancelled", "waitlist_closed"],
+    now: datetime,
+) -> Decision:
+    """``shift`` is as it stands without them."""
+    ordered = sorted(leaving, key=lambda signup: signup.signup_id)
+    gone = [signup.ended() for signup in ordered]
+    outcomes = [
+        Outcome(inbound.fresh_id, signup.signup_id, "withdrawn", reason, now) for signup in ordered if signup.given
+    ]
+    told = tuple(tell(messages.SignupWithdrawn, signup, signup, reason=reason) for signup in gone)
+    return both(Decision(changes=(shift, *gone, *outcomes), sends=told), settle(states, gone))
