@@ -171,8 +171,20 @@ def the_line_is_not_served_in_its_order(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I5")
 def the_line_was_another_one(t: Tamper) -> Offence:
-    t.swap(*t.all(opportunities.SignupWaitlisted, _of_river_tue))
+    t.swap(*t.all(opportunities.SignupWaitlisted, _of_river_tue)[:2])
     return t.find(opportunities.SignupPromoted, where=_of_river_tue)
+
+
+@breaks(FAULTS, "I9")
+def a_line_is_closed_that_nobody_joined(t: Tamper) -> Offence:
+    return t.alter(t.find(opportunities.CloseWaitlist), shift_ref="river-wed")
+
+
+@breaks(FAULTS, "I9")
+def a_line_is_closed_in_the_name_of_another_message(t: Tamper) -> Offence:
+    close = t.find(opportunities.CloseWaitlist)
+    other = t.find(opportunities.WithdrawSignup).data.origin
+    return t.alter(close, origin=other)
 
 
 @breaks(FAULTS, "I19")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from contracts.envelope import encode
@@ -62,6 +63,7 @@ async def run(stack: Stack) -> World:
             await publisher.publish(phase.said)
             await _answered(books, quiet)
     await _poison(stack, play)
+    await _lines_end(stack)
     return await settled(stack)
 
 
@@ -113,6 +115,7 @@ def _joining(play: Play) -> Iterable[_Phase]:
         ]
     )
     yield _Phase([play.ask("gz", "gz-jun", "sz", "first-aid", "aid-fri", back=True)])
+    yield _Phase([play.ask("gz", "gz-ivy", *river)])  # who gets no post until the end
 
 
 def _serving(play: Play) -> Iterable[_Phase]:
@@ -206,6 +209,16 @@ async def _poison(stack: Stack, play: Play) -> None:
         await producer.send_and_wait(offered.topic, told, key=offered.event.key.encode(), headers=named)
     finally:
         await producer.stop()
+
+
+async def _lines_end(stack: Stack) -> None:
+    """The time of each line is over."""
+    opportunities = await asyncpg.connect(stack.dsn["opportunities"])
+    try:
+        await opportunities.execute("UPDATE timer SET due = now() WHERE name LIKE 'line:%'")
+        await eventually(lambda: opportunities.fetchval("SELECT count(*) = 0 FROM timer"), what="no line any more")
+    finally:
+        await opportunities.close()
 
 
 async def settled(stack: Stack) -> World:
