@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
@@ -39,8 +40,11 @@ _INSTANT: Final = re.compile(_RFC_3339)
 
 def instant(text: object) -> object:
     """Read RFC 3339 strictly; what is no text passes. Bare seconds and local times are no instants (ValueError)."""
-    if not isinstance(text, str):
-        return text
+    return _read(text) if isinstance(text, str) else text
+
+
+@lru_cache(maxsize=4096)  # services of many people begin and end at the same moments
+def _read(text: str) -> datetime:
     if _INSTANT.fullmatch(text) is None:
         raise ValueError("must be RFC 3339 with an offset, from 2000 to 2099")
     return datetime.fromisoformat(text)

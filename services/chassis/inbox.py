@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from services.chassis.database import Connection
+import asyncpg
+
+from services.chassis.database import Connection, add_rows
 from services.chassis.records import Candidate
 
-__all__ = ["first_sightings"]
+__all__ = ["SeenBefore", "first_sightings"]
 
 _INSERT = """INSERT INTO inbox (source, id, digest) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
 ON CONFLICT DO NOTHING"""
@@ -16,12 +18,17 @@ _KNOWN = """SELECT i.source, i.id, i.digest FROM inbox i JOIN unnest($1::text[],
 USING (source, id) WHERE i.xmin <> pg_current_xact_id()::xid"""
 
 
+class SeenBefore(Exception):
+    """Not all of them are new, and the transaction is lost."""
+
+
 async def first_sightings(
-    db: Connection, candidates: Sequence[Candidate]
+    db: Connection, candidates: Sequence[Candidate], *, hopeful: bool = False
 ) -> tuple[list[Candidate], list[Candidate], int]:
     """Split decoded candidates into new ones and reused ids (same id, other content); count plain duplicates.
 
-    One statement, a second one only when something was seen before.
+    One statement, a second one only when something was seen before. ``hopeful`` takes it that nothing was, which is
+    true of nearly all batches and takes half the time; it raises ``SeenBefore`` where it is not.
     """
     unique: dict[tuple[str, str], Candidate] = {}
     reused: list[Candidate] = []
@@ -37,6 +44,9 @@ async def first_sightings(
                 reused.append(candidate)
     if not unique:
         return [], [], 0
+    if hopeful:
+        await _enter(db, unique)
+        return list(unique.values()), reused, duplicates
     names = list(unique)
     sources, ids = [source for source, _ in names], [id for _, id in names]
     status = await db.execute(_INSERT, sources, ids, [candidate.digest for candidate in unique.values()])
@@ -53,3 +63,11 @@ async def first_sightings(
         else:
             reused.append(unique[name])
     return [candidate for name, candidate in unique.items() if name not in known], reused, duplicates
+
+
+async def _enter(db: Connection, unique: Mapping[tuple[str, str], Candidate]) -> None:
+    rows = [(*name, candidate.digest) for name, candidate in unique.items()]
+    try:
+        await add_rows(db, "inbox", ("source", "id", "digest"), rows)
+    except asyncpg.UniqueViolationError:
+        raise SeenBefore from None

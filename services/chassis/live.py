@@ -41,13 +41,20 @@ class LiveBatches:
         candidates = [decode_record(record, self._entries[record.topic], self.stream.sources) for record in records]
         fence = dict(self.next if standing is None else standing)
         try:
-            return await self._commit(candidates, fence)
+            return await self._hopefully(candidates, fence)
         except Exception as error:
             if isinstance(error, FenceLost) or is_transient(error):
                 raise
             # A constraint or the data itself: the second decision sees fresh state and refuses in the ordinary way.
             log().warning("batch decided again", group=self.stream.group, detail=describe(error))
         return await self._isolate(candidates, fence)
+
+    async def _hopefully(self, candidates: Sequence[Candidate], fence: dict[TopicPartition, int]) -> Effects:
+        """Take it that nothing was seen before; where something was, nothing has happened and it is done again."""
+        try:
+            return await self._commit(candidates, fence, hopeful=True)
+        except inbox.SeenBefore:
+            return await self._commit(candidates, fence)
 
     async def _isolate(self, candidates: Sequence[Candidate], fence: dict[TopicPartition, int]) -> Effects:
         """Halve until only what really fails is left, and set that aside; each part is its own transaction."""
@@ -67,7 +74,12 @@ class LiveBatches:
         return second
 
     async def _commit(
-        self, candidates: Sequence[Candidate], fence: dict[TopicPartition, int], failed: Exception | None = None
+        self,
+        candidates: Sequence[Candidate],
+        fence: dict[TopicPartition, int],
+        failed: Exception | None = None,
+        *,
+        hopeful: bool = False,
     ) -> Effects:
         last = {TopicPartition(c.record.topic, c.record.partition): c.record for c in candidates}
         if not last.keys() <= fence.keys():
@@ -75,7 +87,7 @@ class LiveBatches:
         effects = Effects()
         async with self.connection.transaction():
             await positions.advance(self.connection, self.stream.group, list(last.values()), [fence[tp] for tp in last])
-            await self._decide(candidates, effects, failed)
+            await self._decide(candidates, effects, failed, hopeful)
             await self.processor.write(self.connection, effects, self.stream.group)
             failpoint("P2")
         for tp, record in last.items():
@@ -84,7 +96,9 @@ class LiveBatches:
                 self.next[tp] = record.offset + 1
         return effects
 
-    async def _decide(self, candidates: Sequence[Candidate], effects: Effects, failed: Exception | None) -> None:
+    async def _decide(
+        self, candidates: Sequence[Candidate], effects: Effects, failed: Exception | None, hopeful: bool
+    ) -> None:
         now = self.processor.clock.now()
         for candidate in candidates:
             if candidate.error is not None:
@@ -93,7 +107,9 @@ class LiveBatches:
                     outbox.outgoing(send, self.processor.service.name, now, None) for send in self._refusal(candidate)
                 ]
         fresh, reused, _ = await inbox.first_sightings(
-            self.connection, [candidate for candidate in candidates if candidate.event is not None]
+            self.connection,
+            [candidate for candidate in candidates if candidate.event is not None],
+            hopeful=hopeful,
         )
         effects.asides += [
             Aside(candidate.record, "reused_id", now, detail="the same id was seen with other content")

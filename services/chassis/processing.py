@@ -9,7 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
-from uuid import uuid4
+
+from uuid_utils.compat import uuid4
 
 from contracts.envelope import Event
 from services.chassis import outbox, set_aside

@@ -97,6 +97,27 @@ async def test_a_batch_of_500_takes_as_many_statements_as_a_batch_of_one(rig: Ri
     assert one <= 11
 
 
+async def test_a_batch_in_which_one_message_was_seen_before_applies_the_others_once(rig: Rig) -> None:
+    await rig.db.execute("INSERT INTO consumed VALUES ($1, $2, 0, 0)", rig.tally.group, rig.tally.inlet.name)
+    connection = await open_connection(rig.settings.database.get_secret_value(), application="test")
+    service: Service = rig.tally.service()
+    live = LiveBatches(Processor(service, rig.settings, Clock()), service.streams[0], connection)
+    live.next[TopicPartition(rig.tally.inlet.name, 0)] = 0
+    try:
+        first = [_record(rig, 0, "v0", 1)]
+        await live.apply(first)
+        again = [first[0]._replace(offset=1), *(_record(rig, 1 + n, f"v{n}", 1) for n in range(1, 300))]
+        effects = await live.apply(again)
+        assert (len(effects.applied), effects.asides) == (299, [])
+        with statements(connection) as seen:
+            await live.apply([record._replace(offset=record.offset + 300) for record in again])
+        assert len(seen) <= 9, "twice the beginning, and nothing to decide"
+    finally:
+        await connection.close()
+    assert await rig.db.fetchval("SELECT (sum(minutes), count(*)) = (300, 300) FROM total")
+    assert await rig.db.fetchval("SELECT next_offset FROM consumed") == 601
+
+
 async def _reached(rig: Rig, minutes: int) -> bool:
     return bool(await rig.db.fetchval("SELECT coalesce(sum(minutes), 0) >= $1 FROM total", minutes))
 
