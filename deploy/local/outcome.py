@@ -12,10 +12,10 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
-import asyncpg
 from aiokafka.errors import KafkaError
 
 from deploy.local.errors import EnvironmentProblem, LocalError, words
+from deploy.local.postgres import DATABASE_ERRORS
 
 __all__ = ["INTERRUPTED", "outcome", "told"]
 
@@ -46,7 +46,7 @@ def told(error: Exception) -> LocalError | None:
     """Give what a user is told about an error of machine, database or broker; None for any other."""
     if isinstance(error, LocalError):
         return error
-    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+    if isinstance(error, DATABASE_ERRORS):
         return EnvironmentProblem(
             f"PostgreSQL: {words(error)} ({type(error).__name__})",
             todo="see whether it still runs and lets us in, and its log; SHUANGCHENG_POSTGRES names one to use",

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 OLDEST_VERSION = 18
-_UNUSABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises; a server that is not there is an OSError besides."""
+_UNUSABLE = (OSError, *DATABASE_ERRORS)
 _TEMPLATE = "template"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,50}")
 _LOCALE = "ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' TEMPLATE template0"

@@ -214,7 +214,7 @@ async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
 async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancel, and say it again: giving a connection back to a database that does not answer takes a minute, and the
     error of one that goes meanwhile is raised in place of the cancellation."""
-    left = {task for task in tasks if not task.done()}
+    left = set(tasks)
     while left:
         for task in left:
             task.cancel()

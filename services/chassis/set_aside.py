@@ -35,11 +35,10 @@ __all__ = [
 UNDER_WAY: Final = frozenset({"waiting", "ready", "behind"})
 """Reasons of messages that are decided without anybody's help."""
 
-
 _COLUMNS: Final = (
-    *("reason", "subject", "fact", "deadline", "topic", "partition", "offset", "timestamp", "key", "headers"),
-    *("value", "detail", "attempts", "received_at"),
-)
+    "reason", "subject", "fact", "deadline", "topic", "partition", "offset", "timestamp", "key", "headers",
+    "value", "detail", "attempts", "received_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,11 +215,8 @@ class Linkage:
     async def hasten_end_of_line(self, visit: Visit) -> None:
         """Services of these tests are of three days ago, for which a line stays open a little: that time is over."""
         name = f"line:shift:{visit.host}:{visit.shift['project_ref']}:{visit.shift['shift_ref']}"
-        opportunities = await asyncpg.connect(self.stack.dsn["opportunities"])
-        try:
+        async with self.stack.postgres.connection("opportunities") as opportunities:
             done = await opportunities.execute("UPDATE timer SET due = now() WHERE name = $1", name)
-        finally:
-            await opportunities.close()
         assert done == "UPDATE 1", f"no timer {name}"
 
     async def misbehave(self, code: str, **how: Any) -> None:

@@ -148,12 +148,9 @@ class Stage:
 
     async def noted(self, shift: Shift) -> None:
         """Wait until the linkage has heard that somebody serves this shift at home."""
-        db = await asyncpg.connect(self.stack.dsn["opportunities"])
         known = "SELECT state = 'reported' FROM signup WHERE shift_ref = $1"
-        try:
+        async with self.stack.postgres.connection("opportunities") as db:
             await eventually(lambda: db.fetchval(known, shift.shift_ref), 30, what="the linkage knows of it")
-        finally:
-            await db.close()
 
     async def contradict(self, host: str, home: str, record_ref: str, home_ref: str) -> None:
         """The home says of a record's first version that it booked one minute, which is not what it was sent."""

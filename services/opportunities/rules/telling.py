@@ -91,5 +91,6 @@ def both(first: Decision, second: Decision) -> Decision:
         first,
         changes=first.changes + second.changes,
         sends=first.sends + second.sends,
+        timers=first.timers + second.timers,
         facts=first.facts + second.facts,
     )

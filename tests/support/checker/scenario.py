@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from contracts.envelope import encode
@@ -213,12 +212,9 @@ async def _poison(stack: Stack, play: Play) -> None:
 
 async def _lines_end(stack: Stack) -> None:
     """The time of each line is over."""
-    opportunities = await asyncpg.connect(stack.dsn["opportunities"])
-    try:
+    async with stack.postgres.connection("opportunities") as opportunities:
         await opportunities.execute("UPDATE timer SET due = now() WHERE name LIKE 'line:%'")
         await eventually(lambda: opportunities.fetchval("SELECT count(*) = 0 FROM timer"), what="no line any more")
-    finally:
-        await opportunities.close()
 
 
 async def settled(stack: Stack) -> World:
