@@ -59,7 +59,7 @@ def _record(message: ConsumerRecord) -> Record:
 
 
 class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
-    """One subscriber; ``ready`` once it knows its partitions."""
+    """One subscriber; ``ready`` while it knows its partitions and where it stands in them."""
 
     def __init__(
         self,
@@ -83,6 +83,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._failures = 0
         self._gaps: set[tuple[TopicPartition, int]] = set()
         self._seek_lock = asyncio.Lock()
+        self._connect_lock = asyncio.Lock()
 
     def subscribe(self, broker: KafkaBroker) -> None:
         """Register with the broker; it starts consuming when the broker does."""
@@ -135,16 +136,18 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._take_over_or_say(list(assigned))
         failpoint("P10")
 
-    async def _take_over_or_say(self, assigned: list[TopicPartition]) -> None:
+    async def _take_over_or_say(self, assigned: list[TopicPartition]) -> bool:
+        """False if it is to be tried again: without positions nothing is applied, and what comes is sought back to."""
         try:
             async with self._seek_lock:
                 await self._take_over(assigned)
         except (positions.LogMismatch, kafka.PartitionDrift) as error:
             self.on_fatal(error)
         except Exception as error:
-            # Without positions nothing is applied; the next batch finds none and tries again.
+            self.ready.clear()
             log().warning("positions not read", group=self.stream.group, detail=describe(error))
-            await asyncio.sleep(0.2)
+            return False
+        return True
 
     async def _take_over(self, assigned: list[TopicPartition]) -> None:
         await kafka.check_partitions(self.settings, self.stream.topics)
@@ -165,13 +168,16 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         return stored
 
     async def _connected(self) -> LiveBatches:
-        if self._batches is None or self._batches.connection.is_closed():
-            known = {} if self._batches is None else self._batches.next
-            dsn = self.settings.database.get_secret_value()
-            connection = await open_connection(dsn, application=self.member)
-            self._batches = LiveBatches(self.processor, self.stream, connection)
-            self._batches.next = known
-        return self._batches
+        # A batch comes in while the offsets of a new assignment are still read: both want a connection, and the second
+        # one made would forget what the first has been told.
+        async with self._connect_lock:
+            if self._batches is None or self._batches.connection.is_closed():
+                dsn = self.settings.database.get_secret_value()
+                connection = await open_connection(dsn, application=self.member)
+                known = {} if self._batches is None else self._batches.next
+                self._batches = LiveBatches(self.processor, self.stream, connection)
+                self._batches.next = known
+            return self._batches
 
     # -- batches -----------------------------------------------------------------------------------------------
 
@@ -180,7 +186,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         started = time.perf_counter()
         try:
             if await self._must_wait():
-                return await self._seek_back(raw)
+                return self._seek_back(raw)
             records, standing = await self._expected(raw)
             if records:
                 batches = await self._connected()
@@ -189,13 +195,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 failpoint("P3")
                 self.on_commit(effects)
                 await self._hint(batches, standing)
-            self._failures = 0
+                self._failures = 0
         except asyncio.CancelledError:
             self._drop_connection()
             raise
         except FenceLost:
             log().info("offsets moved on elsewhere", group=self.stream.group)
-            await self._reread()
+            await self._reread(raw)
         except Exception as error:
             await self._failed(raw, error)
 
@@ -227,7 +233,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             kept.append(_record(message))
         if lost or jumps - self._gaps:
             self._gaps |= jumps  # all at once: one by one, each new jump made those before it surprising again
-            await self._reread()
+            await self._reread(raw)
             return [], {}
         self._gaps -= jumps
         return kept, {tp: at for tp, at in known.items() if following[tp] != at}
@@ -254,20 +260,31 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         report = log().warning if transient else log().error
         report("batch failed, tried again", group=self.stream.group, detail=describe(error))
         self._drop_connection()
+        await self._rest()
+        self._seek_back(raw)
+
+    async def _rest(self) -> None:
         pause = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
         self._failures += 1
         await asyncio.sleep(pause)
-        await self._seek_back(raw)
 
-    async def _seek_back(self, raw: Sequence[ConsumerRecord]) -> None:
+    def _seek_back(self, raw: Sequence[ConsumerRecord]) -> None:
+        """Have these records handed over again: from the known offset, else from the first of them.
+
+        Were the client left behind them, they would lie there until another message comes.
+        """
         following = {} if self._batches is None else self._batches.next
-        touched = {TopicPartition(message.topic, message.partition) for message in raw}
-        for tp in touched & set(following) & set(self.consumer.assignment()):
-            self.consumer.seek(tp, following[tp])
+        first: dict[TopicPartition, int] = {}
+        for message in raw:
+            first.setdefault(TopicPartition(message.topic, message.partition), message.offset)
+        for tp in first.keys() & self.consumer.assignment():
+            self.consumer.seek(tp, following.get(tp, first[tp]))
 
-    async def _reread(self) -> None:
-        """Read the stored offsets of everything assigned again, and seek there."""
-        await self._take_over_or_say(list(self.consumer.assignment()))
+    async def _reread(self, raw: Sequence[ConsumerRecord]) -> None:
+        """Read the stored offsets of everything assigned again, and seek there; to these records if that fails."""
+        if not await self._take_over_or_say(list(self.consumer.assignment())):
+            await self._rest()
+        self._seek_back(raw)
 
     async def _hint(self, batches: LiveBatches, touched: Iterable[TopicPartition]) -> None:
         """Tell Kafka where the group stands: for lag displays only, so a failure is no failure."""

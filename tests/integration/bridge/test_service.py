@@ -22,6 +22,7 @@ from contracts.messages.deliveries import CreditPosted
 from contracts.topics import (
     ATTENDANCE_COMMANDS,
     ATTENDANCE_EVENTS,
+    BRIDGE_COMMANDS,
     BRIDGE_EVENTS,
     DELIVERIES,
     IDENTITY_COMMANDS,
@@ -100,7 +101,7 @@ async def border(broker: Broker, database: str, unique: Callable[[str], str], tm
     service, names = with_own_topics(build(settings), unique)
     outer = [entry for stream in service.streams for entry in stream.topics]
     sent_to = [entry.of(code) for code in (host, home) for entry in (DELIVERIES, REFUSALS)]
-    commands = [IDENTITY_COMMANDS, OPPORTUNITIES_COMMANDS, ATTENDANCE_COMMANDS, BRIDGE_EVENTS]
+    commands = [IDENTITY_COMMANDS, OPPORTUNITIES_COMMANDS, ATTENDANCE_COMMANDS, BRIDGE_EVENTS, BRIDGE_COMMANDS]
     await ensure_topics(broker.address, [*outer, *sent_to, *commands])
     await migrate(database, service.migrations)
     runtime = Runtime(service, settings)
@@ -144,7 +145,7 @@ async def test_a_paused_registry_is_not_read_until_it_is_resumed_and_nothing_of_
     async def nothing_else_is_unread() -> bool:
         return bool((await border.http.get("/health/ready")).json()["lag"] == 2 * len(PEOPLE))
 
-    await eventually(nothing_else_is_unread, 40)  # of a topic just made a client may know no leader for 30 s
+    await eventually(nothing_else_is_unread)
     answered = await border.http.post(f"/registries/{host}/resume", json={"why": "it is right again"})
     assert answered.json()["paused"]["resumed_at"] is not None
     await eventually(lambda: db.fetchval(f"SELECT ({spoken}) = $1", 2 * len(PEOPLE)))

@@ -195,7 +195,7 @@ async def test_messages_removed_under_a_running_consumer_stop_it(rig: Rig) -> No
         assert (await lane._expected(jumped))[1] == {tp: 0}  # so the jump is believed
         assert runtime.fatal is None
         await rig.db.execute("UPDATE consumed SET next_offset = 900")
-        await lane._reread()
+        await lane._reread([])
         await eventually(lambda: runtime.fatal is not None)
         assert isinstance(runtime.fatal, LogMismatch)
         runtime.fatal = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -38,7 +39,7 @@ class Reading(Lane):
     def consumer(self) -> Any:
         return SimpleNamespace(assignment=lambda: set(PLACES))
 
-    async def _reread(self) -> None:
+    async def _reread(self, raw: Sequence[ConsumerRecord[Any, Any]]) -> None:
         self.looks += 1
 
     async def offsets(self, raw: list[ConsumerRecord[Any, Any]]) -> list[int]:
