@@ -15,8 +15,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
-from faststream.kafka.message import FAKE_CONSUMER
+from faststream.kafka import KafkaBroker
 
 from services.chassis import kafka, metrics, outbox, positions
 from services.chassis.database import Pool, describe, is_transient, open_connection
@@ -25,7 +24,7 @@ from services.chassis.live import LiveBatches
 from services.chassis.logs import log
 from services.chassis.positions import FenceLost
 from services.chassis.processing import Effects, Processor
-from services.chassis.records import Record
+from services.chassis.records import Record, record_of
 from services.chassis.service import Stream
 from services.chassis.settings import Settings
 
@@ -33,29 +32,6 @@ __all__ = ["Lane"]
 
 _BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _HELD_SECONDS = 1.0
-
-
-async def _keep_raw(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
-    # FastStream's own parser decodes headers and drops the whole batch when one is not UTF-8.
-    return KafkaMessage(
-        body=b"", headers={}, raw_message=records, consumer=FAKE_CONSUMER, message_id="", correlation_id="raw"
-    )
-
-
-async def _no_decoding(message: KafkaMessage) -> Any:
-    return message.raw_message
-
-
-def _record(message: ConsumerRecord) -> Record:
-    return Record(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.timestamp,
-        message.key,
-        message.headers,
-        message.value,
-    )
 
 
 class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -95,8 +71,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             batch_timeout_ms=20,
             ack_policy=AckPolicy.MANUAL,
             listener=self,
-            parser=_keep_raw,
-            decoder=_no_decoding,
+            parser=kafka.keep_raw,
+            decoder=kafka.no_decoding,
             **kafka.consumer_options(self.settings, self._static_name()),
         )
         self._subscriber(self._handle)
@@ -230,7 +206,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             elif message.offset > expected:
                 jumps.add((tp, expected))
             following[tp] = message.offset + 1
-            kept.append(_record(message))
+            kept.append(record_of(message))
         if lost or jumps - self._gaps:
             self._gaps |= jumps  # all at once: one by one, each new jump made those before it surprising again
             await self._reread(raw)

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from faststream.kafka import KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER
 
 from contracts.topics import TopicEntry
 from services.chassis.faults import CannotStart
@@ -22,8 +24,10 @@ __all__ = [
     "check_partitions",
     "consumer_options",
     "ends",
+    "keep_raw",
     "leave_on_stop",
     "new_producer",
+    "no_decoding",
     "open_reader",
     "partition_count",
     "wait_for_broker",
@@ -56,6 +60,19 @@ def consumer_options(settings: Settings, member: str) -> dict[str, Any]:
         "max_partition_fetch_bytes": 4 * 1024 * 1024,
         "fetch_max_wait_ms": 100,
     }
+
+
+async def keep_raw(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+    """A subscriber's parser that leaves records as they came."""
+    # FastStream's own decodes headers and drops the whole batch when one is not UTF-8.
+    return KafkaMessage(
+        body=b"", headers={}, raw_message=records, consumer=FAKE_CONSUMER, message_id="", correlation_id="raw"
+    )
+
+
+async def no_decoding(message: KafkaMessage) -> Any:
+    """A subscriber's decoder: the records that ``keep_raw`` kept."""
+    return message.raw_message
 
 
 def new_producer(settings: Settings, client: str) -> AIOKafkaProducer:

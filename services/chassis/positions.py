@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from services.chassis import kafka
 from services.chassis.database import Connection, Pool
 from services.chassis.faults import Stopped
-from services.chassis.records import Record, mark
+from services.chassis.records import Record, mark, record_of
 
 __all__ = ["FenceLost", "LogMismatch", "Place", "Position", "advance", "behind", "forget", "read", "verify"]
 
@@ -154,11 +154,8 @@ async def _compare(reader: AIOKafkaConsumer, stored: dict[TopicPartition, Positi
         for tp, messages in (await reader.getmany(*waiting, timeout_ms=1000)).items():
             if (position := waiting.pop(tp, None)) is None:
                 continue
-            first = messages[0]
-            record = Record(
-                tp.topic, tp.partition, first.offset, first.timestamp, first.key, first.headers, first.value
-            )
-            if mark(record) != position.last_mark or first.timestamp != position.last_timestamp:
+            record = record_of(messages[0])
+            if mark(record) != position.last_mark or record.timestamp != position.last_timestamp:
                 raise LogMismatch(
                     f"{tp.topic}/{tp.partition}: offset {position.next_offset - 1} holds another message than the one "
                     "that was applied: the log was replaced"

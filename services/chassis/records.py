@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import orjson
+from aiokafka import ConsumerRecord
 
 from contracts.envelope import ContractError, Event, decode
 from contracts.topics import TopicEntry
 
-__all__ = ["Candidate", "Record", "decode_record", "mark", "pack_headers", "pack_texts", "unpack_headers"]
+__all__ = ["Candidate", "Record", "decode_record", "mark", "pack_headers", "pack_texts", "record_of", "unpack_headers"]
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -26,6 +27,19 @@ class Record(NamedTuple):
     key: bytes | None
     headers: Headers
     value: bytes | None
+
+
+def record_of(message: ConsumerRecord) -> Record:
+    """What the client read, as the chassis carries it."""
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.timestamp,
+        message.key,
+        message.headers,
+        message.value,
+    )
 
 
 class Candidate(NamedTuple):
