@@ -30,6 +30,7 @@ from tests.faults.load import Story, visits
 from tests.faults.scenes import settled
 from tests.support.checker import check, gather
 from tests.support.checker.violations import Violation
+from tests.support.lines import end_lines
 from tests.support.waiting import eventually
 
 __all__ = ["SETTINGS", "Site", "site"]
@@ -229,8 +230,13 @@ class Site:
         return {row["message_id"]: row["reason"] for row in rows}
 
     async def judge(self, stories: Sequence[Story]) -> tuple[dict[str, bool], list[str]]:
-        """The books of all registries against the plan."""
-        return await judge(self.books, stories, self.known_aside)
+        """The books of all registries against the plan. Then the lines of the cell end: by themselves they would a
+        quarter of an hour later, in the middle of another cell.
+        """
+        verdict = await judge(self.books, stories, self.known_aside)
+        if await end_lines(self.stack):
+            await self.drained()
+        return verdict
 
     async def settled(self, stories: Sequence[Story]) -> list[Story]:
         """The same stories, now that all but what is said late is applied."""

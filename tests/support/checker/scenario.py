@@ -29,6 +29,7 @@ from tests.support.checker.gather import gather
 from tests.support.checker.play import Play
 from tests.support.checker.report import check
 from tests.support.checker.world import World
+from tests.support.lines import end_lines
 from tests.support.waiting import eventually
 
 __all__ = ["CANARY", "KINDS", "options", "run", "settled"]
@@ -62,7 +63,7 @@ async def run(stack: Stack) -> World:
             await publisher.publish(phase.said)
             await _answered(books, quiet)
     await _poison(stack, play)
-    await _lines_end(stack)
+    await end_lines(stack)
     return await settled(stack)
 
 
@@ -208,13 +209,6 @@ async def _poison(stack: Stack, play: Play) -> None:
         await producer.send_and_wait(offered.topic, told, key=offered.event.key.encode(), headers=named)
     finally:
         await producer.stop()
-
-
-async def _lines_end(stack: Stack) -> None:
-    """The time of each line is over."""
-    async with stack.postgres.connection("opportunities") as opportunities:
-        await opportunities.execute("UPDATE timer SET due = now() WHERE name LIKE 'line:%'")
-        await eventually(lambda: opportunities.fetchval("SELECT count(*) = 0 FROM timer"), what="no line any more")
 
 
 async def settled(stack: Stack) -> World:

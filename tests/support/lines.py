@@ -1,0 +1,20 @@
+"""Lines of people who wait for a post, and their end."""
+
+from __future__ import annotations
+
+from deploy.local.stack import Stack
+from tests.support.waiting import eventually
+
+__all__ = ["end_lines"]
+
+_LINES = "SELECT count(*) = 0 FROM timer WHERE name LIKE 'line:%'"
+
+
+async def end_lines(stack: Stack) -> bool:
+    """Have the time of each line be over now, and its end on its way. False if there was none."""
+    async with stack.postgres.connection("opportunities") as opportunities:
+        if await opportunities.fetchval(_LINES):
+            return False
+        await opportunities.execute("UPDATE timer SET due = now() WHERE name LIKE 'line:%'")
+        await eventually(lambda: opportunities.fetchval(_LINES), what="no line any more")
+    return True
