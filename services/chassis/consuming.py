@@ -55,6 +55,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self.on_fatal = on_fatal
         self.ready = asyncio.Event()
         self._subscriber: Any = None
+        self._next: dict[TopicPartition, int] = {}
         self._batches: LiveBatches | None = None
         self._failures = 0
         self._gaps: set[tuple[TopicPartition, int]] = set()
@@ -90,11 +91,11 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def lag(self) -> int:
         """Messages in the log behind what this lane has applied, as far as the client knows."""
-        if self._batches is None or self.consumer is None:
+        if self.consumer is None:
             return 0
         behind = 0
-        for tp in self._batches.next.keys() & self.consumer.assignment():  # highwater() raises for any other
-            following = self._batches.next[tp]
+        for tp in self._next.keys() & self.consumer.assignment():  # highwater() raises for any other
+            following = self._next[tp]
             behind += max(0, (self.consumer.highwater(tp) or following) - following)
         return behind
 
@@ -103,9 +104,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Forget them; a batch still under way is fenced by whoever has them next."""
         failpoint("P10")
-        if self._batches is not None:
-            for tp in revoked:
-                self._batches.next.pop(tp, None)
+        for tp in revoked:
+            self._next.pop(tp, None)
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Seek to the stored offsets, after the log has proved to be the one they speak of."""
@@ -128,10 +128,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _take_over(self, assigned: list[TopicPartition]) -> None:
         await kafka.check_partitions(self.settings, self.stream.topics)
         stored = await self._stored(assigned) if assigned else {}
-        batches = await self._connected()
+        await self._connected()
         for tp, position in stored.items():
             self.consumer.seek(tp, position.next_offset)
-            batches.next[tp] = position.next_offset
+            self._next[tp] = position.next_offset
         self.ready.set()
 
     async def _stored(self, assigned: list[TopicPartition]) -> dict[TopicPartition, positions.Position]:
@@ -144,15 +144,12 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         return stored
 
     async def _connected(self) -> LiveBatches:
-        # A batch comes in while the offsets of a new assignment are still read: both want a connection, and the second
-        # one made would forget what the first has been told.
+        # A batch comes in while the offsets of a new assignment are still read, and both want the connection.
         async with self._connect_lock:
             if self._batches is None or self._batches.connection.is_closed():
                 dsn = self.settings.database.get_secret_value()
                 connection = await open_connection(dsn, application=self.member)
-                known = {} if self._batches is None else self._batches.next
-                self._batches = LiveBatches(self.processor, self.stream, connection)
-                self._batches.next = known
+                self._batches = LiveBatches(self.processor, self.stream, connection, self._next)
             return self._batches
 
     # -- batches -----------------------------------------------------------------------------------------------
@@ -170,7 +167,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._count(effects, len(records), time.perf_counter() - started)
                 failpoint("P3")
                 self.on_commit(effects)
-                await self._hint(batches, standing)
+                await self._hint(standing)
                 self._failures = 0
         except asyncio.CancelledError:
             self._drop_connection()
@@ -188,7 +185,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         stored offsets are read and the log is verified again, which stops the service if messages are gone; a jump
         in a log that proved whole is believed the second time (transactions leave marks that nobody sees).
         """
-        known = dict(self._batches.next) if self._batches is not None else {}
+        known = dict(self._next)
         assigned = self.consumer.assignment()
         following = dict(known)
         kept: list[Record] = []
@@ -249,12 +246,11 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
         Were the client left behind them, they would lie there until another message comes.
         """
-        following = {} if self._batches is None else self._batches.next
         first: dict[TopicPartition, int] = {}
         for message in raw:
             first.setdefault(TopicPartition(message.topic, message.partition), message.offset)
         for tp in first.keys() & self.consumer.assignment():
-            self.consumer.seek(tp, following.get(tp, first[tp]))
+            self.consumer.seek(tp, self._next.get(tp, first[tp]))
 
     async def _reread(self, raw: Sequence[ConsumerRecord]) -> None:
         """Read the stored offsets of everything assigned again, and seek there; to these records if that fails."""
@@ -262,9 +258,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._rest()
         self._seek_back(raw)
 
-    async def _hint(self, batches: LiveBatches, touched: Iterable[TopicPartition]) -> None:
+    async def _hint(self, touched: Iterable[TopicPartition]) -> None:
         """Tell Kafka where the group stands: for lag displays only, so a failure is no failure."""
-        offsets = {tp: batches.next[tp] for tp in touched if tp in batches.next}
+        offsets = {tp: self._next[tp] for tp in touched if tp in self._next}
         if not offsets:
             return  # all were taken away meanwhile
         try:

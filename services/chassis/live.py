@@ -22,13 +22,22 @@ __all__ = ["LiveBatches"]
 
 
 class LiveBatches:
-    """Applies records of one group over one connection; knows the next offset of each of its partitions."""
+    """Applies records of one group over one connection, and moves on the next offset of each of its partitions.
 
-    def __init__(self, processor: Processor, stream: Stream, connection: Connection) -> None:
+    These are ``known``, which whoever reads the partitions keeps beyond the connection; else there are none yet.
+    """
+
+    def __init__(
+        self,
+        processor: Processor,
+        stream: Stream,
+        connection: Connection,
+        known: dict[TopicPartition, int] | None = None,
+    ) -> None:
         self.processor = processor
         self.stream = stream
         self.connection = connection
-        self.next: dict[TopicPartition, int] = {}
+        self.next: dict[TopicPartition, int] = {} if known is None else known
         self._entries: dict[str, TopicEntry] = {entry.name: entry for entry in stream.topics}
 
     async def apply(self, records: Sequence[Record], standing: Mapping[TopicPartition, int] | None = None) -> Effects:

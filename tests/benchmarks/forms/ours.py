@@ -31,7 +31,7 @@ class _GatedLane(Lane):
     @property
     def assigned(self) -> int:
         """How many partitions it has."""
-        return 0 if self._batches is None else len(self._batches.next)
+        return len(self._next)
 
     async def share(self) -> int:
         """Events in its partitions."""

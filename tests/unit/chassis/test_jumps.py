@@ -32,7 +32,7 @@ class Reading(Lane):
     def __init__(self) -> None:
         processor = cast("Processor", SimpleNamespace(settings=Settings()))
         super().__init__(processor, Stream("group", (), frozenset()), 0, cast("Any", None), print, print)
-        self._batches = cast("Any", SimpleNamespace(next=dict.fromkeys(PLACES, 0)))
+        self._next = dict.fromkeys(PLACES, 0)
         self.looks = 0
 
     @property
@@ -64,14 +64,14 @@ async def test_a_jump_that_was_believed_is_surprising_again_at_another_place(lan
     place = PLACES[0]
     await lane.offsets([record(place, 2)])
     assert await lane.offsets([record(place, 2)]) == [2]
-    cast("Any", lane._batches).next[place] = 3
+    lane._next[place] = 3
     assert await lane.offsets([record(place, 9)]) == []
     assert lane.looks == 2
 
 
 async def test_a_record_before_the_stored_offset_is_never_believed(lane: Reading) -> None:
     place = PLACES[0]
-    cast("Any", lane._batches).next[place] = 5
+    lane._next[place] = 5
     assert await lane.offsets([record(place, 4)]) == []
     assert await lane.offsets([record(place, 4)]) == []
     assert lane.looks == 2
