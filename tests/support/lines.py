@@ -7,14 +7,11 @@ from tests.support.waiting import eventually
 
 __all__ = ["end_lines"]
 
-_LINES = "SELECT count(*) = 0 FROM timer WHERE name LIKE 'line:%'"
-
 
 async def end_lines(stack: Stack) -> bool:
     """Have the time of each line be over now, and its end on its way. False if there was none."""
     async with stack.postgres.connection("opportunities") as opportunities:
-        if await opportunities.fetchval(_LINES):
+        if await opportunities.execute("UPDATE timer SET due = now() WHERE name LIKE 'line:%'") == "UPDATE 0":
             return False
-        await opportunities.execute("UPDATE timer SET due = now() WHERE name LIKE 'line:%'")
-        await eventually(lambda: opportunities.fetchval(_LINES), what="no line any more")
+        await eventually(lambda: opportunities.fetchval("SELECT count(*) = 0 FROM timer"), what="no line any more")
     return True

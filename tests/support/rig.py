@@ -14,9 +14,11 @@ from aiokafka import AIOKafkaProducer
 
 from contracts.envelope import Event
 from deploy.local.ports import LOOPBACK, free_port
+from services.chassis.consuming import Lane
 from services.chassis.runtime import Runtime
 from services.chassis.settings import Settings
 from tests.support.tally import Tally, as_record
+from tests.support.waiting import eventually
 
 OPERATOR = "the-token-of-an-operator"
 REGISTRY = "the-token-of-a-registry"
@@ -70,6 +72,12 @@ async def http(port: int, token: str | None = OPERATOR) -> AsyncIterator[httpx.A
         base_url=f"http://{LOOPBACK}:{port}", headers=headers, transport=transport, timeout=15
     ) as client:
         yield client
+
+
+async def first_lane(runtime: Runtime) -> Lane:
+    """The only lane of a service that is just starting, once it is ready."""
+    await eventually(lambda: runtime.lanes and runtime.lanes[0].ready.is_set())
+    return runtime.lanes[0]
 
 
 async def standing(port: int, reason: str) -> list[int]:

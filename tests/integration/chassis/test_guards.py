@@ -23,7 +23,7 @@ from services.chassis.records import Record
 from services.chassis.reentry import Reentry
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
-from tests.support.rig import Rig, release_raised
+from tests.support.rig import Rig, first_lane, release_raised
 from tests.support.statements import statements
 from tests.support.tally import as_record, credit
 from tests.support.waiting import eventually
@@ -187,8 +187,7 @@ async def test_a_subject_that_is_just_being_parked_is_not_opened_by_a_look_at_an
 async def test_messages_removed_under_a_running_consumer_stop_it(rig: Rig) -> None:
     tp = TopicPartition(rig.tally.inlet.name, 0)
     async with rig.running() as runtime:
-        await eventually(lambda: runtime.lanes and runtime.lanes[0].ready.is_set())
-        lane = runtime.lanes[0]
+        lane = await first_lane(runtime)
         record = SimpleNamespace(topic=tp.topic, partition=0, offset=7, timestamp=1, key=b"v", headers=(), value=b"{}")
         jumped: Any = [record]
         assert await lane._expected(jumped) == ([], {})  # sought back and verified: the log is whole

@@ -18,7 +18,7 @@ import pytest
 from services.chassis.consuming import Lane
 from services.chassis.database import Connection
 from services.chassis.service import Service
-from tests.support.rig import Rig
+from tests.support.rig import Rig, first_lane
 from tests.support.tally import credit
 from tests.support.waiting import eventually
 
@@ -91,8 +91,7 @@ async def test_messages_of_a_held_group_handed_over_while_no_offset_can_be_read_
 
 async def test_two_that_want_the_connection_of_a_lane_at_once_get_the_same_one(rig: Rig) -> None:
     async with rig.running() as runtime:
-        await eventually(lambda: runtime.lanes and runtime.lanes[0].ready.is_set(), 30)
-        lane = runtime.lanes[0]
+        lane = await first_lane(runtime)
         known = dict((await lane._connected()).next)
         assert known
         lane._drop_connection()
@@ -105,8 +104,7 @@ async def test_two_that_want_the_connection_of_a_lane_at_once_get_the_same_one(r
 
 async def test_a_lane_that_cannot_read_its_offsets_is_not_ready_until_it_can(rig: Rig) -> None:
     async with rig.running() as runtime:
-        await eventually(lambda: runtime.lanes and runtime.lanes[0].ready.is_set(), 30)
-        [lane] = runtime.lanes
+        lane = await first_lane(runtime)
         async with without_offsets(rig.db):
             await lane._reread([])
             assert (await runtime.health())["lanes_waiting"] == [lane.member]

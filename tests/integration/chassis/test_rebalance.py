@@ -13,7 +13,7 @@ from services.chassis.consuming import Lane
 from services.chassis.live import LiveBatches
 from services.chassis.positions import FenceLost
 from services.chassis.runtime import Runtime
-from tests.support.rig import Rig
+from tests.support.rig import Rig, first_lane
 from tests.support.tally import credit
 from tests.support.waiting import eventually
 
@@ -23,10 +23,9 @@ def _all_of(rig: Rig) -> list[TopicPartition]:
 
 
 async def _ready(runtime: Runtime) -> tuple[Lane, LiveBatches]:
-    await eventually(lambda: runtime.lanes and runtime.lanes[0].ready.is_set())
-    batches = runtime.lanes[0]._batches
-    assert batches is not None
-    return runtime.lanes[0], batches
+    lane = await first_lane(runtime)
+    assert lane._batches is not None
+    return lane, lane._batches
 
 
 def _when_it_writes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
