@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from aiokafka.client import AIOKafkaClient
+from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
@@ -61,7 +61,7 @@ class Broker(ABC):
 class ProcessBroker(Broker):
     """A broker that runs as a child process of ours on one loopback port."""
 
-    start_seconds: ClassVar[float] = 30.0
+    start_seconds: ClassVar[float] = 90.0
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
@@ -108,7 +108,7 @@ class ProcessBroker(Broker):
             LOOPBACK, self.port, seconds=self.start_seconds, still_alive=lambda: child.running
         )
         if open_now:
-            await wait_until_answering(self.address, seconds=self.start_seconds)
+            await wait_until_answering(self.address, seconds=self.start_seconds, groups=True)
             return
         ended = not child.running
         await child.stop()
@@ -116,14 +116,18 @@ class ProcessBroker(Broker):
         raise ProcessFailed(f"the {self.kind} broker {what}", details=child.tail(), todo=f"see {child.log}")
 
 
-async def wait_until_answering(address: str, *, seconds: float) -> None:
-    """Return once a broker answers a metadata request at the address, or raise EnvironmentProblem."""
+async def wait_until_answering(address: str, *, seconds: float, groups: bool = False) -> None:
+    """Return once a broker answers a metadata request at the address, or raise EnvironmentProblem.
+
+    With ``groups``, once it has a coordinator for consumer groups as well. A new broker makes a topic of its own for
+    them when it is first asked, and a dozen processes that start meanwhile and ask again and again make it slow.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while True:
         client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=5000)
         try:
-            await asyncio.wait_for(client.bootstrap(), timeout=max(0.1, end - loop.time()))
+            await asyncio.wait_for(_ask(client, groups), timeout=max(0.1, end - loop.time()))
         except (KafkaError, OSError, TimeoutError) as error:
             if loop.time() >= end:
                 raise EnvironmentProblem(
@@ -135,6 +139,12 @@ async def wait_until_answering(address: str, *, seconds: float) -> None:
         finally:
             await client.close()
         await asyncio.sleep(0.1)
+
+
+async def _ask(client: AIOKafkaClient, groups: bool) -> None:
+    await client.bootstrap()
+    if groups:
+        await client.coordinator_lookup(CoordinationType.GROUP, "anyone")
 
 
 async def offers_idempotence(address: str) -> bool:

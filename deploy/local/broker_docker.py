@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from deploy.local.broker import Broker, wait_until_answering
-from deploy.local.broker_java import KAFKA_VERSION, cluster_id, single_node_settings
+from deploy.local.broker_java import KAFKA_VERSION, QUICK_START, cluster_id, single_node_settings
 from deploy.local.errors import EnvironmentProblem, LocalError, ProcessFailed
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import to_the_end
@@ -136,7 +136,7 @@ class DockerBroker(Broker):
         end = asyncio.get_running_loop().time() + _START_SECONDS
         while True:
             try:
-                return await wait_until_answering(self.address, seconds=2.0)
+                return await wait_until_answering(self.address, seconds=2.0, groups=True)
             except EnvironmentProblem as error:
                 status, lines = await asyncio.to_thread(self._state)
                 if status == "running" and asyncio.get_running_loop().time() < end:
@@ -199,7 +199,7 @@ def _environment(address: str, port: int) -> dict[str, str]:
         "log.dirs": "/var/lib/kafka/data",
     } | single_node_settings()
     named = {"KAFKA_" + name.replace(".", "_").upper(): value for name, value in settings.items()}
-    return named | {"CLUSTER_ID": cluster_id()}
+    return named | {"CLUSTER_ID": cluster_id(), "KAFKA_JVM_PERFORMANCE_OPTS": " ".join(QUICK_START)}
 
 
 def _remote_engine() -> str | None:

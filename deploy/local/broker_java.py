@@ -23,7 +23,8 @@ KAFKA_VERSION = "4.3.1"
 OLDEST_JAVA = 17
 _KAFKA = Path(__file__).parent / "kafka"
 _POM = _KAFKA / "pom.xml"
-_QUICK_START = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+QUICK_START = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+"""Options of a JVM that lives for minutes: it compiles less, on processors that the processes under test need."""
 
 
 def java_command() -> str | None:
@@ -90,11 +91,11 @@ class JavaBroker(ProcessBroker):
         classpath = ["-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={_KAFKA / 'log4j2.properties'}"]
         if not (self.folder / "data" / "meta.properties").exists():
             tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id(), "-c", str(properties)]
-            await self._format([java, *_QUICK_START, *classpath, *tool])
+            await self._format([java, *QUICK_START, *classpath, *tool])
         memory = ["-Xms256m", "-Xmx1g"]
         return Child(
             name="broker",
-            command=[java, *memory, *_QUICK_START, *classpath, "kafka.Kafka", str(properties)],
+            command=[java, *memory, *QUICK_START, *classpath, "kafka.Kafka", str(properties)],
             log=self.folder / "broker.log",
             env=own_environment({}),
             folder=self.folder,

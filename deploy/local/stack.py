@@ -46,7 +46,7 @@ class StackOptions:
     """Further settings of every process, without the prefix, for example AWAIT_FACTS."""
     first_http_port: int | None = None
     """HTTP ports from here on; by default free ones."""
-    ready_seconds: float = 60.0
+    ready_seconds: float = 180.0
     keep_folder: bool = False
     pages: bool = False
     """Whether there are pages for people: the sandboxes', and the operators'."""

@@ -12,10 +12,11 @@ from services.adapters.systems import System, SystemAway
 from services.adapters.worker import Rest
 from services.chassis.database import Pool
 from services.chassis.logs import log
+from services.chassis.pauses import Pause
 
 __all__ = ["Listener"]
 
-_POLL_SECONDS = 0.2
+_LONGEST_PAUSE = 0.5
 
 
 class Listener:
@@ -26,6 +27,7 @@ class Listener:
         self._ear = Ear(pool, registry)
         self._now = now
         self._rest = Rest()
+        self._pause = Pause(_LONGEST_PAUSE)
 
     async def session(self) -> None:
         """Listen until cancelled or the database is lost."""
@@ -41,5 +43,7 @@ class Listener:
             for one in said:
                 if one.trouble is not None:
                     log().error("not understood", number=one.number, detail=rules.one_line(one.trouble))
-            if not said or not await self._ear.keep(after, said, self._now()):
-                await asyncio.sleep(_POLL_SECONDS)
+            if said and await self._ear.keep(after, said, self._now()):
+                self._pause.found()
+            else:
+                await self._pause.wait()

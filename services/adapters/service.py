@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,7 +24,7 @@ from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError, read_folder
 from services.chassis.database import Pool
 from services.chassis.decisions import Decide, Inbound
-from services.chassis.service import Service, Stream
+from services.chassis.service import Service, Stream, Worker
 from services.chassis.settings import Settings
 
 __all__ = ["KINDS", "build"]
@@ -31,7 +32,6 @@ __all__ = ["KINDS", "build"]
 KINDS: Final[dict[str, Callable[[str, str], System]]] = {"rest_api": RestApi}
 """How the kinds of outside systems are reached; the registry's YAML names its kind as ``system``."""
 
-Worker: TypeAlias = Callable[[Pool, Settings], Awaitable[None]]
 Now: TypeAlias = Callable[[], datetime]
 
 _OWN: Final = tuple(entry for entry in INBOUND if entry is not RECEIPTS)
@@ -77,21 +77,21 @@ def _decisions(code: str, capability: Capability) -> dict[type[Message], Decide]
 
 
 def _workers(registry: Registry) -> tuple[Worker, ...]:
-    def worker(session_of: Callable[[Pool, System, Now], Callable[[], Awaitable[None]]]) -> Worker:
-        async def work(pool: Pool, settings: Settings) -> None:
+    def worker(session_of: Callable[[Pool, System, Now, asyncio.Event], Callable[[], Awaitable[None]]]) -> Worker:
+        async def work(pool: Pool, settings: Settings, committed: asyncio.Event) -> None:
             clock = Clock(timedelta(seconds=settings.clock_offset))
             system = KINDS[registry.system](settings.sandbox_url or "", registry.code)
             try:
-                await persistent(session_of(pool, system, clock.now))
+                await persistent(session_of(pool, system, clock.now, committed))
             finally:
                 await system.close()
 
         return work
 
     return (
-        worker(lambda pool, system, now: Caller(pool, system, registry, now).session),
-        worker(lambda pool, system, now: Messenger(pool, system, registry.code, now).session),
-        worker(lambda pool, system, now: Listener(pool, system, registry.code, now).session),
+        worker(lambda pool, system, now, wake: Caller(pool, system, registry, now, wake).session),
+        worker(lambda pool, system, now, wake: Messenger(pool, system, registry.code, now, wake).session),
+        worker(lambda pool, system, now, _: Listener(pool, system, registry.code, now).session),
     )
 
 

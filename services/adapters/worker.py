@@ -15,11 +15,15 @@ from services.adapters.systems import System, SystemAway
 from services.chassis.database import Pool, describe, is_transient
 from services.chassis.failpoints import failpoint
 from services.chassis.logs import log
+from services.chassis.pauses import Pause
 
 __all__ = ["IN_FLIGHT", "Caller", "Messenger", "Rest", "persistent"]
 
 IN_FLIGHT = 16
-_POLL_SECONDS = 0.1
+_LONGEST_PAUSE = 0.5
+"""For what is due by time, and for what another instance took in."""
+_LOOK_SECONDS = 0.1
+"""So long at most until somebody is called while calls to others are under way."""
 _GATHER_SECONDS = 0.005
 _NOTICES = 500
 _LONGEST_REST = 5.0
@@ -66,7 +70,14 @@ async def persistent(work: Callable[[], Awaitable[None]]) -> None:
 class Caller:
     """Takes credits to the registry's ledger and its answers back."""
 
-    def __init__(self, pool: Pool, system: System, registry: Registry, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        system: System,
+        registry: Registry,
+        now: Callable[[], datetime],
+        wake: asyncio.Event | None = None,
+    ) -> None:
         self._pool = pool
         self._system = system
         self._registry = registry
@@ -74,6 +85,7 @@ class Caller:
         self._calls = Calls(pool, registry.code)
         self._flights: dict[asyncio.Task[Outcome], Credit] = {}
         self._rest = Rest()
+        self._pause = Pause(_LONGEST_PAUSE, wake)
 
     async def session(self) -> None:
         """Call until cancelled or the database is lost. What is under way then is unknown to the next session."""
@@ -97,12 +109,14 @@ class Caller:
         busy = {credit.volunteer_ref for credit in self._flights.values()}
         for credit in await self._saved(landed, room, busy):
             self._flights[asyncio.create_task(self._call(credit))] = credit
+        if self._flights or landed:
+            self._pause.found()
         if self._flights:
-            await asyncio.wait(self._flights, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(self._flights, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             # Others land in the meantime and share the transaction: half the work for a few milliseconds.
             await asyncio.wait(self._flights, timeout=_GATHER_SECONDS)
         elif not landed:
-            await asyncio.sleep(_POLL_SECONDS)
+            await self._pause.wait()
 
     async def _saved(self, landed: Sequence[tuple[Credit, Outcome]], room: int, busy: Collection[str]) -> list[Credit]:
         try:
@@ -160,11 +174,14 @@ class Caller:
 class Messenger:
     """Passes notices on in batches, in order, as often as it takes."""
 
-    def __init__(self, pool: Pool, system: System, registry: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, pool: Pool, system: System, registry: str, now: Callable[[], datetime], wake: asyncio.Event | None = None
+    ) -> None:
         self._system = system
         self._calls = Calls(pool, registry)
         self._now = now
         self._rest = Rest()
+        self._pause = Pause(_LONGEST_PAUSE, wake)
 
     async def session(self) -> None:
         """Pass on until cancelled or the database is lost."""
@@ -172,8 +189,9 @@ class Messenger:
             # What failed before waits while the system is left in peace; what is new is no reason to be.
             notices = await self._calls.notices(_NOTICES, self._now(), again=not self._rest.left)
             if not notices:
-                await asyncio.sleep(_POLL_SECONDS)
+                await self._pause.wait()
                 continue
+            self._pause.found()
             try:
                 told = await self._system.tell(notices)
             except SystemAway as error:

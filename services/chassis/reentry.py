@@ -6,12 +6,13 @@ A wait's time is up when its deadline has passed *and* everything said until the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from services.chassis import set_aside
 from services.chassis.database import Connection, Pool, describe, is_transient
 from services.chassis.logs import log
+from services.chassis.pauses import Pause
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import decode_record
 from services.chassis.service import Heard
@@ -19,7 +20,7 @@ from services.chassis.set_aside import Aside
 
 __all__ = ["Reentry", "one_at_a_time"]
 
-_POLL = 0.25
+_LONGEST_PAUSE = 1.0
 _ONE_AT_A_TIME = 0x5C_02
 
 
@@ -31,10 +32,10 @@ async def one_at_a_time(db: Connection) -> None:
 class Reentry:
     """A worker per process; an advisory lock lets one batch at a time run over all instances, so order holds."""
 
-    def __init__(self, processor: Processor, pool: Pool, wake_relay: asyncio.Event, heard: Heard) -> None:
+    def __init__(self, processor: Processor, pool: Pool, wake_relay: Callable[[], None], heard: Heard) -> None:
         self.processor = processor
         self.pool = pool
-        self.wake = asyncio.Event()
+        self.pause = Pause(_LONGEST_PAUSE)
         self._wake_relay = wake_relay
         self._heard = heard
         self._entries = processor.service.entries()
@@ -44,16 +45,13 @@ class Reentry:
         while True:
             try:
                 while await self.once():
-                    self._wake_relay.set()
+                    self._wake_relay()
+                    self.pause.found()
             except Exception as error:
                 if not is_transient(error):
                     log().error("re-entry failed", detail=describe(error))
                 await asyncio.sleep(1)
-            try:
-                await asyncio.wait_for(self.wake.wait(), _POLL)
-            except TimeoutError:
-                continue
-            self.wake.clear()
+            await self.pause.wait()
 
     async def once(self, limit: int = 500) -> int:
         """Decide what is ready, or else what has waited long enough; gives how many messages were applied or given
@@ -63,7 +61,10 @@ class Reentry:
             held = await self.processor.held(db)
             topics = [name for name, (_, stream) in self._entries.items() if stream.group not in held]
             due = await set_aside.first_deadline(db, topics, now)
-            heard = None if due is None else self._heard(due)
+            heard = None
+            if due is not None:
+                heard = self._heard(due)
+                self.pause.found()  # it listens now, and will have heard soon
             # Ready ones first: one of them may bring the fact whose time is up, and it was heard in time.
             if done := await self._isolate(db, await set_aside.rows_of(db, topics, None, limit), now, None):
                 return done

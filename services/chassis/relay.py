@@ -21,6 +21,7 @@ from services.chassis.clock import Clock
 from services.chassis.database import Connection, describe, is_transient
 from services.chassis.failpoints import failpoint
 from services.chassis.logs import log
+from services.chassis.pauses import Pause
 from services.chassis.records import unpack_headers
 from services.chassis.settings import Settings
 
@@ -28,7 +29,8 @@ __all__ = ["Relay", "partition_for"]
 
 _LEADER = 0x5C_03
 _READ = "SELECT id, topic, key, headers, value FROM outbox ORDER BY id LIMIT $1"
-_POLL = 0.1
+_LONGEST_PAUSE = 0.5
+"""For timers, and for rows that another instance wrote."""
 _SEND_SECONDS = 60.0
 _SILENCE_SECONDS = 75.0
 """A leader that is silent for longer than any send may take is paused or cut off: PostgreSQL ends its session, and
@@ -47,7 +49,7 @@ class Relay:
         self.settings = settings
         self.name = name
         self.clock = clock
-        self.wake = asyncio.Event()
+        self.pause = Pause(_LONGEST_PAUSE)
         self.leading = False
         self.alive = False
         self.producer: AIOKafkaProducer | None = None
@@ -99,12 +101,8 @@ class Relay:
         while True:
             await outbox.fire_due_timers(db, self.clock.now())
             while await self.once(db, producer):
-                pass
-            try:
-                await asyncio.wait_for(self.wake.wait(), _POLL)
-            except TimeoutError:
-                continue
-            self.wake.clear()
+                self.pause.found()
+            await self.pause.wait()
 
     async def once(self, db: Connection, producer: AIOKafkaProducer, limit: int = 1000) -> int:
         """Publish up to ``limit`` rows and delete them; gives how many."""

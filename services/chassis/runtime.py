@@ -54,6 +54,7 @@ class Runtime:
         self.processor = Processor(service, settings, self.clock)
         self.probe = BrokerProbe(settings, f"{service.name}-probe-{settings.instance}")
         self._tasks: list[asyncio.Task[Any]] = []
+        self._wakes: list[asyncio.Event] = []
 
     async def run(self) -> None:
         """Run until ``stopping`` is set. Raises what made it stop, if it was not asked to."""
@@ -65,7 +66,7 @@ class Runtime:
             await self._check_log()
             broker = self._broker()
             hearing = Hearing(self.service, settings, self.clock, self.pool, self.lanes)
-            self.reentry = Reentry(self.processor, self.pool, self.relay.wake, hearing.since)
+            self.reentry = Reentry(self.processor, self.pool, self.relay.pause.wake.set, hearing.since)
             server = self._server()
             self._start(server.serve())
             self._start(self.relay.run())
@@ -74,7 +75,9 @@ class Runtime:
             for listener in self.service.listeners:
                 self._start(listener(self.pool, hearing.since, self.clock))
             for worker in self.service.workers:
-                self._start(worker(self.pool, settings))
+                committed = asyncio.Event()
+                self._wakes.append(committed)
+                self._start(worker(self.pool, settings, committed))
             await broker.start()
             # A quarter of Python's time went into looking for cycles that are not there (performance.md §9).
             gc.collect()
@@ -123,7 +126,7 @@ class Runtime:
     def _server(self) -> _Server:
         tokens = http.read_tokens(self.settings.tokens_file)
         app = http.create_app(self.service.name, tokens, self.health)
-        app.include_router(operations(Quarantine(self.processor, self.pool, self.reentry.wake.set)))
+        app.include_router(operations(Quarantine(self.processor, self.pool, self.reentry.pause.wake.set)))
         if self.service.api is not None:
             app.include_router(self.service.api(self.pool, self.settings))
         config = uvicorn.Config(
@@ -144,9 +147,11 @@ class Runtime:
 
     def _committed(self, effects: Effects) -> None:
         if effects.rows or effects.timers:
-            self.relay.wake.set()
+            self.relay.pause.wake.set()
         if effects.released:
-            self.reentry.wake.set()
+            self.reentry.pause.wake.set()
+        for wake in self._wakes:
+            wake.set()
 
     def _fail(self, error: Exception) -> None:
         if self.fatal is None:
@@ -170,7 +175,7 @@ class Runtime:
 
     async def _drained(self) -> None:
         while self.relay.leading and await self.pool.fetchval("SELECT EXISTS (SELECT FROM outbox)"):
-            self.relay.wake.set()
+            self.relay.pause.wake.set()
             await asyncio.sleep(0.05)
 
     async def health(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,10 +20,13 @@ from services.chassis.decisions import Decide, Inbound, Send, States
 from services.chassis.settings import Settings
 from services.chassis.tables import Table
 
-__all__ = ["Heard", "Service", "Store", "Stream", "Undecodable"]
+__all__ = ["Heard", "Service", "Store", "Stream", "Undecodable", "Worker"]
 
 Heard: TypeAlias = Callable[[datetime], datetime | None]
 """A moment not before the one given such that all that was said until then is applied; None while there is none."""
+
+Worker: TypeAlias = Callable[[Pool, Settings, asyncio.Event], Awaitable[None]]
+"""A long task; its event is set whenever this process has committed a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class Service:
     hear them out."""
     listeners: tuple[Callable[[Pool, Heard, Clock], Awaitable[None]], ...] = field(default=())
     """Long tasks that do something once everything is applied that was said until a moment; cancelled at stop."""
-    workers: tuple[Callable[[Pool, Settings], Awaitable[None]], ...] = field(default=())
+    workers: tuple[Worker, ...] = field(default=())
     """Long tasks beside consuming (an adapter's caller); cancelled at stop."""
 
     def entries(self) -> dict[str, tuple[TopicEntry, Stream]]:

@@ -18,7 +18,7 @@ import asyncpg
 from tests.faults.cell import Cell, Outcome
 from tests.faults.load import waves
 from tests.faults.scenes import plan
-from tests.faults.site import RECOVERY_SECONDS, Site
+from tests.faults.site import Site
 
 __all__ = ["outages"]
 
@@ -103,7 +103,7 @@ async def _outage(away: Away, site: Site, rng: random.Random) -> Outcome:
         said = _said(site, seen)
         checks["it_was_away"] = any(word in text for text in said.values() for word in away.proof)
     if away.killed:
-        checks[f"recovered_within_{RECOVERY_SECONDS:.0f}_s"] = recovered < RECOVERY_SECONDS
+        checks |= site.in_time("recovered", recovered)
     return Outcome(checks, recovered, notes)
 
 

@@ -33,7 +33,7 @@ from tests.support.checker.violations import Violation
 from tests.support.lines import end_lines
 from tests.support.waiting import eventually
 
-__all__ = ["SETTINGS", "Site", "site"]
+__all__ = ["RECOVERY_SECONDS", "SETTINGS", "Site", "site"]
 
 SETTINGS = {"AWAIT_FACTS": "20", "RECEIPT_DUE": "2"}
 SETTLES_SECONDS = 3
@@ -46,9 +46,15 @@ RECOVERY_SECONDS = 10.0
 
 
 class Site:
-    """A stack with its books. ``leftover`` and ``known_aside``: what earlier cells left under way or in quarantine."""
+    """A stack with its books. ``leftover`` and ``known_aside``: what earlier cells left under way or in quarantine.
 
-    def __init__(self, stack: Stack, books: PatientBooks, quiet: Quiet, publisher: Publisher) -> None:
+    ``patience`` is what every bound on time is multiplied by: 1 where times are measured, more where they are not.
+    """
+
+    def __init__(
+        self, stack: Stack, books: PatientBooks, quiet: Quiet, publisher: Publisher, patience: float = 1.0
+    ) -> None:
+        self.patience = patience
         self.stack = stack
         self.books = books
         self.quiet = quiet
@@ -130,7 +136,7 @@ class Site:
                 with contextlib.suppress(LocalError):
                     await self.restart(name)
         with contextlib.suppress(AssertionError):  # what is still under way then stays so, and is not looked at again
-            await eventually(self._nothing_under_way, _SETTLE_SECONDS, every=0.5)
+            await eventually(self._nothing_under_way, _SETTLE_SECONDS * self.patience, every=0.5)
         look = await self.quiet.look()
         self.leftover = {place: count for place, count in look.work.items() if count}
         self.known_aside = await self.aside()
@@ -177,20 +183,21 @@ class Site:
         answer = await self._http.get(f"{self.stack.url(f'sandbox_{code}')}/misbehave")
         return {name: left for name, left in answer.json().items() if left}
 
+    def in_time(self, what: str, seconds: float, limit: float = RECOVERY_SECONDS) -> dict[str, bool]:
+        """The check that something took less than so many seconds."""
+        bound = limit * self.patience
+        return {f"{what}_within_{bound:.0f}_s": seconds < bound}
+
     async def all_ready(self) -> bool:
         """Whether every process says that it is ready; gives them ten seconds, for health looks at lanes and relay."""
 
         async def asked() -> bool:
-            return all([await self._ready(name) for name, child in self.stack.processes.items() if child.running])
+            ready = [
+                (await self.health(name)).get("ready") for name, one in self.stack.processes.items() if one.running
+            ]
+            return all(ready)
 
-        try:
-            await eventually(asked, 10, every=0.2, what="every process ready")
-        except AssertionError:
-            return False
-        return True
-
-    async def _ready(self, name: str) -> bool:
-        return (await self.health(name)).get("ready") is True
+        return await self._comes_true(asked, 10, "every process ready")
 
     async def health(self, name: str) -> dict[str, Any]:
         """What a process says of itself; nothing when it does not answer."""
@@ -207,11 +214,13 @@ class Site:
         async def asked() -> bool:
             return (await self.health(name)).get(field) == wanted
 
+        return await self._comes_true(asked, seconds, f"{name}: {field} {wanted}")
+
+    async def _comes_true(self, asked: Callable[[], Awaitable[bool]], seconds: float, what: str) -> bool:
         try:
-            await eventually(asked, seconds, every=0.1, what=f"{name}: {field} {wanted}")
+            return await eventually(asked, seconds * self.patience, every=0.1, what=what)
         except AssertionError:
             return False
-        return True
 
     async def until(self, ask: Callable[[], Awaitable[Any]], wanted: object, *, seconds: float) -> None:
         """Wait for an answer. Raises ``AssertionError``."""
@@ -221,7 +230,7 @@ class Site:
             assert found == wanted, f"{found!r}, wanted {wanted!r}"
             return True
 
-        await eventually(asked, seconds, every=0.3)
+        await eventually(asked, seconds * self.patience, every=0.3)
 
     async def refusals(self, ids: Sequence[str]) -> dict[str, str]:
         """Reasons by id of the messages that came back to the registries."""
@@ -269,7 +278,9 @@ async def died(child: Child, *, seconds: float) -> float | None:
 
 
 @contextlib.asynccontextmanager
-async def site(broker: str | None, *, keep: bool = False, **options: object) -> AsyncIterator[Site]:
+async def site(
+    broker: str | None, *, keep: bool = False, patience: float = 1.0, **options: object
+) -> AsyncIterator[Site]:
     """A linkage with a registry of each kind, so that an adapter is on the way."""
     chosen = StackOptions(
         broker=broker,
@@ -286,6 +297,6 @@ async def site(broker: str | None, *, keep: bool = False, **options: object) -> 
         await closing.enter_async_context(books)
         quiet = await closing.enter_async_context(Quiet(books, stack.dsn, stack.broker.address, lambda: None))
         publisher = await closing.enter_async_context(Publisher(stack.broker.address))
-        place = Site(stack, books, quiet, publisher)
+        place = Site(stack, books, quiet, publisher, patience)
         closing.push_async_callback(place.close)
         yield place

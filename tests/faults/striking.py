@@ -19,7 +19,7 @@ from tests.faults.cell import Outcome
 from tests.faults.inhand import between_two_credits, in_hand, standing
 from tests.faults.load import LATE, Story, letters, spread
 from tests.faults.scenes import plan
-from tests.faults.site import RECOVERY_SECONDS, Site, died
+from tests.faults.site import Site, died
 
 __all__ = ["AT_WORK", "Strike", "begun", "recover", "strike", "struck"]
 
@@ -120,7 +120,7 @@ async def recover(site: Site, done: Strike) -> Outcome:
     await site.publish([one for wave in done.waves for one in wave])
     begun = await again(site, done)
     await site.drained()
-    return _recovered(done, time.monotonic() - begun)
+    return _recovered(site, done, time.monotonic() - begun)
 
 
 async def again(site: Site, done: Strike) -> float:
@@ -133,6 +133,5 @@ async def again(site: Site, done: Strike) -> float:
     return begun
 
 
-def _recovered(done: Strike, seconds: float) -> Outcome:
-    checks = {"died_there": done.killed, f"recovered_within_{RECOVERY_SECONDS:.0f}_s": seconds < RECOVERY_SECONDS}
-    return Outcome(checks, seconds)
+def _recovered(site: Site, done: Strike, seconds: float) -> Outcome:
+    return Outcome({"died_there": done.killed} | site.in_time("recovered", seconds), seconds)

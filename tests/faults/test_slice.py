@@ -14,6 +14,8 @@ from tests.support.backends import Backends
 
 _SECONDS = 30.0
 """For the cells; the linkage that they are done to takes its time to start and to be judged."""
+_PATIENCE = 4.0
+"""Tests run on whatever machine there is, beside whatever runs there: bounds on time are measured by the matrix."""
 
 
 def seed_of_today() -> int:
@@ -24,7 +26,7 @@ def seed_of_today() -> int:
 
 @pytest.mark.whole
 @pytest.mark.real_kafka
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_a_slice_of_the_fault_matrix_is_green(backends: Backends) -> None:
     """Its own broker, for a cell may kill it. All of them: ``make faults``."""
     seed = seed_of_today()
@@ -32,7 +34,7 @@ async def test_a_slice_of_the_fault_matrix_is_green(backends: Backends) -> None:
     if backends.broker.kind == "address":
         pytest.skip("the broker is somebody else's, and is not to be killed: make faults")
     cells = table.chosen(table.cells(), only=[], slice_=_SECONDS, seed=seed)
-    async with site(backends.broker.kind) as place:
+    async with site(backends.broker.kind, patience=_PATIENCE) as place:
         rows = await run(place, cells, seed, lambda row: print(report.line(row)))
     red = [row for row in rows if row.verdict == "red"]
     assert not red, "\n".join(report.line(row) for row in red)

@@ -19,7 +19,7 @@ from tests.faults.books import transfers
 from tests.faults.cell import Cell, Outcome
 from tests.faults.kills import WHERE
 from tests.faults.load import DIRECTIONS, LATE, Story, letter, letters, visits
-from tests.faults.site import RECOVERY_SECONDS, Site
+from tests.faults.site import Site
 from tests.faults.striking import Strike, again, recover, strike
 
 __all__ = ["unsure_cells"]
@@ -112,12 +112,15 @@ async def _killed_neither(point: Failpoint, site: Site, rng: random.Random) -> O
     asked = await _uncertain(site, done.stories)
     recovered = time.monotonic() - begun
     wanted = 0 if point == "P6" else 1
-    checks = done.checks | {
-        "died_there": done.killed,
-        f"recovered_within_{RECOVERY_SECONDS:.0f}_s": recovered < RECOVERY_SECONDS,
-        "uncertain_until_somebody_knows": any(one.postings == wanted for one in asked),
-        "never_tried_twice": all(one.postings <= 1 for one in asked),
-    }
+    checks = (
+        done.checks
+        | site.in_time("recovered", recovered)
+        | {
+            "died_there": done.killed,
+            "uncertain_until_somebody_knows": any(one.postings == wanted for one in asked),
+            "never_tried_twice": all(one.postings <= 1 for one in asked),
+        }
+    )
     stories = await _reconciled(site, rng, done.stories, asked)
     more, notes = await site.judge(stories)
     left = await transfers(site.books, [record for story in stories for record in story.records])

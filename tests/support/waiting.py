@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
+from tests.support.standing import standing
+
 Found = TypeVar("Found")
 
 
@@ -23,11 +25,12 @@ async def eventually(
 
 
 async def eventually(
-    condition: Callable[[], Any], timeout: float = 15.0, *, every: float = 0.02, what: str = ""
+    condition: Callable[[], Any], timeout: float = 120.0, *, every: float = 0.02, what: str = ""
 ) -> Any:
     """Ask until the answer is true, and give that answer; an assertion that fails counts as not yet.
 
-    After `timeout` seconds fail with the last answer, or with the assertion itself.
+    After `timeout` seconds fail with the last answer, or with the assertion itself, and with where lanes stand. It
+    may be long, for only a failure takes it: a machine under load is many times slower than an idle one.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout
@@ -43,7 +46,6 @@ async def eventually(
             return answer
         if loop.time() >= end:
             subject = what or getattr(condition, "__name__", "the condition")
-            raise AssertionError(
-                f"{subject} did not come true within {timeout} s; last: {failed or answer!r}"
-            ) from failed
+            last = f"last: {failed or answer!r}{await standing()}"
+            raise AssertionError(f"{subject} did not come true within {timeout} s; {last}") from failed
         await asyncio.sleep(every)

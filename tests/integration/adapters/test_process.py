@@ -89,7 +89,7 @@ async def receipts(broker: Broker, code: str, number: int) -> list[tuple[str, st
         return len(heard) >= number
 
     try:
-        await eventually(enough, timeout=40, what=f"{number} receipts")
+        await eventually(enough, what=f"{number} receipts")
     finally:
         await consumer.stop()
     return heard
@@ -139,7 +139,7 @@ async def test_killed_around_a_call_it_goes_on_and_the_credit_stands_once_or_is_
             ]
 
         async with running(environment):
-            await eventually(told_so, timeout=40)
+            await eventually(told_so)
         await publish(broker, code, told(credit("H-1", 75)))
         async with running(environment | {"SHUANGCHENG_FAILPOINT": failpoint}) as process:
             assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGKILL

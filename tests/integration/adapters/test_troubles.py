@@ -179,7 +179,7 @@ async def test_a_notice_that_the_registry_fails_over_stops_only_its_own_key(
             async def others() -> bool:
                 return await known(ours) == set(refs) and len((await troubles(ours)).json()["notices"]) == bad
 
-            await eventually(others, timeout=30)
+            await eventually(others)
             seen = (await troubles(ours)).json()["notices"]
             assert {one["message_id"] for one in seen} == {one.message_id for one in poison}
             assert all("answered 500" in one["trouble"] and one["rejected"] is None for one in seen)
@@ -189,7 +189,7 @@ async def test_a_notice_that_the_registry_fails_over_stops_only_its_own_key(
             async def all_told() -> bool:
                 return bool(await ours.pool.fetchval("SELECT count(*) FROM notice") == 0)
 
-            await eventually(all_told, timeout=30)
+            await eventually(all_told)
         assert await known(ours) >= {"B-0", "H-99"}
         order = await ours.sandbox.rows("SELECT ref FROM sent WHERE ref IN ('B-0', 'H-99') ORDER BY ctid")
         assert [row[0] for row in order] == ["B-0", "H-99"]
@@ -213,7 +213,7 @@ async def test_a_registry_that_fails_over_everything_is_left_in_peace_and_told_a
             async def all_told() -> bool:
                 return await known(ours) == set(refs)
 
-            await eventually(all_told, timeout=40)
+            await eventually(all_told)
 
             async def all_ticked_off() -> bool:  # a moment after the registry has taken them in
                 return bool(await ours.pool.fetchval("SELECT count(*) FROM notice") == 0)

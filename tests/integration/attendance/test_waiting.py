@@ -59,7 +59,7 @@ async def test_of_1000_races_between_a_record_and_its_sign_up_none_is_orphaned(
         # Both orders were met, or the race proves nothing.
         assert RACES // 20 < waited < RACES - RACES // 20
         assert await db.fetchval("SELECT count(*) FROM set_aside WHERE reason = 'waiting'") == 0
-        reentry = Reentry(attendance.processor, pool, asyncio.Event(), lambda due: due)
+        reentry = Reentry(attendance.processor, pool, asyncio.Event().set, lambda due: due)
         while await reentry.once():
             pass
         assert await db.fetchval("SELECT count(*) FROM service_record WHERE counted_version = 1") == RACES
@@ -138,7 +138,7 @@ async def test_records_check_ins_and_sign_ups_from_two_topics_end_confirmed_what
                     record = as_record(event_of(message))
                     await producer.send(record.topic, key=record.key, value=record.value, headers=list(record.headers))
             await producer.flush()
-            confirmed = await eventually(lambda: _all_of(db, f"{run}-%", len(persons), service), timeout=40)
+            confirmed = await eventually(lambda: _all_of(db, f"{run}-%", len(persons), service))
             assert confirmed == len(persons)
             # The topics are the service's own: what other tests have said there comes too, and may wait for ever.
             mine = "SELECT count(*) = 0 FROM set_aside WHERE key = ANY($1)"

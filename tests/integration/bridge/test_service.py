@@ -208,5 +208,5 @@ async def read(broker: Broker, topic: str, kind: type[CreditPosted], wanted: int
             found.extend(m for m in messages if isinstance(m, kind))
             return len(found) >= wanted and not batch
 
-        await eventually(more, timeout=60)
+        await eventually(more)
     return found

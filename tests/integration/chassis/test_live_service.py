@@ -104,8 +104,8 @@ async def test_two_lanes_and_a_second_instance_share_the_work_and_lose_nothing(r
         await rig.send(*[credit(f"v{n % 50}", 1) for n in range(1000)])
         async with rig.running(lanes=2, instance=1):
             await rig.send(*[credit(f"v{n % 50}", 1) for n in range(1000)])
-            await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) >= 2000 FROM total"), timeout=40)
+            await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) >= 2000 FROM total"))
         await rig.send(*[credit(f"v{n % 50}", 1) for n in range(1000)])
-        await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) >= 3000 FROM total"), timeout=40)
+        await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) >= 3000 FROM total"))
     assert await rig.db.fetchval("SELECT sum(minutes) FROM total") == 3000
     assert await rig.aside() == {}

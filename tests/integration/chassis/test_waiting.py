@@ -99,7 +99,7 @@ async def test_a_message_that_is_ready_is_decided_before_one_whose_time_is_up(ri
     clock = Clock()
     pool = await open_pool(rig.settings.database.get_secret_value(), size=2, application="test")
     processor = Processor(rig.tally.service(), rig.settings, clock)
-    reentry = Reentry(processor, pool, asyncio.Event(), lambda _: clock.now())
+    reentry = Reentry(processor, pool, asyncio.Event().set, lambda _: clock.now())
     long_ago = clock.now() - timedelta(hours=1)
 
     def aside(event: Event) -> Aside:

@@ -94,5 +94,5 @@ async def read_facts(broker: Broker, homes: list[str], wanted: int) -> list[Mess
             found.extend(m for m in messages if getattr(m, "home_ref", "") in homes)
             return len(found) >= wanted and not batch
 
-        await eventually(read, timeout=30)
+        await eventually(read)
     return found

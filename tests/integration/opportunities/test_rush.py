@@ -42,7 +42,7 @@ async def test_one_person_in_two_overlapping_shifts_at_once_gets_one_and_a_clash
         commands += [request(person, of=one), request(person, of=other, host="sz")]
     await asyncio.gather(*(rig.send(event(command)) for command in commands))
     async with rig.running(lanes=2, batch=10):
-        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 300 FROM signup_outcome"), timeout=40)
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 300 FROM signup_outcome"))
     assert await _persons(rig, "confirmed") == set(people)
     assert await rig.count("signup WHERE state = 'confirmed'") == 150
     assert await rig.count("signup_outcome WHERE (outcome, reason) = ('refused', 'clash')") == 150

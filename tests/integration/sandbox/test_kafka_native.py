@@ -214,8 +214,13 @@ async def test_after_a_restart_nothing_is_missed_and_nothing_is_taken_twice(brok
         await ours.send(told(credit("H-1", 20)))
     async with line(broker, database, code) as ours:
         await ours.send(told(credit("H-1", 30)))
-        heard = await ours.receipts(3)
-        assert [value for _, _, value in heard] == [10, 20, 30]
+        # A receipt may have been sent when the sandbox stopped before it noted so: it says the same again, as it may.
+
+        async def all_told() -> bool:
+            return {value for _, _, value in await ours.receipts(1)} == {10, 20, 30}
+
+        await eventually(all_told)
+        assert len({*ours.ids}) == 3
         assert await ours.credits() == [("H-1", 10), ("H-1", 20), ("H-1", 30)]
 
 
@@ -254,5 +259,5 @@ async def test_it_keeps_up_with_thousands_of_messages_within_seconds(broker: Bro
             ((credited,),) = await ours.sandbox.rows("SELECT coalesce(sum(minutes), 0) FROM audit_credits")
             return bool(served == people and credited == people * 60)
 
-        await eventually(whole, timeout=20, every=0.1)
+        await eventually(whole, every=0.1)
         await ours.receipts(people)

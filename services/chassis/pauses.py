@@ -1,0 +1,36 @@
+"""Pauses between two looks for work: whoever looks often costs a processor, whoever looks rarely is late."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+__all__ = ["Pause"]
+
+_SHORTEST: Final = 0.02
+
+
+class Pause:
+    """Short after work was found, twice as long after each look that found none, at most ``longest`` seconds.
+
+    So nobody waits much longer than there was nothing to wait for; ``wake`` ends a pause at once.
+    """
+
+    def __init__(self, longest: float, wake: asyncio.Event | None = None) -> None:
+        self.wake = wake or asyncio.Event()
+        self._longest = longest
+        self._next = _SHORTEST
+
+    def found(self) -> None:
+        """There was work: look again soon."""
+        self._next = _SHORTEST
+
+    async def wait(self) -> None:
+        """Return when it is time to look again."""
+        seconds, self._next = self._next, min(self._longest, 2 * self._next)
+        try:
+            await asyncio.wait_for(self.wake.wait(), seconds)
+        except TimeoutError:
+            return
+        self.wake.clear()
+        self.found()
