@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 ARGS ?=
 WORKERS ?= 3
+LINKAGES ?= 2
 # A linkage starts over a dozen processes. Compiling what they load again at each start takes as long as many a test.
 unexport PYTHONDONTWRITEBYTECODE
 UV_VERSION := 0.13.9
@@ -12,7 +13,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest
-SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
   --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
@@ -34,12 +35,12 @@ play: $(READY) ## Keep a linkage up whose registries have pages for people, unti
 	@$(BIN)/shuangcheng play $(ARGS)
 
 test: $(READY) ## Run all tests, on the best broker there is (SHUANGCHENG_BROKER=embedded|java|docker|HOST:PORT)
-	@$(PYTEST) -m 'whole and not compose' $(ARGS); whole=$$?; \
-	$(PYTEST) -m 'not whole and not compose' $(SIDE_BY_SIDE) $(ARGS); rest=$$?; \
+	@$(PYTEST) -m 'whole and not compose' -n $(LINKAGES) $(SIDE_BY_SIDE) $(ARGS); whole=$$?; \
+	$(PYTEST) -m 'not whole and not compose' -n $(WORKERS) $(SIDE_BY_SIDE) $(ARGS); rest=$$?; \
 	case $$whole-$$rest in 0-0|0-5|5-0) ;; *) exit 1 ;; esac # 5: nothing to run there
 
 test-fast: $(READY) ## Run the tests that need no broker and no database
-	$(PYTEST) tests/unit tests/contract tests/architecture $(SIDE_BY_SIDE) $(ARGS)
+	$(PYTEST) tests/unit tests/contract tests/architecture -n $(WORKERS) $(SIDE_BY_SIDE) $(ARGS)
 
 test-compose: $(READY) ## Prove deploy/compose.yaml; needs Docker with compose v2
 	$(PYTEST) -m compose $(ARGS)

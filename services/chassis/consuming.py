@@ -70,7 +70,6 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             *(entry.name for entry in self.stream.topics),
             batch=True,
             group_id=self.stream.group,
-            max_records=self._most(),
             ack_policy=AckPolicy.MANUAL,
             listener=self,
             parser=kafka.keep_raw,
@@ -80,16 +79,14 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._subscriber(self._handle)
         self._subscriber.get_msg = self._arrivals
 
-    def _most(self) -> int:
-        return min(self.settings.batch, self.stream.most or self.settings.batch)
-
     async def _arrivals(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
         """What has come, at once, or nothing after a while.
 
         FastStream's own sleeps after each empty poll as long as it waited, however soon something comes: idle lanes
         that were to be quick woke up 50 times a second.
         """
-        found = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=self._most())
+        most = min(self.settings.batch, self.stream.most or self.settings.batch)
+        found = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=most)
         return tuple(chain.from_iterable(found.values()))
 
     def _static_name(self) -> str:

@@ -192,10 +192,8 @@ class Site:
         """Whether every process says that it is ready; gives them ten seconds, for health looks at lanes and relay."""
 
         async def asked() -> bool:
-            ready = [
-                (await self.health(name)).get("ready") for name, one in self.stack.processes.items() if one.running
-            ]
-            return all(ready)
+            running = [name for name, child in self.stack.processes.items() if child.running]
+            return all([(await self.health(name)).get("ready") for name in running])
 
         return await self._comes_true(asked, 10, "every process ready")
 
