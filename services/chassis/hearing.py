@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -33,14 +33,26 @@ _READ_MS: Final = 500
 
 
 class Hearing:
-    """Looks at the logs only when asked, in a task of its own, so that nothing else waits for a broker."""
+    """Looks at the logs only when asked, in a task of its own, so that nothing else waits for a broker.
 
-    def __init__(self, service: Service, settings: Settings, clock: Clock, pool: Pool, lanes: Sequence[Lane]) -> None:
+    ``on_heard`` is called when a moment has become known, so that nobody need ask again and again meanwhile.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        settings: Settings,
+        clock: Clock,
+        pool: Pool,
+        lanes: Sequence[Lane],
+        on_heard: Callable[[], None],
+    ) -> None:
         self.service = service
         self.settings = settings
         self.clock = clock
         self.pool = pool
         self._lanes = lanes
+        self._on_heard = on_heard
         self._client = f"{service.name}-hearing-{settings.instance}"
         self._places = [
             (stream.group, TopicPartition(entry.name, number))
@@ -70,6 +82,7 @@ class Hearing:
                 self._asked.clear()
                 try:
                     self._moment = await self._listen()
+                    self._on_heard()
                 except Exception as error:
                     log().warning("ends of logs not read", detail=describe(error))
                     await self._close()

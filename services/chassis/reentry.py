@@ -6,7 +6,7 @@ A wait's time is up when its deadline has passed *and* everything said until the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from services.chassis import set_aside
@@ -32,10 +32,11 @@ async def one_at_a_time(db: Connection) -> None:
 class Reentry:
     """A worker per process; an advisory lock lets one batch at a time run over all instances, so order holds."""
 
-    def __init__(self, processor: Processor, pool: Pool, wake_relay: Callable[[], None], heard: Heard) -> None:
+    def __init__(self, processor: Processor, pool: Pool, wake_relay: asyncio.Event, heard: Heard) -> None:
         self.processor = processor
         self.pool = pool
-        self.pause = Pause(_LONGEST_PAUSE)
+        self.wake = asyncio.Event()
+        self._pause = Pause(_LONGEST_PAUSE, self.wake)
         self._wake_relay = wake_relay
         self._heard = heard
         self._entries = processor.service.entries()
@@ -45,13 +46,13 @@ class Reentry:
         while True:
             try:
                 while await self.once():
-                    self._wake_relay()
-                    self.pause.found()
+                    self._wake_relay.set()
+                    self._pause.found()
             except Exception as error:
                 if not is_transient(error):
                     log().error("re-entry failed", detail=describe(error))
                 await asyncio.sleep(1)
-            await self.pause.wait()
+            await self._pause.wait()
 
     async def once(self, limit: int = 500) -> int:
         """Decide what is ready, or else what has waited long enough; gives how many messages were applied or given
@@ -61,10 +62,7 @@ class Reentry:
             held = await self.processor.held(db)
             topics = [name for name, (_, stream) in self._entries.items() if stream.group not in held]
             due = await set_aside.first_deadline(db, topics, now)
-            heard = None
-            if due is not None:
-                heard = self._heard(due)
-                self.pause.found()  # it listens now, and will have heard soon
+            heard = None if due is None else self._heard(due)
             # Ready ones first: one of them may bring the fact whose time is up, and it was heard in time.
             if done := await self._isolate(db, await set_aside.rows_of(db, topics, None, limit), now, None):
                 return done

@@ -49,7 +49,8 @@ class Relay:
         self.settings = settings
         self.name = name
         self.clock = clock
-        self.pause = Pause(_LONGEST_PAUSE)
+        self.wake = asyncio.Event()
+        self._pause = Pause(_LONGEST_PAUSE, self.wake)
         self.leading = False
         self.alive = False
         self.producer: AIOKafkaProducer | None = None
@@ -101,8 +102,8 @@ class Relay:
         while True:
             await outbox.fire_due_timers(db, self.clock.now())
             while await self.once(db, producer):
-                self.pause.found()
-            await self.pause.wait()
+                self._pause.found()
+            await self._pause.wait()
 
     async def once(self, db: Connection, producer: AIOKafkaProducer, limit: int = 1000) -> int:
         """Publish up to ``limit`` rows and delete them; gives how many."""

@@ -65,8 +65,8 @@ class Runtime:
             await self._check_migrated()
             await self._check_log()
             broker = self._broker()
-            hearing = Hearing(self.service, settings, self.clock, self.pool, self.lanes)
-            self.reentry = Reentry(self.processor, self.pool, self.relay.pause.wake.set, hearing.since)
+            hearing = Hearing(self.service, settings, self.clock, self.pool, self.lanes, self._heard)
+            self.reentry = Reentry(self.processor, self.pool, self.relay.wake, hearing.since)
             server = self._server()
             self._start(server.serve())
             self._start(self.relay.run())
@@ -126,7 +126,7 @@ class Runtime:
     def _server(self) -> _Server:
         tokens = http.read_tokens(self.settings.tokens_file)
         app = http.create_app(self.service.name, tokens, self.health)
-        app.include_router(operations(Quarantine(self.processor, self.pool, self.reentry.pause.wake.set)))
+        app.include_router(operations(Quarantine(self.processor, self.pool, self.reentry.wake.set)))
         if self.service.api is not None:
             app.include_router(self.service.api(self.pool, self.settings))
         config = uvicorn.Config(
@@ -147,11 +147,14 @@ class Runtime:
 
     def _committed(self, effects: Effects) -> None:
         if effects.rows or effects.timers:
-            self.relay.pause.wake.set()
+            self.relay.wake.set()
         if effects.released:
-            self.reentry.pause.wake.set()
+            self.reentry.wake.set()
         for wake in self._wakes:
             wake.set()
+
+    def _heard(self) -> None:
+        self.reentry.wake.set()
 
     def _fail(self, error: Exception) -> None:
         if self.fatal is None:
@@ -175,7 +178,7 @@ class Runtime:
 
     async def _drained(self) -> None:
         while self.relay.leading and await self.pool.fetchval("SELECT EXISTS (SELECT FROM outbox)"):
-            self.relay.pause.wake.set()
+            self.relay.wake.set()
             await asyncio.sleep(0.05)
 
     async def health(self) -> dict[str, Any]:

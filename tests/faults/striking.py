@@ -120,7 +120,8 @@ async def recover(site: Site, done: Strike) -> Outcome:
     await site.publish([one for wave in done.waves for one in wave])
     begun = await again(site, done)
     await site.drained()
-    return _recovered(site, done, time.monotonic() - begun)
+    seconds = time.monotonic() - begun
+    return Outcome({"died_there": done.killed} | site.in_time("recovered", seconds), seconds)
 
 
 async def again(site: Site, done: Strike) -> float:
@@ -131,7 +132,3 @@ async def again(site: Site, done: Strike) -> float:
     await site.start(done.name)
     done.notes.append(f"ready after {time.monotonic() - begun:.1f} s")
     return begun
-
-
-def _recovered(site: Site, done: Strike, seconds: float) -> Outcome:
-    return Outcome({"died_there": done.killed} | site.in_time("recovered", seconds), seconds)

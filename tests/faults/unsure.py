@@ -112,15 +112,12 @@ async def _killed_neither(point: Failpoint, site: Site, rng: random.Random) -> O
     asked = await _uncertain(site, done.stories)
     recovered = time.monotonic() - begun
     wanted = 0 if point == "P6" else 1
-    checks = (
-        done.checks
-        | site.in_time("recovered", recovered)
-        | {
-            "died_there": done.killed,
-            "uncertain_until_somebody_knows": any(one.postings == wanted for one in asked),
-            "never_tried_twice": all(one.postings <= 1 for one in asked),
-        }
-    )
+    checks = done.checks | {
+        "died_there": done.killed,
+        "uncertain_until_somebody_knows": any(one.postings == wanted for one in asked),
+        "never_tried_twice": all(one.postings <= 1 for one in asked),
+    }
+    checks |= site.in_time("recovered", recovered)
     stories = await _reconciled(site, rng, done.stories, asked)
     more, notes = await site.judge(stories)
     left = await transfers(site.books, [record for story in stories for record in story.records])

@@ -166,7 +166,7 @@ async def test_a_subject_that_is_just_being_parked_is_not_opened_by_a_look_at_an
     service = rig.tally.service()
     clock = Clock()
     pool = await open_pool(rig.settings.database.get_secret_value(), size=3, application="test")
-    reentry = Reentry(Processor(service, rig.settings, clock), pool, asyncio.Event().set, lambda due: due)
+    reentry = Reentry(Processor(service, rig.settings, clock), pool, asyncio.Event(), lambda due: due)
     gone = set_aside.Aside(_record(rig, 0, "wait-u-1", 1), "ready", clock.now(), "volunteer:wait-u-1", seq=999)
     parker = await asyncpg.connect(rig.settings.database.get_secret_value())
     try:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import asyncpg
 import pytest
@@ -99,19 +99,16 @@ async def test_a_message_that_is_ready_is_decided_before_one_whose_time_is_up(ri
     clock = Clock()
     pool = await open_pool(rig.settings.database.get_secret_value(), size=2, application="test")
     processor = Processor(rig.tally.service(), rig.settings, clock)
-    reentry = Reentry(processor, pool, asyncio.Event().set, lambda _: clock.now())
+    reentry = Reentry(processor, pool, asyncio.Event(), lambda _: clock.now())
     long_ago = clock.now() - timedelta(hours=1)
 
-    def aside(event: Event) -> Aside:
-        key, value, headers = as_record(event)
-        record = Record(rig.tally.inlet.name, 0, 0, 1, key, headers, value)
-        return Aside(record, "ready", long_ago, f"volunteer:{event.key}")
-
-    over = replace(aside(credit("wait-x-1", 3)), reason="waiting", fact="fact:fact-x", deadline=long_ago)
+    over = replace(
+        _ready(rig, credit("wait-x-1", 3), long_ago), reason="waiting", fact="fact:fact-x", deadline=long_ago
+    )
     try:
         async with rig.db.transaction():
             await Batch(rig.db).lock(["volunteer:wait-x-1", "volunteer:fact-x"])
-            await set_aside.insert(rig.db, [over, aside(credit("fact-x", 1))])
+            await set_aside.insert(rig.db, [over, _ready(rig, credit("fact-x", 1), long_ago)])
             await set_aside.park(rig.db, ["volunteer:wait-x-1", "volunteer:fact-x"])
         while await asyncio.wait_for(reentry.once(), 10):
             pass
@@ -120,3 +117,38 @@ async def test_a_message_that_is_ready_is_decided_before_one_whose_time_is_up(ri
     assert await rig.total("wait-x-1") == 3
     assert rig.tally.refused == 0
     assert await rig.aside() == {}
+
+
+async def test_while_not_everything_is_heard_it_is_asked_less_and_less_often(rig: Rig) -> None:
+    """A service far behind, or without its broker, has better things to do."""
+    clock = Clock()
+    long_ago = clock.now() - timedelta(hours=1)
+    over = replace(
+        _ready(rig, credit("wait-x-1", 3), long_ago), reason="waiting", fact="fact:fact-x", deadline=long_ago
+    )
+    asked: list[float] = []
+
+    def not_yet(_: datetime) -> None:
+        asked.append(asyncio.get_running_loop().time())
+
+    async with rig.db.transaction():
+        await Batch(rig.db).lock(["volunteer:wait-x-1", "fact:fact-x"])
+        await set_aside.insert(rig.db, [over])
+    pool = await open_pool(rig.settings.database.get_secret_value(), size=2, application="test")
+    looking = asyncio.create_task(
+        Reentry(Processor(rig.tally.service(), rig.settings, clock), pool, asyncio.Event(), not_yet).run()
+    )
+    try:
+        await eventually(lambda: len(asked) > 5)
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        await pool.close()
+    assert asked[5] - asked[0] > 0.6
+    assert await rig.aside() == {"waiting": 1}
+
+
+def _ready(rig: Rig, event: Event, received: datetime) -> Aside:
+    key, value, headers = as_record(event)
+    record = Record(rig.tally.inlet.name, 0, 0, 1, key, headers, value)
+    return Aside(record, "ready", received, f"volunteer:{event.key}")

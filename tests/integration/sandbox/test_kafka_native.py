@@ -214,9 +214,9 @@ async def test_after_a_restart_nothing_is_missed_and_nothing_is_taken_twice(brok
         await ours.send(told(credit("H-1", 20)))
     async with line(broker, database, code) as ours:
         await ours.send(told(credit("H-1", 30)))
-        # A receipt may have been sent when the sandbox stopped before it noted so: it says the same again, as it may.
 
         async def all_told() -> bool:
+            # A receipt may have been sent when the sandbox stopped before it noted so: it says the same again then.
             return {value for _, _, value in await ours.receipts(1)} == {10, 20, 30}
 
         await eventually(all_told)
