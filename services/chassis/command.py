@@ -35,7 +35,8 @@ def main(package: str) -> None:
     name = package.rpartition(".")[2]
     try:
         settings = read_settings()
-        logs.configure(settings.log_level, name, settings.instance)
+        logs.configure(settings.log_level, name)
+        logs.about(instance=settings.instance)
         _arm(settings)
         job = _job(package, sys.argv[1:], settings)
     except (ValueError, OSError, CannotStart) as error:

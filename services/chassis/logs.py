@@ -1,15 +1,28 @@
-"""Structured logs: one JSON line each on standard output, keys from an allow-list so that no body slips in (I14)."""
+"""Structured logs: one JSON line each on standard output, keys from an allow-list so that no body slips in (I14).
+
+A warning or error that repeats is written once; when it comes no more, one line says how often it came and how long.
+So an outage that every client complains of twice a second is a dozen lines, whatever it takes.
+"""
 
 from __future__ import annotations
 
+import atexit
 import logging
-import sys
-from typing import Final
+import math
+import re
+import threading
+import time
+from contextvars import ContextVar
+from typing import Any, Final
 
 import structlog
+from structlog.exceptions import DropEvent
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-__all__ = ["Logger", "configure", "log"]
+from services.chassis.database import describe
+from services.chassis.repeats import QUIET_SECONDS, Repeats, shape
+
+__all__ = ["Episode", "Logger", "about", "configure", "log", "raised"]
 
 Logger = FilteringBoundLogger
 
@@ -62,6 +75,66 @@ _ALLOWED: Final = frozenset(
 )
 
 
+_KIND: Final = ("logger", "group", "lane", "topic", "registry", "name", "kind", "path", "type", "reason")
+"""Beside their event: what two lines of one kind agree in; and in the shape of their detail."""
+_PASSING: Final = re.compile(r"CoordinatorNotAvailable|CoordinatorLoadInProgress|NotCoordinator|UnknownMemberId")
+"""What a group says while it starts or moves. It passes by itself; what does not is written later."""
+
+_MOST_DETAILS: Final = 5
+"""Kinds of detail that one episode says."""
+
+_about: dict[str, object] = {}
+_repeats = Repeats()
+_sweeping = threading.Lock()
+_judged: ContextVar[bool] = ContextVar("judged", default=False)
+
+
+def _kind(event: EventDict) -> tuple[tuple[object, ...], dict[str, object]]:
+    told = {name: event[name] for name in _KIND if name in event}
+    text = " ".join(str(event[name]) for name in ("event", "detail", "error") if name in event)
+    return (shape(text), *map(str, told.values())), {"name": str(event.get("event"))[:200]} | told
+
+
+def _writes(level: str, event: EventDict) -> bool:
+    """Whether a line is written, and not only counted."""
+    if level not in ("warning", "error", "critical", "exception"):
+        return True
+    key, told = _kind(event)
+    passes = _PASSING.search(f"{event.get('event')} {event.get('detail', '')}") is not None
+    written = _repeats.writes((level, *key), told, time.monotonic(), passes=passes)
+    _sweep_later()
+    return written
+
+
+def _once(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    if _judged.get() or _writes(method, event):
+        return event
+    raise DropEvent
+
+
+def _sweep_later() -> None:
+    if _sweeping.acquire(blocking=False):
+        timer = threading.Timer(QUIET_SECONDS / 3, _sweep)
+        timer.daemon = True
+        timer.start()
+
+
+def _sweep() -> None:
+    _tell_ended(time.monotonic())
+    _sweeping.release()
+    if _repeats.counting:
+        _sweep_later()
+
+
+def _tell_ended(now: float) -> None:
+    for ended in _repeats.ended(now):
+        log().info("no longer repeated", **ended.about, count=ended.count, seconds=ended.seconds)
+
+
+def _with_about(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {**_about, **event}
+
+
 def _allow_list(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     for key in event.keys() - _ALLOWED:
         event[key] = "(not on the allow-list)"
@@ -69,32 +142,109 @@ def _allow_list(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
 
 
 class _ToStructlog(logging.Handler):
-    """Lines of libraries, in our form: their message only, never their extra fields."""
+    """Lines of libraries, in our form: their message only, never their extra fields, and of an error its last place."""
 
     def emit(self, record: logging.LogRecord) -> None:
         level = record.levelname.lower() if record.levelno >= logging.WARNING else "debug"
-        getattr(log(), level, log().warning)(record.getMessage()[:500], logger=record.name)
+        fields: dict[str, Any] = {"logger": record.name}
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            fields["detail"] = raised(error)
+        message = " ".join(record.getMessage().split())
+        getattr(log(), level, log().warning)(message[:500], **fields)
 
 
-def configure(level: str, service: str, instance: int) -> None:
+def raised(error: BaseException) -> str:
+    """An error's kind and text, and where it was raised: one line in place of a trace."""
+    place = ""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is not None:
+        code = frame.tb_frame.f_code
+        place = f" at {'/'.join(code.co_filename.split('/')[-2:])}:{frame.tb_lineno}"
+    return describe(error) + place
+
+
+class Episode:
+    """Something that fails for a while. ``failed`` is said once for each kind of detail, ``over`` when it has ended.
+
+    It also is what health asks: ``count`` failures so far, ``since`` when (seconds of ``time.time()``), ``detail`` of
+    the last one.
+    """
+
+    def __init__(self, event: str, **told: Any) -> None:
+        """``event`` is the line's text; ``told`` goes with each line, under names of the allow-list."""
+        self.event = event
+        self.told = told
+        self.count = 0
+        self.since: float | None = None
+        self.detail = ""
+        self._said: set[str] = set()
+
+    @property
+    def active(self) -> bool:
+        """Whether it fails at present."""
+        return self.count > 0
+
+    def failed(self, detail: str, *, level: str = "warning") -> None:
+        """It failed, once more or for the first time; ``level`` is ``warning`` or ``error``."""
+        if self.since is None:
+            self.since = time.time()
+        self.count += 1
+        self.detail = detail
+        kind = shape(detail)
+        if kind in self._said or len(self._said) >= _MOST_DETAILS:
+            return
+        line = {"event": self.event, "detail": detail, **self.told}
+        # A thing that fails and recovers twice a second is one kind of line, and no flood.
+        if _writes(level, line):
+            self._said.add(kind)
+            _as_judged(level, line)
+
+    def over(self) -> None:
+        """It works again, or never failed."""
+        if self.since is not None and self._said:
+            seconds = round(time.time() - self.since, 1)
+            log().info(f"{self.event}: over", count=self.count, seconds=seconds, **self.told)
+        self.count, self.since, self.detail = 0, None, ""
+        self._said.clear()
+
+
+def _as_judged(level: str, line: dict[str, Any]) -> None:
+    token = _judged.set(True)
+    try:
+        getattr(log(), level)(**line)
+    finally:
+        _judged.reset(token)
+
+
+def configure(level: str, service: str) -> None:
     """Set up structlog and the standard library's root logger for this process."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _once,
+            _with_about,
             _allow_list,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.PrintLoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service, instance=instance)
+    about(service=service)
     root = logging.getLogger()
     root.handlers = [_ToStructlog()]
     root.setLevel(logging.WARNING)
+    atexit.register(_tell_ended, math.inf)
+
+
+def about(**fields: object) -> None:
+    """What every line of this process carries from now on."""
+    _about.update(fields)
 
 
 def log() -> Logger:

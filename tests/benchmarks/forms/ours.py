@@ -53,7 +53,7 @@ async def run(order: Order) -> Stopwatch:
         instance=order.instance,
         log_level="WARNING",
     )
-    logs.configure(settings.log_level, "benchmark", 0)
+    logs.configure(settings.log_level, "benchmark")
     entry = topic_of(order.topic)
     service = build(settings)
     [stream] = service.streams
