@@ -14,7 +14,8 @@ from contracts.topics import TopicEntry
 
 __all__ = ["Candidate", "Record", "decode_record", "mark", "pack_headers", "pack_texts", "record_of", "unpack_headers"]
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
+"""A name that is not UTF-8 in the log is text with surrogates (PEP 383): every byte of it comes back."""
 
 
 class Record(NamedTuple):
@@ -52,8 +53,14 @@ class Candidate(NamedTuple):
 
 
 def pack_headers(headers: Headers) -> bytes:
-    """Headers as bytes for a column; any bytes survive."""
-    return orjson.dumps([(name, value.decode("latin-1")) for name, value in headers])
+    """Headers as bytes for a column; any bytes survive, in names too, and a null value stays null."""
+    return orjson.dumps(
+        [(_packed_name(name), None if value is None else value.decode("latin-1")) for name, value in headers]
+    )
+
+
+def _packed_name(name: str) -> str:
+    return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def pack_texts(headers: Sequence[tuple[str, str]]) -> bytes:
@@ -61,9 +68,16 @@ def pack_texts(headers: Sequence[tuple[str, str]]) -> bytes:
     return orjson.dumps([(name, text if text.isascii() else text.encode().decode("latin-1")) for name, text in headers])
 
 
-def unpack_headers(packed: bytes) -> list[tuple[str, bytes]]:
+def unpack_headers(packed: bytes) -> list[tuple[str, bytes | None]]:
     """The inverse of both."""
-    return [(name, value.encode("latin-1")) for name, value in orjson.loads(packed)]
+    return [
+        (_unpacked_name(name), None if value is None else value.encode("latin-1"))
+        for name, value in orjson.loads(packed)
+    ]
+
+
+def _unpacked_name(name: str) -> str:
+    return name if name.isascii() else name.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 def mark(record: Record) -> str:

@@ -82,7 +82,8 @@ def _written(row: Aside) -> tuple[Any, ...]:
 
 
 def _clean(text: str | None) -> str | None:
-    return None if text is None else text.replace("\0", "\\0")[:500]
+    # PostgreSQL takes neither NUL nor half of a pair of surrogates.
+    return None if text is None else text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()[:500]
 
 
 async def rewrite(db: Connection, rows: Sequence[Aside]) -> None:

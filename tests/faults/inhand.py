@@ -24,7 +24,7 @@ async def in_hand(site: Site, name: str) -> Counter[str]:
         if behind > 0:
             found[f"unread {tp.topic}"] += behind
     for row in await site.books.fetch(database, "SELECT headers FROM outbox"):
-        kind = dict(unpack_headers(row["headers"])).get("ce_type", b"")
+        kind = dict(unpack_headers(row["headers"])).get("ce_type") or b""
         found[f"outbox {kind.decode().rsplit('.', 2)[-2]}"] += 1
     if name.startswith("adapter_"):
         called = "SELECT state, count(*) AS n FROM credit WHERE state IN ('due', 'calling', 'unknown') GROUP BY state"
