@@ -1,7 +1,8 @@
 """The catalogue of topics: one typed entry each. Nothing creates, reads or writes a topic not in here.
 
-The partitioner is murmur2 over the UTF-8 key, as the Java client's default: ``(murmur2(key) & 0x7fffffff) %
-partitions``. A partition count never changes; growth is a new topic version after draining (DESIGN §8).
+The partitioner is murmur2 over the UTF-8 key, as the Java client's default (``partitioner.py``): what stands elsewhere
+is refused, for nobody could keep the order of its key. A partition count never changes; growth is a new topic version
+after draining (DESIGN §8).
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from types import TracebackType
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from contracts.envelope import Event, encode
+from contracts.partitioner import partition_for
 from deploy.demo.lines import Letter
 from deploy.local.broker import offers_idempotence, wait_until_answering
 from deploy.local.errors import EnvironmentProblem, LocalError
@@ -76,7 +76,7 @@ class Publisher:
             for letter in letters:
                 if letter.topic not in self._partitions:
                     self._partitions[letter.topic] = len(await producer.partitions_for(letter.topic))
-                number = (murmur2(letter.event.key.encode()) & 0x7FFFFFFF) % self._partitions[letter.topic]
+                number = partition_for(letter.event.key, self._partitions[letter.topic])
                 by_partition[letter.topic, number].append(letter.event)
             sending = (_send(producer, *place, events) for place, events in by_partition.items())
             # not wait_for: it leaves the exception of a cancelled gather unread, and the loop logs that

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from aiokafka import TopicPartition
 
+from contracts.envelope import ContractError
 from contracts.topics import TopicEntry
 from services.chassis import inbox, outbox, positions
 from services.chassis.database import Batch, Connection, describe, is_transient
@@ -111,19 +113,14 @@ class LiveBatches:
         now = self.processor.clock.now()
         for candidate in candidates:
             if candidate.error is not None:
-                effects.asides.append(Aside(candidate.record, candidate.error.reason, now, detail=str(candidate.error)))
-                effects.rows += [
-                    outbox.outgoing(send, self.processor.service.name, now, None) for send in self._refusal(candidate)
-                ]
+                self._turn_away(candidate, candidate.error, effects, now)
         fresh, reused, _ = await inbox.first_sightings(
             self.connection,
             [candidate for candidate in candidates if candidate.event is not None],
             hopeful=hopeful,
         )
-        effects.asides += [
-            Aside(candidate.record, "reused_id", now, detail="the same id was seen with other content")
-            for candidate in reused
-        ]
+        for candidate in reused:
+            self._turn_away(candidate, _reused(candidate), effects, now)
         works = [
             Work(self.processor.inbound(candidate.event, candidate.record.topic, now), candidate.record)
             for candidate in fresh
@@ -147,11 +144,25 @@ class LiveBatches:
             )
             effects.parked.add(subject)
 
-    def _refusal(self, candidate: Candidate) -> Sequence[Send]:
-        if self.processor.service.refuse is None or candidate.error is None:
+    def _turn_away(self, candidate: Candidate, error: ContractError, effects: Effects, now: datetime) -> None:
+        """Set aside what nobody decides, and tell its sender: both stand in one transaction, so once."""
+        effects.asides.append(Aside(candidate.record, error.reason, now, detail=str(error)))
+        name = self.processor.service.name
+        effects.rows += [outbox.outgoing(send, name, now, None) for send in self._refusal(candidate.record, error)]
+
+    def _refusal(self, record: Record, error: ContractError) -> Sequence[Send]:
+        if self.processor.service.refuse is None:
             return ()
-        record = candidate.record
         key = "" if record.key is None else record.key.decode("utf-8", "replace")
         readable = key if key.isprintable() and 0 < len(key) <= 200 else None
-        unreadable = Undecodable(record.topic, record.partition, record.offset, readable, candidate.error)
+        unreadable = Undecodable(record.topic, record.partition, record.offset, readable, error)
         return list(self.processor.service.refuse(unreadable))
+
+
+def _reused(candidate: Candidate) -> ContractError:
+    """What is wrong with a message of the contract whose id another one had."""
+    event = candidate.event
+    assert event is not None
+    error = ContractError("reused_id", "another message with this id was seen before, and its content counts", "/id")
+    error.id, error.source, error.type = event.id, event.source, event.type
+    return error

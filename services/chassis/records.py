@@ -10,6 +10,7 @@ import orjson
 from aiokafka import ConsumerRecord
 
 from contracts.envelope import ContractError, Event, decode
+from contracts.partitioner import partition_for
 from contracts.topics import TopicEntry
 
 __all__ = ["Candidate", "Record", "decode_record", "mark", "pack_headers", "pack_texts", "record_of", "unpack_headers"]
@@ -104,6 +105,9 @@ def _check(event: Event, record: Record, entry: TopicEntry, sources: frozenset[s
         reason, detail = "wrong_topic", f"{event.type} does not travel on {entry.name}"
     elif record.key != event.key.encode():
         reason, detail = "wrong_key", "the record's key is not the key of its body"
+    elif record.partition != (right := partition_for(event.key, entry.partitions)):
+        reason, where = "wrong_partition", f"its key belongs in {right} of {entry.partitions} (murmur2)"
+        detail = f"it stands in partition {record.partition}; {where}"
     if reason:
         error = ContractError(reason, detail)
         error.id, error.source, error.type = event.id, event.source, event.type

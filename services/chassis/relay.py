@@ -14,8 +14,8 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
+from contracts.partitioner import partition_for
 from services.chassis import kafka, metrics, outbox
 from services.chassis.clock import Clock
 from services.chassis.database import Connection, describe, is_transient
@@ -25,7 +25,7 @@ from services.chassis.pauses import Pause
 from services.chassis.records import unpack_headers
 from services.chassis.settings import Settings
 
-__all__ = ["Relay", "partition_for"]
+__all__ = ["Relay"]
 
 _LEADER = 0x5C_03
 _READ = "SELECT id, topic, key, headers, value FROM outbox ORDER BY id LIMIT $1"
@@ -35,11 +35,6 @@ _SEND_SECONDS = 60.0
 _SILENCE_SECONDS = 75.0
 """A leader that is silent for longer than any send may take is paused or cut off: PostgreSQL ends its session, and
 with it the lock, so that another may lead."""
-
-
-def partition_for(key: str, partitions: int) -> int:
-    """Murmur2 over the UTF-8 key, as the Java client and contracts/topics.py say."""
-    return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)
 
 
 class Relay:

@@ -1,6 +1,6 @@
 """Messages set aside: quarantined, behind a raised one, or waiting for a fact. One table, one way back in.
 
-Reasons that block nothing have no subject (bytes, schema, unknown_type, reused_id, wrong_key, …). With a subject:
+Reasons that block nothing have no subject (bytes, schema, reused_id, …: contracts/README.md). With a subject:
 ``raised`` (its decision raised), ``waiting`` (for ``fact``, until ``deadline``), ``ready`` (to be decided again),
 ``behind`` (a later message of a parked subject). The last three go on by themselves; what an operator does about the
 others stands in ``quarantine.py``.

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from contracts.envelope import Event, decode, encode
 from contracts.messages import Message
-from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_EVENTS
+from contracts.partitioner import partition_for
+from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_EVENTS, TopicEntry
 from services.attendance.service import build
 from services.chassis.clock import Clock
 from services.chassis.database import Connection
@@ -25,10 +26,11 @@ from services.chassis.settings import Settings
 from tests.support.attendance import NOW, event_of
 
 
-def as_record(event: Event, offset: int = 0, partition: int = 0) -> Record:
+def as_record(event: Event, offset: int = 0) -> Record:
     """The event as it stands in its topic."""
     entry = ATTENDANCE_COMMANDS if type(event.data) in ATTENDANCE_COMMANDS.messages else OPPORTUNITIES_EVENTS
     value, headers = encode(event)
+    partition = partition_for(event.key, entry.partitions)
     return Record(entry.name, partition, offset, 0, event.key.encode(), headers, value)
 
 
@@ -69,13 +71,13 @@ class AttendanceOnPostgres:
             await self.processor.write(db, effects, None)
         return effects
 
-    async def live(self, db: Connection, partition: int) -> LiveBatches:
-        """A lane that has one partition of each topic, from its beginning."""
+    async def live(self, db: Connection, entry: TopicEntry) -> LiveBatches:
+        """A lane that has all partitions of one topic, from their beginnings."""
         [stream] = self.service.streams
         lane = LiveBatches(self.processor, stream, db)
-        for entry in stream.topics:
-            lane.next[TopicPartition(entry.name, partition)] = 0
-            await db.execute("INSERT INTO consumed VALUES ($1, $2, $3, 0)", stream.group, entry.name, partition)
+        for number in range(entry.partitions):
+            lane.next[TopicPartition(entry.name, number)] = 0
+            await db.execute("INSERT INTO consumed VALUES ($1, $2, $3, 0)", stream.group, entry.name, number)
         return lane
 
 

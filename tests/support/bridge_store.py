@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from contracts.envelope import Event, decode, encode
 from contracts.messages import Message
+from contracts.partitioner import partition_for
 from contracts.topics import (
     ATTENDANCE_EVENTS,
     BRIDGE_COMMANDS,
@@ -57,19 +58,21 @@ class HandClock(Clock):
 
 
 class Lane:
-    """One consumer group of the border over one connection, with partition 0 of each of its topics."""
+    """One consumer group of the border over one connection, with all partitions of its topics."""
 
     def __init__(self, processor: Processor, stream: Stream, connection: Connection) -> None:
         self.stream = stream
         self.connection = connection
         self.live = LiveBatches(processor, stream, connection)
-        self._offsets: defaultdict[str, itertools.count[int]] = defaultdict(itertools.count)
+        self._offsets: defaultdict[TopicPartition, itertools.count[int]] = defaultdict(itertools.count)
 
     async def begin(self) -> None:
         """Stand at the beginning."""
         for entry in self.stream.topics:
-            self.live.next[TopicPartition(entry.name, 0)] = 0
-            await self.connection.execute("INSERT INTO consumed VALUES ($1, $2, 0, 0)", self.stream.group, entry.name)
+            numbers = range(entry.partitions)
+            self.live.next |= {TopicPartition(entry.name, number): 0 for number in numbers}
+            rows = [(self.stream.group, entry.name, number) for number in numbers]
+            await self.connection.executemany("INSERT INTO consumed VALUES ($1, $2, $3, 0)", rows)
 
     async def take(self, *events: Event, topic: str | None = None) -> Effects:
         """One batch."""
@@ -78,8 +81,10 @@ class Lane:
     def record(self, event: Event, topic: str | None = None) -> Record:
         """The event where it stands in its topic, or in another one where it should not."""
         name = topic or registry_topic_for(event.source, type(event.data)) or _inner_topic(event.data)
+        [entry] = [entry for entry in self.stream.topics if entry.name == name]
         value, headers = encode(event)
-        return Record(name, 0, next(self._offsets[name]), 0, event.key.encode(), headers, value)
+        place = TopicPartition(name, partition_for(event.key, entry.partitions))
+        return Record(name, place.partition, next(self._offsets[place]), 0, event.key.encode(), headers, value)
 
 
 def _inner_topic(message: Message) -> str:

@@ -13,6 +13,7 @@ import asyncpg
 
 from contracts.envelope import Event, decode, encode
 from contracts.messages import Message
+from contracts.partitioner import partition_for
 from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS, service_source
 from services.chassis import outbox
 from services.chassis.clock import Clock
@@ -53,7 +54,8 @@ class Linker:
         event = Event(str(uuid.uuid4()), service_source("bridge"), at or self.clock.now(), command)
         inbound: Inbound = self.processor.inbound(event, IDENTITY_COMMANDS.name, self.clock.now())
         value, headers = encode(event)
-        record = Record(IDENTITY_COMMANDS.name, 0, next(self._offsets), 0, event.key.encode(), headers, value)
+        partition = partition_for(event.key, IDENTITY_COMMANDS.partitions)
+        record = Record(IDENTITY_COMMANDS.name, partition, next(self._offsets), 0, event.key.encode(), headers, value)
         return Work(inbound, record)
 
     async def batch(self, *commands: Message, meet: asyncio.Barrier | None = None) -> Effects:

@@ -42,7 +42,8 @@ async def test_of_1000_races_between_a_record_and_its_sign_up_none_is_orphaned(
     second = await asyncpg.connect(attendance.dsn)
     pool = await open_pool(attendance.dsn, size=2, application="re-entry")
     try:
-        records, facts = await attendance.live(db, 0), await attendance.live(second, 1)
+        records = await attendance.live(db, ATTENDANCE_COMMANDS)
+        facts = await attendance.live(second, OPPORTUNITIES_EVENTS)
         waited = 0
         for number in range(RACES):
             person = uuid4()
@@ -52,7 +53,7 @@ async def test_of_1000_races_between_a_record_and_its_sign_up_none_is_orphaned(
             ]
 
             batch = [as_record(event_of(c), 2 * number + place) for place, c in enumerate(commands)]
-            fact = as_record(event_of(signup("s1", person=person)), number, partition=1)
+            fact = as_record(event_of(signup("s1", person=person)), number)
             lead = draw.uniform(-0.004, 0.004)
             effects, _ = await asyncio.gather(late(lead, records, batch), late(-lead, facts, [fact]))
             waited += bool(effects.asides)
@@ -75,7 +76,6 @@ async def test_two_persons_records_at_the_same_moment_over_two_lanes_keep_the_ca
 ) -> None:
     second = await asyncpg.connect(attendance.dsn)
     try:
-        lanes = [await attendance.live(db, 0), await attendance.live(second, 1)]
         evidence = [
             message
             for person in (XIA, LIN)
@@ -86,13 +86,10 @@ async def test_two_persons_records_at_the_same_moment_over_two_lanes_keep_the_ca
         # Each batch has the persons in another order: without ordered locks this is a deadlock.
         spans = {"s1": (at("08:00"), at("13:00")), "s2": (at("14:00"), at("19:00"))}
         batches = [
-            [
-                as_record(event_of(attest(f"{shift}-{person}", shift, *spans[shift], person=person)), place, lane)
-                for place, person in enumerate(order)
-            ]
-            for lane, (shift, order) in enumerate((("s1", (XIA, LIN)), ("s2", (LIN, XIA))))
+            [attest(f"{shift}-{person}", shift, *spans[shift], person=person) for person in order]
+            for shift, order in (("s1", (XIA, LIN)), ("s2", (LIN, XIA)))
         ]
-        await asyncio.gather(*(lane.apply(batch) for lane, batch in zip(lanes, batches, strict=True)))
+        await asyncio.gather(*(attendance.apply(*one) for one in zip((db, second), batches, strict=True)))
         said = [text.split()[0] for text in told(await outgoing(db))]
         assert sorted(said) == ["confirmed", "confirmed", "held", "held"]
         assert [row[0] for row in await db.fetch("SELECT minutes FROM person_day")] == [300, 300]

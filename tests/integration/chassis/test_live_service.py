@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from contracts.partitioner import partition_for
 from tests.support.rig import Rig, release_raised
 from tests.support.tally import as_record, credit
 from tests.support.waiting import eventually
@@ -80,16 +81,20 @@ async def test_one_bad_message_of_each_kind_among_ten_thousand_stops_none_of_the
     ]
     for key, body, described in bad:
         await rig.producer.send(rig.tally.inlet.name, key=key, value=body, headers=described)
+    key, value, headers = as_record(credit("x", 1))
+    other = (partition_for("x", rig.tally.inlet.partitions) + 1) % rig.tally.inlet.partitions
+    await rig.producer.send(rig.tally.inlet.name, key=key, value=value, headers=headers, partition=other)
     stranger = credit("z", 1, source="urn:shuangcheng:registry:qq")
     await rig.send(credit("g0", 50, id="g0"), stranger, credit("raise-z", -7), credit("raise-z", 8), *good[5_000:])
     async with rig.running():
         await eventually(lambda: rig.db.fetchval("SELECT coalesce(sum(minutes), 0) >= 10000 FROM total"), 60)
-        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 10 FROM set_aside"))
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 11 FROM set_aside"))
     assert await rig.db.fetchval("SELECT sum(minutes) FROM total") == 10_000
     assert await rig.aside() == {
         "bytes": 2,
         "schema": 1,
         "wrong_key": 1,
+        "wrong_partition": 1,
         "unknown_type": 1,
         "envelope": 1,
         "reused_id": 1,

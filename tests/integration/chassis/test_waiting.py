@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from contracts.envelope import Event
+from contracts.partitioner import partition_for
 from services.chassis import set_aside
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, open_pool
@@ -85,7 +87,8 @@ async def test_marks_that_transactions_leave_at_the_end_of_a_log_keep_no_refusal
             for ending in ("aborted", "committed"):
                 await producer.begin_transaction()
                 for number in range(rig.tally.inlet.partitions):
-                    key, value, headers = as_record(credit(f"{ending}-{number}", 1))
+                    ref = next(ref for n in count() if _partition(rig, ref := f"{ending}-{n}") == number)
+                    key, value, headers = as_record(credit(ref, 1))
                     await producer.send(rig.tally.inlet.name, key=key, value=value, headers=headers, partition=number)
                 await (producer.abort_transaction() if ending == "aborted" else producer.commit_transaction())
         await rig.send(credit("wait-x-1", 3))
@@ -148,7 +151,11 @@ async def test_while_not_everything_is_heard_it_is_asked_less_and_less_often(rig
     assert await rig.aside() == {"waiting": 1}
 
 
+def _partition(rig: Rig, key: str) -> int:
+    return partition_for(key, rig.tally.inlet.partitions)
+
+
 def _ready(rig: Rig, event: Event, received: datetime) -> Aside:
     key, value, headers = as_record(event)
-    record = Record(rig.tally.inlet.name, 0, 0, 1, key, headers, value)
+    record = Record(rig.tally.inlet.name, _partition(rig, event.key), 0, 1, key, headers, value)
     return Aside(record, "ready", received, f"volunteer:{event.key}")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID, uuid4
 
-from aiokafka.partitioner import murmur2
-
 from contracts.messages import Message
+from contracts.partitioner import partition_for
 from contracts.topics import OPPORTUNITIES_COMMANDS
 from tests.integration.opportunities.conftest import Rig
 from tests.support.opportunities import event, request, shift, withdraw
@@ -66,11 +65,7 @@ async def _persons(rig: Rig, state: str) -> set[UUID]:
 
 def _projects_of_different_lanes() -> tuple[str, str]:
     """Projects whose streams are in different halves of the topic: two lanes have one each."""
-
-    def partition(key: str) -> int:
-        return int((murmur2(key.encode()) & 0x7FFFFFFF) % OPPORTUNITIES_COMMANDS.partitions)
-
-    half = OPPORTUNITIES_COMMANDS.partitions // 2
-    one = next(ref for ref in map(str, range(100)) if partition(f"gz:{ref}") < half)
-    other = next(ref for ref in map(str, range(100)) if partition(f"sz:{ref}") >= half)
+    partitions = OPPORTUNITIES_COMMANDS.partitions
+    one = next(ref for ref in map(str, range(100)) if partition_for(f"gz:{ref}", partitions) < partitions // 2)
+    other = next(ref for ref in map(str, range(100)) if partition_for(f"sz:{ref}", partitions) >= partitions // 2)
     return one, other

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any, Final
 
+from contracts.envelope import ContractError
 from contracts.messages import Message, attendance, deliveries, identity, opportunities, receipts, refusals
 from tests.support.checker.book import Book
 from tests.support.checker.told import told as told_to_registries
@@ -68,11 +69,11 @@ def _admission(book: Book) -> Iterator[Violation]:
             if ways != 1 and not isinstance(line.data, _RECEIPTS) and not book.stands_aside(line, "bridge"):
                 yield at(book, "I7", line, f"it led to {ways} commands or refusals, not to one")
         for line in book.world.lines[topic]:
-            if line.said is not None:
-                told = unread.get((code_of(topic), line.said.id or "/".join(map(str, line.place))), [])
-                fits = next((x for x in told if _speaks_of(x, line)), None)
+            if (bad := _turned_away(book, line)) is not None:
+                told = unread.get((code_of(topic), bad.id or "/".join(map(str, line.place))), [])
+                fits = next((x for x in told if _speaks_of(x, line, bad)), None)
                 if fits is None:
-                    yield at(book, "I7", line, f"a bad message ({line.fault}) was not refused to its sender as such")
+                    yield at(book, "I7", line, f"a bad message ({bad.reason}) was not refused to its sender as such")
                 else:
                     told.remove(fits)
     for left in (*refused.values(), *unread.values()):
@@ -80,12 +81,20 @@ def _admission(book: Book) -> Iterator[Violation]:
             yield at(book, "I7", x, f"it refuses {x.data.message_id} as {x.data.reason}, and there is no such message")
 
 
-def _speaks_of(told: Line, bad: Line) -> bool:
+def _turned_away(book: Book, line: Line) -> ContractError | None:
+    """What the border must have told the sender of a message that it does not decide."""
+    if line.event is None or book.aside.get(line.place, {}).get("bridge") != "reused_id":
+        return line.said
+    error = ContractError("reused_id", "")
+    error.id, error.type = line.event.id, line.event.type
+    return error
+
+
+def _speaks_of(told: Line, line: Line, bad: ContractError) -> bool:
     """A key that may be anything need not be said again."""
-    assert bad.said is not None
-    keys = ("-", (bad.key or b"").decode(errors="replace"))
-    same = told.data.reason == bad.fault and told.data.refused_key in keys
-    return bool(same and told.data.message_type == bad.said.type)
+    keys = ("-", (line.key or b"").decode(errors="replace"))
+    same = told.data.reason == bad.reason and told.data.refused_key in keys
+    return bool(same and told.data.message_type == bad.type)
 
 
 def _commands(book: Book) -> Iterator[Violation]:

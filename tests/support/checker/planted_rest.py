@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from contracts.messages import attendance, deliveries, opportunities, service, volunteers
+from contracts.messages import attendance, deliveries, opportunities, refusals, service, volunteers
 from contracts.messages import identity as people
 from tests.support.checker.planted import Faults, Named, Offence, breaks, of_record
 from tests.support.checker.scenario import CANARY
@@ -54,6 +54,20 @@ def _aside(t: Tamper, line: Line, database: str, **more: Any) -> None:
 def a_bad_message_is_not_kept(t: Tamper) -> Offence:
     t.drop_row("bridge", "set_aside", reason="bytes")
     return _bad(t, "bytes")
+
+
+@breaks(FAULTS, "I15")
+def a_message_in_the_partition_of_another_key_is_not_kept(t: Tamper) -> Offence:
+    confirmed = t.find(attendance.ServiceConfirmed)
+    return Named(confirmed.data.person, at=t.add(confirmed, astray=True))
+
+
+@breaks(FAULTS, "I7")
+def a_used_id_is_not_told_to_its_sender(t: Tamper) -> Offence:
+    used = t.row("bridge", "set_aside", reason="reused_id")
+    t.drop(t.find(refusals.MessageRefused, where=lambda d: d.reason == "reused_id"))
+    place = (used["topic"], used["partition"], used["offset"])
+    return next(x for x in t.world.lines[used["topic"]] if x.place == place)
 
 
 @breaks(FAULTS, "I15")

@@ -44,13 +44,6 @@ def a_transfer_is_sent_before_it_is_queued(t: Tamper) -> Offence:
     return t.swap(queued, t.find(bridge.TransferChanged, where=lambda d: (d.transfer_id, d.state) == same))[0]
 
 
-@breaks(FAULTS, "I6")
-def a_key_stands_in_two_partitions(t: Tamper) -> Offence:
-    first = t.find(bridge.TransferChanged)
-    assert first.partition < 7
-    return t.add(first, id=first.id, partition=7)
-
-
 @breaks(FAULTS, "I1", "I6", "I7", "I12")
 def the_versions_of_a_record_are_confirmed_in_the_wrong_order(t: Tamper) -> Offence:
     """The last word is then another one: for the host's book, for the tables, and the first is told for nothing."""
@@ -217,7 +210,7 @@ def a_home_is_told_of_a_sign_up_that_it_did_not_ask_for(t: Tamper) -> Offence:
     """Her consent was withdrawn, and where she serves is hers to share."""
     told = _kim_at_host(t)
     where = t.find(deliveries.LinkChanged, where=lambda d: d.volunteer_ref == "sz-kim")
-    return t.add(told, id=told.id[:-4] + "ffff", topic=where.topic, partition=where.partition, volunteer_ref="sz-kim")
+    return t.add(told, id=told.id[:-4] + "ffff", topic=where.topic, volunteer_ref="sz-kim")
 
 
 @breaks(FAULTS, "I7")
@@ -229,9 +222,8 @@ def a_confirmed_sign_up_is_told_as_refused(t: Tamper) -> Offence:
 @breaks(FAULTS, "I7")
 def a_sign_up_is_told_of_another_volunteer(t: Tamper) -> Offence:
     told = _to("sz", deliveries.SignupChanged)(t, lambda d: (d.volunteer_ref, d.state) == ("sz-eve", "waitlisted"))
-    other = t.find(deliveries.LinkChanged, where=lambda d: d.volunteer_ref == "sz-ann")
     t.drop(told[0])
-    t.add(told[0], partition=other.partition, volunteer_ref="sz-ann")
+    t.add(told[0], volunteer_ref="sz-ann")
     return t.find(deliveries.SignupChanged, where=lambda d: (d.volunteer_ref, d.state) == ("sz-ann", "waitlisted"))
 
 

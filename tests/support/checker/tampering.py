@@ -13,6 +13,7 @@ from contracts.envelope import Event, encode
 from contracts.messages import Message
 from contracts.messages.deliveries import SignupChanged
 from contracts.messages.service import ServiceRecord
+from contracts.partitioner import partition_for
 from tests.support.checker.world import Line, Row, Topics, World, line
 
 __all__ = ["Tamper", "first_of"]
@@ -107,15 +108,18 @@ class Tamper:
         *,
         id: str | None = None,
         topic: str | None = None,
-        partition: int | None = None,
+        astray: bool = False,
         seen: bool = True,
         **changes: Any,
     ) -> Line:
-        """Once more at the end of a partition, under a new id; ``seen``: every reader has taken it in."""
+        """Once more at the end of a partition, under a new id; ``seen``: every reader has taken it in; ``astray``: the
+        partition is another one than its key's."""
         assert like.event is not None
         data = like.data.model_copy(update=changes)
         event = replace(like.event, id=id or str(uuid_utils.uuid7()), data=data)
-        topic, where = topic or like.topic, like.partition if partition is None else partition
+        topic = topic or like.topic
+        count = self._topics.entries[topic].partitions
+        where = (partition_for(event.key, count) + astray) % count
         offset = max((x.offset for x in self.world.lines[topic] if x.partition == where), default=-1) + 1
         new = self._line(event, topic, where, offset, like.timestamp)
         self.world.lines[topic].append(new)
@@ -124,7 +128,7 @@ class Tamper:
             for row in tables["consumed"]:
                 if (row["topic"], row["partition"]) == (topic, where):
                     row["next_offset"] = offset + 1
-                    if seen and event.id != like.id:
+                    if seen and not astray and event.id != like.id:
                         tables["inbox"].append({**tables["inbox"][0], "source": event.source, "id": event.id})
         return new
 
@@ -166,7 +170,7 @@ class Tamper:
     def _line(self, event: Event, topic: str, partition: int, offset: int, timestamp: int) -> Line:
         value, headers = encode(event)
         new = line(self._topics, topic, partition, offset, timestamp, event.key.encode(), headers, value)
-        assert new.event is not None, new.said
+        assert new.fault in (None, "wrong_partition"), new.said
         return new
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from contracts.envelope import ContractError, Event, decode
+from contracts.partitioner import partition_for
 from contracts.topics import INBOUND, TopicEntry, all_topics, registry_source, service_source
 
 __all__ = ["INNER_DATABASES", "Headers", "Line", "Row", "Topics", "World", "code_of", "line"]
@@ -97,6 +98,8 @@ def line(
         reason = "wrong_topic"
     elif key != event.key.encode():
         reason = "wrong_key"
+    elif partition != partition_for(event.key, topics.entries[topic].partitions):
+        reason = "wrong_partition"
     if reason is None:
         return Line(topic, partition, offset, timestamp, key, headers, value, event)
     said = ContractError(reason, reason)
