@@ -1,69 +1,41 @@
 """The gate within a version: only optional fields may be added (DESIGN §8).
 
 Usage: ``python -m contracts.tools.compatibility [--against REVISION_OR_FOLDER ...]``. Without an argument the contracts
-are compared with what was published at the newest release tag (v*), at HEAD~1 and at HEAD, as far as these exist.
-Exit 1 names every break, 2 what cannot be compared. Widening breaks too: an old reader refuses what a new writer sends.
+are compared with what was published at the newest release tag (v*), at the last change in place that CHANGELOG.md
+names, at HEAD~1 and at HEAD, as far as these exist. A revision from before the last change in place is compared too;
+its breaks are shown, and do not fail. Exit 1 names every break, 2 what cannot be compared. Widening breaks too: an
+old reader refuses what a new writer sends.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
-import json
-import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from contracts.envelope import ContractError, parse_structured
 from contracts.messages import RETIRED, message_types
+from contracts.tools.bases import Edition, Repository, from_folder
 from contracts.tools.publish import topic_list
+from contracts.tools.schema_breaks import schema_breaks
 from contracts.tools.schemas import schema_of
+from contracts.tools.topic_breaks import topic_breaks
 
-__all__ = ["Published", "breaks", "compare", "current", "from_folder", "main", "schema_breaks", "topic_breaks"]
+__all__ = ["compare", "current", "example_breaks", "main"]
 
 _ROOT: Final = Path(__file__).parents[2]
-_FOLDER: Final = "contracts/published"
-_SAYS_NOTHING: Final = frozenset({"title", "description", "examples", "$defs"})
-_MUST_EQUAL: Final = frozenset(
-    {
-        "$schema", "$id", "type", "const", "default", "format", "pattern", "minimum", "maximum", "exclusiveMinimum",
-        "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems",
-    }
-)  # fmt: skip
-_SETS: Final = frozenset({"required", "enum"})
-_NESTED: Final = frozenset({"properties", "items", "anyOf", "$ref"})
-_UNDERSTOOD: Final = _SAYS_NOTHING | _MUST_EQUAL | _SETS | _NESTED
-_TOPIC_FIXED: Final = ("key", "partitions", "partitioner", "ordered", "personal_data", "writer")
-
-Schema = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What stood in the published folder at one time: schemas by type name, and topic entries."""
-
-    schemas: Mapping[str, Schema]
-    topics: tuple[Mapping[str, Any], ...]
-
-
-def current() -> Published:
-    """What the code says now."""
+def current() -> Edition:
+    """What the code says now. Its examples are not needed: the base's are read."""
     schemas = {name: schema_of(message) for name, message in message_types().items()}
-    return Published(schemas, tuple(topic_list()))
+    return Edition(schemas, tuple(topic_list()))
 
 
-def from_folder(folder: Path) -> Published:
-    """Read a published folder. Raises ``FileNotFoundError`` when it is none."""
-    topics = json.loads((folder / "topics.json").read_text("utf-8"))
-    files = sorted((folder / "schemas").glob("*.json"))
-    return Published({path.stem: json.loads(path.read_text("utf-8")) for path in files}, tuple(topics))
-
-
-def compare(old: Published, new: Published, retired: frozenset[str] = RETIRED) -> list[str]:
-    """Every break between two states of the contracts, one line each."""
+def compare(old: Edition, new: Edition, retired: frozenset[str] = RETIRED) -> list[str]:
+    """Every break between two editions of schemas and topics, one line each."""
     found = [f"{name}: retired, and may not come back under this name" for name in retired & new.schemas.keys()]
     for name, schema in old.schemas.items():
         if name in new.schemas:
@@ -75,124 +47,34 @@ def compare(old: Published, new: Published, retired: frozenset[str] = RETIRED) -
     return sorted(found + list(topic_breaks(old.topics, new.topics, retired)))
 
 
-def schema_breaks(old: Schema, new: Schema) -> list[str]:
-    """Breaks between two schemas of one message, each with its place. Equal schemas can only fail to be understood."""
-    return list(breaks(old, new, old, new, ""))
+def example_breaks(examples: Mapping[str, bytes], retired: frozenset[str] = RETIRED) -> Iterator[str]:
+    """Decode a base's examples with today's code: rules between fields stand in no schema.
 
-
-def breaks(old: Schema, new: Schema, old_root: Schema, new_root: Schema, at: str) -> Iterator[str]:
-    """Walk both; ``*_root`` are where ``$ref`` points. Messages do not contain themselves, so this ends."""
-    old, new = _resolved(old, old_root), _resolved(new, new_root)
-    for keyword in sorted((old.keys() | new.keys()) - _UNDERSTOOD):
-        yield f"{at}: the gate does not understand {keyword!r}"
-    for keyword in sorted(_MUST_EQUAL & (old.keys() | new.keys())):
-        if _text(old, keyword) != _text(new, keyword):
-            yield f"{at}: {keyword} was {_text(old, keyword)}, is {_text(new, keyword)}"
-    for keyword in sorted(_SETS & (old.keys() | new.keys())):
-        if _members(old, keyword) != _members(new, keyword):
-            yield f"{at}: {keyword} was {_text(old, keyword)}, is {_text(new, keyword)}"
-    yield from _property_breaks(old, new, old_root, new_root, at)
-    for keyword in ("items", "anyOf"):
-        before, after = _parts(old, keyword), _parts(new, keyword)
-        if len(before) != len(after):
-            yield f"{at}: {keyword} was {_text(old, keyword)}, is {_text(new, keyword)}"
-        for place, (one, other) in enumerate(zip(before, after, strict=False)):
-            yield from breaks(one, other, old_root, new_root, f"{at}/{keyword}/{place}")
-
-
-def topic_breaks(
-    old: tuple[Mapping[str, Any], ...], new: tuple[Mapping[str, Any], ...], retired: frozenset[str] = RETIRED
-) -> Iterator[str]:
-    """A topic keeps its key, partitions and writer; it may get more messages and readers."""
-    now = {topic["name"]: topic for topic in new}
-    for before in old:
-        after = now.get(before["name"])
-        if after is None:
-            if not set(before["messages"]) <= retired:
-                yield f"{before['name']}: topic removed"
+    A valid example that is refused breaks old writers. An invalid one that is read breaks old readers.
+    """
+    for name, raw in examples.items():
+        kind, _, case = name.partition("/")
+        if kind in retired:
             continue
-        for field in _TOPIC_FIXED:
-            if before[field] != after[field]:
-                yield f"{before['name']}: {field} was {before[field]!r}, is {after[field]!r}"
-        for message in set(before["messages"]) - set(after["messages"]) - retired:
-            yield f"{before['name']}: {message} no longer travels here"
-
-
-def _property_breaks(old: Schema, new: Schema, old_root: Schema, new_root: Schema, at: str) -> Iterator[str]:
-    before, after = old.get("properties", {}), new.get("properties", {})
-    for name, schema in before.items():
-        if name in after:
-            yield from breaks(schema, after[name], old_root, new_root, f"{at}/{name}")
+        try:
+            parse_structured(raw, strict=True)
+        except ContractError as error:
+            if case.startswith("valid-"):
+                yield f"{name}: was valid, is refused ({error})"
         else:
-            yield f"{at}/{name}: field removed"
-    for name in after.keys() - before.keys():
-        # An added field is compared with itself: whatever the gate does not understand in it is found.
-        yield from breaks(after[name], after[name], new_root, new_root, f"{at}/{name}")
+            if case.startswith("invalid-"):
+                yield f"{name}: was refused, is valid"
 
 
-def _resolved(schema: Schema, root: Schema) -> Schema:
-    if not isinstance(schema, Mapping):
-        return {f"schema {schema!r}": schema}
-    if "$ref" not in schema:
-        return schema
-    prefix, _, name = str(schema["$ref"]).rpartition("/")
-    if prefix != "#/$defs" or name not in root.get("$defs", {}):
-        return {"$ref outside the schema": schema["$ref"]}
-    return {**root["$defs"][name], **{key: value for key, value in schema.items() if key != "$ref"}}
-
-
-def _parts(schema: Schema, keyword: str) -> list[Schema]:
-    value = schema.get(keyword, [])
-    return value if isinstance(value, list) else [value]
-
-
-def _members(schema: Schema, keyword: str) -> list[str] | None:
-    return sorted(map(json.dumps, schema[keyword])) if keyword in schema else None
-
-
-def _text(schema: Schema, keyword: str) -> str:
-    """The value as JSON, where 1, 1.0 and true are three things and null is not absent."""
-    return json.dumps(schema[keyword], ensure_ascii=False, sort_keys=True) if keyword in schema else "absent"
-
-
-def _git(*arguments: str) -> bytes | None:
-    """Give what git prints, or None when it fails or is not there."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=_ROOT, capture_output=True, check=False)  # noqa: S603, S607
-    except FileNotFoundError:
-        return None
-    return done.stdout if done.returncode == 0 else None
-
-
-def _from_revision(revision: str) -> Published | None:
-    archive = _git("archive", "--format=tar", revision, _FOLDER)
-    if archive is None:
-        return None
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        files = [(Path(member.name), tar.extractfile(member)) for member in tar if member.name.endswith(".json")]
-        read = {path: json.loads(file.read()) for path, file in files if file}
-    schemas = {path.stem: schema for path, schema in read.items() if path.parent.name == "schemas"}
-    return Published(schemas, tuple(read.get(Path(_FOLDER) / "topics.json", ())))
-
-
-def _bases() -> list[str]:
-    tag = _git("describe", "--tags", "--abbrev=0", "--match", "v*")
-    return [*([tag.decode().strip()] if tag else []), "HEAD~1", "HEAD"]
-
-
-def _read(base: str) -> Published | None:
-    return from_folder(Path(base)) if Path(base).is_dir() else _from_revision(base)
-
-
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, root: Path = _ROOT) -> int:
     """Run the gate. 0: compatible; 1: breaks; 2: a base that was asked for is not there."""
     parser = argparse.ArgumentParser(prog="python -m contracts.tools.compatibility", description=__doc__)
     parser.add_argument("--against", action="append", metavar="REVISION_OR_FOLDER")
     asked: list[str] | None = parser.parse_args(arguments).against
-    now, failed = current(), False
-    for base in asked or _bases():
+    repository, now, failed = Repository(root), current(), False
+    for base, counts in [(base, True) for base in asked] if asked else _bases(repository):
         try:
-            then = _read(base)
+            then = from_folder(Path(base)) if Path(base).is_dir() else repository.edition(base)
         except (OSError, ValueError) as error:
             print(f"{base}: cannot be read: {error}", file=sys.stderr)
             return 2
@@ -201,16 +83,35 @@ def main(arguments: list[str] | None = None) -> int:
             if asked:
                 return 2
             continue
-        found = compare(then, now)
-        failed = failed or bool(found)
-        print(f"{base}: {len(then.schemas)} messages, {f'{len(found)} breaks' if found else 'compatible'}")
+        found = compare(then, now) + sorted(example_breaks(then.examples))
+        failed = failed or (counts and bool(found))
+        print(f"{base}: {_summary(then, found, counts)}")
         for line in found:
             print(f"  {line}")
     if failed:
         print(
-            "A break is a new message with the next version beside the old one (contracts/README.md).", file=sys.stderr
+            "A break is a new message with the next version beside the old one. Before a release, version 1 may change "
+            "in place: see contracts/README.md.",
+            file=sys.stderr,
         )
     return 1 if failed else 0
+
+
+def _bases(repository: Repository) -> Iterator[tuple[str, bool]]:
+    """Each base, and whether its breaks count. A release counts always."""
+    release, moved = repository.release(), repository.last_moved()
+    yield from ((base, True) for base in (release, moved) if base is not None)
+    now = repository.changes_in_place()
+    for revision in ("HEAD~1", "HEAD"):
+        yield revision, repository.changes_in_place(revision) == now
+
+
+def _summary(then: Edition, found: list[str], counts: bool) -> str:
+    messages = f"{len(then.schemas)} messages"
+    if not found:
+        return f"{messages}, compatible"
+    told = "" if counts else ", changed in place since, as CHANGELOG.md says"
+    return f"{messages}, {len(found)} {'break' if len(found) == 1 else 'breaks'}{told}"
 
 
 if __name__ == "__main__":
