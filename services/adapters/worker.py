@@ -12,8 +12,9 @@ from services.adapters import rules
 from services.adapters.states import Away, Credit, Lost, Outcome
 from services.adapters.store import Calls
 from services.adapters.systems import System, SystemAway
-from services.chassis.database import Pool, describe, is_transient
+from services.chassis.database import Pool, describe
 from services.chassis.failpoints import failpoint
+from services.chassis.failures import is_transient
 from services.chassis.logs import log
 from services.chassis.pauses import Pause
 

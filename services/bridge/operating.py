@@ -14,7 +14,8 @@ from contracts.messages.base import Text
 from contracts.registry import Registry
 from services.bridge import books, store
 from services.chassis.clock import Clock
-from services.chassis.database import Connection, Pool, describe, is_transient
+from services.chassis.database import Connection, Pool, describe
+from services.chassis.failures import is_transient
 from services.chassis.http import Operator, Principal
 from services.chassis.logs import log
 from services.chassis.service import Heard

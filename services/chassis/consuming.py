@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
 from services.chassis import kafka, metrics, outbox, positions
-from services.chassis.database import Pool, describe, is_transient, open_connection
+from services.chassis.database import Connection, Pool, open_connection
 from services.chassis.failpoints import failpoint
 from services.chassis.live import LiveBatches
-from services.chassis.logs import log
+from services.chassis.logs import Episode, log
 from services.chassis.positions import FenceLost
 from services.chassis.processing import Effects, Processor
 from services.chassis.records import Record, record_of
@@ -56,6 +55,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self.on_commit = on_commit
         self.on_fatal = on_fatal
         self.ready = asyncio.Event()
+        self._reading, self._placing, self._applying = (
+            Episode(event, group=stream.group)
+            for event in ("log not read", "positions not read", "batch failed, tried again")
+        )
         self._subscriber: Any = None
         self._next: dict[TopicPartition, int] = {}
         self._batches: LiveBatches | None = None
@@ -74,7 +77,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             listener=self,
             parser=kafka.keep_raw,
             decoder=kafka.no_decoding,
-            **kafka.consumer_options(self.settings, self._static_name()),
+            **kafka.consumer_options(self.settings, kafka.static_name(self.member, self.stream.topics)),
         )
         self._subscriber(self._handle)
         self._subscriber.get_msg = self._arrivals
@@ -86,37 +89,40 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         that were to be quick woke up 50 times a second.
         """
         most = min(self.settings.batch, self.stream.most or self.settings.batch)
-        found = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=most)
+        try:
+            found = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=most)
+        except (asyncio.CancelledError, ConsumerStoppedError):
+            raise
+        except Exception as error:
+            # FastStream would tell nobody, or end the subscriber. What the client had taken out of other partitions by
+            # then is lost to it: all is read again.
+            self._reading.met(error)
+            self._seek_back(())
+            await self._rest()
+            return ()
+        self._reading.over()
         return tuple(chain.from_iterable(found.values()))
-
-    def _static_name(self) -> str:
-        # A static member that comes back gets its old partitions, whatever it reads now: a version with other topics
-        # would die of them or never hear of its new ones. So it is another member.
-        topics = ",".join(sorted(entry.name for entry in self.stream.topics))
-        return f"{self.member}-{zlib.crc32(topics.encode()):08x}"
 
     @property
     def consumer(self) -> AIOKafkaConsumer:
         """The subscriber's consumer while it runs."""
         return self._subscriber.consumer
 
+    @property
+    def trouble(self) -> Episode | None:
+        """Why this lane does not move; None while it does, or has nothing to do."""
+        return next((one for one in (self._placing, self._reading, self._applying) if one.active), None)
+
     def lag(self) -> int:
         """Messages in the log behind what this lane has applied, as far as the client knows."""
-        if self.consumer is None:
-            return 0
-        behind = 0
-        for tp in self._next.keys() & self.consumer.assignment():  # highwater() raises for any other
-            following = self._next[tp]
-            behind += max(0, (self.consumer.highwater(tp) or following) - following)
-        return behind
-
-    # -- rebalances --------------------------------------------------------------------------------------------
+        return 0 if self.consumer is None else kafka.lag(self.consumer, self._next)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Forget them; a batch still under way is fenced by whoever has them next."""
         failpoint("P10")
         for tp in revoked:
             self._next.pop(tp, None)
+        self._applying.over()  # what failed may be another's now
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Seek to the stored offsets, after the log has proved to be the one they speak of."""
@@ -132,8 +138,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             self.on_fatal(error)
         except Exception as error:
             self.ready.clear()
-            log().warning("positions not read", group=self.stream.group, detail=describe(error))
+            self._placing.met(error)
             return False
+        self._placing.over()
         return True
 
     async def _take_over(self, assigned: list[TopicPartition]) -> None:
@@ -158,12 +165,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         # A batch comes in while the offsets of a new assignment are still read, and both want the connection.
         async with self._connect_lock:
             if self._batches is None or self._batches.connection.is_closed():
-                dsn = self.settings.database.get_secret_value()
-                connection = await open_connection(dsn, application=self.member)
-                self._batches = LiveBatches(self.processor, self.stream, connection, self._next)
+                self._batches = LiveBatches(
+                    self.processor, self.stream, await self._connection(), self._next, self._applying, self._connection
+                )
             return self._batches
 
-    # -- batches -----------------------------------------------------------------------------------------------
+    async def _connection(self) -> Connection:
+        return await open_connection(self.settings.database.get_secret_value(), application=self.member)
 
     async def _handle(self, raw: Any) -> None:
         failpoint("P1")
@@ -175,11 +183,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             if records:
                 batches = await self._connected()
                 effects = await batches.apply(records, standing)
-                self._count(effects, len(records), time.perf_counter() - started)
+                applied, asides = len(effects.applied), len(effects.asides)
+                metrics.count(self.stream.group, len(records), applied, asides, time.perf_counter() - started)
                 failpoint("P3")
                 self.on_commit(effects)
                 await self._hint(standing)
                 self._failures = 0
+                self._applying.over()
         except asyncio.CancelledError:
             self._drop_connection()
             raise
@@ -240,9 +250,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         return True
 
     async def _failed(self, raw: Sequence[ConsumerRecord], error: Exception) -> None:
-        transient = is_transient(error) or isinstance(error, KafkaError)
-        report = log().warning if transient else log().error
-        report("batch failed, tried again", group=self.stream.group, detail=describe(error))
+        self._applying.met(error)
         self._drop_connection()
         await self._rest()
         self._seek_back(raw)
@@ -255,9 +263,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     def _seek_back(self, raw: Sequence[ConsumerRecord]) -> None:
         """Have these records handed over again: from the known offset, else from the first of them.
 
-        Were the client left behind them, they would lie there until another message comes.
+        Were the client left behind them, they would lie there until another message comes. Without records, all that
+        is known is read again.
         """
-        first: dict[TopicPartition, int] = {}
+        first: dict[TopicPartition, int] = {} if raw else dict(self._next)
         for message in raw:
             first.setdefault(TopicPartition(message.topic, message.partition), message.offset)
         for tp in first.keys() & self.consumer.assignment():
@@ -278,14 +287,6 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             await self.consumer.commit(offsets)
         except KafkaError as error:
             log().debug("offset hint not taken", group=self.stream.group, detail=str(error)[:200])
-
-    def _count(self, effects: Effects, records: int, seconds: float) -> None:
-        group = self.stream.group
-        metrics.batch_seconds.labels(group).observe(seconds)
-        metrics.messages.labels(group, "applied").inc(len(effects.applied))
-        metrics.messages.labels(group, "set_aside").inc(len(effects.asides))
-        metrics.messages.labels(group, "duplicate").inc(records - len(effects.applied) - len(effects.asides))
-        metrics.lag.labels(group).set(self.lag())
 
     def _drop_connection(self) -> None:
         # A cancelled or broken exchange can leave a transaction open inside the connection: never use it again.

@@ -1,25 +1,31 @@
-"""PostgreSQL as the chassis uses it: pools, a batch's transaction with its ordered locks, and failure classes."""
+"""PostgreSQL as the chassis uses it: pools, a batch's transaction with its ordered locks, and what errors may say."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pydantic import ValidationError
 
+from services.chassis.failures import OutOfTime
+
 __all__ = [
     "FAILURES",
     "Batch",
     "Connection",
     "Pool",
+    "Pooled",
     "add_rows",
     "describe",
-    "is_transient",
     "open_connection",
     "open_pool",
+    "takes_writes",
+    "transaction",
 ]
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -35,14 +41,19 @@ SELECT name FROM locked WHERE parked
 # the few that are parked, as they were, and so gives their names.
 
 
+_PROBE = """INSERT INTO probe (session, at) VALUES (current_setting('application_name'), now())
+ON CONFLICT (session) DO UPDATE SET at = excluded.at"""
+
 _LONGEST_CALL = 60.0
 """Seconds until a call to the database is given up; its own limits below come first, if it lives."""
+_LONGEST_IDLE = 60.0
+"""Seconds for which a transaction may stand while this process computes; then PostgreSQL ends its session."""
 _SESSION = {
     "timezone": "UTC",
     "jit": "off",
     "statement_timeout": "30s",
     "lock_timeout": "10s",
-    "idle_in_transaction_session_timeout": "60s",
+    "idle_in_transaction_session_timeout": f"{_LONGEST_IDLE * 1000:.0f}",
 }
 _BY_KEY = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 # A batch reads by key, whatever its length: each statement is planned once, and never as a scan, though it be planned
@@ -93,6 +104,57 @@ async def add_rows(
             await db.copy_records_to_table(table, columns=list(columns), records=rows)
 
 
+class Pooled:
+    """A connection of a pool, for as long as this context lasts; one that is lost can be replaced meanwhile."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.db: PoolConnectionProxy[asyncpg.Record]
+
+    async def __aenter__(self) -> Pooled:
+        """Take it."""
+        self.db = await self._pool.acquire()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give it back."""
+        await self._pool.release(self.db)
+
+    async def renew(self) -> Connection:
+        """Give it back and take another."""
+        await self._pool.release(self.db)
+        self.db = await self._pool.acquire()
+        return self.db
+
+
+@contextlib.asynccontextmanager
+async def transaction(db: Connection) -> AsyncIterator[None]:
+    """One transaction, committed at the end.
+
+    Raises ``OutOfTime`` if the database ended it because this process computed too long. The client tells nobody why a
+    session is gone, so a transaction that was lost after more time than any of its calls may take counts as such.
+    """
+    began = time.monotonic()
+    try:
+        async with db.transaction():
+            yield
+    except Exception as error:
+        if db.is_closed() and time.monotonic() - began >= _LONGEST_IDLE:
+            raise OutOfTime(f"a transaction of {time.monotonic() - began:.0f} s was ended") from error
+        raise
+
+
+async def takes_writes(db: Connection) -> bool:
+    """Whether this connection takes another write, and commits it."""
+    if db.is_closed() or db.is_in_transaction():
+        return False
+    try:
+        await db.execute(_PROBE)
+    except FAILURES:
+        return False
+    return True
+
+
 class Batch:
     """One open transaction and the entities locked in it."""
 
@@ -117,18 +179,7 @@ class Batch:
 
 
 FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-"""All that a call to the database may raise; ``is_transient`` tells them apart."""
-_TRANSIENT_CLASSES = ("08", "40", "53", "57")
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether the same batch may succeed later unchanged: connections, deadlocks, resources, locks, shutdown."""
-    if isinstance(error, asyncpg.PostgresError):
-        code = error.sqlstate or ""
-        return code[:2] in _TRANSIENT_CLASSES or code in ("55P03", "25P03")
-    # A session that was told of a shutdown, and whose line is not cut yet, meets this error itself, none of its kinds.
-    told_to_go = type(error) is asyncpg.InternalClientError
-    return told_to_go or isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError)
+"""All that a call to the database may raise; ``failures.classify`` tells them apart."""
 
 
 def describe(error: BaseException) -> str:

@@ -15,7 +15,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from services.chassis import metrics
-from services.chassis.database import FAILURES, describe, is_transient
+from services.chassis.database import FAILURES, describe
+from services.chassis.failures import is_transient
 from services.chassis.logs import log
 
 __all__ = ["Operator", "Principal", "create_app", "operator", "principal", "read_tokens"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -25,11 +26,13 @@ __all__ = [
     "consumer_options",
     "ends",
     "keep_raw",
+    "lag",
     "leave_on_stop",
     "new_producer",
     "no_decoding",
     "open_reader",
     "partition_count",
+    "static_name",
     "wait_for_broker",
 ]
 
@@ -61,6 +64,16 @@ def consumer_options(settings: Settings, member: str) -> dict[str, Any]:
         # Kafka answers as soon as something comes; the embedded broker after a part of this.
         "fetch_max_wait_ms": 200 if embedded else 500,
     }
+
+
+def static_name(member: str, topics: Iterable[TopicEntry]) -> str:
+    """What a static member is called in its group: it says what the member reads.
+
+    One that comes back gets its old partitions, whatever it reads now: a version with other topics would die of them or
+    never hear of its new ones. So it is another member.
+    """
+    names = ",".join(sorted(entry.name for entry in topics))
+    return f"{member}-{zlib.crc32(names.encode()):08x}"
 
 
 async def keep_raw(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
@@ -178,6 +191,14 @@ async def partition_count(producer: AIOKafkaProducer, topic: str) -> int:
     if not (partitions := cluster.partitions_for_topic(topic)):
         raise PartitionDrift(f"topic {topic} does not exist; run the topics job (shuangcheng topics)")
     return len(partitions)
+
+
+def lag(consumer: AIOKafkaConsumer, following: Mapping[TopicPartition, int]) -> int:
+    """Messages from these offsets on, in the partitions that the consumer has, as far as it knows their ends."""
+    behind = 0
+    for tp in following.keys() & consumer.assignment():  # highwater() raises for any other
+        behind += max(0, (consumer.highwater(tp) or following[tp]) - following[tp])
+    return behind
 
 
 async def beginnings(reader: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:

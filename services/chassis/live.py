@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from aiokafka import TopicPartition
 
 from contracts.envelope import ContractError
 from contracts.topics import TopicEntry
 from services.chassis import inbox, outbox, positions
-from services.chassis.database import Batch, Connection, describe, is_transient
+from services.chassis.database import Batch, Connection, describe, transaction
 from services.chassis.decisions import Send
 from services.chassis.failpoints import failpoint
-from services.chassis.logs import log
+from services.chassis.failures import FailureClass
+from services.chassis.isolating import Session, isolate
+from services.chassis.logs import Episode, log
 from services.chassis.positions import FenceLost
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import Candidate, Record, decode_record
@@ -35,30 +39,40 @@ class LiveBatches:
         stream: Stream,
         connection: Connection,
         known: dict[TopicPartition, int] | None = None,
+        episode: Episode | None = None,
+        renew: Callable[[], Awaitable[Connection]] | None = None,
     ) -> None:
         self.processor = processor
         self.stream = stream
-        self.connection = connection
+        self.session = Session(connection, episode or Episode("batch not applied", group=stream.group), renew)
         self.next: dict[TopicPartition, int] = {} if known is None else known
         self._entries: dict[str, TopicEntry] = {entry.name: entry for entry in stream.topics}
+
+    @property
+    def connection(self) -> Connection:
+        """The connection at present: one that the database ended is replaced within a batch."""
+        return self.session.db
 
     async def apply(self, records: Sequence[Record], standing: Mapping[TopicPartition, int] | None = None) -> Effects:
         """Apply records, grouped by partition and in order within each. Gives what they led to, after the commit.
 
         ``standing`` are the offsets that were known when the records were taken: the fence compares with these, so
         that a rebalance in between cannot lend the batch newer ones. Raises ``FenceLost`` (nothing changed) and
-        transient errors (the same batch again later).
+        whatever the database itself is at fault for (the same again later).
         """
         candidates = [decode_record(record, self._entries[record.topic], self.stream.sources) for record in records]
         fence = dict(self.next if standing is None else standing)
         try:
             return await self._hopefully(candidates, fence)
         except Exception as error:
-            if isinstance(error, FenceLost) or is_transient(error):
-                raise
+            kind = await self.session.blame(error)
             # A constraint or the data itself: the second decision sees fresh state and refuses in the ordinary way.
             log().warning("batch decided again", group=self.stream.group, detail=describe(error))
-        return await self._isolate(candidates, fence)
+        # What took too long together is not tried together again.
+        middle = len(candidates) // 2 if kind is FailureClass.OUT_OF_TIME else 0
+        commit, give_up = partial(self._commit, fence=fence), partial(self._give_up, fence=fence)
+        parts = [part for part in (candidates[:middle], candidates[middle:]) if part]
+        return _together([one for part in parts for one in await isolate(part, commit, give_up, self.session)])
 
     async def _hopefully(self, candidates: Sequence[Candidate], fence: dict[TopicPartition, int]) -> Effects:
         """Take it that nothing was seen before; where something was, nothing has happened and it is done again."""
@@ -67,22 +81,15 @@ class LiveBatches:
         except inbox.SeenBefore:
             return await self._commit(candidates, fence)
 
-    async def _isolate(self, candidates: Sequence[Candidate], fence: dict[TopicPartition, int]) -> Effects:
-        """Halve until only what really fails is left, and set that aside; each part is its own transaction."""
+    async def _give_up(self, candidate: Candidate, error: Exception, fence: dict[TopicPartition, int]) -> Effects:
+        """Set aside what fails alone and again."""
+        log().error("message set aside", group=self.stream.group, detail=describe(error), **_place(candidate.record))
         try:
-            return await self._commit(candidates, fence)
-        except Exception as error:
-            if isinstance(error, FenceLost) or is_transient(error):
-                raise
-            if len(candidates) == 1:
-                return await self._commit(candidates, fence, failed=error)
-        middle = len(candidates) // 2
-        first = await self._isolate(candidates[:middle], fence)
-        second = await self._isolate(candidates[middle:], fence)
-        second.applied = first.applied + second.applied
-        second.asides = first.asides + second.asides
-        second.released += first.released
-        return second
+            return await self._commit([candidate], fence, failed=error)
+        except Exception as again:
+            await self.session.blame(again)
+        # Not even its id or its subject can be written: its bytes are kept, and nothing stands behind it.
+        return await self._moved([candidate.record], fence, partial(self._keep_bytes, candidate.record, error))
 
     async def _commit(
         self,
@@ -92,13 +99,23 @@ class LiveBatches:
         *,
         hopeful: bool = False,
     ) -> Effects:
-        last = {TopicPartition(c.record.topic, c.record.partition): c.record for c in candidates}
+        records = [candidate.record for candidate in candidates]
+        return await self._moved(records, fence, partial(self._decide, candidates, failed, hopeful))
+
+    async def _moved(
+        self,
+        records: Sequence[Record],
+        fence: dict[TopicPartition, int],
+        decide: Callable[[Effects], Awaitable[None]],
+    ) -> Effects:
+        """One transaction: the offsets move on behind these records, and what was decided is written."""
+        last = {TopicPartition(record.topic, record.partition): record for record in records}
         if not last.keys() <= fence.keys():
             raise FenceLost  # a rebalance took a partition between the fetch and now
         effects = Effects()
-        async with self.connection.transaction():
+        async with transaction(self.connection):
             await positions.advance(self.connection, self.stream.group, list(last.values()), [fence[tp] for tp in last])
-            await self._decide(candidates, effects, failed, hopeful)
+            await decide(effects)
             await self.processor.write(self.connection, effects, self.stream.group)
             failpoint("P2")
         for tp, record in last.items():
@@ -108,19 +125,20 @@ class LiveBatches:
         return effects
 
     async def _decide(
-        self, candidates: Sequence[Candidate], effects: Effects, failed: Exception | None, hopeful: bool
+        self, candidates: Sequence[Candidate], failed: Exception | None, hopeful: bool, effects: Effects
     ) -> None:
         now = self.processor.clock.now()
+        told = failed is None  # or the answer to it may be what fails
         for candidate in candidates:
             if candidate.error is not None:
-                self._turn_away(candidate, candidate.error, effects, now)
+                self._turn_away(candidate, candidate.error, effects, now, told=told)
         fresh, reused, _ = await inbox.first_sightings(
             self.connection,
             [candidate for candidate in candidates if candidate.event is not None],
             hopeful=hopeful,
         )
         for candidate in reused:
-            self._turn_away(candidate, _reused(candidate), effects, now)
+            self._turn_away(candidate, _reused(candidate), effects, now, told=told)
         works = [
             Work(self.processor.inbound(candidate.event, candidate.record.topic, now), candidate.record)
             for candidate in fresh
@@ -138,17 +156,23 @@ class LiveBatches:
             parked = await Batch(self.connection).lock([subject])
             reason = "behind" if parked else "raised"
             detail = describe(failed)
-            log().error("message set aside", type=work.inbound.event.type, detail=detail)
             effects.asides.append(
                 Aside(work.record, reason, work.inbound.received_at, subject, detail=detail, attempts=1)
             )
             effects.parked.add(subject)
 
-    def _turn_away(self, candidate: Candidate, error: ContractError, effects: Effects, now: datetime) -> None:
+    async def _keep_bytes(self, record: Record, failed: Exception, effects: Effects) -> None:
+        now = self.processor.clock.now()
+        effects.asides.append(Aside(record, "unwritable", now, detail=describe(failed), attempts=1))
+
+    def _turn_away(
+        self, candidate: Candidate, error: ContractError, effects: Effects, now: datetime, *, told: bool = True
+    ) -> None:
         """Set aside what nobody decides, and tell its sender: both stand in one transaction, so once."""
         effects.asides.append(Aside(candidate.record, error.reason, now, detail=str(error)))
         name = self.processor.service.name
-        effects.rows += [outbox.outgoing(send, name, now, None) for send in self._refusal(candidate.record, error)]
+        answers = self._refusal(candidate.record, error) if told else ()
+        effects.rows += [outbox.outgoing(send, name, now, None) for send in answers]
 
     def _refusal(self, record: Record, error: ContractError) -> Sequence[Send]:
         if self.processor.service.refuse is None:
@@ -166,3 +190,18 @@ def _reused(candidate: Candidate) -> ContractError:
     error = ContractError("reused_id", "another message with this id was seen before, and its content counts", "/id")
     error.id, error.source, error.type = event.id, event.source, event.type
     return error
+
+
+def _place(record: Record) -> dict[str, Any]:
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+
+
+def _together(parts: Sequence[Effects]) -> Effects:
+    """What the parts of a batch led to, as far as anybody asks."""
+    return Effects(
+        rows=[row for part in parts for row in part.rows],
+        timers={name: timer for part in parts for name, timer in part.timers.items()},
+        asides=[aside for part in parts for aside in part.asides],
+        applied=[work for part in parts for work in part.applied],
+        released=sum(part.released for part in parts),
+    )

@@ -20,6 +20,7 @@ from structlog.exceptions import DropEvent
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from services.chassis.database import describe
+from services.chassis.failures import is_transient
 from services.chassis.repeats import QUIET_SECONDS, Repeats, shape
 
 __all__ = ["Episode", "Logger", "about", "configure", "log", "raised"]
@@ -201,6 +202,10 @@ class Episode:
         if _writes(level, line):
             self._said.add(kind)
             _as_judged(level, line)
+
+    def met(self, error: BaseException) -> None:
+        """It failed for this: an error, unless it passes by itself."""
+        self.failed(describe(error), level="warning" if is_transient(error) else "error")
 
     def over(self) -> None:
         """It works again, or never failed."""

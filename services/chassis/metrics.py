@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
 
-__all__ = ["batch_seconds", "exposition", "lag", "messages", "outbox_age", "outbox_rows", "relayed", "set_aside_rows"]
+__all__ = ["count", "exposition", "lag", "messages", "outbox_age", "outbox_rows", "relayed", "set_aside_rows"]
 
 messages = Counter("shuangcheng_messages_total", "Messages by what became of them", ["group", "outcome"])
 batch_seconds = Histogram(
@@ -18,6 +18,14 @@ outbox_rows = Gauge("shuangcheng_outbox_rows", "Rows in the outbox")
 outbox_age = Gauge("shuangcheng_outbox_oldest_seconds", "Age of the oldest row in the outbox")
 set_aside_rows = Gauge("shuangcheng_set_aside_rows", "Messages set aside, by reason", ["reason"])
 lag = Gauge("shuangcheng_lag_messages", "Messages in the log that are not applied yet", ["group"])
+
+
+def count(group: str, records: int, applied: int, set_aside: int, seconds: float) -> None:
+    """One batch that was committed."""
+    batch_seconds.labels(group).observe(seconds)
+    messages.labels(group, "applied").inc(applied)
+    messages.labels(group, "set_aside").inc(set_aside)
+    messages.labels(group, "duplicate").inc(records - applied - set_aside)
 
 
 def exposition() -> bytes:

@@ -12,6 +12,8 @@ from aiokafka import ConsumerRecord
 from contracts.envelope import ContractError, Event, decode
 from contracts.partitioner import partition_for
 from contracts.topics import TopicEntry
+from services.chassis.database import describe
+from services.chassis.logs import log
 
 __all__ = ["Candidate", "Record", "decode_record", "mark", "pack_headers", "pack_texts", "record_of", "unpack_headers"]
 
@@ -93,6 +95,10 @@ def decode_record(record: Record, entry: TopicEntry, sources: frozenset[str]) ->
         _check(event, record, entry, sources)
     except ContractError as error:
         return Candidate(record, None, error)
+    except Exception as error:
+        # A fault of ours, but of this record alone: others must not wait for it.
+        log().error("decoding raised", topic=record.topic, partition=record.partition, detail=describe(error))
+        return Candidate(record, None, ContractError("bytes", f"cannot be read: {describe(error)}"))
     content = hashlib.blake2b(record.value or b"", digest_size=16, key=event.type.encode()[:64])
     return Candidate(record, event, None, content.digest())
 

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.chassis import set_aside
-from services.chassis.database import Connection, Pool, describe, is_transient
-from services.chassis.logs import log
+from services.chassis.database import Connection, Pool, Pooled, describe, transaction
+from services.chassis.failures import NotDecidable
+from services.chassis.isolating import Session, isolate
+from services.chassis.logs import Episode, log
 from services.chassis.pauses import Pause
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import decode_record
@@ -39,18 +41,24 @@ class Reentry:
         self._pause = Pause(_LONGEST_PAUSE, self.wake)
         self._wake_relay = wake_relay
         self._heard = heard
+        self._episode = Episode("re-entry failed")
         self._entries = processor.service.entries()
 
+    @property
+    def trouble(self) -> Episode | None:
+        """Why what is set aside does not come back in; None while it does."""
+        return self._episode if self._episode.active else None
+
     async def run(self) -> None:
-        """Work until cancelled; transient failures are tried again."""
+        """Work until cancelled; what the database is at fault for is tried again."""
         while True:
             try:
                 while await self.once():
                     self._wake_relay.set()
                     self._pause.found()
+                self._episode.over()
             except Exception as error:
-                if not is_transient(error):
-                    log().error("re-entry failed", detail=describe(error))
+                self._episode.met(error)
                 await asyncio.sleep(1)
             await self._pause.wait()
 
@@ -58,36 +66,36 @@ class Reentry:
         """Decide what is ready, or else what has waited long enough; gives how many messages were applied or given
         another reason."""
         now = self.processor.clock.now()
-        async with self.pool.acquire() as db:
-            held = await self.processor.held(db)
+        async with Pooled(self.pool) as pooled:
+            session = Session(pooled.db, self._episode, pooled.renew)
+            held = await self.processor.held(session.db)
             topics = [name for name, (_, stream) in self._entries.items() if stream.group not in held]
-            due = await set_aside.first_deadline(db, topics, now)
+            due = await set_aside.first_deadline(session.db, topics, now)
             heard = None if due is None else self._heard(due)
             # Ready ones first: one of them may bring the fact whose time is up, and it was heard in time.
-            if done := await self._isolate(db, await set_aside.rows_of(db, topics, None, limit), now, None):
+            if done := await self._decide(session, await set_aside.rows_of(session.db, topics, None, limit), now, None):
                 return done
             if heard is None:
                 return 0
-            return await self._isolate(db, await set_aside.rows_of(db, topics, heard, limit), now, heard)
+            return await self._decide(session, await set_aside.rows_of(session.db, topics, heard, limit), now, heard)
 
-    async def _isolate(self, db: Connection, rows: Sequence[Aside], now: datetime, heard: datetime | None) -> int:
+    async def _decide(self, session: Session, rows: Sequence[Aside], now: datetime, heard: datetime | None) -> int:
         if not rows:
             return 0
-        try:
-            return await self._commit(db, rows, now, heard)
-        except Exception as error:
-            if is_transient(error):
-                raise
-            if len(rows) == 1:
-                log().error("message set aside again", detail=describe(error))
-                await self._raise_again(db, rows[0], error)
-                return 1
-        middle = len(rows) // 2
-        return await self._isolate(db, rows[:middle], now, heard) + await self._isolate(db, rows[middle:], now, heard)
+
+        async def commit(some: Sequence[Aside]) -> int:
+            return await self._commit(session.db, some, now, heard)
+
+        async def give_up(row: Aside, error: Exception) -> int:
+            log().error("message set aside again", detail=describe(error))
+            await self._raise_again(session.db, row, error)
+            return 1
+
+        return sum(await isolate(rows, commit, give_up, session))
 
     async def _commit(self, db: Connection, rows: Sequence[Aside], now: datetime, heard: datetime | None) -> int:
         effects = Effects()
-        async with db.transaction():
+        async with transaction(db):
             await one_at_a_time(db)
             works = [self._work(row) for row in await set_aside.decidable(db, rows, heard)]
             await self.processor.decide(db, works, effects, now, heard)
@@ -109,5 +117,5 @@ class Reentry:
         entry, stream = self._entries[row.record.topic]
         candidate = decode_record(row.record, entry, stream.sources)
         if candidate.event is None:
-            raise ValueError(f"cannot be decoded any more: {candidate.error}")
+            raise NotDecidable(f"cannot be decoded any more: {candidate.error}")
         return Work(self.processor.inbound(candidate.event, row.record.topic, row.received_at), row.record, row)

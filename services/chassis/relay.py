@@ -18,8 +18,9 @@ from aiokafka.errors import KafkaError
 from contracts.partitioner import partition_for
 from services.chassis import kafka, metrics, outbox
 from services.chassis.clock import Clock
-from services.chassis.database import Connection, describe, is_transient
+from services.chassis.database import Connection, describe
 from services.chassis.failpoints import failpoint
+from services.chassis.failures import is_transient
 from services.chassis.logs import log
 from services.chassis.pauses import Pause
 from services.chassis.records import unpack_headers

@@ -191,6 +191,8 @@ class Runtime:
             "relay": "leading" if self.relay.leading else "standing by" if self.relay.alive else "down",
             "lag": sum(lane.lag() for lane in self.lanes),
         }
+        for stream in self.service.streams:
+            metrics.lag.labels(stream.group).set(sum(x.lag() for x in self.lanes if x.stream is stream))
         try:
             row = await self.pool.fetchrow(
                 """SELECT (SELECT count(*) FROM outbox) AS rows,

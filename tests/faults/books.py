@@ -10,7 +10,8 @@ from typing import Any, Final
 import asyncpg
 
 from deploy.demo.books import Books, Row
-from services.chassis.database import FAILURES, is_transient
+from services.chassis.database import FAILURES
+from services.chassis.failures import is_transient
 from tests.faults.load import Record, Signups, Story, sums
 
 __all__ = ["PatientBooks", "holders", "judge", "set_aside", "transfers"]

@@ -12,7 +12,8 @@ from deploy.local import postgres_embedded
 from deploy.local.errors import EnvironmentProblem
 from deploy.local.postgres import ExternalPostgres, Postgres
 from deploy.local.processes import Account
-from services.chassis.database import FAILURES, is_transient
+from services.chassis.database import FAILURES
+from services.chassis.failures import is_transient
 from tests.conftest import NewDatabase
 
 
