@@ -79,7 +79,8 @@ class ServiceRevoked(_ServiceFact):
 
 
 class CommandRefused(_OfPerson):
-    """An attestation or presence could not be followed: a version with other content, a check-out too early."""
+    """An attestation or presence could not be followed: a version with other content, a check-out too early, one record
+    too many of a person's day."""
 
     reason: ReasonCode
     origin: Origin

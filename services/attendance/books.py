@@ -1,17 +1,30 @@
-"""One person's service as a decision sees and changes it: what may count beside what, and who comes next."""
+"""One person's service as a decision sees and changes it: what may count beside what, and who comes next.
+
+Records compete within one Shanghai day of one person and nowhere else, so a decision looks at the days that it touches.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, timedelta
+from heapq import heappop, heappush
 from typing import Any
 from uuid import UUID
 
 from contracts.messages.attendance import HoldReason, ServiceConfirmed, ServiceHeld, ServiceRevoked
 from contracts.messages.service import ServiceRecord
 from contracts.topics import ATTENDANCE_EVENTS
-from services.attendance.states import PersonDay, Presence, RecordKey, Signup, Standing
+from services.attendance.days import Counted
+from services.attendance.states import (
+    DAYS_OF_A_STAY,
+    PersonDay,
+    Presence,
+    RecordKey,
+    Signup,
+    Standing,
+)
 from services.chassis.decisions import Decision, Send, States
 
 __all__ = ["Books"]
@@ -24,46 +37,43 @@ class Books:
         self._states = states
         self._person = person
         self._cap = cap
-        self._before = {row.key: row for row in states.group(Standing, "person", person)}
-        self._now = dict(self._before)
+        self._days: dict[date, Counted] = {}
+        self._there: dict[tuple[UUID, date], bool] = {}
         self._signup: Signup | None = None
         self._visit: Presence | None = None
-        self._changed: dict[RecordKey, None] = {}
+        self._changed: dict[RecordKey, Standing] = {}
+        self._again: dict[RecordKey, Standing] = {}
+        """What is held and may fit now."""
         self._sends: list[Send] = []
 
     def note(self, signup: Signup) -> None:
         """Her sign-up stands like this now."""
         self._signup = signup
+        if signup.active:
+            self._look_again(self._states.group(Standing, "waits_under", signup.id))
 
     def visit(self, presence: Presence) -> None:
         """She came, or left."""
         self._visit = presence
+        waiting = self._states.group(Standing, "waits_under", presence.signup_id)
+        self._look_again(row for row in waiting if presence.covers(row.day))
 
-    def obstacle(self, row: Standing, record: ServiceRecord) -> HoldReason | None:
-        """Why this version may not count beside all else that counts of the person."""
+    def obstacle(self, row: Standing, record: ServiceRecord | None = None) -> HoldReason | None:
+        """Why this version (``record``, read from the row if not given) may not count beside all else that counts."""
         if not self._entitled(row):
             return "no_signup"
-        day = record.day
-        if not self._present(row.signup_id, day):
+        if not self._present(row.signup_id, row.day):
             return "no_check_in"
-        overlaps = False
-        worth = minutes = record.minutes
-        for other in self._now.values():
-            # Both or neither are there: the table checks it.
-            if other.counted_from is None or other.counted_to is None or other.key == row.key:
-                continue
-            same_day = other.counted_day == day
-            if same_day and other.counted_signup == row.signup_id:
-                return "duplicate"
-            if other.counted_from < record.ended_at and record.started_at < other.counted_to:
-                overlaps = True
-            if same_day:
-                minutes += other.counted_minutes or 0
-        if overlaps:
+        counted = self._counted(row.day)
+        if counted.by_signup.get(row.signup_id, row.key) != row.key:
+            return "duplicate"
+        record = record or row.record()
+        if counted.overlaps(row.key, record.started_at, record.ended_at):
             return "overlap"
         # A lowering fits even on a day that was filled under a higher cap.
-        own = (row.counted_minutes or 0) if row.counted_day == day else 0
-        if minutes > self._cap and worth > own:
+        own = (row.counted_minutes or 0) if row.counted_day == row.day else 0
+        worth = record.minutes
+        if counted.minutes - own + worth > self._cap and worth > own:
             return "over_cap"
         return None
 
@@ -80,31 +90,40 @@ class Books:
         self._tell(ServiceRevoked, row, record, minutes=0)
 
     def settle(self) -> None:
-        """Decide what is held again, who attested first first, until nothing more fits; never cut anything to fit.
+        """Decide again what is held and may fit now, who attested first first, until nothing more does; never cut
+        anything to fit.
 
-        A correction that fits at last may free the span of its earlier version, so it begins anew then.
+        A correction that fits at last may free the span of its earlier version: what had been passed over on that day
+        is looked at once more.
         """
-        held = sorted(
-            (row for row in self._now.values() if row.held_for is not None),
-            key=lambda row: (row.attested_at, row.key),
-        )
-        waiting = [(row, row.record()) for row in held]
-        while (found := self._first_that_fits(waiting)) is not None:
-            row, record = waiting.pop(found)
-            self._confirm(row, record)
-        for row, record in waiting:
-            reason = self.obstacle(row, record)
-            if reason is not None and reason != row.held_for:
-                self._hold(row, record, reason)
+        line: list[tuple[datetime, RecordKey]] = []
+        in_line: dict[RecordKey, Standing] = {}
+        passed: dict[RecordKey, Standing] = {}
+        while self._again or line:
+            for key, row in self._again.items():
+                if key not in in_line:
+                    heappush(line, (row.attested_at, key))
+                    in_line[key] = row
+            self._again.clear()
+            _, key = heappop(line)
+            held = in_line.pop(key)
+            if self.obstacle(held) is None:
+                passed.pop(key, None)
+                self._confirm(held, held.record())
+            else:
+                passed[key] = held
+        for held in sorted(passed.values(), key=lambda row: (row.attested_at, row.key)):
+            reason = self.obstacle(held)
+            if reason is not None and reason != held.held_for:
+                self._hold(held, held.record(), reason)
 
     def decision(self, facts: tuple[str, ...] = ()) -> Decision:
         """All that was changed, with what it adds to the person's days."""
         added: defaultdict[date, int] = defaultdict(int)
         rows: list[Any] = []
-        for key in self._changed:
-            old, new = self._before.get(key), self._now[key]
+        for key, new in self._changed.items():
             rows.append(new)
-            for row, sign in ((old, -1), (new, 1)):
+            for row, sign in ((self._states.get(Standing, key), -1), (new, 1)):
                 if row is not None and (day := row.counted_day) is not None:
                     added[day] += sign * (row.counted_minutes or 0)
         for day, minutes in added.items():
@@ -115,8 +134,11 @@ class Books:
         evidence = [row for row in (self._signup, self._visit) if row is not None]
         return Decision(changes=(*evidence, *rows), sends=tuple(self._sends), facts=facts)
 
-    def _first_that_fits(self, waiting: list[tuple[Standing, ServiceRecord]]) -> int | None:
-        return next((at for at, (row, record) in enumerate(waiting) if self.obstacle(row, record) is None), None)
+    def _counted(self, day: date) -> Counted:
+        if (known := self._days.get(day)) is None:
+            rows = self._states.group(Standing, "counts_on", (self._person, day))
+            known = self._days[day] = Counted(rows)  # ``_put`` asks for a day before it changes it
+        return known
 
     def _entitled(self, row: Standing) -> bool:
         """Whether she may serve there. What was confirmed once needs no sign-up for its corrections."""
@@ -128,10 +150,19 @@ class Books:
         return signup is not None and signup.active
 
     def _present(self, signup_id: UUID, day: date) -> bool:
+        if (known := self._there.get((signup_id, day))) is None:
+            known = self._there[signup_id, day] = self._was_there(signup_id, day)
+        return known
+
+    def _was_there(self, signup_id: UUID, day: date) -> bool:
         visit = self._visit
         if visit is not None and visit.signup_id == signup_id and visit.covers(day):
             return True
-        return any(stay.covers(day) for stay in self._states.group(Presence, "signup_id", signup_id))
+        return any(
+            stay.covers(day)
+            for back in range(DAYS_OF_A_STAY)
+            for stay in self._states.group(Presence, "signup_day", (signup_id, day - timedelta(days=back)))
+        )
 
     def _confirm(self, row: Standing, record: ServiceRecord) -> None:
         self._put(row.confirmed(record))
@@ -142,8 +173,27 @@ class Books:
         self._tell(ServiceHeld, row, record, minutes=record.minutes, reason=reason)
 
     def _put(self, row: Standing) -> None:
-        self._now[row.key] = row
-        self._changed[row.key] = None
+        """Keep a record as it stands now. Where it counted otherwise before, somebody may take what it left."""
+        before = self._changed.get(row.key) or self._states.get(Standing, row.key)
+        old_day, new_day = None if before is None else before.counted_day, row.counted_day
+        old = None if old_day is None else self._counted(old_day)
+        new = None if new_day is None else self._counted(new_day)
+        self._changed[row.key] = row
+        if before is not None and before.counts_as(row):
+            return
+        if old is not None and before is not None:
+            old.remove(before)
+        if new is not None:
+            new.add(row)
+        if old is not None and old_day is not None and before is not None:
+            self._look_again(self._states.group(Standing, "waits_on", (self._person, old_day)))
+            if before.counted_signup not in old.by_signup:
+                self._look_again(self._states.group(Standing, "doubles", (before.counted_signup, old_day)))
+
+    def _look_again(self, rows: Iterable[Standing]) -> None:
+        for row in rows:
+            if row.key not in self._changed:
+                self._again[row.key] = row
 
     def _tell(
         self,

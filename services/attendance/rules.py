@@ -11,14 +11,23 @@ from contracts.messages import opportunities
 from contracts.messages.service import shanghai_day
 from contracts.topics import ATTENDANCE_EVENTS
 from services.attendance.books import Books
-from services.attendance.states import Presence, Signup, SignupState, Standing, person_name
+from services.attendance.states import (
+    DAYS_OF_A_STAY,
+    LONGEST_STAY,
+    Presence,
+    Signup,
+    SignupState,
+    Standing,
+    person_name,
+)
 from services.chassis.decisions import Decision, Inbound, Send, States, Wait
 
 __all__ = ["attest", "check_in", "check_out", "ignore", "note_signup"]
 
 PAIRS_A_DAY: Final = 3
-LONGEST_STAY: Final = timedelta(hours=48)
-"""A check-out ends a stay begun at most so long before; the longest service known lasts 45 hours."""
+RECORDS_A_DAY: Final = 50
+"""Records that one host may have of one person's Shanghai day, whatever became of them. Each is looked at whenever
+something of that day comes free; nobody serves so often, a host that loops does."""
 
 _SIGNUP_STATES: Final[dict[type, SignupState]] = {
     opportunities.SignupConfirmed: "confirmed",
@@ -44,8 +53,7 @@ def note_signup(states: States, inbound: Inbound, now: datetime, *, cap: int) ->
         return Decision()
     books = Books(states, fact.person, cap)
     books.note(signup)
-    if signup.active:
-        books.settle()
+    books.settle()
     return books.decision(facts=(person_name(fact.person),) if signup.active or known is None else ())
 
 
@@ -59,7 +67,7 @@ def check_in(states: States, inbound: Inbound, now: datetime, *, cap: int) -> De
     if states.get(Signup, command.signup_id) is None:
         return _refused(command, "no_signup") if inbound.waited_out else _wait(command)
     day = shanghai_day(command.at)
-    today = [row for row in states.group(Presence, "signup_id", command.signup_id) if row.day == day]
+    today = states.group(Presence, "signup_day", (command.signup_id, day))
     if any(row.came_at == command.at for row in today):
         return Decision()
     if len(today) == PAIRS_A_DAY:
@@ -73,9 +81,11 @@ def check_in(states: States, inbound: Inbound, now: datetime, *, cap: int) -> De
 def check_out(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Decision:
     """Keep that she left: it ends the latest stay that is open. Over midnight, both days are evidenced by it."""
     command: messages.RecordCheckOut = inbound.data
+    day = shanghai_day(command.at)
     stays = [
         row
-        for row in states.group(Presence, "signup_id", command.signup_id)
+        for back in reversed(range(DAYS_OF_A_STAY))
+        for row in states.group(Presence, "signup_day", (command.signup_id, day - timedelta(days=back)))
         if timedelta(0) <= command.at - row.came_at <= LONGEST_STAY
     ]
     if any(row.left_at == command.at for row in stays):
@@ -93,7 +103,8 @@ def attest(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Deci
     """Confirm, hold or revoke a version of a service record; what that frees goes to records that are held.
 
     Versions may come in any order: a lower one than known is history and changes nothing (rule 69). ``cap``:
-    minutes of one person's Shanghai day that are confirmed without review (rule 72).
+    minutes of one person's Shanghai day that are confirmed without review (rule 72). A host that has
+    ``RECORDS_A_DAY`` of her day already gets no further one in; versions of those that are there are never too many.
     """
     command: messages.AttestService = inbound.data
     record = command.record
@@ -105,6 +116,8 @@ def attest(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Deci
             return Decision()
         if record.version == known.version:
             return Decision() if known.record() == record else _refused(command, "version_conflict")
+    elif len(states.group(Standing, "place", (command.host, command.person, record.day))) >= RECORDS_A_DAY:
+        return _refused(command, "too_many_records")
     row = _next_version(command, known, inbound.time)
     books = Books(states, command.person, cap)
     if record.revoked:
@@ -114,8 +127,7 @@ def attest(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Deci
         if reason == "no_signup" and not inbound.waited_out:
             return _wait(command)
         books.decide(row, record, reason)
-    if known is not None and known.counted_version is not None:
-        books.settle()
+    books.settle()
     return books.decision()
 
 
@@ -128,9 +140,9 @@ def _next_version(command: messages.AttestService, known: Standing | None, time:
     record = command.record
     body = record.__pydantic_serializer__.to_json(record, exclude_none=True).decode()
     if known is not None:
-        return replace(known, signup_id=command.signup_id, version=record.version, body=body)
+        return replace(known, signup_id=command.signup_id, version=record.version, body=body, day=record.day)
     return Standing(
-        command.host, record.record_ref, command.person, command.signup_id, record.version, None, body, time
+        command.host, record.record_ref, command.person, command.signup_id, record.version, None, body, time, record.day
     )
 
 

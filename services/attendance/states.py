@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -11,13 +12,34 @@ from contracts.frozen import frozen
 from contracts.messages.attendance import HoldReason
 from contracts.messages.service import ServiceRecord, shanghai_day
 
-__all__ = ["PersonDay", "Presence", "RecordKey", "Signup", "SignupState", "Standing", "person_name"]
+__all__ = [
+    "DAYS_OF_A_STAY",
+    "ENTITLED",
+    "LONGEST_STAY",
+    "PersonDay",
+    "Presence",
+    "RecordKey",
+    "Signup",
+    "SignupState",
+    "Standing",
+    "person_name",
+]
 
 SignupState: TypeAlias = Literal["confirmed", "promoted", "noted", "waitlisted", "refused", "withdrawn"]
 RecordKey: TypeAlias = tuple[str, str]
 """host, record_ref"""
 
-_RIGHT_TO_SERVE: Final = ("confirmed", "promoted", "noted")
+ENTITLED: Final = ("confirmed", "promoted", "noted")
+"""States of a sign-up that give the right to serve."""
+LONGEST_STAY: Final = timedelta(hours=48)
+"""A check-out ends a stay begun at most so long before; the longest service known lasts 45 hours."""
+DAYS_OF_A_STAY: Final = 3
+"""So many Shanghai days a stay can touch."""
+
+
+@lru_cache(maxsize=4096)  # what is held is looked at again and again
+def _read(body: str) -> ServiceRecord:
+    return ServiceRecord.model_validate_json(body)
 
 
 def person_name(person: UUID) -> str:
@@ -35,7 +57,7 @@ class Signup:
     @property
     def active(self) -> bool:
         """Whether it gives the right to serve: a place in the waitlist does not."""
-        return self.state in _RIGHT_TO_SERVE
+        return self.state in ENTITLED
 
 
 @frozen
@@ -47,6 +69,11 @@ class Presence:
     pair: int
     came_at: datetime
     left_at: datetime | None = None
+
+    @property
+    def signup_day(self) -> tuple[UUID, date]:
+        """What decisions ask for stays by."""
+        return (self.signup_id, self.day)
 
     def covers(self, day: date) -> bool:
         """Whether she was there on this Shanghai day: a stay over midnight evidences both days, one that ends at
@@ -73,6 +100,8 @@ class Standing:
     body: str
     attested_at: datetime
     """CloudEvents time of the version seen first: who attested first is decided again first."""
+    day: date
+    """The Shanghai day of the latest version."""
     counted_version: int | None = None
     counted_signup: UUID | None = None
     counted_from: datetime | None = None
@@ -89,9 +118,49 @@ class Standing:
         """The Shanghai day on which it counts."""
         return None if self.counted_from is None else shanghai_day(self.counted_from)
 
+    @property
+    def place(self) -> tuple[str, UUID, date]:
+        """One host's records of a person's day are counted by this."""
+        return (self.host, self.person, self.day)
+
+    @property
+    def counts_on(self) -> tuple[UUID, date] | None:
+        """Person and day on which it counts."""
+        day = self.counted_day
+        return None if day is None else (self.person, day)
+
+    @property
+    def waits_on(self) -> tuple[UUID, date] | None:
+        """Person and day that it is held back on. What duplicates another record is not: whatever else leaves the day,
+        that one is in its way."""
+        return (self.person, self.day) if self._waits else None
+
+    @property
+    def waits_under(self) -> UUID | None:
+        """The sign-up that it is held back under, but for duplicates."""
+        return self.signup_id if self._waits else None
+
+    @property
+    def doubles(self) -> tuple[UUID, date] | None:
+        """Sign-up and day of which another record counts."""
+        return (self.signup_id, self.day) if self.held_for == "duplicate" else None
+
+    @property
+    def _waits(self) -> bool:
+        return self.held_for is not None and self.held_for != "duplicate"
+
     def record(self) -> ServiceRecord:
         """The latest version, whole."""
-        return ServiceRecord.model_validate_json(self.body)
+        return _read(self.body)
+
+    def counts_as(self, other: Standing) -> bool:
+        """Whether the same counts of both."""
+        return (self.counted_signup, self.counted_from, self.counted_to, self.counted_minutes) == (
+            other.counted_signup,
+            other.counted_from,
+            other.counted_to,
+            other.counted_minutes,
+        )
 
     def confirmed(self, record: ServiceRecord) -> Standing:
         """The latest version, which is ``record``, counts from now on."""
@@ -105,6 +174,7 @@ class Standing:
             None,
             self.body,
             self.attested_at,
+            self.day,
             counted_version=self.version,
             counted_signup=self.signup_id,
             counted_from=record.started_at,

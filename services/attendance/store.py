@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from contracts.messages.attendance import AttestService
+from contracts.messages.attendance import AttestService, RecordCheckIn, RecordCheckOut
 from contracts.messages.opportunities import CommandRefused as OpportunityRefused
-from services.attendance.states import PersonDay, Presence, RecordKey, Signup, Standing
+from contracts.messages.opportunities import SignupConfirmed, SignupNoted, SignupPromoted
+from contracts.messages.service import shanghai_day
+from services.attendance.states import DAYS_OF_A_STAY, PersonDay, Presence, RecordKey, Signup, Standing
 from services.chassis.database import Batch, Connection
 from services.chassis.decisions import Inbound, States
 from services.chassis.tables import Table
@@ -18,13 +20,34 @@ from services.chassis.tables import Table
 __all__ = ["RECORDS_OF_DAYS", "AttendanceStore", "Figure", "figures"]
 
 PersonOnDay: TypeAlias = tuple[UUID, date]
+_ENTITLING: Final = (SignupConfirmed, SignupPromoted, SignupNoted)
 
-_NAMED_OR_HELD = """WHERE (service_record.host, service_record.record_ref) IN (
-    SELECT * FROM unnest($1::text[], $2::text[])
-    UNION ALL
-    SELECT h.host, h.record_ref FROM service_record AS h WHERE h.person = ANY($3) AND h.held_for IS NOT NULL)"""
-RECORDS_OF_DAYS = """JOIN unnest($1::uuid[], $2::date[]) AS asked(person, day)
-    ON service_record.person = asked.person AND service_record.counted_day = asked.day"""
+_NAMED = """JOIN unnest($1::text[], $2::text[]) AS named(host, record_ref)
+    ON service_record.host = named.host AND service_record.record_ref = named.record_ref"""
+RECORDS_OF_DAYS = """WHERE service_record.ctid = ANY(ARRAY(
+    WITH RECURSIVE touched(person, day) AS (
+        SELECT * FROM unnest($1::uuid[], $2::date[])
+        UNION
+        SELECT held.person, held.day
+          FROM unnest($3::uuid[]) AS entitled(signup_id) CROSS JOIN LATERAL (
+                   SELECT person, day FROM service_record AS r
+                    WHERE r.signup_id = entitled.signup_id AND r.held_for IS NOT NULL OFFSET 0) AS held
+        UNION
+        SELECT touched.person, held.counted_day
+          FROM touched CROSS JOIN LATERAL (
+                   SELECT counted_day FROM service_record AS r
+                    WHERE r.person = touched.person AND r.day = touched.day AND coalesce(r.held_for, '') <> ''
+                   OFFSET 0) AS held
+         WHERE held.counted_day IS NOT NULL)
+    SELECT found.ctid FROM touched CROSS JOIN LATERAL (
+        SELECT r.ctid FROM service_record AS r WHERE r.person = touched.person AND r.day = touched.day
+        UNION
+        SELECT r.ctid FROM service_record AS r WHERE r.person = touched.person AND r.counted_day = touched.day
+        OFFSET 0) AS found))"""
+# Row by row from the days that are touched (OFFSET 0), whatever statistics say: the planner read the whole table when
+# it believed in many days, and all that is held of anybody (hence coalesce) when little was held once.
+_STAYS = """JOIN unnest($1::uuid[], $2::date[]) AS asked(signup_id, day)
+    ON presence.signup_id = asked.signup_id AND presence.day = asked.day"""
 _ADD_MINUTES = """MERGE INTO person_day AS p
 USING unnest($1::uuid[], $2::date[], $3::bigint[], $4::bigint[]) AS n(person, day, added, cap)
    ON p.person = n.person AND p.day = n.day
@@ -54,8 +77,14 @@ class _PersonDays(Table[PersonDay]):
 
 
 SIGNUPS: Final = Table(Signup, "signup", key=("id",))
-PRESENCE: Final = Table(Presence, "presence", key=("signup_id", "day", "pair"), groups=("signup_id",))
-RECORDS: Final = Table(Standing, "service_record", key=("host", "record_ref"), groups=("person",), loads_all=True)
+PRESENCE: Final = Table(Presence, "presence", key=("signup_id", "day", "pair"), groups=("signup_day",))
+RECORDS: Final = Table(
+    Standing,
+    "service_record",
+    key=("host", "record_ref"),
+    groups=("place", "counts_on", "waits_on", "waits_under", "doubles"),
+    loads_all=True,
+)
 PERSON_DAYS: Final = _PersonDays(PersonDay, "person_day", key=("person", "day"))
 
 
@@ -65,35 +94,63 @@ class AttendanceStore:
     tables: Sequence[Table[Any]] = (SIGNUPS, PRESENCE, RECORDS, PERSON_DAYS)
 
     async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
-        """Load records named, all that is held of these persons, and what counts on any day that may gain minutes.
+        """Load the records that are named, and everything of each day on which something may come or go.
 
-        Those are the days of what is attested now and of what is held: a record that only leaves a day is itself
-        loaded by name, and who could take its place is held.
+        These are the days that messages speak of, those on which a named record counts, those of what is held under a
+        sign-up that now gives a right, and, where a correction is held on such a day, the day that it would leave.
+        Never all that a person has: whoever has thousands held would slow every batch down.
         """
         db = batch.connection
-        keys: set[RecordKey] = set()
-        persons: set[UUID] = set()
-        signups: set[UUID] = set()
-        days: set[PersonOnDay] = set()
-        for inbound in messages:
-            data = inbound.data
-            if type(data) is OpportunityRefused:
-                continue
-            if type(data) is AttestService:
-                keys.add((data.host, data.record.record_ref))
-                days.add((data.person, data.record.day))
-            persons.add(data.person)
-            signups.add(data.signup_id)
-        named = await RECORDS.fetch(
-            db, _NAMED_OR_HELD, [host for host, _ in keys], [ref for _, ref in keys], list(persons)
-        )
-        held = [row for row in named if row.held_for is not None]
-        days.update((row.person, row.record().day) for row in held)
-        signups.update(row.signup_id for row in held)
+        touched = _Touched(inbound.data for inbound in messages)
+        keys = touched.records
+        named = await RECORDS.fetch(db, _NAMED, [host for host, _ in keys], [ref for _, ref in keys])
         states.load(named)
-        states.load(await RECORDS.fetch(db, RECORDS_OF_DAYS, [person for person, _ in days], [day for _, day in days]))
-        states.load(await SIGNUPS.fetch_keys(db, signups))
-        states.load(await PRESENCE.fetch(db, "WHERE signup_id = ANY($1)", list(signups)))
+        days = touched.days | {place for row in named if (place := row.counts_on) is not None}
+        rows = await RECORDS.fetch(
+            db, RECORDS_OF_DAYS, [person for person, _ in days], [day for _, day in days], list(touched.entitled)
+        )
+        states.load(rows)
+        held = [row for row in rows if row.held_for is not None]
+        states.load(await SIGNUPS.fetch_keys(db, touched.signups.union(row.signup_id for row in held)))
+        stays = touched.stays.union(_days_before(row.signup_id, row.day) for row in held)
+        asked = {(signup, day) for signup, days in stays for day in days}
+        states.load(await PRESENCE.fetch(db, _STAYS, [signup for signup, _ in asked], [day for _, day in asked]))
+
+
+class _Touched:
+    """What the messages of a batch speak of."""
+
+    def __init__(self, messages: Iterable[Any]) -> None:
+        self.records: set[RecordKey] = set()
+        self.signups: set[UUID] = set()
+        self.days: set[PersonOnDay] = set()
+        self.stays: set[tuple[UUID, tuple[date, ...]]] = set()
+        self.entitled: set[UUID] = set()
+        """Sign-ups that may give a right to serve from now on."""
+        for data in messages:
+            self._gather(data)
+
+    def _gather(self, data: Any) -> None:
+        kind = type(data)
+        if kind is OpportunityRefused:
+            return
+        self.signups.add(data.signup_id)
+        if kind is AttestService:
+            self.records.add((data.host, data.record.record_ref))
+            self.days.add((data.person, data.record.day))
+            self.stays.add(_days_before(data.signup_id, data.record.day))
+        elif kind in (RecordCheckIn, RecordCheckOut):
+            # Whoever leaves may have come two days before, and all three days are evidenced then.
+            signup, days = _days_before(data.signup_id, shanghai_day(data.at))
+            self.stays.add((signup, days))
+            self.days.update((data.person, day) for day in days)
+        elif kind in _ENTITLING:
+            self.entitled.add(data.signup_id)
+
+
+def _days_before(signup_id: UUID, day: date) -> tuple[UUID, tuple[date, ...]]:
+    """A sign-up with this day and those on which a stay that touches it may have begun."""
+    return signup_id, tuple(day - timedelta(days=back) for back in range(DAYS_OF_A_STAY))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ Every service is ``decide(states, inbound, now) -> Decision`` with a database ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from contracts.envelope import Event
@@ -19,6 +19,7 @@ from contracts.topics import TopicEntry
 __all__ = ["CancelTimer", "Decide", "Decision", "Inbound", "Send", "States", "Timer", "Wait"]
 
 R = TypeVar("R")
+_NOBODY: Final[dict[Hashable, Any]] = {}
 
 
 @frozen
@@ -130,9 +131,10 @@ class States:
         found: R | None = self._kinds[kind].rows.get(key)
         return found
 
-    def group(self, kind: type[R], name: str, value: Hashable) -> list[R]:
-        """The loaded rows whose group ``name`` has this value, in order of arrival."""
-        return list(self._kinds[kind].grouped[name].get(value, {}).values())
+    def group(self, kind: type[R], name: str, value: Hashable) -> Collection[R]:
+        """The loaded rows whose group ``name`` has this value, in order of arrival. No copy: in a crowd each message
+        would copy all of it. Rows that have None there are in no group."""
+        return self._kinds[kind].grouped[name].get(value, _NOBODY).values()
 
     def load(self, rows: Iterable[Any]) -> None:
         """Enter rows as the database has them."""
@@ -164,8 +166,10 @@ class States:
         kind.rows[key] = row
         for name, group_of in kind.groups.items():
             group, members = group_of(row), kind.grouped[name]
-            if old is not None and (before := group_of(old)) != group:
-                members.get(before, {}).pop(key, None)
+            if old is not None and (before := group_of(old)) != group and before is not None:
+                members[before].pop(key)
+            if group is None:
+                continue
             if group in members:
                 members[group][key] = row
             else:

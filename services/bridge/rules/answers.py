@@ -64,7 +64,10 @@ def timeline(
     signups = [
         _signup(host, subject, rows)
         for (host, subject), rows in by_subject.items()
-        if subject and visible(host, any(row.detail.get("asker") == viewer for row in rows))
+        # Steps of a service alone: a record that is not decided yet, or refused, is no sign-up.
+        if subject
+        and not rows[0].what.startswith("service_")
+        and visible(host, any(row.detail.get("asker") == viewer for row in rows))
     ]
     ties = [
         _link(link, consent_for.get(link.host), by_subject[link.host, ""], withheld[link.host])

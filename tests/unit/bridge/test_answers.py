@@ -10,7 +10,18 @@ from contracts.messages import opportunities
 from services.bridge.rules.answers import next_to_act, timeline
 from services.bridge.states import ConsentState, Link, ServiceState, Step, Transfer
 from tests.support.bridge import World
-from tests.support.bridge_messages import HOME, HOST, MINUTE, PERSON, THIRD, broken, established, signup, told_of
+from tests.support.bridge_messages import (
+    HOME,
+    HOST,
+    MINUTE,
+    PERSON,
+    THIRD,
+    attested,
+    broken,
+    established,
+    signup,
+    told_of,
+)
 
 
 def seen(world: World, viewer: str | None) -> dict[str, Any]:
@@ -19,7 +30,7 @@ def seen(world: World, viewer: str | None) -> dict[str, Any]:
     services = states.changed(ServiceState)
     return timeline(
         viewer,
-        states.group(Link, "person", PERSON),
+        list(states.group(Link, "person", PERSON)),
         states.changed(ConsentState),
         services,
         {row.id: row for row in states.changed(Transfer)},
@@ -95,6 +106,13 @@ def test_a_second_request_refused_leaves_the_first_standing() -> None:
     assert seen(world, HOST)["signups"][0]["state"] == "confirmed"
     world.hear(told_of(opportunities.SignupWithdrawn))
     assert seen(world, HOST)["signups"][0]["state"] == "withdrawn"
+
+
+def test_a_record_that_is_not_decided_or_was_refused_is_no_sign_up() -> None:
+    world = World()
+    world.link()
+    world.say(HOST, attested())
+    assert (seen(world, HOST)["signups"], seen(world, HOST)["services"]) == ([], [])
 
 
 @pytest.mark.parametrize(

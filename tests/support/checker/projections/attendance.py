@@ -108,6 +108,7 @@ def _standing(book: Book, known: Record) -> Row:
         "version": last.record.version,
         "held_for": last.reason if isinstance(last, messages.ServiceHeld) else None,
         "body": last.record,
+        "day": last.record.day,
     }
     first = _attested(book, known.facts[0])
     return columns if first is None else columns | {"attested_at": first}

@@ -1,0 +1,56 @@
+"""What counts of a person on one Shanghai day, so that a record is compared with its neighbours and not with all."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from services.attendance.states import RecordKey, Standing
+
+__all__ = ["Counted"]
+
+_Span: TypeAlias = tuple[datetime, datetime, RecordKey]
+
+
+class Counted:
+    """The counted records of a day in order of time. No two of them overlap."""
+
+    def __init__(self, rows: Iterable[Standing]) -> None:
+        self.by_signup: dict[UUID, RecordKey] = {}
+        self.minutes = 0
+        self._spans: list[_Span] = []
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: Standing) -> None:
+        """It counts from now on."""
+        if (span := _span(row)) is not None and row.counted_signup is not None:
+            insort(self._spans, span)
+            self.by_signup[row.counted_signup] = row.key
+            self.minutes += row.counted_minutes or 0
+
+    def remove(self, row: Standing) -> None:
+        """It counts no longer as it stands here."""
+        if (span := _span(row)) is not None and row.counted_signup is not None:
+            self._spans.remove(span)
+            del self.by_signup[row.counted_signup]
+            self.minutes -= row.counted_minutes or 0
+
+    def overlaps(self, own: RecordKey, starts_at: datetime, ends_at: datetime) -> bool:
+        """Whether another record than ``own`` counts in part of this time; touching ends do not."""
+        at = bisect_left(self._spans, (ends_at,)) - 1
+        while at >= 0 and self._spans[at][1] > starts_at:
+            if self._spans[at][2] != own:
+                return True
+            at -= 1
+        return False
+
+
+def _span(row: Standing) -> _Span | None:
+    # Both or neither are there: the table checks it.
+    if row.counted_from is None or row.counted_to is None:
+        return None
+    return (row.counted_from, row.counted_to, row.key)
