@@ -189,8 +189,12 @@ def _chosen(numbers: list[int] | None, all_of: str) -> list[int] | str:
 
 def _print_message(row: Mapping[str, Any], more: str) -> None:
     place = f"{row['topic']}/{row['partition']}/{row['offset']}"
+    if row["last_offset"] is not None and row["last_offset"] != row["offset"]:
+        place += f" to {row['last_offset']}"
+    size, digest = row["size"], row["digest"]
+    part = None if size is None else f"only the first bytes of {size} are kept; digest of all {digest}"
     typer.echo(f"{row['seq']:>8}  {row['reason']:<12}  {place}  received {row['received_at']}")
-    for text in (row["subject"], row["detail"], more):
+    for text in (row["subject"], row["detail"], part, more):
         if text:
             typer.echo(f"{'':>8}  {_printable(text)}")
 

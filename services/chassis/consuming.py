@@ -223,8 +223,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 lost = True
             elif message.offset > expected:
                 jumps.add((tp, expected))
-            following[tp] = message.offset + 1
             kept.append(record_of(message))
+            following[tp] = kept[-1].last + 1
         if lost or jumps - self._gaps:
             self._gaps |= jumps  # all at once: one by one, each new jump made those before it surprising again
             await self._reread(raw)

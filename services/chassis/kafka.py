@@ -13,7 +13,9 @@ from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
 
+from contracts.limits import MAX_BATCH_BYTES
 from contracts.topics import TopicEntry
+from services.chassis import batches
 from services.chassis.faults import CannotStart
 from services.chassis.settings import Settings
 
@@ -38,6 +40,8 @@ __all__ = [
 
 _END_SECONDS: Final = 10.0
 
+batches.install()
+
 METADATA_AGE_MS = 30_000
 """So old at most is what a running consumer knows of its topics: it stops so soon after one got more partitions."""
 
@@ -60,7 +64,8 @@ def consumer_options(settings: Settings, member: str) -> dict[str, Any]:
         "heartbeat_interval_ms": 500 if embedded else 2000,
         "max_poll_interval_ms": 300_000,
         "group_instance_id": None if embedded else member,
-        "max_partition_fetch_bytes": 4 * 1024 * 1024,
+        # A batch, and what the broker's own default allows beyond it: so much of each partition stands in memory.
+        "max_partition_fetch_bytes": MAX_BATCH_BYTES + 1024,
         # Kafka answers as soon as something comes; the embedded broker after a part of this.
         "fetch_max_wait_ms": 200 if embedded else 500,
     }

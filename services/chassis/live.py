@@ -119,9 +119,9 @@ class LiveBatches:
             await self.processor.write(self.connection, effects, self.stream.group)
             failpoint("P2")
         for tp, record in last.items():
-            fence[tp] = record.offset + 1
+            fence[tp] = record.last + 1
             if tp in self.next:  # or it was taken away meanwhile: this batch still counted, the next one is not ours
-                self.next[tp] = record.offset + 1
+                self.next[tp] = record.last + 1
         return effects
 
     async def _decide(

@@ -27,6 +27,12 @@ class _Kept(BaseModel):
     topic: str
     partition: int
     offset: int
+    last_offset: int | None
+    """Of what is not kept whole, a record or a batch: the last offset,"""
+    size: int | None
+    """how many bytes it had,"""
+    digest: str | None
+    """and their digest (BLAKE2b, 16 bytes, hexadecimal). Only its first bytes are kept, so it cannot be released."""
     detail: str | None
     attempts: int
     received_at: datetime
@@ -78,7 +84,7 @@ class Kept(BaseModel):
 
     seq: int
     error: str
-    """unknown, under_way, not_read, reused_id, or the reason for which it is not in the contract even now."""
+    """unknown, under_way, not_whole, not_read, reused_id, or why it is not in the contract even now."""
     detail: str
 
 

@@ -78,7 +78,7 @@ async def advance(db: Connection, group: str, last: Sequence[Record], expected: 
         [record.topic for record in last],
         [record.partition for record in last],
         list(expected),
-        [record.offset for record in last],
+        [record.last for record in last],
         [record.timestamp for record in last],
         [mark(record) for record in last],
     )

@@ -22,8 +22,8 @@ __all__ = ["Kept", "Quarantine", "Released"]
 
 
 class Kept(NamedTuple):
-    """A message that stays. ``error`` is unknown, under_way, not_read, reused_id, or the reason for which it is not in
-    the contract even now."""
+    """A message that stays. ``error`` is unknown, under_way, not_whole (only its first bytes are kept), not_read,
+    reused_id, or the reason for which it is not in the contract even now."""
 
     seq: int
     error: str
@@ -109,6 +109,10 @@ class Quarantine:
         readable: dict[int, Candidate] = {}
         still: list[Aside] = []
         for seq, row in rows.items():
+            if (part := row.record.part) is not None:
+                detail = f"only the first bytes of {part.size} are kept; its sender can publish again under new ids"
+                told.kept.append(Kept(seq, "not_whole", detail))
+                continue
             if (known := self._entries.get(row.record.topic)) is None:
                 told.kept.append(Kept(seq, "not_read", f"{row.record.topic} is not read at present"))
                 continue
@@ -155,12 +159,12 @@ async def _seen_before(
     return seen
 
 
-_COLUMNS = 'seq, reason, subject, topic, partition, "offset", detail, attempts, received_at'
-_LISTING = f"""SELECT {_COLUMNS}, fact, deadline FROM set_aside
+_COLUMNS = 'seq, reason, subject, topic, partition, "offset", last_offset, size, detail, attempts, received_at'
+_LISTING = f"""SELECT {_COLUMNS}, encode(digest, 'hex') AS digest, fact, deadline FROM set_aside
     WHERE seq > $1 AND ($2::text IS NULL OR reason = $2) ORDER BY seq LIMIT $3"""  # noqa: S608
-_DISCARDED = f"""SELECT {_COLUMNS}, discarded_at, discarded_by, why FROM discarded
+_DISCARDED = f"""SELECT {_COLUMNS}, encode(digest, 'hex') AS digest, discarded_at, discarded_by, why FROM discarded
     WHERE seq > $1 ORDER BY seq LIMIT $2"""  # noqa: S608
-_BYTES = '"timestamp", key, headers, value'
+_BYTES = '"timestamp", key, headers, value, digest'
 _DISCARD = f"""WITH gone AS (DELETE FROM set_aside WHERE seq = ANY($1) RETURNING *)
     INSERT INTO discarded ({_COLUMNS}, {_BYTES}, discarded_at, discarded_by, why)
     SELECT {_COLUMNS}, {_BYTES}, $2, $3, $4 FROM gone"""  # noqa: S608

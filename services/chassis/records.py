@@ -12,6 +12,7 @@ from aiokafka import ConsumerRecord
 from contracts.envelope import ContractError, Event, decode
 from contracts.partitioner import partition_for
 from contracts.topics import TopicEntry
+from services.chassis.batches import Part, PartRead
 from services.chassis.database import describe
 from services.chassis.logs import log
 
@@ -22,7 +23,10 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Record(NamedTuple):
-    """Bytes at a place in a log. ``timestamp`` is Kafka's, in milliseconds."""
+    """Bytes at a place in a log. ``timestamp`` is Kafka's, in milliseconds.
+
+    With ``part`` only the first bytes are there, of a record or of a batch that begins here.
+    """
 
     topic: str
     partition: int
@@ -31,6 +35,12 @@ class Record(NamedTuple):
     key: bytes | None
     headers: Headers
     value: bytes | None
+    part: Part | None = None
+
+    @property
+    def last(self) -> int:
+        """The last offset that this is about: its own, but for a batch."""
+        return self.offset if self.part is None else self.part.last
 
 
 def record_of(message: ConsumerRecord) -> Record:
@@ -43,6 +53,7 @@ def record_of(message: ConsumerRecord) -> Record:
         message.key,
         message.headers,
         message.value,
+        message.part if isinstance(message, PartRead) else None,
     )
 
 
@@ -85,12 +96,15 @@ def _unpacked_name(name: str) -> str:
 
 def mark(record: Record) -> str:
     """What a record is recognised by when it is read back (DESIGN §7)."""
-    return hashlib.blake2b((record.key or b"") + b"\0" + (record.value or b""), digest_size=12).hexdigest()
+    whole = b"" if record.part is None else record.part.digest
+    return hashlib.blake2b((record.key or b"") + b"\0" + (record.value or b"") + whole, digest_size=12).hexdigest()
 
 
 def decode_record(record: Record, entry: TopicEntry, sources: frozenset[str]) -> Candidate:
     """Decode one record alone: whatever is wrong with it concerns no other one."""
     try:
+        if record.part is not None:
+            raise _only_a_part(record, record.part)
         event = decode(record.value, record.headers)
         _check(event, record, entry, sources)
     except ContractError as error:
@@ -101,6 +115,16 @@ def decode_record(record: Record, entry: TopicEntry, sources: frozenset[str]) ->
         return Candidate(record, None, ContractError("bytes", f"cannot be read: {describe(error)}"))
     content = hashlib.blake2b(record.value or b"", digest_size=16, key=event.type.encode()[:64])
     return Candidate(record, event, None, content.digest())
+
+
+def _only_a_part(record: Record, part: Part) -> ContractError:
+    """Why it cannot be decoded, with what its headers say of it."""
+    told = ContractError(part.reason, part.detail)
+    try:
+        decode(None, record.headers)
+    except ContractError as error:
+        told.id, told.source, told.type = error.id, error.source, error.type
+    return told
 
 
 def _check(event: Event, record: Record, entry: TopicEntry, sources: frozenset[str]) -> None:

@@ -1,6 +1,7 @@
 """Messages set aside: quarantined, behind a raised one, or waiting for a fact. One table, one way back in.
 
-Reasons that block nothing have no subject (bytes, schema, reused_id, …: contracts/README.md). With a subject:
+Reasons that block nothing have no subject (bytes, schema, reused_id, …: contracts/README.md). Of a record that is
+too_large and of a batch that is unreadable only the first bytes are kept: these never come back. With a subject:
 ``raised`` (its decision raised), ``waiting`` (for ``fact``, until ``deadline``), ``ready`` (to be decided again),
 ``behind`` (a later message of a parked subject). The last three go on by themselves; what an operator does about the
 others stands in ``quarantine.py``.
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from services.chassis.batches import Part
 from services.chassis.database import Connection, add_rows
 from services.chassis.records import Record, pack_headers, unpack_headers
 
@@ -37,7 +39,7 @@ UNDER_WAY: Final = frozenset({"waiting", "ready", "behind"})
 
 _COLUMNS: Final = (
     "reason", "subject", "fact", "deadline", "topic", "partition", "offset", "timestamp", "key", "headers",
-    "value", "detail", "attempts", "received_at",
+    "value", "last_offset", "size", "digest", "detail", "attempts", "received_at",
 )  # fmt: skip
 
 
@@ -75,6 +77,7 @@ def _written(row: Aside) -> tuple[Any, ...]:
         record.key,
         pack_headers(record.headers),
         record.value,
+        *((None, None, None) if record.part is None else record.part[:3]),
         _clean(row.detail),
         row.attempts,
         row.received_at,
@@ -206,6 +209,7 @@ def _aside(row: Any) -> Aside:
         row["key"],
         unpack_headers(row["headers"]),
         row["value"],
+        None if row["digest"] is None else _part(row),
     )
     return Aside(
         record,
@@ -218,6 +222,10 @@ def _aside(row: Any) -> Aside:
         row["attempts"],
         row["seq"],
     )
+
+
+def _part(row: Any) -> Part:
+    return Part(row["last_offset"], row["size"], row["digest"], row["reason"], row["detail"] or "")
 
 
 async def by_sequence(db: Connection, sequences: Sequence[int]) -> list[Aside]:
