@@ -6,20 +6,22 @@ wrong with the bytes becomes a ``ContractError`` with a reason a machine can rea
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from base64 import b64decode
+from collections.abc import Mapping
 from dataclasses import field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from contracts.frozen import frozen
+from contracts.headers import JSON, READ, STRUCTURED, Headers, Trace, read_headers, trace_of
 from contracts.messages import Message, message_types
 from contracts.messages.base import Instant
-from contracts.unambiguous import check_unambiguous
+from contracts.refused import ContractError, fits, marked
+from contracts.unambiguous import check_unambiguous, with_whole_numbers
 
 __all__ = [
     "MAX_BYTES",
@@ -36,39 +38,9 @@ __all__ = [
 MAX_BYTES: Final = 32 * 1024
 """Largest body accepted, before anything is parsed."""
 
-Headers = Iterable[tuple[str, bytes | None]]
-_JSON: Final = "application/json"
-_STRUCTURED: Final = "application/cloudevents+json"
 _REQUIRED: Final = ("id", "source", "type", "time")
-_READ: Final = ("specversion", *_REQUIRED, "partitionkey", "correlationid", "causationid", "traceparent")
-_ATTRIBUTES: Final = {f"ce_{name}": name for name in (*_READ, "subject")}
-_LONGEST: Final = 300
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CATALOGUE: Final = message_types()
 _INSTANT: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
-
-
-class ContractError(ValueError):
-    """A message that is not in the contract.
-
-    ``reason`` is one of too_large, bytes, envelope, unknown_type, schema, wrong_key; ``pointer`` is a JSON pointer
-    (RFC 6901) into the body, or into the whole event in structured mode and for attributes. ``id``, ``source`` and
-    ``type`` are there as far as they could be read, so that a refusal finds its sender. All of it fits into a
-    ``MessageRefused``.
-    """
-
-    def __init__(self, reason: str, detail: str, pointer: str | None = None) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = _one_line(detail)
-        self.pointer = None if pointer is None else _one_line(pointer)
-        self.id: str | None = None
-        self.source: str | None = None
-        self.type: str | None = None
-
-    def __str__(self) -> str:
-        """One line a person can act on."""
-        return f"{self.reason}: {self.detail}" + (f" at {self.pointer}" if self.pointer else "")
 
 
 @frozen
@@ -85,6 +57,8 @@ class Event:
     correlation: str | None = None
     causation: str | None = None
     traceparent: str | None = None
+    trace_dropped: bool = field(default=False, repr=False, compare=False)
+    """A traceparent came that could not be handed on."""
     key: str = field(init=False, repr=False, compare=False)
     """The partition key, from the body alone. Reckoned once: it is compared on the way in, written on the way out."""
 
@@ -112,7 +86,7 @@ def header_texts(event: Event) -> list[tuple[str, str]]:
         ("ce_subject", event.data.subject),
         ("ce_time", _time_text(event.time)),
         ("ce_partitionkey", event.key),
-        ("content-type", _JSON),
+        ("content-type", JSON),
     ]
     if event.correlation:
         found.append(("ce_correlationid", event.correlation))
@@ -161,14 +135,14 @@ def decode(value: bytes | None, headers: Headers) -> Event:
     """
     attributes: dict[str, str] = {}
     try:
-        media_type = _read_headers(headers, attributes)
-        if media_type == _STRUCTURED:
+        media_type, trace = read_headers(headers, attributes)
+        if media_type == STRUCTURED:
             return parse_structured(value or b"")
-        if media_type != _JSON:
-            raise ContractError("envelope", f"content-type must be {_JSON} or {_STRUCTURED}", "/datacontenttype")
-        return _checked(attributes, _json_of(value or b""))
+        if media_type != JSON:
+            raise ContractError("envelope", f"content-type must be {JSON} or {STRUCTURED}", "/datacontenttype")
+        return _checked(attributes, _json_of(value or b""), trace)
     except ContractError as error:
-        raise _marked(error, attributes) from None
+        raise marked(error, attributes) from None
 
 
 def parse_structured(value: bytes | str, *, strict: bool = False) -> Event:
@@ -183,38 +157,34 @@ def parse_structured(value: bytes | str, *, strict: bool = False) -> Event:
         raise ContractError("bytes", f"not JSON: {error}") from None
     if not isinstance(body, dict):
         raise ContractError("envelope", "a structured event is a JSON object", "")
-    attributes = {name: part for name, part in body.items() if isinstance(part, str) and name != "data"}
+    attributes = {name: body[name] for name in READ if isinstance(body.get(name), str)}
     try:
-        for name in _READ:
+        for name in READ:
             if body.get(name) is not None and name not in attributes:
                 raise ContractError("envelope", f"attribute {name!r} is not text", f"/{name}")
-        return _checked(attributes, to_json(body.get("data")), strict, "/data")
+        trace = trace_of({"traceparent": [body.get("traceparent")]})
+        data, pointer = _data_of(body)
+        return _checked(attributes, data, trace, strict, pointer)
     except ContractError as error:
-        raise _marked(error, attributes) from None
+        raise marked(error, attributes) from None
 
 
-def _read_headers(headers: Headers, attributes: dict[str, str]) -> str:
-    """Fill in the attributes; the answer is the media type. FastStream writes tracing without prefix."""
-    plain: dict[str, str] = {}
-    for name, raw in headers:
-        short, place = _ATTRIBUTES.get(name), attributes
-        if short is None:
-            lowered = name.lower()
-            if lowered.startswith("ce_"):
-                short = lowered[3:]
-            elif lowered in ("content-type", "traceparent"):
-                short, place = lowered, plain
-            else:
-                continue
-        if short in place:
-            raise ContractError("envelope", f"header {name!r} stands twice")
-        try:
-            place[short] = raw.decode() if raw else ""
-        except UnicodeDecodeError:
-            raise ContractError("envelope", f"header {name!r} is not UTF-8") from None
-    if "traceparent" in plain:
-        attributes.setdefault("traceparent", plain["traceparent"])
-    return plain.get("content-type", _JSON).partition(";")[0].strip().lower()
+def _data_of(body: Mapping[str, Any]) -> tuple[bytes, str]:
+    """The message of a structured event, as JSON or as the same in Base64, and its place."""
+    packed = body.get("data_base64")
+    if packed is None:
+        return to_json(body.get("data")), "/data"
+    place = "/data_base64"
+    if body.get("data") is not None:
+        raise ContractError("envelope", "data and data_base64 stand beside each other", place)
+    try:
+        if not isinstance(packed, str):
+            raise ValueError("no text")
+        return _json_of(b64decode(packed, validate=True)), place
+    except ContractError as error:
+        raise ContractError(error.reason, error.detail, place) from None
+    except ValueError as error:
+        raise ContractError("bytes", f"not Base64: {error}", place) from None
 
 
 def _json_of(value: bytes | str) -> bytes:
@@ -233,54 +203,26 @@ def _json_of(value: bytes | str) -> bytes:
     return raw
 
 
-def _one_line(text: str) -> str:
-    return _CONTROL.sub("\ufffd", text[:_LONGEST])
-
-
-def _marked(error: ContractError, attributes: Mapping[str, str]) -> ContractError:
-    known = {name: text for name, text in attributes.items() if text and _fits(text)}
-    error.id = error.id or known.get("id")
-    error.source = error.source or known.get("source")
-    error.type = error.type or known.get("type")
-    return error
-
-
-def _fits(text: str) -> bool:
-    return len(text) <= _LONGEST and _CONTROL.search(text) is None
-
-
-def _all_fit(attributes: Mapping[str, str]) -> bool:
-    """One look at all of them together; what cannot be printed is rare, and not always a control character."""
-    return max(map(len, attributes.values())) <= _LONGEST and "".join(attributes.values()).isprintable()
-
-
 def _check_attributes(attributes: Mapping[str, str]) -> None:
     if attributes.get("specversion") != "1.0":
-        raise ContractError("envelope", "specversion must be 1.0", "/specversion")
+        what = f"header ce_specversion must be 1.0, or content-type {STRUCTURED} with all in the value"
+        raise ContractError("envelope", what, "/specversion")
     for name in _REQUIRED:
         if not attributes.get(name):
             raise ContractError("envelope", f"attribute {name!r} is missing", f"/{name}")
-    if _all_fit(attributes):
+    if fits(*attributes.values()):
         return
-    for name in _READ:
-        if not _fits(attributes.get(name, "")):
+    for name in READ:
+        if not fits(attributes.get(name, "")):
             raise ContractError("envelope", f"attribute {name!r} is too long or has control characters", f"/{name}")
 
 
-def _checked(attributes: Mapping[str, str], body: bytes, strict: bool = False, prefix: str = "") -> Event:
+def _checked(attributes: Mapping[str, str], body: bytes, trace: Trace, strict: bool = False, prefix: str = "") -> Event:
     _check_attributes(attributes)
     model = _CATALOGUE.get(attributes["type"])
     if model is None:
         raise ContractError("unknown_type", f"no message {attributes['type']!r} in the contract", "/type")
-    try:
-        # Strict: "5" and true are no numbers, as the published schemas say.
-        data = model.__pydantic_validator__.validate_json(body, strict=True, extra="forbid" if strict else None)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        if first["type"] == "json_invalid":
-            raise ContractError("bytes", f"not JSON: {first['msg']}") from None
-        path = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in first["loc"])
-        raise ContractError("schema", first["msg"], prefix + path) from None
+    data = _message(model, body, strict, prefix)
     try:
         moment = _INSTANT.validator.validate_python(attributes["time"])
     except ValidationError as error:
@@ -292,9 +234,30 @@ def _checked(attributes: Mapping[str, str], body: bytes, strict: bool = False, p
         data=data,
         correlation=attributes.get("correlationid") or None,
         causation=attributes.get("causationid") or None,
-        traceparent=attributes.get("traceparent") or None,
+        traceparent=trace.parent,
+        trace_dropped=trace.dropped,
     )
     partition_key = attributes.get("partitionkey")
     if partition_key is not None and partition_key != event.key:
         raise ContractError("wrong_key", "partitionkey is not the key of the body", "/partitionkey")
     return event
+
+
+def _message(model: type[Message], body: bytes, strict: bool, prefix: str) -> Message:
+    extra: Any = "forbid" if strict else None
+    read = model.__pydantic_validator__.validate_json
+    try:
+        try:
+            # Strict: "5" and true are no numbers, as the published schemas say.
+            return cast("Message", read(body, strict=True, extra=extra))
+        except ValidationError:
+            # 5.0 and 5e0 are: to JSON Schema they are the integer 5. Nobody pays for it who writes 5.
+            if (whole := with_whole_numbers(body)) is None:
+                raise
+            return cast("Message", read(whole, strict=True, extra=extra))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise ContractError("bytes", f"not JSON: {first['msg']}") from None
+        path = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in first["loc"])
+        raise ContractError("schema", first["msg"], prefix + path) from None

@@ -1,4 +1,4 @@
-"""JSON that one parser reads as the next does: no key twice in one object, no NaN."""
+"""JSON that one parser reads as the next does: no key twice in one object, no NaN, 5.0 the same number as 5."""
 
 from __future__ import annotations
 
@@ -7,13 +7,33 @@ from typing import Any, Final, NoReturn
 
 from pydantic_core import from_json, to_json
 
-__all__ = ["check_unambiguous"]
+__all__ = ["check_unambiguous", "with_whole_numbers"]
 
 
 def check_unambiguous(raw: bytes) -> None:
     """Raises ``ValueError`` for bytes that are no JSON or ambiguous, ``RecursionError`` for what is nested too deep."""
     if not _comes_back(raw):
         _STRICT.decode(raw.decode())
+
+
+def with_whole_numbers(raw: bytes) -> bytes | None:
+    """The same JSON with 5 where 5.0 or 5e0 stands; None where nothing of the kind does."""
+    try:
+        read = from_json(raw)
+    except ValueError:
+        return None
+    whole = _whole(read)
+    return None if repr(whole) == repr(read) else to_json(whole)
+
+
+def _whole(part: Any) -> Any:
+    if isinstance(part, float):
+        return int(part) if part.is_integer() else part
+    if isinstance(part, list):
+        return [_whole(one) for one in part]
+    if isinstance(part, dict):
+        return {name: _whole(one) for name, one in part.items()}
+    return part
 
 
 def _comes_back(raw: bytes) -> bool:

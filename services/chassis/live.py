@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from contracts.envelope import ContractError
 from contracts.topics import TopicEntry
-from services.chassis import inbox, outbox, positions
+from services.chassis import inbox, metrics, outbox, positions
 from services.chassis.database import Batch, Connection, describe, transaction
 from services.chassis.decisions import Send
 from services.chassis.failpoints import failpoint
@@ -100,7 +100,10 @@ class LiveBatches:
         hopeful: bool = False,
     ) -> Effects:
         records = [candidate.record for candidate in candidates]
-        return await self._moved(records, fence, partial(self._decide, candidates, failed, hopeful))
+        effects = await self._moved(records, fence, partial(self._decide, candidates, failed, hopeful))
+        dropped = sum(candidate.event is not None and candidate.event.trace_dropped for candidate in candidates)
+        metrics.traces_dropped.labels(self.stream.group).inc(dropped)
+        return effects
 
     async def _moved(
         self,

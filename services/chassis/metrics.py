@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
 
-__all__ = ["count", "exposition", "lag", "messages", "outbox_age", "outbox_rows", "relayed", "set_aside_rows"]
+__all__ = [
+    "count",
+    "exposition",
+    "lag",
+    "messages",
+    "outbox_age",
+    "outbox_rows",
+    "relayed",
+    "set_aside_rows",
+    "traces_dropped",
+]
 
 messages = Counter("shuangcheng_messages_total", "Messages by what became of them", ["group", "outcome"])
 batch_seconds = Histogram(
@@ -12,6 +22,9 @@ batch_seconds = Histogram(
     "Seconds from fetch to commit of one batch",
     ["group"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+traces_dropped = Counter(
+    "shuangcheng_traceparents_dropped_total", "Messages whose traceparent could not be handed on", ["group"]
 )
 relayed = Counter("shuangcheng_relayed_total", "Outbox rows acknowledged by the broker")
 outbox_rows = Gauge("shuangcheng_outbox_rows", "Rows in the outbox")

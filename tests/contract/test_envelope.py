@@ -16,9 +16,11 @@ from cloudevents.core.bindings.kafka import (
 from cloudevents.core.v1.event import CloudEvent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from contracts.envelope import ContractError, Event, decode, encode, encode_structured, parse_structured
 from contracts.messages import message_types
+from contracts.tools.schemas import schema_of
 from tests.support.messages import Example, events, messages_of, valid_examples
 
 SLOW = [HealthCheck.filter_too_much, HealthCheck.too_slow]
@@ -103,6 +105,96 @@ def test_both_names_of_tracing_are_written_and_either_is_read() -> None:
     for dropped in ("traceparent", "ce_traceparent"):
         event = decode(value, [(name, raw) for name, raw in headers if name != dropped])
         assert event.traceparent == trace.decode()
+
+
+_TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+_OTHER = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ([("traceparent", _TRACE), ("traceparent", _OTHER)], None),
+        ([("ce_traceparent", _TRACE), ("CE_TraceParent", _TRACE)], None),
+        ([("traceparent", b"0" * 10_000)], None),
+        ([("traceparent", b"\xff\xfe")], None),
+        ([("traceparent", _TRACE + b"\n")], None),
+        ([("traceparent", _TRACE.upper())], None),
+        ([("traceparent", b"ff" + _TRACE[2:])], None),
+        ([("traceparent", b"00-" + b"0" * 32 + _TRACE[35:])], None),
+        ([("traceparent", "一".encode())], None),
+        ([("ce_traceparent", b"nonsense"), ("traceparent", _TRACE)], _TRACE),
+        ([("ce_traceparent", _TRACE), ("traceparent", _OTHER), ("traceparent", _OTHER)], _TRACE),
+    ],
+)
+def test_a_trace_that_cannot_be_handed_on_is_dropped_and_said_and_is_no_reason_to_refuse(
+    given: list[tuple[str, bytes]], kept: bytes | None
+) -> None:
+    value, headers = encode(parse_structured(valid_examples()[0].text))
+    event = decode(value, [*((n, raw) for n, raw in headers if "traceparent" not in n), *given])
+    assert (event.traceparent, event.trace_dropped) == (kept and kept.decode(), True)
+
+
+@pytest.mark.parametrize("strange", ["two words", 7, [], "0" * 400, "\x00"])
+def test_a_structured_event_with_a_strange_trace_is_read_without_it(strange: object) -> None:
+    example = valid_examples()[0]
+    event = parse_structured(json.dumps({**example.event, "traceparent": strange}))
+    assert (event.traceparent, event.trace_dropped) == (None, True)
+
+
+def test_where_nothing_is_wrong_with_a_trace_none_is_dropped() -> None:
+    value, headers = encode(parse_structured(valid_examples()[0].text))
+    bare = [(name, raw) for name, raw in headers if "traceparent" not in name]
+    for more in (
+        [],
+        [("traceparent", _TRACE)],
+        [("traceparent", b"")],
+        [("ce_traceparent", _TRACE), ("traceparent", _OTHER)],
+    ):
+        assert not decode(value, bare + more).trace_dropped
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [("contentType", b"application/json")],
+        [("contentType", b'"application/json"')],
+        [("content-type", b'"application/json; charset=utf-8"')],
+        [("content-type", b"application/json"), ("contentType", b"text/plain")],
+        [("ce_datacontenttype", b"application/json")],
+        [("ce_datacontenttype", b"application/json"), ("ce_datacontenttype", b"\xff")],
+        [("tracestate", b"\xff"), ("tracestate", b"k=v"), ("ce_tracestate", b"\x00"), ("ce_tracestate", b"")],
+        [("ce_unheardof", b"\xff"), ("ce_unheardof", b"x" * 10_000)],
+    ],
+)
+def test_what_other_frameworks_write_beside_the_attributes_is_admitted(said: list[tuple[str, bytes]]) -> None:
+    value, headers = encode(parse_structured(valid_examples()[0].text))
+    bare = [(name, raw) for name, raw in headers if name != "content-type"]
+    assert decode(value, [*bare, *said]) == decode(value, headers)
+
+
+def test_a_structured_event_may_name_its_media_type_as_spring_does() -> None:
+    event = parse_structured(valid_examples()[0].text)
+    for name, text in (("contentType", STRUCTURED[0][1]), ("contentType", b'"application/cloudevents+json"')):
+        assert decode(_as_structured(event), [(name, text)]) == event
+    with pytest.raises(ContractError, match="content-type application/cloudevents"):
+        decode(_as_structured(event), [])
+
+
+@pytest.mark.parametrize("example", valid_examples(), ids=_named)
+def test_whole_numbers_with_a_point_or_an_exponent_are_integers_to_the_schema_and_to_the_border(
+    example: Example,
+) -> None:
+    wide = {**example.event, "data": _with_points(example.event["data"])}
+    schema = schema_of(message_types()[example.event["type"]])
+    Draft202012Validator(schema).validate(wide["data"])
+    assert parse_structured(json.dumps(wide)) == parse_structured(example.text)
+
+
+def _with_points(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {name: _with_points(one) for name, one in part.items()}
+    return float(part) if isinstance(part, int) and not isinstance(part, bool) else part
 
 
 def test_readers_ignore_unknown_fields_and_producers_refuse_them() -> None:

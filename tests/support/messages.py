@@ -122,5 +122,6 @@ def events() -> st.SearchStrategy[Event]:
         data=some,
         correlation=maybe,
         causation=maybe,
-        traceparent=maybe,
+        traceparent=st.none()
+        | st.from_regex("00-[1-9a-f][0-9a-f]{31}-[1-9a-f][0-9a-f]{15}-[0-9a-f]{2}", fullmatch=True),
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from zlib import crc32
 
 import pytest
+from prometheus_client import REGISTRY
 
 from contracts.envelope import Event
 from contracts.messages import opportunities
@@ -80,3 +81,17 @@ async def test_an_inner_message_in_the_wrong_partition_is_set_aside(border: Brid
     await lane.live.apply([record._replace(partition=(record.partition + 1) % 8)])
     assert await border.set_aside() == ["wrong_partition"]
     assert await border.sent(MessageRefused) == []
+
+
+async def test_a_message_with_two_traces_is_applied_and_counted(border: BridgeOnPostgres) -> None:
+    lane = border.lanes[f"bridge.{HOST}"]
+    record = lane.record(border.said(HOST, signup()))
+    trace = ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    before = _dropped(lane.stream.group)
+    await lane.live.apply([record._replace(headers=[*record.headers, trace, trace])])
+    assert len(await border.sent(opportunities.RequestSignup)) == 1
+    assert _dropped(lane.stream.group) == before + 1
+
+
+def _dropped(group: str) -> float:
+    return REGISTRY.get_sample_value("shuangcheng_traceparents_dropped_total", {"group": group}) or 0
