@@ -28,12 +28,13 @@ __all__ = [
     "consumer_options",
     "ends",
     "keep_raw",
+    "lacking",
     "lag",
+    "leaders",
     "leave_on_stop",
     "new_producer",
     "no_decoding",
     "open_reader",
-    "partition_count",
     "static_name",
     "wait_for_broker",
 ]
@@ -187,15 +188,28 @@ async def check_partitions(settings: Settings, entries: Iterable[TopicEntry]) ->
             )
 
 
-async def partition_count(producer: AIOKafkaProducer, topic: str) -> int:
-    """How many partitions a topic has that is about to be written to. Creates nothing.
+async def leaders(producer: AIOKafkaProducer) -> dict[str, dict[int, bool]]:
+    """All topics with their partitions, and whether each has a leader. Creates nothing.
 
-    Raises ``PartitionDrift`` when there is no such topic.
+    Raises ``KafkaError`` when no broker answers.
     """
     cluster = await producer.client.fetch_all_metadata()  # all topics, as above
-    if not (partitions := cluster.partitions_for_topic(topic)):
-        raise PartitionDrift(f"topic {topic} does not exist; run the topics job (shuangcheng topics)")
-    return len(partitions)
+    return {
+        topic: {
+            partition: cluster.leader_for_partition(TopicPartition(topic, partition)) not in (None, -1)
+            for partition in cluster.partitions_for_topic(topic) or ()
+        }
+        for topic in cluster.topics(exclude_internal_topics=False)
+    }
+
+
+def lacking(found: Mapping[str, Mapping[int, bool]], topic: str, partition: int | None) -> str | None:
+    """What a topic, or one of its partitions, lacks so that it can be written to; None if nothing."""
+    if not found.get(topic):
+        return "the topic does not exist, or may not be seen; run the topics job (shuangcheng topics)"
+    if partition is not None and not found[topic].get(partition):
+        return "no leader"
+    return None
 
 
 def lag(consumer: AIOKafkaConsumer, following: Mapping[TopicPartition, int]) -> int:

@@ -11,6 +11,7 @@ __all__ = [
     "messages",
     "outbox_age",
     "outbox_rows",
+    "relay_stuck",
     "relayed",
     "set_aside_rows",
     "traces_dropped",
@@ -26,6 +27,7 @@ batch_seconds = Histogram(
 traces_dropped = Counter(
     "shuangcheng_traceparents_dropped_total", "Messages whose traceparent could not be handed on", ["group"]
 )
+relay_stuck = Gauge("shuangcheng_relay_stuck", "Partitions that take no rows, or 1 for a missing topic", ["topic"])
 relayed = Counter("shuangcheng_relayed_total", "Outbox rows acknowledged by the broker")
 outbox_rows = Gauge("shuangcheng_outbox_rows", "Rows in the outbox")
 outbox_age = Gauge("shuangcheng_outbox_oldest_seconds", "Age of the oldest row in the outbox")

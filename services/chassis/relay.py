@@ -2,37 +2,40 @@
 
 It deletes what it read; it never asks for ids above a cursor, since sequences are not commit order, and never uses
 SKIP LOCKED, which would let a second relay overtake the first on one key.
+
+A partition that takes nothing holds up its own rows and no others (``stuck``). When the broker does not answer at all,
+everything stays as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from contracts.partitioner import partition_for
 from services.chassis import kafka, metrics, outbox
 from services.chassis.clock import Clock
 from services.chassis.database import Connection, describe
 from services.chassis.failpoints import failpoint
-from services.chassis.failures import is_transient
-from services.chassis.logs import log
+from services.chassis.logs import Episode
 from services.chassis.pauses import Pause
-from services.chassis.records import unpack_headers
+from services.chassis.sending import WHOLE_TOPIC, Place, Row, Sent, abandon, send
 from services.chassis.settings import Settings
+from services.chassis.stuck import Stuck
 
 __all__ = ["Relay"]
 
 _LEADER = 0x5C_03
-_READ = "SELECT id, topic, key, headers, value FROM outbox ORDER BY id LIMIT $1"
+_READ = "SELECT id, topic, key, headers, value FROM outbox WHERE stuck IS NULL ORDER BY id LIMIT $1"
 _LONGEST_PAUSE = 0.5
 """For timers, and for rows that another instance wrote."""
-_SEND_SECONDS = 60.0
+_METADATA_SECONDS = 10.0
+_START_SECONDS = 15.0
 _SILENCE_SECONDS = 75.0
 """A leader that is silent for longer than any send may take is paused or cut off: PostgreSQL ends its session, and
 with it the lock, so that another may lead."""
@@ -51,36 +54,50 @@ class Relay:
         self.alive = False
         self.producer: AIOKafkaProducer | None = None
         """The producer of the present session."""
+        self.interrupted = Episode("relay interrupted")
+        """While the database or every broker is away."""
         self._partitions: dict[str, int] = {}
+        self._singly: set[str] = set()
+        self._stuck = Stuck(settings)
+
+    @property
+    def trouble(self) -> list[dict[str, Any]]:
+        """Topics and partitions that take no rows; empty beside another leader, who knows of them."""
+        return self._stuck.troubles
 
     async def run(self) -> None:
         """Relay until cancelled; failures are tried again with a fresh connection and producer."""
         while True:
             try:
                 await self._session()
-            except (KafkaError, TimeoutError) as error:
-                log().warning("relay interrupted", detail=describe(error))
             except Exception as error:
-                if not is_transient(error):
-                    log().error("relay failed", detail=describe(error))
-                else:
-                    log().warning("relay interrupted", detail=describe(error))
+                self.interrupted.met(error)
             self.leading = self.alive = False
             await asyncio.sleep(0.5)
 
     async def _session(self) -> None:
         db = await self._connect()
-        self.producer = producer = kafka.new_producer(self.settings, f"{self.name}-relay-{self.settings.instance}")
         try:
-            await producer.start()
+            await self._renew()
             self.alive = True
             while not await db.fetchval("SELECT pg_try_advisory_lock($1)", _LEADER):
+                self.interrupted.over()
                 await asyncio.sleep(0.5)
             self.leading = True
-            await self._lead(db, producer)
+            await self._lead(db)
         finally:
             db.terminate()
-            await _stop(producer)
+            await self._stuck.end()
+            if self.producer is not None:
+                await abandon(self.producer)
+
+    async def _renew(self) -> None:
+        """Another producer in place of the present one, with whatever that holds."""
+        if self.producer is not None:
+            await abandon(self.producer)
+        self.producer = kafka.new_producer(self.settings, f"{self.name}-relay-{self.settings.instance}")
+        async with asyncio.timeout(_START_SECONDS):
+            await self.producer.start()
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         return await asyncpg.connect(
@@ -94,52 +111,80 @@ class Relay:
             },
         )
 
-    async def _lead(self, db: Connection, producer: AIOKafkaProducer) -> None:
+    async def _lead(self, db: Connection) -> None:
+        self._partitions.clear()
+        await self._stuck.begin(db)
         while True:
             await outbox.fire_due_timers(db, self.clock.now())
-            while await self.once(db, producer):
+            await self._stuck.look(db)
+            while await self.once(db):
                 self._pause.found()
+                await self._stuck.look(db)
+            self.interrupted.over()
             await self._pause.wait()
 
-    async def once(self, db: Connection, producer: AIOKafkaProducer, limit: int = 1000) -> int:
-        """Publish up to ``limit`` rows and delete them; gives how many."""
+    async def once(self, db: Connection, limit: int = 1000) -> int:
+        """Publish up to ``limit`` rows and delete those acknowledged; rows of places that take nothing are marked.
+
+        Gives how many rows it has dealt with. Raises ``KafkaError`` and ``TimeoutError`` when no broker answers.
+        """
         rows = await db.fetch(_READ, limit)
         if not rows:
             return 0
         failpoint("P4")
-        await asyncio.wait_for(self._send(producer, rows), _SEND_SECONDS)
+        going, stuck = await self._sorted(rows)
+        assert self.producer is not None
+        sent = await send(self.producer, going, frozenset(self._singly))
         failpoint("P5")
-        await db.execute("DELETE FROM outbox WHERE id = ANY($1)", [row["id"] for row in rows])
-        metrics.relayed.inc(len(rows))
+        acknowledged = [id for one in sent.values() for id in one.acknowledged]
+        if acknowledged:
+            await db.execute("DELETE FROM outbox WHERE id = ANY($1)", acknowledged)
+            metrics.relayed.inc(len(acknowledged))
+        failed = {place: one for place, one in sent.items() if one.error is not None}
+        if failed:
+            for place in await self._judged(failed):
+                stuck[place] = going[place][len(failed[place].acknowledged) :]
+        await self._stuck.mark(db, stuck)
         return len(rows)
 
-    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[Any]) -> None:
-        by_partition: dict[tuple[str, int], list[Any]] = defaultdict(list)
+    async def _sorted(self, rows: Sequence[Row]) -> tuple[dict[Place, list[Row]], dict[Place, list[Row]]]:
+        """Rows by their place, in order: those that go out, and those that cannot at present."""
+        going: dict[Place, list[Row]] = defaultdict(list)
+        stuck: dict[Place, list[Row]] = defaultdict(list)
+        asked = False
         for row in rows:
-            count = self._partitions.get(row["topic"])
-            if count is None:
-                count = self._partitions[row["topic"]] = await kafka.partition_count(producer, row["topic"])
-            by_partition[row["topic"], partition_for(row["key"], count)].append(row)
-        await asyncio.gather(*(self._send_partition(producer, *place, rows) for place, rows in by_partition.items()))
+            topic = row["topic"]
+            if topic not in self._partitions and (topic, WHOLE_TOPIC) not in self._stuck and not asked:
+                await self._ask()
+                asked = True
+            count = self._partitions.get(topic)
+            if count is None and (topic, WHOLE_TOPIC) not in self._stuck:
+                self._stuck.add((topic, WHOLE_TOPIC), str(kafka.lacking({}, topic, None)))
+            place = (topic, WHOLE_TOPIC)
+            if count is not None and place not in self._stuck:
+                place = (topic, partition_for(row["key"], count))
+            (stuck if place in self._stuck else going)[place].append(row)
+        return going, stuck
 
-    async def _send_partition(self, producer: AIOKafkaProducer, topic: str, partition: int, rows: list[Any]) -> None:
-        acknowledged = []
-        batch = producer.create_batch()
-        for row in rows:
-            key, headers = row["key"].encode(), unpack_headers(row["headers"])
-            if batch.append(key=key, value=row["value"], timestamp=None, headers=headers) is None:
-                batch.close()
-                acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
-                batch = producer.create_batch()
-                batch.append(key=key, value=row["value"], timestamp=None, headers=headers)
-        batch.close()
-        acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
-        await asyncio.gather(*acknowledged)
+    async def _ask(self) -> dict[str, dict[int, bool]]:
+        """What the broker has, of which the numbers of partitions are kept."""
+        assert self.producer is not None
+        async with asyncio.timeout(_METADATA_SECONDS):
+            found = await kafka.leaders(self.producer)
+        self._partitions = {topic: len(partitions) for topic, partitions in found.items() if partitions}
+        return found
 
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    # With idempotence batches never expire: stop() hangs while the broker is away. The outbox keeps the truth.
-    try:
-        await asyncio.wait_for(producer.stop(), 5)
-    except Exception as error:
-        log().warning("producer left behind", detail=describe(error))
+    async def _judged(self, failed: Mapping[Place, Sent]) -> list[Place]:
+        """Which of these places take nothing, known as such from now on. The producer is another one afterwards."""
+        found = await self._ask()
+        stuck = []
+        for place, sent in failed.items():
+            assert sent.error is not None
+            if sent.too_large and place[0] not in self._singly:
+                self._singly.add(place[0])  # a batch is too large for this topic, its rows need not be
+                continue
+            reason = kafka.lacking(found, *place) or describe(sent.error)
+            self._stuck.add(place, reason)
+            stuck.append(place)
+        await self._renew()
+        return stuck

@@ -177,7 +177,7 @@ class Runtime:
         server.should_exit = True
 
     async def _drained(self) -> None:
-        while self.relay.leading and await self.pool.fetchval("SELECT EXISTS (SELECT FROM outbox)"):
+        while self.relay.leading and await self.pool.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE stuck IS NULL)"):
             self.relay.wake.set()
             await asyncio.sleep(0.05)
 
@@ -189,6 +189,7 @@ class Runtime:
             "broker": await self.probe.answers(),
             "lanes_waiting": waiting,
             "relay": "leading" if self.relay.leading else "standing by" if self.relay.alive else "down",
+            "stuck": self.relay.trouble,
             "lag": sum(lane.lag() for lane in self.lanes),
         }
         for stream in self.service.streams:

@@ -83,15 +83,13 @@ async def test_what_goes_to_a_missing_topic_stands_in_the_outbox_until_there_is_
     async with rig.running() as runtime:
         await rig.send(credit("v", 1))
         await eventually(lambda: rig.total("v"))
-        said = ""
-
-        def told() -> bool:
-            nonlocal said
-            said += capsys.readouterr().out
-            return f"topic {rig.tally.outlet.name} does not exist; run the topics job" in said
-
-        await eventually(told)
-        await eventually(lambda: not runtime.relay.alive, every=0.001)
+        await eventually(lambda: runtime.relay.trouble)
+        assert "run the topics job" in runtime.relay.trouble[0]["reason"]
+        assert (await runtime.health())["stuck"] == runtime.relay.trouble
+        assert runtime.relay.leading
+        said = capsys.readouterr().out
+        assert said.count("topic takes no rows") == 1
+        assert rig.tally.outlet.name in said
         assert rig.tally.outlet.name not in await _topics(rig)
         await ensure_topics(rig.settings.kafka, [rig.tally.outlet])
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM outbox"))
