@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from contracts.limits import MAX_BATCH_BYTES
 from contracts.messages import (
     Message,
     attendance,
@@ -52,7 +53,10 @@ _KEPT: Final = None
 
 @dataclass(frozen=True, slots=True)
 class TopicEntry:
-    """A topic. ``name`` may hold ``{registry}``; ``retention_ms`` of None keeps for ever."""
+    """A topic. ``name`` may hold ``{registry}``; ``retention_ms`` of None keeps for ever.
+
+    ``max_message_bytes`` is Kafka's ``max.message.bytes``: it bounds a batch as it travels.
+    """
 
     name: str
     key: str
@@ -64,6 +68,7 @@ class TopicEntry:
     ordered: bool = True
     retention_ms: int | None = _KEPT
     personal_data: bool = False
+    max_message_bytes: int = MAX_BATCH_BYTES
 
     def of(self, registry: str) -> TopicEntry:
         """The entry for one registry's seat."""

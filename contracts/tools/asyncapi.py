@@ -82,6 +82,7 @@ def _channel(entry: TopicEntry) -> dict[str, Any]:
                 "topicConfiguration": {
                     "cleanup.policy": ["delete"],
                     "retention.ms": -1 if entry.retention_ms is None else entry.retention_ms,
+                    "max.message.bytes": entry.max_message_bytes,
                 },
                 "bindingVersion": _BINDING,
             }

@@ -40,6 +40,7 @@ def topic_list() -> list[dict[str, Any]]:
             "ordered": entry.ordered,
             "retention_ms": entry.retention_ms,
             "personal_data": entry.personal_data,
+            "max_message_bytes": entry.max_message_bytes,
         }
         for entry in (*TEMPLATES, *INNER)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -25,7 +26,8 @@ def topics(
     replication: Annotated[int, typer.Option(min=1, help="Replicas of each partition.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Create the topics that are missing; change nothing, and fail, when one has other partitions than its entry.
+    """Create the topics that are missing, and give those that exist the contract's limit for batches. Change nothing,
+    and fail, when a topic has other partitions than its entry.
 
     Example: shuangcheng topics --kafka 127.0.0.1:9092 --registries gz,sz
     """
@@ -36,10 +38,12 @@ async def _topics(kafka: str, registries: str, replication: int, as_json: bool) 
     parse_address(kafka)
     report = await ensure_topics(kafka, all_topics(_codes(registries)), replication=replication)
     if as_json:
-        typer.echo(json.dumps({"created": report.created, "present": report.present}, indent=2))
+        typer.echo(json.dumps(dataclasses.asdict(report), indent=2))
         return 0
     for name in report.created:
         typer.echo(f"created  {name}")
+    for name in report.altered:
+        typer.echo(f"altered  {name}")
     typer.echo(f"{len(report.created)} created, {len(report.present)} were there already")
     return 0
 

@@ -1,4 +1,4 @@
-"""Making the topics of the contracts on a broker, and refusing to go on when one differs from its entry."""
+"""Making the topics of the contracts on a broker, and refusing to go on when a count of partitions differs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, for_code
 
 from deploy.local.errors import EnvironmentProblem, LocalError, TopicDrift, words
 from deploy.local.ports import parse_address
 
 _ALREADY_EXISTS = 36
 _METADATA_SECONDS = 30.0
+_OF_THE_TOPIC = 1
+"""Kafka's word for a setting of a topic itself (DYNAMIC_TOPIC_CONFIG)."""
 
 
 class TopicLike(Protocol):
@@ -32,6 +35,10 @@ class TopicLike(Protocol):
     def retention_ms(self) -> int | None:
         """How long messages are kept, in milliseconds; None: for ever."""
 
+    @property
+    def max_message_bytes(self) -> int:
+        """How large a batch may be, as it travels."""
+
 
 @dataclass(frozen=True)
 class TopicsReport:
@@ -39,10 +46,12 @@ class TopicsReport:
 
     created: tuple[str, ...]
     present: tuple[str, ...]
+    altered: tuple[str, ...]
 
 
 async def ensure_topics(address: str, entries: Iterable[TopicLike], *, replication: int = 1) -> TopicsReport:
-    """Create what is missing and return once every partition has a leader.
+    """Create what is missing, give topics that exist the settings that guard their readers, and return once every
+    partition has a leader. What else an operator has set for a topic stays as it is.
 
     Raises TopicDrift when a topic has another number of partitions than its entry, before anything is created.
     """
@@ -56,6 +65,7 @@ async def ensure_topics(address: str, entries: Iterable[TopicLike], *, replicati
         missing = [entry for name, entry in wanted.items() if name not in existing]
         await _create(admin, missing, replication)
         await _wait_for_leaders(admin, wanted)
+        altered = await _alter(admin, {name: wanted[name] for name in existing})
     except KafkaError as error:
         raise EnvironmentProblem(
             f"the broker at {address} failed while topics were made: {words(error)}",
@@ -63,7 +73,7 @@ async def ensure_topics(address: str, entries: Iterable[TopicLike], *, replicati
         ) from error
     finally:
         await admin.close()
-    return TopicsReport(tuple(sorted(e.name for e in missing)), tuple(sorted(existing)))
+    return TopicsReport(tuple(sorted(e.name for e in missing)), tuple(sorted(existing)), tuple(sorted(altered)))
 
 
 async def _connect(admin: Any, address: str) -> None:
@@ -93,6 +103,7 @@ async def _create(admin: Any, entries: list[TopicLike], replication: int) -> Non
             topic_configs={
                 "cleanup.policy": "delete",
                 "retention.ms": str(-1 if entry.retention_ms is None else entry.retention_ms),
+                **_guarding(entry),
             },
         )
         for entry in entries
@@ -101,6 +112,45 @@ async def _create(admin: Any, entries: list[TopicLike], replication: int) -> Non
     for name, code, *message in answer.topic_errors:
         if code not in {0, _ALREADY_EXISTS}:
             raise LocalError(f"the broker refused to create {name}: {for_code(code).__name__} {message or ''}".strip())
+
+
+def _guarding(entry: TopicLike) -> dict[str, str]:
+    """Settings that a topic gets even when it exists already."""
+    return {"max.message.bytes": str(entry.max_message_bytes)}
+
+
+async def _alter(admin: Any, entries: dict[str, TopicLike]) -> list[str]:
+    """Set what differs; gives the names of those topics. The embedded broker takes no settings, and is left."""
+    found = await _own_settings(admin, list(entries))
+    wanted = {name: found[name] | _guarding(entry) for name, entry in entries.items() if name in found}
+    changed = [name for name, settings in wanted.items() if settings != found[name]]
+    if changed:
+        # This request replaces all settings of a topic, so those that are to stay go with it.
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name, wanted[name]) for name in changed]
+        try:
+            answers = await admin.alter_configs(resources)
+        except IncompatibleBrokerVersion:
+            return []
+        for answer in answers:
+            for code, message, _, name in answer.resources:
+                if code:
+                    raise LocalError(
+                        f"the broker refused settings of {name}: {for_code(code).__name__} {message or ''}"
+                    )
+    return changed
+
+
+async def _own_settings(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
+    """What is set for each topic itself, and neither by the broker nor by default."""
+    if not names:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    return {
+        name: {key: value for key, value, _, source, *_ in settings if source == _OF_THE_TOPIC}
+        for answer in await admin.describe_configs(resources)
+        for code, _, _, name, settings in answer.resources
+        if code == 0
+    }
 
 
 async def _wait_for_leaders(admin: Any, wanted: dict[str, TopicLike]) -> None:

@@ -106,6 +106,7 @@ def test_the_asyncapi_document_says_of_every_topic_what_its_entry_says() -> None
         kafka = channel["bindings"]["kafka"]
         assert kafka["partitions"] == entry.partitions
         assert kafka["topicConfiguration"]["retention.ms"] == (entry.retention_ms or -1)
+        assert kafka["topicConfiguration"]["max.message.bytes"] == 1024 * 1024
         assert set(channel["messages"]) == {message.TYPE for message in entry.messages}
         assert ("parameters" in channel) == ("{registry}" in entry.name)
         own = [o for o in ASYNCAPI["operations"].values() if ASYNCAPI["channels"][_channel_of(o)] is channel]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.local import broker_docker, broker_embedded, broker_java, brokers, folders
 from deploy.local.broker import Broker, offers_idempotence
@@ -26,6 +28,7 @@ class Entry:
     name: str
     partitions: int
     retention_ms: int | None = None
+    max_message_bytes: int = 1024 * 1024
 
 
 @pytest.fixture(scope="module", params=["embedded", "java", "docker"])
@@ -51,6 +54,27 @@ async def test_topics_are_created_once(own_broker: Broker, unique: Callable[[str
     again = await ensure_topics(own_broker.address, entries)
     assert set(first.created) == set(again.present) == {entry.name for entry in entries}
     assert again.created == ()
+
+
+async def test_a_topic_that_exists_gets_the_limit_of_its_batches_and_keeps_what_else_is_set(
+    own_broker: Broker, unique: Callable[[str], str]
+) -> None:
+    if not own_broker.real_kafka:
+        pytest.skip("the embedded broker has no settings of topics")
+    name = unique("older")
+    older = NewTopic(name, 2, 1, topic_configs={"max.message.bytes": "5000000", "retention.bytes": "77777777"})
+    admin = AIOKafkaAdminClient(bootstrap_servers=own_broker.address)
+    await admin.start()
+    try:
+        await admin.create_topics([older])
+        entry = Entry(name, 2)
+        assert (await ensure_topics(own_broker.address, [entry])).altered == (name,)
+        assert (await ensure_topics(own_broker.address, [entry])).altered == ()
+        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+        settings = {key: value for key, value, *_ in answers[0].resources[0][4]}
+        assert (settings["max.message.bytes"], settings["retention.bytes"]) == ("1048576", "77777777")
+    finally:
+        await admin.close()
 
 
 async def test_drift_of_partitions_is_told_and_nothing_is_created(
