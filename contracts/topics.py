@@ -40,6 +40,7 @@ __all__ = [
     "OPPORTUNITIES_EVENTS",
     "REFUSALS",
     "TEMPLATES",
+    "VOLUNTEERS",
     "TopicEntry",
     "all_topics",
     "registry_source",

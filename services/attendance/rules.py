@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from contracts.messages import attendance as messages
 from contracts.messages import opportunities
 from contracts.messages.service import shanghai_day
-from contracts.topics import ATTENDANCE_EVENTS
+from contracts.topics import ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS
 from services.attendance.books import Books
 from services.attendance.states import (
     DAYS_OF_A_STAY,
@@ -20,7 +20,7 @@ from services.attendance.states import (
     Standing,
     person_name,
 )
-from services.chassis.decisions import Decision, Inbound, Send, States, Wait
+from services.chassis.decisions import Channel, Decision, Inbound, Send, States, Wait
 
 __all__ = ["attest", "check_in", "check_out", "ignore", "note_signup"]
 
@@ -148,7 +148,9 @@ def _next_version(command: messages.AttestService, known: Standing | None, time:
 
 def _wait(command: _Command) -> Decision:
     # Any sign-up of hers releases it; if that was another one, it waits on, its time counted from the start.
-    return Decision(wait=Wait(person_name(command.person)))
+    project = command.record.project_ref if isinstance(command, messages.AttestService) else command.project_ref
+    told = Channel(OPPORTUNITIES_EVENTS, f"{command.host}:{project}")  # whatever becomes of a project's sign-ups
+    return Decision(wait=Wait(person_name(command.person), brought_by=(told,)))
 
 
 def _refused(command: _Command, reason: str) -> Decision:

@@ -12,9 +12,12 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from contracts.messages.base import Text
 from contracts.registry import Registry
+from contracts.topics import INBOUND
 from services.bridge import books, store
+from services.chassis.channels import named
 from services.chassis.clock import Clock
 from services.chassis.database import Connection, Pool, describe
+from services.chassis.decisions import Channel
 from services.chassis.failures import is_transient
 from services.chassis.http import Operator, Principal
 from services.chassis.logs import log
@@ -107,7 +110,7 @@ def _seat(registry: Registry, pause: dict[str, Any] | None) -> dict[str, Any]:
 
 
 async def end_pauses(pool: Pool, heard: Heard, clock: Clock) -> None:
-    """Let credits go to registries that were resumed, once all is applied that they said meanwhile."""
+    """Let credits go to registries that were resumed, to each once all is applied that it said meanwhile."""
     seen: dict[tuple[str, datetime], datetime] = {}
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
@@ -117,7 +120,8 @@ async def end_pauses(pool: Pool, heard: Heard, clock: Clock) -> None:
                 # Reckoned from when this process saw it: the ends of the logs are taken after that, by its own clock.
                 seen = {one: seen.get(one) or clock.now() for one in standing}
                 for (code, resumed_at), since in seen.items():
-                    if heard(since) is not None and await store.end_pause(db, code, resumed_at, clock.now()):
+                    said = named(Channel(entry.of(code)) for entry in INBOUND)
+                    if heard(said, since) is not None and await store.end_pause(db, code, resumed_at, clock.now()):
                         log().warning("pause ended", registry=code)
         except Exception as error:
             if not is_transient(error):

@@ -122,6 +122,11 @@ class ConsentState:
     state: Literal["given", "withdrawn"]
     valid_until: datetime | None
 
+    @property
+    def account(self) -> tuple[str, str]:
+        """Home and its ref."""
+        return (self.home, self.home_ref)
+
     def newer_than(self, other: ConsentState | None) -> bool:
         """Versions only grow; within one, a withdrawal comes after the giving."""
         if other is None:

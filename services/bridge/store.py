@@ -46,7 +46,7 @@ __all__ = [
 ACCOUNTS: Final = Table(Account, "account", key=("registry", "ref"))
 LINKS_UNDER_WAY: Final = Table(LinkUnderWay, "link_under_way", key=("registry", "ref", "host"), groups=("account",))
 LINKS: Final = Table(Link, "link", key=("person", "host"), groups=("person",))
-CONSENTS: Final = Table(ConsentState, "consent", key=("home", "home_ref", "host"))
+CONSENTS: Final = Table(ConsentState, "consent", key=("home", "home_ref", "host"), groups=("account",))
 RECORDS: Final = Table(ServiceState, "service_record", key=("host", "record_ref"))
 TRANSFERS: Final = Table(Transfer, "transfer", key=("id",), groups=("record_key", "person"))
 STEPS: Final = Table(Step, "step", key=("id",), append_only=True)

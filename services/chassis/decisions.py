@@ -16,7 +16,7 @@ from contracts.frozen import frozen
 from contracts.messages import Message
 from contracts.topics import TopicEntry
 
-__all__ = ["CancelTimer", "Decide", "Decision", "Inbound", "Send", "States", "Timer", "Wait"]
+__all__ = ["CancelTimer", "Channel", "Decide", "Decision", "Inbound", "Send", "States", "Timer", "Wait"]
 
 R = TypeVar("R")
 _NOBODY: Final[dict[Hashable, Any]] = {}
@@ -75,14 +75,25 @@ class CancelTimer:
 
 
 @frozen
+class Channel:
+    """Where a fact may come from: a topic, or only that partition of it in which messages of ``key`` lie."""
+
+    topic: TopicEntry
+    key: str | None = None
+
+
+@frozen
 class Wait:
     """This message needs ``fact``, an entity name that is locked in this batch. Nothing else of the decision counts.
 
-    Later messages of the same subject wait behind it. ``until`` of None means the service's ``await_facts`` after
-    the message was first seen.
+    Later messages of the same subject wait behind it. ``brought_by`` names every channel on which a message may lie
+    that brings the fact or lengthens the wait: the wait is not over before all is applied that lay there when its
+    time was up, and it listens to nothing else. ``until`` of None means the service's ``await_facts`` after the
+    message was first seen.
     """
 
     fact: str
+    brought_by: tuple[Channel, ...]
     until: datetime | None = None
 
 

@@ -1,9 +1,10 @@
-"""Up to when a service has heard everything: no wait is over before what was said in its time has been applied.
+"""Up to when a service has heard a channel: no wait is over before what was said there in its time has been applied.
 
 The clock alone must not end a wait: while a service is down, or far behind, the fact may lie unread in the log, and
-downtime, replay and a file of last week shall decide alike (DESIGN §5). So once a wait's time is up the ends of all
-logs are taken, and the wait is over when the positions stored in PostgreSQL, this process's or another instance's,
-have reached them. Groups that an operator holds are not waited for.
+downtime, replay and a file of last week shall decide alike (DESIGN §5). So once a wait's time is up the ends of the
+partitions that can bring its fact are taken, and the wait is over when the positions stored in PostgreSQL, this
+process's or another instance's, have reached them. Nobody waits for any other partition: what does not move there,
+whatever the reason, keeps back only what it can bring. Groups that an operator holds are not waited for.
 """
 
 from __future__ import annotations
@@ -11,29 +12,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.chassis import kafka, positions
+from services.chassis import channels, kafka, positions
 from services.chassis.clock import Clock
 from services.chassis.consuming import Lane
 from services.chassis.database import Pool, describe
-from services.chassis.logs import log
-from services.chassis.positions import Place
-from services.chassis.service import Service
+from services.chassis.logs import Episode, log
+from services.chassis.pauses import Pause
+from services.chassis.service import Service, Stream
 from services.chassis.settings import Settings
 
 __all__ = ["Hearing"]
 
-_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 1.0
 _READ_MS: Final = 500
+_ENDS_SECONDS: Final = 10.0
 
 
 class Hearing:
-    """Looks at the logs only when asked, in a task of its own, so that nothing else waits for a broker.
+    """An ear for each consumer group; it looks at the logs only when asked, in a task of its own.
 
     ``on_heard`` is called when a moment has become known, so that nobody need ask again and again meanwhile.
     """
@@ -47,91 +50,192 @@ class Hearing:
         lanes: Sequence[Lane],
         on_heard: Callable[[], None],
     ) -> None:
+        self._clock = clock
+        self._ears = [
+            _Ear(service, stream, settings, clock, pool, [lane for lane in lanes if lane.stream is stream], on_heard)
+            for stream in service.streams
+        ]
+        self._read = {entry.name: (entry.partitions, ear) for ear in self._ears for entry in ear.stream.topics}
+
+    def since(self, brought_by: str, due: datetime) -> datetime | None:
+        """A moment not before ``due`` such that whatever lay on these channels at it has been applied.
+
+        None while no such moment is known; then one is looked for. A topic that is not read brings nothing.
+        """
+        moments = [
+            ear.since(TopicPartition(topic, number), due)
+            for topic, only in channels.places(brought_by)
+            if topic in self._read
+            for partitions, ear in [self._read[topic]]
+            for number in (range(partitions) if only is None else (only,))
+        ]
+        known = [moment for moment in moments if moment is not None]
+        return min(known, default=self._clock.now()) if len(known) == len(moments) else None
+
+    @property
+    def trouble(self) -> Episode | None:
+        """Why some wait is not over; None while the logs are read, or nobody waits."""
+        return next((ear.failing for ear in self._ears if ear.failing.active), None)
+
+    async def run(self) -> None:
+        """Answer until cancelled; failures are tried again, and those of one group concern no other."""
+        async with asyncio.TaskGroup() as group:
+            for ear in self._ears:
+                group.create_task(ear.run())
+
+
+@dataclass(slots=True)
+class _Listening:
+    """A partition whose ``end`` was taken at ``moment`` or later. ``at``: where it stood at the last look."""
+
+    moment: datetime
+    end: int
+    at: int | None = None
+    unread_at: int | None = None
+    """There it stood when a message was seen to lie before the end."""
+
+
+class _Ear:
+    """Listens to the partitions of one group that it is asked for, to each alone."""
+
+    def __init__(
+        self,
+        service: Service,
+        stream: Stream,
+        settings: Settings,
+        clock: Clock,
+        pool: Pool,
+        lanes: Sequence[Lane],
+        on_heard: Callable[[], None],
+    ) -> None:
         self.service = service
+        self.stream = stream
         self.settings = settings
         self.clock = clock
         self.pool = pool
         self._lanes = lanes
         self._on_heard = on_heard
-        self._client = f"{service.name}-hearing-{settings.instance}"
-        self._places = [
-            (stream.group, TopicPartition(entry.name, number))
-            for stream in service.streams
-            for entry in stream.topics
-            for number in range(entry.partitions)
-        ]
-        self._moment: datetime | None = None
-        self._asked = asyncio.Event()
+        self._moments: dict[TopicPartition, datetime] = {}
+        self._asked: set[TopicPartition] = set()
+        self._open: dict[TopicPartition, _Listening] = {}
+        self._pause = Pause(_LONGEST_PAUSE)
+        self.failing = Episode("ends of logs not read", group=stream.group)
         self._reader: AIOKafkaConsumer | None = None
 
-    def since(self, due: datetime) -> datetime | None:
-        """A moment not before ``due`` such that whatever stood in the logs at it has been applied.
-
-        None while no such moment is known; then one is looked for.
-        """
-        if self._moment is not None and self._moment >= due:
-            return self._moment
-        self._asked.set()
+    def since(self, tp: TopicPartition, due: datetime) -> datetime | None:
+        """The newest moment up to which this partition was heard, unless that is before ``due``."""
+        moment = self._moments.get(tp)
+        if moment is not None and moment >= due:
+            return moment
+        if tp not in self._open and tp not in self._asked:
+            self._asked.add(tp)
+            self._pause.wake.set()
         return None
 
     async def run(self) -> None:
-        """Answer until cancelled; failures are tried again."""
+        """Listen until cancelled."""
         try:
             while True:
-                await self._asked.wait()
-                self._asked.clear()
+                await self._rest()
                 try:
-                    self._moment = await self._listen()
-                    self._on_heard()
+                    if await self._look():
+                        self._pause.found()
+                        self._on_heard()
+                    self.failing.over()
                 except Exception as error:
-                    log().warning("ends of logs not read", detail=describe(error))
+                    self.failing.met(error)
                     await self._close()
                     await asyncio.sleep(1)
         finally:
             await self._close()
 
-    async def _listen(self) -> datetime:
-        """Return once everything is applied that stood in the logs at the moment given."""
-        for lane in self._lanes:
-            await lane.ready.wait()  # it has proved that the stored positions speak of this log
-        moment = self.clock.now()
-        reader = await self._opened()
-        logs = await kafka.ends(reader, {tp for _, tp in self._places}, by_fetch=self.settings.embedded_broker)
-        ends = {place: logs[place[1]] for place in self._places}
-        held = self.service.held
-        before: dict[Place, int] = {}
-        unread: dict[Place, int] = {}
-        while True:
-            async with self.pool.acquire() as db:
-                silent = () if held is None else await held(db)
-            ends = {place: end for place, end in ends.items() if place[0] not in silent}
-            if not (behind := await positions.behind(self.pool, ends)):
-                return moment
-            for place, at in behind.items():
-                if before.get(place) != at or unread.get(place) == at:
-                    continue  # it moves, or is known to have something to move to
-                if await self._readable(reader, place[1], at, ends[place]):
-                    unread[place] = at
-                else:
-                    del ends[place]
-            before = behind
-            await asyncio.sleep(_PAUSE)
+    async def _rest(self) -> None:
+        if self._asked or self._open:
+            return await self._pause.wait()
+        await self._pause.wake.wait()
+        self._pause.wake.clear()
+        return self._pause.found()
 
-    async def _readable(self, reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int) -> bool:
-        """Whether a message stands from ``start`` to before ``end``. What transactions leave behind is none."""
+    async def _look(self) -> bool:
+        """Whether something was heard out."""
+        moment = self.clock.now()
+        if await self._is_held():
+            heard = dict.fromkeys(self._asked | self._open.keys(), moment)
+        elif all(lane.ready.is_set() for lane in self._lanes):  # it has proved that the positions speak of this log
+            await self._take_ends(moment)
+            heard = await self._heard()
+        else:
+            return False
+        for tp, until in heard.items():
+            self._asked.discard(tp)
+            self._open.pop(tp, None)
+            self._moments[tp] = until
+        return bool(heard)
+
+    async def _is_held(self) -> bool:
+        if self.service.held is None:
+            return False
+        async with self.pool.acquire() as db:
+            return self.stream.group in await self.service.held(db)
+
+    async def _take_ends(self, moment: datetime) -> None:
+        """One that has no leader stays asked for: it would keep back the ends of all others."""
+        if not self._asked:
+            return
+        asked = kafka.led(await self._opened(), self._asked)
+        if not asked:
+            return
+        async with asyncio.timeout(_ENDS_SECONDS):
+            ends = await kafka.ends(await self._opened(), asked, by_fetch=self.settings.embedded_broker)
+        self._asked -= ends.keys()
+        self._open.update((tp, _Listening(moment, end)) for tp, end in ends.items())
+
+    async def _heard(self) -> dict[TopicPartition, datetime]:
+        """The partitions in which everything before the end is applied, each with the moment of its end."""
+        if not self._open:
+            return {}
+        group = self.stream.group
+        behind = await positions.behind(self.pool, {(group, tp): one.end for tp, one in self._open.items()})
+        heard = {tp: one.moment for tp, one in self._open.items() if (group, tp) not in behind}
+        for (_, tp), at in behind.items():
+            one = self._open[tp]
+            if one.at != at:
+                one.at = at  # it moves
+            elif one.unread_at != at:
+                readable = await self._readable(tp, at, one.end)
+                if readable:
+                    one.unread_at = at
+                elif readable is False:
+                    heard[tp] = one.moment
+        return heard
+
+    async def _readable(self, tp: TopicPartition, start: int, end: int) -> bool | None:
+        """Whether a message stands from ``start`` to before ``end``; None if that was not seen yet.
+
+        What transactions leave behind is none. What cannot be read stands there.
+        """
+        reader = await self._opened()
         reader.seek(tp, start)
         reader.resume(tp)
         try:
             found = (await reader.getmany(tp, timeout_ms=_READ_MS)).get(tp, [])
             if found:
                 return bool(found[0].offset < end)
-            return bool(await reader.position(tp) < end)
+            return False if await reader.position(tp) >= end else None
+        except Exception as error:
+            log().debug("not readable", topic=tp.topic, detail=describe(error))
+            return True
         finally:
             reader.pause(tp)
 
     async def _opened(self) -> AIOKafkaConsumer:
         if self._reader is None:
-            self._reader = await kafka.open_reader(self.settings, self._client, {tp for _, tp in self._places})
+            stream = self.stream
+            places = {
+                TopicPartition(entry.name, number) for entry in stream.topics for number in range(entry.partitions)
+            }
+            client = f"{stream.group}-hearing-{self.settings.instance}"
+            self._reader = await kafka.open_reader(self.settings, client, places)
         return self._reader
 
     async def _close(self) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "lag",
     "leaders",
     "leave_on_stop",
+    "led",
     "new_producer",
     "no_decoding",
     "open_reader",
@@ -131,6 +132,7 @@ async def open_reader(settings: Settings, client: str, partitions: Iterable[Topi
         # The embedded broker has no transactions, and tells a stable offset that lags behind its log.
         isolation_level="read_uncommitted" if settings.embedded_broker else "read_committed",
         fetch_max_wait_ms=100,
+        metadata_max_age_ms=METADATA_AGE_MS,
     )
     places = list(partitions)
     reader.assign(places)
@@ -141,6 +143,14 @@ async def open_reader(settings: Settings, client: str, partitions: Iterable[Topi
         await reader.stop()
         raise
     return reader
+
+
+def led(reader: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> set[TopicPartition]:
+    """Those of these partitions that are not known to be without a leader. To ask for the offsets of others hangs, and
+    with it the question for all that are asked for at once.
+    """
+    # There is no public way to what the client knows of its partitions.
+    return {tp for tp in partitions if reader._client.cluster.leader_for_partition(tp) != -1}
 
 
 async def wait_for_broker(settings: Settings, seconds: float = 30.0) -> None:

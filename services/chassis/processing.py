@@ -5,7 +5,7 @@ The number of SQL statements does not depend on how many messages a batch has.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -13,10 +13,10 @@ from typing import NamedTuple
 from uuid_utils.compat import uuid4
 
 from contracts.envelope import Event
-from services.chassis import outbox, set_aside
+from services.chassis import channels, outbox, set_aside
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, describe
-from services.chassis.decisions import CancelTimer, Decision, Inbound, States, Timer
+from services.chassis.decisions import CancelTimer, Decision, Inbound, States, Timer, Wait
 from services.chassis.failpoints import raise_if_asked
 from services.chassis.logs import log
 from services.chassis.outbox import OutboxRow
@@ -66,13 +66,18 @@ class Processor:
         return Inbound(event, topic, uuid4(), received_at)  # from the system's randomness: nobody can guess it
 
     async def decide(
-        self, db: Connection, works: Sequence[Work], effects: Effects, now: datetime, heard: datetime | None = None
+        self,
+        db: Connection,
+        works: Sequence[Work],
+        effects: Effects,
+        now: datetime,
+        heard: Mapping[str, datetime] | None = None,
     ) -> None:
         """Lock, load and decide; states are saved, everything else is left in ``effects`` for ``write``.
 
         Works that come from ``set_aside`` open their own parked subject; live ones go behind a parked one. A wait is
-        over when its deadline is not after ``heard``, a moment up to which everything has been applied; without one,
-        as for live messages, no wait is over, whatever the clock says.
+        over when its deadline is not after the moment up to which its channels were ``heard`` and applied; without
+        one, as for live messages, no wait is over, whatever the clock says.
         """
         if not works:
             return
@@ -109,7 +114,7 @@ class Processor:
         batch: Batch,
         effects: Effects,
         now: datetime,
-        heard: datetime | None,
+        heard: Mapping[str, datetime] | None,
     ) -> Aside | None:
         """Decide one message; gives what to set aside instead, if it cannot be applied."""
         try:
@@ -123,25 +128,28 @@ class Processor:
             detail = describe(error)
             log().error("decision raised", type=work.inbound.event.type, detail=detail)
             return self._aside(work, "raised", subject, detail=detail)
-        return self._aside(
-            work, "waiting", subject, fact=decision.wait.fact, deadline=self._deadline(decision, work.inbound)
-        )
+        deadline = self._deadline(decision.wait, work.inbound)
+        brought_by = channels.named(decision.wait.brought_by)
+        return self._aside(work, "waiting", subject, fact=decision.wait.fact, deadline=deadline, brought_by=brought_by)
 
-    def _decision(self, work: Work, states: States, now: datetime, heard: datetime | None) -> Decision:
+    def _decision(self, work: Work, states: States, now: datetime, heard: Mapping[str, datetime] | None) -> Decision:
         decide = self.service.decisions[type(work.inbound.data)]
         inbound = work.inbound
         if work.aside is None:
             raise_if_asked(self.settings.raise_on, inbound.event)
         decision = decide(states, inbound, now)
-        if decision.wait is not None and heard is not None and self._deadline(decision, inbound) <= heard:
+        if decision.wait is not None and heard and self._is_over(decision.wait, inbound, heard):
             decision = decide(states, replace(inbound, waited_out=True), now)
             if decision.wait is not None:
                 raise RuntimeError("a message that waited its time out may not wait again")
         return decision
 
-    def _deadline(self, decision: Decision, inbound: Inbound) -> datetime:
-        assert decision.wait is not None
-        return decision.wait.until or inbound.received_at + self.settings.await_facts_for
+    def _is_over(self, wait: Wait, inbound: Inbound, heard: Mapping[str, datetime]) -> bool:
+        moment = heard.get(channels.named(wait.brought_by))
+        return moment is not None and self._deadline(wait, inbound) <= moment
+
+    def _deadline(self, wait: Wait, inbound: Inbound) -> datetime:
+        return wait.until or inbound.received_at + self.settings.await_facts_for
 
     def _take(
         self, decision: Decision, work: Work, states: States, batch: Batch, effects: Effects, now: datetime
@@ -172,10 +180,12 @@ class Processor:
         fact: str | None = None,
         deadline: datetime | None = None,
         detail: str | None = None,
+        brought_by: str | None = None,
     ) -> Aside:
         attempts = work.aside.attempts + 1 if work.aside else 1
         seq = work.aside.seq if work.aside else None
-        return Aside(work.record, reason, work.inbound.received_at, subject, fact, deadline, detail, attempts, seq)
+        received = work.inbound.received_at
+        return Aside(work.record, reason, received, subject, fact, deadline, detail, attempts, seq, brought_by)
 
     async def write(self, db: Connection, effects: Effects, origin: str | None) -> None:
         """Write what was collected; the caller commits. Facts are released after this batch's own waits stand."""

@@ -1,15 +1,18 @@
 """The way back in: messages set aside are decided again once their fact has come, their time is up or on release.
 
-A wait's time is up when its deadline has passed *and* everything said until then has been heard (``hearing.py``).
+A wait's time is up when its deadline has passed *and* all is applied that lay until then on the channels that can bring
+its fact (``hearing.py``). Each consumer group has its own turn and its own transactions, so that neither a crowd nor a
+failure of one keeps another's messages waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from services.chassis import set_aside
+from services.chassis import outbox, set_aside
+from services.chassis.channels import topics as topics_of
 from services.chassis.database import Connection, Pool, Pooled, describe, transaction
 from services.chassis.failures import NotDecidable
 from services.chassis.isolating import Session, isolate
@@ -17,12 +20,13 @@ from services.chassis.logs import Episode, log
 from services.chassis.pauses import Pause
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import decode_record
-from services.chassis.service import Heard
+from services.chassis.service import Heard, Stream
 from services.chassis.set_aside import Aside
 
 __all__ = ["Reentry", "one_at_a_time"]
 
 _LONGEST_PAUSE = 1.0
+_LONGEST_REST = 8.0
 _ONE_AT_A_TIME = 0x5C_02
 
 
@@ -43,11 +47,16 @@ class Reentry:
         self._heard = heard
         self._episode = Episode("re-entry failed")
         self._entries = processor.service.entries()
+        self._resting: dict[str, float] = {}
+        """By group: until when, by the loop's clock, it has no turn after a failure."""
+        self._of_group = {
+            stream.group: Episode("re-entry failed", group=stream.group) for stream in processor.service.streams
+        }
 
     @property
     def trouble(self) -> Episode | None:
         """Why what is set aside does not come back in; None while it does."""
-        return self._episode if self._episode.active else None
+        return next((one for one in (self._episode, *self._of_group.values()) if one.active), None)
 
     async def run(self) -> None:
         """Work until cancelled; what the database is at fault for is tried again."""
@@ -63,28 +72,64 @@ class Reentry:
             await self._pause.wait()
 
     async def once(self, limit: int = 500) -> int:
-        """Decide what is ready, or else what has waited long enough; gives how many messages were applied or given
-        another reason."""
+        """Decide what is ready and what has waited long enough, of each group up to ``limit`` subjects a topic; gives
+        how many messages were applied or given another reason."""
         now = self.processor.clock.now()
-        async with Pooled(self.pool) as pooled:
-            session = Session(pooled.db, self._episode, pooled.renew)
-            held = await self.processor.held(session.db)
-            topics = [name for name, (_, stream) in self._entries.items() if stream.group not in held]
-            due = await set_aside.first_deadline(session.db, topics, now)
-            heard = None if due is None else self._heard(due)
-            # Ready ones first: one of them may bring the fact whose time is up, and it was heard in time.
-            if done := await self._decide(session, await set_aside.rows_of(session.db, topics, None, limit), now, None):
-                return done
-            if heard is None:
-                return 0
-            return await self._decide(session, await set_aside.rows_of(session.db, topics, heard, limit), now, heard)
+        async with self.pool.acquire() as db:
+            held = await self.processor.held(db)
+            streams = [stream for stream in self.processor.service.streams if stream.group not in held]
+            topics = [entry.name for stream in streams for entry in stream.topics]
+            ready = await set_aside.ready_topics(db, topics)
+            over = await set_aside.first_deadlines(db, topics, now)
+        heard = self._heard_out(over, ready)
+        active = ready | {topic for topic, channels, _ in over if channels in heard}
+        done = 0
+        for stream in streams:
+            if mine := [entry.name for entry in stream.topics if entry.name in active]:
+                done += await self._turn(stream, mine, now, heard, limit)
+            else:
+                self._of_group[stream.group].over()
+        return done
 
-    async def _decide(self, session: Session, rows: Sequence[Aside], now: datetime, heard: datetime | None) -> int:
+    def _heard_out(self, over: Sequence[tuple[str, str, datetime]], ready: set[str]) -> dict[str, datetime]:
+        """Moments up to which all is applied that lay on these channels, by the names of the channels."""
+        heard: dict[str, datetime] = {}
+        for _, channels, deadline in over:
+            moment = self._heard(channels, deadline)
+            # What is ready may bring the fact, and it was heard in time: it comes first.
+            if moment is not None and ready.isdisjoint(topics_of(channels)):
+                heard[channels] = moment
+        return heard
+
+    async def _turn(
+        self, stream: Stream, topics: Sequence[str], now: datetime, heard: Mapping[str, datetime], limit: int
+    ) -> int:
+        """One batch of a group. A failure is told, and the group rests a little, while others have their turns."""
+        group, clock, episode = stream.group, asyncio.get_running_loop().time, self._of_group[stream.group]
+        if clock() < self._resting.get(group, 0.0):
+            return 0
+        try:
+            async with Pooled(self.pool) as pooled:
+                session = Session(pooled.db, episode, pooled.renew)
+                if stream.backlog_limit is not None and await outbox.backlog(session.db, group, stream.backlog_limit):
+                    return 0
+                rows = await set_aside.rows_of(session.db, topics, heard, limit)
+                done = await self._decide(session, rows, now, heard, group)
+        except Exception as error:
+            episode.met(error)
+            self._resting[group] = clock() + min(_LONGEST_REST, 2.0 ** min(episode.count, 3))
+            return 0
+        episode.over()
+        return done
+
+    async def _decide(
+        self, session: Session, rows: Sequence[Aside], now: datetime, heard: Mapping[str, datetime], group: str
+    ) -> int:
         if not rows:
             return 0
 
         async def commit(some: Sequence[Aside]) -> int:
-            return await self._commit(session.db, some, now, heard)
+            return await self._commit(session.db, some, now, heard, group)
 
         async def give_up(row: Aside, error: Exception) -> int:
             log().error("message set aside again", detail=describe(error))
@@ -93,14 +138,16 @@ class Reentry:
 
         return sum(await isolate(rows, commit, give_up, session))
 
-    async def _commit(self, db: Connection, rows: Sequence[Aside], now: datetime, heard: datetime | None) -> int:
+    async def _commit(
+        self, db: Connection, rows: Sequence[Aside], now: datetime, heard: Mapping[str, datetime], group: str
+    ) -> int:
         effects = Effects()
         async with transaction(db):
             await one_at_a_time(db)
             works = [self._work(row) for row in await set_aside.decidable(db, rows, heard)]
             await self.processor.decide(db, works, effects, now, heard)
             effects.parked.clear()  # they are parked already; what remains keeps them so
-            await self.processor.write(db, effects, None)
+            await self.processor.write(db, effects, group)
             # Only subjects locked by this batch: another one may be parking just now.
             await set_aside.unpark(db, {w.aside.subject for w in works if w.aside and w.aside.subject is not None})
         return len(effects.applied) + len(effects.asides)

@@ -22,8 +22,9 @@ from services.chassis.tables import Table
 
 __all__ = ["Heard", "Service", "Store", "Stream", "Undecodable", "Worker"]
 
-Heard: TypeAlias = Callable[[datetime], datetime | None]
-"""A moment not before the one given such that all that was said until then is applied; None while there is none."""
+Heard: TypeAlias = Callable[[str, datetime], datetime | None]
+"""Of channels by name (``channels.named``), a moment not before the one given such that all that lay on them until
+then is applied; None while there is none."""
 
 Worker: TypeAlias = Callable[[Pool, Settings, asyncio.Event], Awaitable[None]]
 """A long task; its event is set whenever this process has committed a batch."""
@@ -93,9 +94,9 @@ class Service:
     api: Callable[[Pool, Settings], APIRouter] | None = None
     held: Callable[[Connection], Awaitable[Collection[str]]] | None = None
     """Groups that an operator holds: nothing more of them is read, what of them is set aside stays, and nobody waits to
-    hear them out."""
+    hear them out: a wait that only they could end is over when its time is up."""
     listeners: tuple[Callable[[Pool, Heard, Clock], Awaitable[None]], ...] = field(default=())
-    """Long tasks that do something once everything is applied that was said until a moment; cancelled at stop."""
+    """Long tasks that do something once all is applied that lay on some channels at a moment; cancelled at stop."""
     workers: tuple[Worker, ...] = field(default=())
     """Long tasks beside consuming (an adapter's caller); cancelled at stop."""
 

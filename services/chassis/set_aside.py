@@ -2,9 +2,9 @@
 
 Reasons that block nothing have no subject (bytes, schema, reused_id, …: contracts/README.md). Of a record that is
 too_large and of a batch that is unreadable only the first bytes are kept: these never come back. With a subject:
-``raised`` (its decision raised), ``waiting`` (for ``fact``, until ``deadline``), ``ready`` (to be decided again),
-``behind`` (a later message of a parked subject). The last three go on by themselves; what an operator does about the
-others stands in ``quarantine.py``.
+``raised`` (its decision raised), ``waiting`` (for ``fact``, until ``deadline``, by what is said on the channels
+``brought_by``), ``ready`` (to be decided again), ``behind`` (a later message of a parked subject). The last three go
+on by themselves; what an operator does about the others stands in ``quarantine.py``.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ __all__ = [
     "Aside",
     "by_sequence",
     "decidable",
-    "first_deadline",
+    "first_deadlines",
     "insert",
     "line_up",
     "park",
+    "ready_topics",
     "release_facts",
     "remove",
     "rewrite",
@@ -39,7 +40,7 @@ UNDER_WAY: Final = frozenset({"waiting", "ready", "behind"})
 
 _COLUMNS: Final = (
     "reason", "subject", "fact", "deadline", "topic", "partition", "offset", "timestamp", "key", "headers",
-    "value", "last_offset", "size", "digest", "detail", "attempts", "received_at",
+    "value", "last_offset", "size", "digest", "detail", "attempts", "received_at", "brought_by",
 )  # fmt: skip
 
 
@@ -56,6 +57,8 @@ class Aside:
     detail: str | None = None
     attempts: int = 0
     seq: int | None = None
+    brought_by: str | None = None
+    """Of one that waits: what ``channels.named`` makes of its channels."""
 
 
 async def insert(db: Connection, rows: Sequence[Aside]) -> None:
@@ -81,6 +84,7 @@ def _written(row: Aside) -> tuple[Any, ...]:
         _clean(row.detail),
         row.attempts,
         row.received_at,
+        row.brought_by,
     )
 
 
@@ -94,15 +98,16 @@ async def rewrite(db: Connection, rows: Sequence[Aside]) -> None:
     if rows:
         await db.execute(
             """UPDATE set_aside AS s SET reason = n.reason, fact = n.fact, deadline = n.deadline, detail = n.detail,
-                 attempts = n.attempts
-               FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::int[])
-                 AS n(seq, reason, fact, deadline, detail, attempts) WHERE s.seq = n.seq""",
+                 attempts = n.attempts, brought_by = n.brought_by
+               FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::int[], $7::text[])
+                 AS n(seq, reason, fact, deadline, detail, attempts, brought_by) WHERE s.seq = n.seq""",
             [row.seq for row in rows],
             [row.reason for row in rows],
             [row.fact for row in rows],
             [row.deadline for row in rows],
             [_clean(row.detail) for row in rows],
             [row.attempts for row in rows],
+            [row.brought_by for row in rows],
         )
 
 
@@ -144,44 +149,63 @@ async def release_facts(db: Connection, facts: Iterable[str]) -> int:
     if not (names := sorted(facts)):
         return 0
     status = await db.execute(
-        """UPDATE set_aside SET reason = 'ready', fact = NULL, deadline = NULL
+        """UPDATE set_aside SET reason = 'ready', fact = NULL, deadline = NULL, brought_by = NULL
            WHERE reason = 'waiting' AND fact = ANY($1)""",
         names,
     )
     return int(status.split()[-1])
 
 
-async def first_deadline(db: Connection, topics: Sequence[str], now: datetime) -> datetime | None:
-    """The earliest deadline that has passed of messages from ``topics`` that wait; None while there is none."""
-    found: datetime | None = await db.fetchval(
-        """SELECT deadline FROM set_aside WHERE reason = 'waiting' AND deadline <= $1 AND topic = ANY($2)
-           ORDER BY deadline LIMIT 1""",
-        now,
+_FIRST_DEADLINES = """WITH RECURSIVE first AS (
+    (SELECT topic, brought_by, deadline FROM set_aside WHERE reason = 'waiting'
+      ORDER BY topic, brought_by, deadline LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM first CROSS JOIN LATERAL (
+        SELECT s.topic, s.brought_by, s.deadline FROM set_aside s
+         WHERE s.reason = 'waiting' AND (s.topic, s.brought_by) > (first.topic, first.brought_by)
+         ORDER BY s.topic, s.brought_by, s.deadline LIMIT 1) AS following)
+SELECT topic, brought_by, deadline FROM first WHERE deadline <= $1 AND topic = ANY($2)"""
+# Jumps through the index from each topic and channels to the next, however many rows wait by them.
+
+
+async def first_deadlines(db: Connection, topics: Sequence[str], now: datetime) -> list[tuple[str, str, datetime]]:
+    """Of messages from each of these ``topics`` that wait by the same channels, the earliest deadline that has passed:
+    topic, channels, deadline."""
+    return [(row[0], row[1], row[2]) for row in await db.fetch(_FIRST_DEADLINES, now, list(topics))]
+
+
+async def ready_topics(db: Connection, topics: Sequence[str]) -> set[str]:
+    """Those of these topics of which something is ready."""
+    found = await db.fetch(
+        """SELECT name FROM unnest($1::text[]) AS t(name)
+           WHERE EXISTS (SELECT FROM set_aside WHERE reason = 'ready' AND topic = name)""",
         list(topics),
     )
-    return found
+    return {row[0] for row in found}
 
 
 _ROWS = """SELECT s.* FROM set_aside s WHERE s.subject IN (
-  SELECT subject FROM (
-    (SELECT subject, seq FROM set_aside WHERE reason = 'ready' AND topic = ANY($4) ORDER BY seq LIMIT $2)
-    UNION ALL
-    (SELECT subject, seq FROM set_aside WHERE reason = 'waiting' AND deadline <= $1 AND topic = ANY($4)
-     ORDER BY deadline LIMIT $2)
-  ) AS heads)
-ORDER BY s.seq LIMIT $3"""
+  SELECT ready.subject FROM unnest($1::text[]) AS t(name) CROSS JOIN LATERAL (
+      SELECT subject FROM set_aside WHERE reason = 'ready' AND topic = t.name ORDER BY seq LIMIT $4) AS ready
+  UNION ALL
+  SELECT over.subject FROM unnest($1::text[]) AS t(name)
+   CROSS JOIN unnest($2::text[], $3::timestamptz[]) AS heard(channels, moment)
+   CROSS JOIN LATERAL (
+      SELECT subject FROM set_aside
+       WHERE reason = 'waiting' AND topic = t.name AND brought_by = heard.channels AND deadline <= heard.moment
+       ORDER BY deadline LIMIT $4) AS over)
+ORDER BY s.seq LIMIT 2 * $4"""
 
 
-async def rows_of(db: Connection, topics: Sequence[str], heard: datetime | None, limit: int) -> list[Aside]:
-    """Rows of subjects that have a row which is ready or, if its deadline is not after ``heard``, has waited long
-    enough: with all those of the same subject, in order. Without ``heard`` only those that are ready count.
+async def rows_of(db: Connection, topics: Sequence[str], heard: Mapping[str, datetime], limit: int) -> list[Aside]:
+    """Rows of subjects that have a row from one of these ``topics`` which is ready or has waited long enough: its
+    deadline is not after the moment up to which its channels were ``heard``. With all rows of the same subject, in
+    order."""
+    found = await db.fetch(_ROWS, list(topics), list(heard), list(heard.values()), limit)
+    return [_aside(row) for row in found]
 
-    Only rows of ``topics``, which this service reads at present: those of a paused stream stay as they are.
-    """
-    return [_aside(row) for row in await db.fetch(_ROWS, heard, limit, 2 * limit, list(topics))]
 
-
-async def decidable(db: Connection, rows: Sequence[Aside], heard: datetime | None) -> list[Aside]:
+async def decidable(db: Connection, rows: Sequence[Aside], heard: Mapping[str, datetime]) -> list[Aside]:
     """Those of these rows that may be decided now, as they stand now: what nobody has decided meanwhile and what
     has nothing before it, outside these rows or in them, that must wait longer."""
     found = await db.fetch(
@@ -192,12 +216,16 @@ async def decidable(db: Connection, rows: Sequence[Aside], heard: datetime | Non
     closed: set[str | None] = set()
     kept: list[Aside] = []
     for row in map(_aside, found):
-        waits = row.reason == "waiting" and (heard is None or row.deadline is None or row.deadline > heard)
-        if waits or row.reason == "raised":
+        if (row.reason == "waiting" and not _over(row, heard)) or row.reason == "raised":
             closed.add(row.subject)
         if row.subject not in closed:
             kept.append(row)
     return kept
+
+
+def _over(row: Aside, heard: Mapping[str, datetime]) -> bool:
+    moment = heard.get(row.brought_by or "")
+    return moment is not None and row.deadline is not None and row.deadline <= moment
 
 
 def _aside(row: Any) -> Aside:
@@ -221,6 +249,7 @@ def _aside(row: Any) -> Aside:
         row["detail"],
         row["attempts"],
         row["seq"],
+        row["brought_by"],
     )
 
 

@@ -66,8 +66,9 @@ class AttendanceOnPostgres:
             inbound = Inbound(event, record.topic, self.processor.inbound(event, record.topic, now).fresh_id, received)
             works.append(Work(inbound, record))
         effects = Effects()
+        channels = [f"{OPPORTUNITIES_EVENTS.name}/{number}" for number in range(OPPORTUNITIES_EVENTS.partitions)]
         async with db.transaction():
-            await self.processor.decide(db, works, effects, now, None if patient else now)
+            await self.processor.decide(db, works, effects, now, {} if patient else dict.fromkeys(channels, now))
             await self.processor.write(db, effects, None)
         return effects
 

@@ -26,7 +26,7 @@ from services.bridge.rules.names import locks, person_name, subject
 from services.bridge.service import decisions
 from services.bridge.states import ServiceState, Transfer
 from services.bridge.store import BridgeStore
-from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer
+from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer, Wait
 from tests.support.bridge_messages import (
     HOME,
     HOME_REF,
@@ -127,6 +127,11 @@ class World:
         for released in [other for other, waiting in self.lines.items() if waiting[0].fact in facts]:
             if released in self.lines:
                 self._go_on(released)
+
+    def wait_of(self, id: str) -> Wait | None:
+        """How the message of this id, the first of its line, waits if it is decided now; None if it waits no more."""
+        found = [line[0].inbound for line in self.lines.values() if line[0].inbound.event.id == id]
+        return next((self.decisions[type(one.data)](self.states, one, self.now).wait for one in found), None)
 
     def _decision(self, first: Aside) -> Decision | None:
         """As the chassis decides; None when the message waits."""

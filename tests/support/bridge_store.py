@@ -100,7 +100,7 @@ class BridgeOnPostgres:
         self.clock = HandClock()
         self.service = build(settings)
         self.processor = Processor(self.service, settings, self.clock)
-        self.reentry = Reentry(self.processor, pool, asyncio.Event(), lambda _: self.clock.now())
+        self.reentry = Reentry(self.processor, pool, asyncio.Event(), lambda *_: self.clock.now())
         self.lanes: dict[str, Lane] = {}
 
     async def say(self, code: str, *messages: Message) -> Effects:

@@ -17,7 +17,7 @@ from contracts.messages.receipts import CreditAccepted
 from contracts.messages.refusals import MessageRefused
 from contracts.topics import TopicEntry
 from services.chassis.database import Batch
-from services.chassis.decisions import Decision, Inbound, Send, States, Wait
+from services.chassis.decisions import Channel, Decision, Inbound, Send, States, Wait
 from services.chassis.service import Service, Stream, Undecodable
 from services.chassis.tables import Table
 
@@ -85,7 +85,7 @@ class Tally:
                 self.refused += 1
                 refused = MessageRefused(message_id=inbound.event.id, reason="not_linked", refused_key=ref)
                 return Decision(sends=(Send(self.outlet, refused),))
-            return Decision(wait=Wait(f"fact:{fact}"))
+            return Decision(wait=Wait(f"fact:{fact}", brought_by=(Channel(self.inlet),)))
         total = states.get(Total, ref) or Total(ref, 0, [])
         total = replace(total, minutes=total.minutes + delta, seen=[*total.seen, delta])
         facts = (f"fact:{ref}",) if ref.startswith("fact-") else ()

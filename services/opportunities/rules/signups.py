@@ -8,7 +8,8 @@ from typing import Final
 
 from contracts.messages import opportunities as messages
 from contracts.messages.opportunities import SignupRefusal
-from services.chassis.decisions import Decision, Inbound, States, Wait
+from contracts.topics import OPPORTUNITIES_COMMANDS
+from services.chassis.decisions import Channel, Decision, Inbound, States, Wait
 from services.opportunities.rules.posts import give, promote
 from services.opportunities.rules.telling import STANDING, both, command_refused, tell
 from services.opportunities.rules.windows import clashes, settle
@@ -29,7 +30,9 @@ def request_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
     shift = states.get(Shift, key)
     if shift is None:
         if not inbound.waited_out:
-            return Decision(wait=Wait(shift_name(*key)))
+            # A project's shifts lie in one partition with what is asked of them.
+            published = Channel(OPPORTUNITIES_COMMANDS, command.key)
+            return Decision(wait=Wait(shift_name(*key), brought_by=(published,)))
         return _refuse(inbound, command, None, "shift_unknown", now)
     held = states.get(Signup, command.signup_id)
     if held is not None and held.given and _same_request(held, command):

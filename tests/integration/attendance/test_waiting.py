@@ -60,7 +60,7 @@ async def test_of_1000_races_between_a_record_and_its_sign_up_none_is_orphaned(
         # Both orders were met, or the race proves nothing.
         assert RACES // 20 < waited < RACES - RACES // 20
         assert await db.fetchval("SELECT count(*) FROM set_aside WHERE reason = 'waiting'") == 0
-        reentry = Reentry(attendance.processor, pool, asyncio.Event(), lambda due: due)
+        reentry = Reentry(attendance.processor, pool, asyncio.Event(), lambda _, due: due)
         while await reentry.once():
             pass
         assert await db.fetchval("SELECT count(*) FROM service_record WHERE counted_version = 1") == RACES

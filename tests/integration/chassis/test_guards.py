@@ -174,17 +174,19 @@ async def test_a_subject_that_is_just_being_parked_is_not_opened_by_a_look_at_an
     service = rig.tally.service()
     clock = Clock()
     pool = await open_pool(rig.settings.database.get_secret_value(), size=3, application="test")
-    reentry = Reentry(Processor(service, rig.settings, clock), pool, asyncio.Event(), lambda due: due)
+    reentry = Reentry(Processor(service, rig.settings, clock), pool, asyncio.Event(), lambda _, due: due)
     gone = set_aside.Aside(_record(rig, 0, "wait-u-1", 1), "ready", clock.now(), "volunteer:wait-u-1", seq=999)
     parker = await asyncpg.connect(rig.settings.database.get_secret_value())
     try:
         async with parker.transaction():
             await Batch(parker).lock(["volunteer:wait-u-1"])
-            waiting = replace(gone, reason="waiting", fact="fact:fact-u", deadline=clock.now() + timedelta(hours=1))
+            later = clock.now() + timedelta(hours=1)
+            inlet = rig.tally.inlet.name
+            waiting = replace(gone, reason="waiting", fact="fact:fact-u", deadline=later, brought_by=inlet)
             await set_aside.insert(parker, [waiting])
             await set_aside.park(parker, ["volunteer:wait-u-1"])
             async with pool.acquire() as db:
-                await asyncio.wait_for(reentry._commit(db, [gone], clock.now(), None), 5)
+                await asyncio.wait_for(reentry._commit(db, [gone], clock.now(), {}, rig.tally.group), 5)
         assert await rig.db.fetchval("SELECT parked FROM entity WHERE name = 'volunteer:wait-u-1'") is True
     finally:
         await parker.close()

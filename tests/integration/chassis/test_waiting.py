@@ -102,11 +102,15 @@ async def test_a_message_that_is_ready_is_decided_before_one_whose_time_is_up(ri
     clock = Clock()
     pool = await open_pool(rig.settings.database.get_secret_value(), size=2, application="test")
     processor = Processor(rig.tally.service(), rig.settings, clock)
-    reentry = Reentry(processor, pool, asyncio.Event(), lambda _: clock.now())
+    reentry = Reentry(processor, pool, asyncio.Event(), lambda *_: clock.now())
     long_ago = clock.now() - timedelta(hours=1)
 
     over = replace(
-        _ready(rig, credit("wait-x-1", 3), long_ago), reason="waiting", fact="fact:fact-x", deadline=long_ago
+        _ready(rig, credit("wait-x-1", 3), long_ago),
+        reason="waiting",
+        fact="fact:fact-x",
+        deadline=long_ago,
+        brought_by=rig.tally.inlet.name,
     )
     try:
         async with rig.db.transaction():
@@ -127,11 +131,15 @@ async def test_while_not_everything_is_heard_it_is_asked_less_and_less_often(rig
     clock = Clock()
     long_ago = clock.now() - timedelta(hours=1)
     over = replace(
-        _ready(rig, credit("wait-x-1", 3), long_ago), reason="waiting", fact="fact:fact-x", deadline=long_ago
+        _ready(rig, credit("wait-x-1", 3), long_ago),
+        reason="waiting",
+        fact="fact:fact-x",
+        deadline=long_ago,
+        brought_by=rig.tally.inlet.name,
     )
     asked: list[float] = []
 
-    def not_yet(_: datetime) -> None:
+    def not_yet(*_: object) -> None:
         asked.append(asyncio.get_running_loop().time())
 
     async with rig.db.transaction():

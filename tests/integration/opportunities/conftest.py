@@ -29,6 +29,7 @@ from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.opportunities.service import build
 from tests.support.opportunities import BEFORE, event
+from tests.support.own_topics import under_names
 
 
 @dataclass
@@ -129,14 +130,14 @@ async def rig(broker: Broker, database: str, unique: Callable[[str], str]) -> As
     )
     built = build(settings)
     inlet = replace(OPPORTUNITIES_COMMANDS, name=unique("opportunities-commands"))
-    stream = replace(built.streams[0], group=unique("opportunities"), topics=(inlet,))
+    service = under_names(built, {OPPORTUNITIES_COMMANDS.name: inlet.name}, unique("opportunities"))
     await ensure_topics(broker.address, [inlet, OPPORTUNITIES_EVENTS])
     await migrate(database, built.migrations)
     producer = AIOKafkaProducer(bootstrap_servers=broker.address, acks="all")
     await producer.start()
     db: Connection = await asyncpg.connect(database)
     try:
-        yield Rig(replace(built, streams=(stream,)), settings, db, producer, inlet.name)
+        yield Rig(service, settings, db, producer, inlet.name)
     finally:
         await db.close()
         await producer.stop()

@@ -1,0 +1,33 @@
+"""A service on topics of a test's own: read under other names, and what waits listens to them under these names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from contracts.topics import TopicEntry
+from services.chassis.decisions import Decide, Decision, Inbound, States
+from services.chassis.service import Service
+
+
+def under_names(service: Service, names: Mapping[str, str], group: str) -> Service:
+    """The same service; its last stream is ``group``, and the topics in ``names`` have the names given there."""
+
+    def named(entry: TopicEntry) -> TopicEntry:
+        return replace(entry, name=names.get(entry.name, entry.name))
+
+    def waiting_there(decide: Decide) -> Decide:
+        def decided(states: States, inbound: Inbound, now: datetime) -> Decision:
+            decision = decide(states, inbound, now)
+            if (wait := decision.wait) is None:
+                return decision
+            channels = tuple(replace(channel, topic=named(channel.topic)) for channel in wait.brought_by)
+            return replace(decision, wait=replace(wait, brought_by=channels))
+
+        return decided
+
+    *others, last = service.streams
+    mine = replace(last, topics=tuple(named(entry) for entry in last.topics), group=group)
+    decisions = {kind: waiting_there(decide) for kind, decide in service.decisions.items()}
+    return replace(service, streams=(*others, mine), decisions=decisions)
