@@ -8,6 +8,12 @@ WORKERS ?= 3
 LINKAGES ?= 2
 # A linkage starts over a dozen processes. Compiling what they load again at each start takes as long as many a test.
 unexport PYTHONDONTWRITEBYTECODE
+# Other projects' packages named deploy or services would be run in place of ours.
+unexport PYTHONPATH
+# A user's own settings of pip, on where to install and what else, do not fit a .venv. Those on indexes, proxies and caches stay.
+export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_REQUIRE_VIRTUALENV PIP_DRY_RUN PIP_NO_DEPS PIP_CONSTRAINT PIP_REQUIREMENT \
+  PIP_EDITABLE PIP_REQUIRE_HASHES PIP_IGNORE_INSTALLED PIP_UPGRADE
 UV_VERSION := 0.13.9
 
 BIN := .venv/bin

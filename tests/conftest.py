@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pytest
 
+from deploy.addresses import forget_libpq_variables
 from deploy.local.broker import Broker
 from deploy.local.postgres import Postgres
 from tests.support.backends import Backends, real_kafka_required
@@ -23,6 +24,7 @@ class NewDatabase(Protocol):
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    forget_libpq_variables()
     config.stash[_backends] = Backends.choose()
 
 

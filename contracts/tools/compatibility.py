@@ -115,4 +115,5 @@ def _summary(then: Edition, found: list[str], counts: bool) -> str:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # characters its encoding lacks
     sys.exit(main())

@@ -173,4 +173,5 @@ def _line(message: type[Message]) -> str:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # characters its encoding lacks
     sys.exit(main())

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.addresses import forget_libpq_variables
 from deploy.cli.demo import demo
 from deploy.cli.doctor import doctor
 from deploy.cli.play import play
@@ -14,6 +15,7 @@ from deploy.cli.send import send
 from deploy.cli.set_aside import set_aside
 from deploy.cli.topics import topics
 from deploy.cli.up import up
+from deploy.web.complaints import show_what_cannot_be_shown
 
 app = typer.Typer(
     name="shuangcheng",
@@ -54,6 +56,8 @@ def options(
 
 def main() -> None:
     """Run the command line."""
+    forget_libpq_variables()
+    show_what_cannot_be_shown()
     app()
 
 

@@ -37,7 +37,7 @@ async def prepare(names: list[str], secrets: Path) -> int:
     """
     password = _secret(secrets / "superuser")
     verifiers = {name: _secret(secrets / f"{name}.scram") for name in names}
-    admin = await asyncpg.connect(database="postgres", password=password, timeout=30)
+    admin = await _entered("postgres", password)
     try:
         await admin.execute("SELECT pg_advisory_lock(1)")  # two of these jobs may run at once
         await admin.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
@@ -64,8 +64,20 @@ def _secret(file: Path) -> str:
         ) from error
 
 
+async def _entered(database: str, password: str) -> asyncpg.Connection[asyncpg.Record]:
+    try:
+        return await asyncpg.connect(database=database, password=password, timeout=30)
+    except asyncpg.ClientConfigurationError:
+        raise
+    except ValueError as error:
+        raise EnvironmentProblem(
+            "PGHOST and PGPORT name no server",
+            todo="let PGHOST be a host and PGPORT a number, as in deploy/compose.yaml",
+        ) from error
+
+
 async def _extend(name: str, password: str) -> None:
-    inside = await asyncpg.connect(database=name, password=password, timeout=30)
+    inside = await _entered(name, password)
     try:
         await inside.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
     finally:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 
+from deploy.addresses import require_brokers
 from deploy.local.errors import EnvironmentProblem
 
 LOOPBACK = "127.0.0.1"
@@ -44,8 +45,13 @@ def require_free(port: int) -> int:
 
 def parse_address(text: str) -> tuple[str, int]:
     """Split HOST:PORT; raise EnvironmentProblem when it is not of that form."""
-    host, separator, port = text.rpartition(":")
-    if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
+    host, _, port = text.rpartition(":")
+    try:
+        require_brokers(text)
+        sound = 0 < int(port) < 65536
+    except ValueError:
+        sound = False
+    if not sound:
         raise EnvironmentProblem(f"'{text}' is not an address", todo="give HOST:PORT, for example 127.0.0.1:9092")
     return host, int(port)
 

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
+from deploy.addresses import require_address
 from deploy.local.errors import EnvironmentProblem, LocalError, words
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class ExternalPostgres(Postgres):
             self._where = _where(dsn)
         except ValueError as error:
             raise EnvironmentProblem(
-                f"SHUANGCHENG_POSTGRES is no DSN: {error}", todo="give postgresql://user:password@host:port/database"
+                f"SHUANGCHENG_POSTGRES {error}", todo="give postgresql://user:password@host:port/database"
             ) from None
         self.admin_dsn = dsn
         self.prefix = f"sc_{secrets.token_hex(3)}_"
@@ -198,15 +199,14 @@ class ExternalPostgres(Postgres):
 
 def _where(dsn: str) -> str:
     """Give HOST:PORT of a DSN; ValueError, which shows nothing of it, when it is none."""
-    if not dsn.startswith(("postgresql://", "postgres://")):
-        raise ValueError("it does not begin with postgresql://")
+    require_address(dsn)
     try:
         parts = urlsplit(dsn)
         host, port = parts.hostname, parts.port or 5432
     except ValueError:
-        raise ValueError("its host or port is none") from None
+        raise ValueError("has a host or port that is none") from None
     if not host:
-        raise ValueError("it names no host")
+        raise ValueError("names no host")
     return f"{host}:{port}"
 
 

@@ -167,9 +167,13 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
 
 
 def own_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Give this process's environment without any SHUANGCHENG_ variable, plus `extra`: children are told everything."""
-    base = {name: value for name, value in os.environ.items() if not name.startswith("SHUANGCHENG_")}
-    return base | {"PYTHONUNBUFFERED": "1"} | dict(extra)
+    """Give this process's environment without any SHUANGCHENG_ variable, plus `extra`: children are told everything.
+
+    Nor are they told of the user's PostgreSQL, of other projects' packages, or of a narrow encoding for their logs.
+    """
+    foreign = ("SHUANGCHENG_", "PG", "PYTHONPATH", "PYTHONIOENCODING")
+    base = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return base | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"} | dict(extra)
 
 
 def _bind_to_parent(number: signal.Signals) -> Callable[[], None] | None:

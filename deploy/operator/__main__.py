@@ -6,19 +6,20 @@ import sys
 
 from deploy.operator.app import build
 from deploy.operator.settings import OperatorSettings
-from deploy.web.complaints import in_a_line
+from deploy.web.complaints import in_a_line, show_what_cannot_be_shown
 from deploy.web.serving import listen, serve
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
+    show_what_cannot_be_shown()
     try:
         settings = OperatorSettings()
         listener = listen(settings.http_host, settings.http_port)
     except ValueError as error:
         print(f"deploy.operator: {in_a_line(error, OperatorSettings)}", file=sys.stderr)
         sys.exit(2)
-    serve(build(settings), listener, settings.log_level)
+    serve(build(settings), listener, settings.log_level, settings.trusted_proxies)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from typing import Final, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from deploy.web.proxies import TrustedProxies
+
 __all__ = ["BRIDGE", "OperatorSettings"]
 
 BRIDGE: Final = "bridge"
@@ -15,12 +17,13 @@ BRIDGE: Final = "bridge"
 class OperatorSettings(BaseSettings):
     """Settings of the page; each field is the variable ``SHUANGCHENG_<NAME>``."""
 
-    model_config = SettingsConfigDict(env_prefix="SHUANGCHENG_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SHUANGCHENG_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     services: dict[str, str]
     """Where the linkage's services and adapters are, as JSON: ``{"bridge": "http://…"}``."""
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8094, ge=0, le=65535)
+    trusted_proxies: TrustedProxies = "127.0.0.1"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("services")

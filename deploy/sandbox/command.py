@@ -20,9 +20,10 @@ import asyncpg
 import structlog
 import yaml
 
+from deploy.addresses import forget_libpq_variables
 from deploy.sandbox.database import migrate, pending
 from deploy.sandbox.settings import SandboxSettings
-from deploy.web.complaints import in_a_line
+from deploy.web.complaints import in_a_line, show_what_cannot_be_shown
 
 if TYPE_CHECKING:
     import socket
@@ -37,9 +38,11 @@ def main(package: str) -> None:
 
     ``package`` has a module ``app`` with ``build(settings)``, and a folder ``migrations`` if it has tables of its own.
     """
+    forget_libpq_variables()
+    show_what_cannot_be_shown()
     try:
         settings = SandboxSettings(_secrets_dir=os.environ.get("SHUANGCHENG_SECRETS"))
-        level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+        level = logging.getLevelNamesMapping()[settings.log_level]
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
         prepared = _prepare(package, sys.argv[1:], settings)
     except (ValueError, OSError, TimeoutError, yaml.YAMLError, asyncpg.PostgresError) as error:
@@ -48,7 +51,7 @@ def main(package: str) -> None:
     if prepared is not None:
         from deploy.web.serving import serve
 
-        serve(*prepared, settings.log_level)
+        serve(*prepared, settings.log_level, settings.trusted_proxies)
 
 
 def _prepare(package: str, arguments: Sequence[str], settings: SandboxSettings) -> tuple[FastAPI, socket.socket] | None:

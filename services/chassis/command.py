@@ -14,7 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import asyncpg
+from pydantic import ValidationError
+
 from services.chassis import logs, migrations
+from services.chassis.addresses import forget_libpq_variables
+from services.chassis.configuration import complaint
 from services.chassis.failpoints import arm
 from services.chassis.faults import CannotStart, Stopped
 from services.chassis.settings import Settings, read_settings
@@ -24,6 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_NOT_LET_IN: Final = (
+    asyncpg.ClientConfigurationError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+"""What the database and its driver say of an address that is wrong. None of it shows a password."""
 _USAGE: Final = "migrate, or forget-positions TOPIC…, or nothing"
 
 
@@ -33,16 +44,22 @@ def main(package: str) -> None:
     ``package`` has a module ``service`` with ``build(settings)``, and a folder ``migrations``.
     """
     name = package.rpartition(".")[2]
+    forget_libpq_variables()
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # characters its encoding lacks
     try:
         settings = read_settings()
         logs.configure(settings.log_level, name)
         logs.about(instance=settings.instance)
         _arm(settings)
         job = _job(package, sys.argv[1:], settings)
+    except ValidationError as error:
+        sys.exit(_say(package, _of_settings(error), 2))
     except (ValueError, OSError, CannotStart) as error:
         sys.exit(_say(package, error, 2))
     try:
         asyncio.run(job)
+    except _NOT_LET_IN as error:
+        sys.exit(_say(package, f"SHUANGCHENG_DATABASE: {error}", 2))
     except (OSError, CannotStart) as error:
         sys.exit(_say(package, error, 2))
     except Stopped as error:
@@ -71,6 +88,11 @@ def _arm(settings: Settings) -> None:
         arm(settings.failpoint)
 
 
-def _say(package: str, error: Exception, status: int) -> int:
+def _of_settings(error: ValidationError) -> str:
+    name, _, what = complaint(error, "settings").partition(": ")
+    return f"SHUANGCHENG_{name.upper()}: {what}"
+
+
+def _say(package: str, error: Exception | str, status: int) -> int:
     print(f"{package}: {error}", file=sys.stderr)
     return status

@@ -1,16 +1,20 @@
-"""A folder of YAML files as typed configuration: one model a file, checked when the process starts."""
+"""YAML as typed configuration, checked when the process starts; every complaint is one line.
+
+All scalars are read as text, and each field of a model makes of its text what it is: YAML would make a number of
+440100 or 0123, and false of ``no``.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from services.chassis.faults import CannotStart
 
-__all__ = ["ConfigurationError", "read_folder"]
+__all__ = ["ConfigurationError", "complaint", "read_folder", "read_yaml"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -30,12 +34,29 @@ def read_folder(folder: Path, model: type[M]) -> dict[str, M]:
     return {file.stem: _read(file, model) for file in files}
 
 
-def _read(file: Path, model: type[M]) -> M:
+def read_yaml(file: Path) -> Any:
+    """What a file holds, its scalars as text. Raises ``ConfigurationError`` with the line, never with what is in it."""
     try:
-        return model.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - makes text only
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}" if mark is not None else "it"
+        raise ConfigurationError(f"{file}: {place} is no YAML") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{file}: it is not UTF-8") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror}") from None
+
+
+def complaint(error: ValidationError, of: str) -> str:
+    """The first thing that is wrong, in one line, without what was given: that may be a password."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or of}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _read(file: Path, model: type[M]) -> M:
+    content = read_yaml(file)
+    try:
+        return model.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigurationError(f"{file}: {where}: {first['msg']}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{file}: {error}") from None
+        raise ConfigurationError(f"{file}: {complaint(error, 'the file')}") from None

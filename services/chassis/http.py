@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from services.chassis import metrics
+from services.chassis.configuration import ConfigurationError, read_yaml
 from services.chassis.database import FAILURES, describe
 from services.chassis.failures import is_transient
 from services.chassis.logs import log
@@ -46,18 +46,20 @@ class Principal:
 def read_tokens(file: Path | None) -> dict[str, Principal]:
     """Tokens from YAML (token -> ``registry:<code>``, ``operator`` or ``operator:<name>``).
 
-    Raises ``ValueError`` naming what is wrong, never the token.
+    Raises ``ConfigurationError`` naming what is wrong, never the token.
     """
     if file is None:
         return {}
-    content = yaml.safe_load(file.read_text()) or {}
+    content = read_yaml(file) or {}
     if not isinstance(content, dict):
-        raise ValueError(f"{file}: expected a mapping of tokens to 'operator' or 'registry:<code>'")
+        raise ConfigurationError(f"{file}: expected a mapping of tokens to 'operator' or 'registry:<code>'")
     tokens: dict[str, Principal] = {}
     for number, (token, who) in enumerate(content.items(), 1):
         kind, _, rest = str(who).partition(":")
         if kind not in ("operator", "registry") or (kind == "registry" and not rest) or len(str(token)) < 16:
-            raise ValueError(f"{file}: entry {number} is not a token of 16+ characters with 'operator' or 'registry:…'")
+            raise ConfigurationError(
+                f"{file}: entry {number} is not a token of 16+ characters with 'operator' or 'registry:…'"
+            )
         operator = Principal(kind, name=rest or "operator")
         tokens[str(token)] = Principal(kind, rest) if kind == "registry" else operator
     return tokens

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.chassis.addresses import require_address, require_brokers
+
 __all__ = ["Settings", "read_settings"]
+
+Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
 
 class Settings(BaseSettings):
     """Settings of one service process; each field is the variable ``SHUANGCHENG_<NAME>``."""
 
-    model_config = SettingsConfigDict(env_prefix="SHUANGCHENG_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SHUANGCHENG_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     profile: Literal["production", "embedded", "test"] = "production"
     kafka: str = "127.0.0.1:9092"
@@ -45,7 +49,19 @@ class Settings(BaseSettings):
     """``P3`` or ``P3:5``: kill this process at the (fifth) passing of P3. Refused in production."""
     raise_on: str | None = None
     """Decisions of messages whose id or correlation id begins so raise the first time. Refused in production."""
-    log_level: str = "INFO"
+    log_level: Level = "INFO"
+
+    @field_validator("database")
+    @classmethod
+    def _can_be_read(cls, given: SecretStr) -> SecretStr:
+        require_address(given.get_secret_value())
+        return given
+
+    @field_validator("kafka")
+    @classmethod
+    def _names_brokers(cls, given: str) -> str:
+        require_brokers(given)
+        return given
 
     @property
     def embedded_broker(self) -> bool:

@@ -12,9 +12,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from deploy.addresses import forget_libpq_variables
 from deploy.local import brokers, folders
 from deploy.local.errors import LocalError
 from deploy.local.postgres_embedded import EmbeddedPostgres
+from deploy.web.complaints import show_what_cannot_be_shown
 from tests.benchmarks.decider import FORMS, decider
 from tests.benchmarks.latency import latency
 from tests.benchmarks.report import Result, document, table
@@ -83,4 +85,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    forget_libpq_variables()
+    show_what_cannot_be_shown()
     sys.exit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -20,12 +21,24 @@ ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.whole
 
+SHELL = {
+    "PGSSLMODE": "verify-full",
+    "PGTARGETSESSIONATTRS": "standby",
+    "PGHOST": "db.invalid",
+    "PYTHONIOENCODING": "ascii",
+}
+"""Of somebody who works with another PostgreSQL, on a narrow terminal: it changes nothing."""
+
 
 @pytest.fixture
 async def launcher(request: pytest.FixtureRequest) -> AsyncIterator[asyncio.subprocess.Process]:
     command = ["-m", "deploy.cli.main", getattr(request, "param", "up"), "--json", "--broker", "embedded"]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *(sys.executable, *command),
+        cwd=ROOT,
+        env=dict(os.environ) | SHELL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     yield process
     if process.returncode is None:

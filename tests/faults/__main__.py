@@ -9,7 +9,9 @@ import os
 import sys
 import time
 
+from deploy.addresses import forget_libpq_variables
 from deploy.local.errors import EnvironmentProblem, LocalError
+from deploy.web.complaints import show_what_cannot_be_shown
 from tests.faults import report, table
 from tests.faults.cell import Cell
 from tests.faults.running import run
@@ -70,4 +72,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    forget_libpq_variables()
+    show_what_cannot_be_shown()
     sys.exit(main())

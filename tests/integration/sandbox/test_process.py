@@ -44,7 +44,7 @@ async def ends(kind: str, settings: dict[str, str], *arguments: str) -> tuple[in
         (SEAT, ["migrat"], "unknown argument 'migrat'"),
         (SEAT | {"SHUANGCHENG_HTTP_PORT": "99999"}, [], "SHUANGCHENG_HTTP_PORT: "),
         (SEAT | {"SHUANGCHENG_REGISTRIES": "/nowhere"}, [], "/nowhere/gz.yaml"),
-        (SEAT | {"SHUANGCHENG_DATABASE": "mysql://u:secret@127.0.0.1/x"}, [], "SHUANGCHENG_DATABASE: invalid DSN"),
+        (SEAT | {"SHUANGCHENG_DATABASE": "mysql://u:secret@127.0.0.1/x"}, [], "SHUANGCHENG_DATABASE: does not begin"),
         (SEAT | {"SHUANGCHENG_DATABASE": "postgresql://u:secret@127.0.0.1:1/x"}, [], "SHUANGCHENG_DATABASE: "),
         (SEAT | {"SHUANGCHENG_DATABASE": "postgresql://u:secret@127.0.0.1:1/x"}, ["migrate"], "SHUANGCHENG_DATABASE: "),
     ],

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from deploy.addresses import forget_libpq_variables
+from deploy.web.complaints import show_what_cannot_be_shown
 from tests.support.arguments import report_file
 from tests.support.checker.gather import GatherError, gather
 from tests.support.checker.report import check
@@ -75,4 +77,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    forget_libpq_variables()
+    show_what_cannot_be_shown()
     sys.exit(main())

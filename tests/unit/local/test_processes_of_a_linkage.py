@@ -72,7 +72,7 @@ def configured(tmp_path: Path) -> Path:
 
 
 def written(target: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((target / "gz.yaml").read_text(encoding="utf-8"))
+    found: dict[str, Any] = yaml.load((target / "gz.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
     return found
 
 
