@@ -13,11 +13,13 @@ from contracts.messages import Message
 from contracts.messages.deliveries import ConsentChanged, CreditPosted, CreditQueried
 from contracts.topics import registry_source, registry_topic_for
 from services.adapters.rules import one_line, send
-from services.adapters.states import Credit, Notice, Outcome, Said, account_name
+from services.adapters.states import Credit, Notice, Outcome, Posted, Said, account_name
 from services.adapters.systems import Told
 from services.chassis import outbox
 from services.chassis.database import Batch, Connection, Pool
 from services.chassis.decisions import Inbound, States
+from services.chassis.logs import log
+from services.chassis.overtaking import decided_again
 from services.chassis.tables import Table
 
 __all__ = ["CREDITS", "NOTICES", "AdapterStore", "Calls", "Ear", "Settle", "troubles"]
@@ -92,7 +94,7 @@ class AdapterStore:
         data = [message.data for message in messages]
         transfers = {one.transfer_id for one in data if isinstance(one, CreditPosted | CreditQueried)}
         refs = {one.volunteer_ref for one in data if isinstance(one, ConsentChanged)}
-        states.load(await CREDITS.fetch(batch.connection, _OF_BATCH, list(transfers), list(refs)))
+        await CREDITS.load(batch.connection, states, _OF_BATCH, list(transfers), list(refs))
 
 
 class Calls:
@@ -130,15 +132,18 @@ class Calls:
 
         Gives the claimed credits as they were before; the attempt stands in the database when this returns.
         """
+        return await decided_again("adapters", lambda: self._turn(landed, settle, room, busy, now))
+
+    async def _turn(
+        self, landed: Sequence[tuple[Credit, Outcome]], settle: Settle, room: int, busy: Collection[str], now: datetime
+    ) -> list[Credit]:
         async with self._pool.acquire() as connection, connection.transaction():
             # The first of each volunteer only; ``busy`` has a call under way.
             found = await CREDITS.fetch(connection, _NEXT, now, list(busy), room) if room > 0 else []
             touched = {credit.volunteer_ref for credit, _ in landed} | {credit.volunteer_ref for credit in found}
             await Batch(connection).lock(account_name(self._registry, ref) for ref in touched)
-            settled = await _settled(connection, landed, settle)
-            await CREDITS.save(connection, [credit for credit, _ in settled])
-            receipts = [send(self._registry, message) for _, messages in settled for message in messages]
-            await outbox.publish(connection, receipts, "adapters", now)
+            said = await _settled(connection, landed, settle)
+            await outbox.publish(connection, [send(self._registry, message) for message in said], "adapters", now)
             if not found:
                 return []
             claimed = await connection.fetch(_ATTEMPT, [credit.transfer_id for credit in found])
@@ -199,15 +204,33 @@ def _topic(registry: str, event: Event) -> str:
     return topic
 
 
-async def _settled(
-    connection: Connection, landed: Sequence[tuple[Credit, Outcome]], settle: Settle
-) -> list[tuple[Credit, tuple[Message, ...]]]:
-    """What the calls came to, for all attempts that the linkage has made by now: some came during the call."""
+async def _settled(connection: Connection, landed: Sequence[tuple[Credit, Outcome]], settle: Settle) -> list[Message]:
+    """Keep what the calls came to, for all attempts that the linkage has made by now: some came during the call.
+
+    Gives the receipts. Where somebody else took the call over meanwhile, his answer counts; but what the ledger says
+    that it posted is posted, whoever hears of it.
+    """
     if not landed:
         return []
-    rows = await CREDITS.fetch_keys(connection, [credit.transfer_id for credit, _ in landed])
-    asked = {row.transfer_id: row.asked for row in rows}
-    return [settle(replace(credit, asked=asked[credit.transfer_id]), outcome) for credit, outcome in landed]
+    states = States()
+    CREDITS.declare(states)
+    await CREDITS.load_keys(connection, states, [credit.transfer_id for credit, _ in landed])
+    said: list[Message] = []
+    for credit, outcome in landed:
+        row = states.get(Credit, credit.transfer_id)
+        if row is None or not (isinstance(outcome, Posted) or _still_under_way(row, credit)):
+            log().warning("call taken over", detail="its answer is left to whoever calls now")
+            continue
+        done, receipts = settle(replace(credit, asked=row.asked), outcome)
+        states.put(done)
+        said += receipts
+    await CREDITS.save(connection, states)
+    return said
+
+
+def _still_under_way(row: Credit, called: Credit) -> bool:
+    attempt = (called.attempts, called.due_at, called.attempted_at)
+    return row.state == "calling" and (row.attempts, row.due_at, row.attempted_at) == attempt
 
 
 def _lines(said: Mapping[UUID, str]) -> list[str]:

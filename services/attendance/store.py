@@ -69,9 +69,12 @@ _FIGURES = """SELECT host, state, count(*), coalesce(sum(minutes), 0) FROM (
 
 
 class _PersonDays(Table[PersonDay]):
-    """Saved by adding, not by replacing: the sum is the database's own, so a wrong decision meets the CHECK."""
+    """Saved by adding, not by replacing: the sum is the database's own, so a wrong decision meets the CHECK.
 
-    async def save(self, db: Connection, rows: Sequence[PersonDay]) -> None:
+    Never loaded, so no version is compared: whatever others added meanwhile is in the sum.
+    """
+
+    async def add(self, db: Connection, rows: Sequence[PersonDay]) -> None:
         if rows := [row for row in rows if row.added]:
             await db.execute(_ADD_MINUTES, *self._arrays(rows))
 
@@ -83,9 +86,9 @@ RECORDS: Final = Table(
     "service_record",
     key=("host", "record_ref"),
     groups=("place", "counts_on", "waits_on", "waits_under", "doubles"),
-    loads_all=True,
+    adds_many=True,
 )
-PERSON_DAYS: Final = _PersonDays(PersonDay, "person_day", key=("person", "day"))
+PERSON_DAYS: Final = _PersonDays(PersonDay, "person_day", key=("person", "day"), append_only=True)
 
 
 class AttendanceStore:
@@ -103,18 +106,15 @@ class AttendanceStore:
         db = batch.connection
         touched = _Touched(inbound.data for inbound in messages)
         keys = touched.records
-        named = await RECORDS.fetch(db, _NAMED, [host for host, _ in keys], [ref for _, ref in keys])
-        states.load(named)
+        named = await RECORDS.load(db, states, _NAMED, [host for host, _ in keys], [ref for _, ref in keys])
         days = touched.days | {place for row in named if (place := row.counts_on) is not None}
-        rows = await RECORDS.fetch(
-            db, RECORDS_OF_DAYS, [person for person, _ in days], [day for _, day in days], list(touched.entitled)
-        )
-        states.load(rows)
+        persons_of, days_of = [person for person, _ in days], [day for _, day in days]
+        rows = await RECORDS.load(db, states, RECORDS_OF_DAYS, persons_of, days_of, list(touched.entitled))
         held = [row for row in rows if row.held_for is not None]
-        states.load(await SIGNUPS.fetch_keys(db, touched.signups.union(row.signup_id for row in held)))
+        await SIGNUPS.load_keys(db, states, touched.signups.union(row.signup_id for row in held))
         stays = touched.stays.union(_days_before(row.signup_id, row.day) for row in held)
         asked = {(signup, day) for signup, days in stays for day in days}
-        states.load(await PRESENCE.fetch(db, _STAYS, [signup for signup, _ in asked], [day for _, day in asked]))
+        await PRESENCE.load(db, states, _STAYS, [signup for signup, _ in asked], [day for _, day in asked])
 
 
 class _Touched:

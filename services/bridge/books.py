@@ -40,7 +40,7 @@ async def history(db: Connection, registry: str, ref: str) -> History | None:
                 db, "WHERE (home, home_ref) IN (SELECT home, home_ref FROM link WHERE person = $1)", person
             ),
             services=services,
-            transfers={row.id: row for row in await TRANSFERS.fetch_keys(db, latest)},
+            transfers={row.id: row for row in await TRANSFERS.fetch(db, "WHERE id = ANY($1)", latest)},
             steps=await STEPS.fetch(db, "WHERE person = $1 ORDER BY number", person),
         )
 

@@ -142,9 +142,8 @@ class BridgeStore:
             needs.add(inbound)
         if needs.accounts:
             named = _columns(needs.accounts)
-            accounts = await ACCOUNTS.fetch(db, f"WHERE (registry, ref) IN {_PAIRS}", *named)
-            states.load(accounts)
-            states.load(await LINKS_UNDER_WAY.fetch(db, f"WHERE requests > 0 AND (registry, ref) IN {_PAIRS}", *named))
+            accounts = await ACCOUNTS.load(db, states, f"WHERE (registry, ref) IN {_PAIRS}", *named)
+            await LINKS_UNDER_WAY.load(db, states, f"WHERE (registry, ref) IN {_PAIRS}", *named)
             found = [(row.registry, row.ref, row.person) for row in accounts]
             needs.persons.update(person for _, _, person in found)
             needs.releasing.update(p for code, ref, p in found if (code, ref) in needs.releasing_accounts)
@@ -158,20 +157,18 @@ class BridgeStore:
 
 
 async def _load_people(db: Connection, needs: _Needs, states: States) -> None:
-    links = await LINKS.fetch(db, "WHERE person = ANY($1)", list(needs.persons)) if needs.persons else []
-    states.load(links)
+    links = await LINKS.load(db, states, "WHERE person = ANY($1)", list(needs.persons)) if needs.persons else []
     homes = needs.accounts | {(link.home, link.home_ref) for link in links}
     if homes:
-        states.load(await CONSENTS.fetch(db, f"WHERE (home, home_ref) IN {_PAIRS}", *_columns(homes)))
+        await CONSENTS.load(db, states, f"WHERE (home, home_ref) IN {_PAIRS}", *_columns(homes))
 
 
 async def _load_records(db: Connection, needs: _Needs, states: States) -> None:
     keys, ids = _columns(needs.records), list(needs.transfers)
     # Its lock is what the end of a pause waits for.
-    states.load(await PAUSES.fetch(db, "FOR SHARE"))
-    records = await RECORDS.fetch(db, _RECORDS, *keys, ids, list(needs.releasing))
-    states.load(records)
-    states.load(await TRANSFERS.fetch(db, _TRANSFERS, *_columns({row.record_key for row in records}), ids))
+    await PAUSES.load(db, states, "FOR SHARE")
+    records = await RECORDS.load(db, states, _RECORDS, *keys, ids, list(needs.releasing))
+    await TRANSFERS.load(db, states, _TRANSFERS, *_columns({row.record_key for row in records}), ids)
 
 
 def _columns(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:

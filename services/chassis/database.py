@@ -58,7 +58,7 @@ _SESSION = {
 _BY_KEY = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 # A batch reads by key, whatever its length: each statement is planned once, and never as a scan, though it be planned
 # while the tables are empty.
-_ARRAYS = ("boolean", "bytea", "date", "integer", "bigint", "timestamptz", "uuid")
+_ARRAYS = ("boolean", "bytea", "date", "integer", "bigint", "timestamptz", "uuid", "xid")
 _ALL_ARRAYS = f"SELECT {', '.join(f'${place}::{name}[]' for place, name in enumerate(_ARRAYS, 1))}"
 
 

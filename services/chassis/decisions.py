@@ -5,7 +5,7 @@ Every service is ``decide(states, inbound, now) -> Decision`` with a database ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -117,8 +117,8 @@ class _Kind:
     rows: dict[Hashable, Any] = field(default_factory=dict)
     grouped: dict[str, dict[Hashable, dict[Hashable, Any]]] = field(default_factory=dict)
     changed: dict[Hashable, Any] = field(default_factory=dict)
-    new: dict[Hashable, None] = field(default_factory=dict)
-    """Keys of changed rows that were not loaded, in order."""
+    versions: dict[Hashable, int] = field(default_factory=dict)
+    """Of the rows that were loaded: what PostgreSQL calls the row's ``xmin``, the transaction that wrote it."""
 
 
 class States:
@@ -147,30 +147,34 @@ class States:
         would copy all of it. Rows that have None there are in no group."""
         return self._kinds[kind].grouped[name].get(value, _NOBODY).values()
 
-    def load(self, rows: Iterable[Any]) -> None:
-        """Enter rows as the database has them."""
+    def load(self, rows: Sequence[Any], versions: Sequence[int] = ()) -> None:
+        """Enter rows as the database has them, with their versions. What has no version is new when it is saved."""
         for row in rows:
             self._enter(row)
+        if versions:
+            kind = self._kinds[type(rows[0])]
+            kind.versions.update(zip(map(kind.key, rows), versions, strict=True))
 
     def put(self, row: Any) -> None:
         """Enter a changed row; it will be saved."""
-        kind, key, fresh = self._enter(row)
-        if fresh:
-            kind.new[key] = None
+        kind, key = self._enter(row)
         kind.changed[key] = row
 
     def changed(self, kind: type[R]) -> list[R]:
         """Rows of this type to save, the last state of each."""
         return list(self._kinds[kind].changed.values())
 
-    def changes(self, kind: type[R]) -> tuple[list[R], list[R]]:
-        """The same in two: rows that were loaded, and rows that were not."""
+    def changes(self, kind: type[R]) -> tuple[list[R], list[int], list[R]]:
+        """The same in two: rows that were loaded with their versions, and rows that were not loaded."""
         found = self._kinds[kind]
-        loaded = [row for key, row in found.changed.items() if key not in found.new]
-        return loaded, [found.changed[key] for key in found.new]
+        if not found.changed:
+            return [], [], []
+        versions = found.versions
+        loaded = [key for key in found.changed if key in versions]
+        new = [row for key, row in found.changed.items() if key not in versions]
+        return [found.changed[key] for key in loaded], [versions[key] for key in loaded], new
 
-    def _enter(self, row: Any) -> tuple[_Kind, Hashable, bool]:
-        """Gives its kind, its key, and whether there was no row with it."""
+    def _enter(self, row: Any) -> tuple[_Kind, Hashable]:
         kind = self._kinds[type(row)]
         key = kind.key(row)
         old = kind.rows.get(key)
@@ -185,7 +189,7 @@ class States:
                 members[group][key] = row
             else:
                 members[group] = {key: row}
-        return kind, key, old is None
+        return kind, key
 
     def __iter__(self) -> Iterator[type]:
         return iter(self._kinds)

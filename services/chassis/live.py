@@ -18,6 +18,7 @@ from services.chassis.failpoints import failpoint
 from services.chassis.failures import FailureClass
 from services.chassis.isolating import Session, isolate
 from services.chassis.logs import Episode, log
+from services.chassis.overtaking import decided_again
 from services.chassis.positions import FenceLost
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import Candidate, Record, decode_record
@@ -115,6 +116,14 @@ class LiveBatches:
         last = {TopicPartition(record.topic, record.partition): record for record in records}
         if not last.keys() <= fence.keys():
             raise FenceLost  # a rebalance took a partition between the fetch and now
+        return await decided_again(self.stream.group, partial(self._once, last, fence, decide))
+
+    async def _once(
+        self,
+        last: Mapping[TopicPartition, Record],
+        fence: dict[TopicPartition, int],
+        decide: Callable[[Effects], Awaitable[None]],
+    ) -> Effects:
         effects = Effects()
         async with transaction(self.connection):
             await positions.advance(self.connection, self.stream.group, list(last.values()), [fence[tp] for tp in last])

@@ -11,6 +11,7 @@ __all__ = [
     "messages",
     "outbox_age",
     "outbox_rows",
+    "overtaken",
     "relay_stuck",
     "relayed",
     "set_aside_rows",
@@ -32,6 +33,7 @@ relayed = Counter("shuangcheng_relayed_total", "Outbox rows acknowledged by the 
 outbox_rows = Gauge("shuangcheng_outbox_rows", "Rows in the outbox")
 outbox_age = Gauge("shuangcheng_outbox_oldest_seconds", "Age of the oldest row in the outbox")
 set_aside_rows = Gauge("shuangcheng_set_aside_rows", "Messages set aside, by reason", ["reason"])
+overtaken = Counter("shuangcheng_overtaken_total", "Batches decided again: another writer was there first", ["group"])
 lag = Gauge("shuangcheng_lag_messages", "Messages in the log that are not applied yet", ["group"])
 
 

@@ -104,7 +104,7 @@ class Processor:
                 effects.asides.append(aside)
         effects.parked |= blocked
         for table in self.service.store.tables:
-            await table.save_changes(db, states)
+            await table.save(db, states)
 
     def _one(
         self,

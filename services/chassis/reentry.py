@@ -17,6 +17,7 @@ from services.chassis.database import Connection, Pool, Pooled, describe, transa
 from services.chassis.failures import NotDecidable
 from services.chassis.isolating import Session, isolate
 from services.chassis.logs import Episode, log
+from services.chassis.overtaking import decided_again
 from services.chassis.pauses import Pause
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import decode_record
@@ -129,7 +130,7 @@ class Reentry:
             return 0
 
         async def commit(some: Sequence[Aside]) -> int:
-            return await self._commit(session.db, some, now, heard, group)
+            return await decided_again("re-entry", lambda: self._commit(session.db, some, now, heard, group))
 
         async def give_up(row: Aside, error: Exception) -> int:
             log().error("message set aside again", detail=describe(error))

@@ -1,12 +1,14 @@
 """State tables by declaration: a ``@frozen`` object is a row, and loading and saving are one statement each.
 
 Statements do not depend on how many rows a batch has: keys and columns travel as arrays (``unnest``), rows that are
-known to be new by ``COPY``.
+known to be new by ``COPY``. A row that was loaded is saved only where it still is at the version that was loaded, else
+the batch was overtaken. The version is PostgreSQL's own (``xmin``): no column, no price, and locks do not change it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import types
 import typing
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -17,10 +19,12 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+import asyncpg
 from pydantic import TypeAdapter
 
 from services.chassis.database import Connection, add_rows
 from services.chassis.decisions import States
+from services.chassis.overtaking import Overtaken
 
 __all__ = ["Table"]
 
@@ -65,9 +69,9 @@ class Table(Generic[R]):
 
     ``key`` names the primary key's fields; ``groups`` the fields by which rules ask for several rows. Supported
     field types: str, int, bool, UUID, datetime, date, bytes, enums of str, Optional of these; anything else
-    pydantic can write stands as jsonb. ``append_only`` rows are inserted and never loaded or replaced. ``loads_all``:
-    the store loads every row that may be changed, so what was not loaded is new, and is inserted without asking
-    whether it is there (a third of the price); if it is after all, the batch fails as by any constraint.
+    pydantic can write stands as jsonb. A store loads every row that a decision may change: what was not loaded is
+    new, and is inserted. ``append_only`` rows are never loaded or replaced. ``adds_many``: most rows saved are new, and
+    go by COPY, in a statement of their own (a third of the price).
     """
 
     def __init__(
@@ -78,14 +82,13 @@ class Table(Generic[R]):
         key: Sequence[str],
         groups: Sequence[str] = (),
         append_only: bool = False,
-        loads_all: bool = False,
+        adds_many: bool = False,
     ) -> None:
         self.row = row
         self.name = name
         self.key = tuple(key)
         self.groups = tuple(groups)
-        self.append_only = append_only
-        self.loads_all = loads_all
+        self.adds_many = adds_many or append_only
         hints = typing.get_type_hints(row)
         self.columns = [_column(f.name, hints[f.name]) for f in dataclasses.fields(typing.cast(Any, row))]
         self._names = [column.name for column in self.columns]
@@ -97,34 +100,53 @@ class Table(Generic[R]):
         key: Callable[[Any], Hashable] = attrgetter(*self.key)
         states.declare(self.row, key, {name: attrgetter(name) for name in self.groups})
 
+    async def load(self, db: Connection, states: States, condition: str, *arguments: Any) -> list[R]:
+        """Enter rows where ``condition`` (SQL of the store, with $1…) holds into a batch's states. One statement."""
+        found = await db.fetch(f"{self._select}, {self.name}.xmin FROM {self.name} {condition}", *arguments)
+        rows = [self._read(row[:-1]) for row in found]
+        states.load(rows, [row[-1] for row in found])
+        return rows
+
+    async def load_keys(self, db: Connection, states: States, keys: Iterable[Any]) -> list[R]:
+        """Enter the rows with these values of a one-column key. One statement."""
+        return await self.load(db, states, f"WHERE {self.key[0]} = ANY($1)", list(keys))
+
     async def fetch(self, db: Connection, condition: str, *arguments: Any) -> list[R]:
-        """Rows where ``condition`` (SQL of the store, with $1…) holds. One statement."""
-        rows = await db.fetch(f"{self._select} {condition}", *arguments)
-        return [self._read(row) for row in rows]
+        """Rows where ``condition`` holds, for who only reads. One statement."""
+        return [self._read(row) for row in await db.fetch(f"{self._select} FROM {self.name} {condition}", *arguments)]
 
-    async def fetch_keys(self, db: Connection, keys: Iterable[Any]) -> list[R]:
-        """Rows with these values of a one-column key. One statement."""
-        return await self.fetch(db, f"WHERE {self.key[0]} = ANY($1)", list(keys))
+    async def save(self, db: Connection, states: States) -> None:
+        """Save what was changed of these rows: one statement, or two where some are new and ``adds_many`` holds.
 
-    async def save_changes(self, db: Connection, states: States) -> None:
-        """Save what was changed of these rows: one statement, or two where some are new and ``loads_all`` holds."""
-        if not self.loads_all:
-            await self.save(db, states.changed(self.row))
+        Raises ``Overtaken`` when another writer has changed one of them since it was loaded, or made one.
+        """
+        loaded, versions, new = states.changes(self.row)
+        if self.adds_many:
+            await self.add(db, new)
+            new = []
+        if not loaded and not new:
             return
-        loaded, new = states.changes(self.row)
-        await self.save(db, loaded)
-        await self._add(db, new)
+        try:
+            saved = await db.fetchval(
+                self._save, *self._arrays([*loaded, *new]), [*versions, *itertools.repeat(None, len(new))]
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise self._overtaken(error) from error
+        if saved != len(loaded):
+            raise Overtaken(self.name)
 
-    async def save(self, db: Connection, rows: Sequence[R]) -> None:
-        """Insert or replace these rows. One statement; none when there is nothing."""
-        if self.append_only:
-            await self._add(db, rows)
-        elif rows:
-            await db.execute(self._upsert, *self._arrays(rows))
-
-    async def _add(self, db: Connection, rows: Sequence[R]) -> None:
-        if rows:
+    async def add(self, db: Connection, rows: Sequence[R]) -> None:
+        """Insert rows that are new. One statement; none when there is nothing. Raises ``Overtaken``."""
+        if not rows:
+            return
+        try:
             await add_rows(db, self.name, self._names, list(zip(*self._arrays(rows), strict=True)))
+        except asyncpg.UniqueViolationError as error:
+            raise self._overtaken(error) from error
+
+    def _overtaken(self, error: asyncpg.UniqueViolationError) -> Exception:
+        """Of a row that is there already, by its key, somebody else was first; what else is unique, rules know of."""
+        return Overtaken(self.name) if error.constraint_name == f"{self.name}_pkey" else error
 
     def _read(self, row: Any) -> R:
         if self._plain:
@@ -145,19 +167,25 @@ class Table(Generic[R]):
     @cached_property
     def _select(self) -> str:
         # The alias is the table's own name, so that a store's condition may join and still name columns.
-        return f"SELECT {', '.join(f'{self.name}.{name}' for name in self._names)} FROM {self.name}"  # noqa: S608
+        return f"SELECT {', '.join(f'{self.name}.{name}' for name in self._names)}"
 
     @cached_property
-    def _upsert(self) -> str:
+    def _save(self) -> str:
         names = ", ".join(self._names)
         arrays = ", ".join(
             f"${i}::{'text' if c.sql_type == 'jsonb' else c.sql_type}[]" for i, c in enumerate(self.columns, 1)
         )
         picked = ", ".join(f"{c.name}::jsonb" if c.sql_type == "jsonb" else c.name for c in self.columns)
-        rest = [name for name in self._names if name not in self.key]
-        update = ", ".join(f"{name} = excluded.{name}" for name in rest)
-        action = f"DO UPDATE SET {update}" if rest else "DO NOTHING"
-        return (
-            f"INSERT INTO {self.name} ({names}) SELECT {picked} FROM unnest({arrays}) AS t({names}) "  # noqa: S608
-            f"ON CONFLICT ({', '.join(self.key)}) {action}"
-        )
+        rest = [name for name in self._names if name not in self.key] or self._names
+        update = ", ".join(f"{name} = saved.{name}" for name in rest)
+        same = " AND ".join(f"{self.name}.{name} = saved.{name}" for name in self.key)
+        # An UPDATE that has waited for another transaction compares again, with the row as that one left it.
+        return f"""
+WITH saved AS MATERIALIZED (
+    SELECT {picked}, loaded_version FROM unnest({arrays}, ${len(self.columns) + 1}::xid[]) AS t({names}, loaded_version)
+), changed AS (
+    UPDATE {self.name} SET {update} FROM saved WHERE {same} AND {self.name}.xmin = saved.loaded_version RETURNING 1
+), made AS (
+    INSERT INTO {self.name} ({names}) SELECT {names} FROM saved WHERE loaded_version IS NULL
+)
+SELECT count(*) FROM changed"""  # noqa: S608

@@ -41,19 +41,17 @@ class IdentityStore:
         """Home accounts with all that hangs on them, and the host accounts that may be tied to them."""
         db = batch.connection
         pairs = {(message.data.home, message.data.home_ref) for message in messages}
-        pending = await REQUESTS.fetch(db, _PENDING, *_columns(pairs))
+        pending = await REQUESTS.load(db, states, _PENDING, *_columns(pairs))
         pairs |= {(request.host, request.host_ref) for request in pending}
         pairs |= {(m.data.host, m.data.host_ref) for m in messages if isinstance(m.data, RequestLink)}
         # An offer ties host accounts that only its pending requests name. Whoever ties an account, from either end,
         # holds its ``tie``, so that one account cannot become a guest's and a home's in two batches at once.
         await batch.lock(f"tie:{registry}:{ref}" for registry, ref in pairs)
-        accounts = await ACCOUNTS.fetch(db, _THESE, *_columns(pairs))
+        accounts = await ACCOUNTS.load(db, states, _THESE, *_columns(pairs))
         persons = [account.person for account in accounts]
-        states.load(pending)
-        states.load(accounts)
-        states.load(await OFFERS.fetch(db, _OF_PERSONS, persons))
-        states.load(await CONSENTS.fetch(db, _OF_PERSONS, persons))
-        states.load(await LINKS.fetch(db, _OF_PERSONS_OR_THESE, *_columns(pairs), persons))
+        await OFFERS.load(db, states, _OF_PERSONS, persons)
+        await CONSENTS.load(db, states, _OF_PERSONS, persons)
+        await LINKS.load(db, states, _OF_PERSONS_OR_THESE, *_columns(pairs), persons)
 
 
 def _columns(pairs: set[tuple[str, str]]) -> tuple[list[str], list[str]]:

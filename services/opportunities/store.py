@@ -98,9 +98,8 @@ class OpportunitiesStore:
         """
         wanted = _Wanted(inbound.data for inbound in messages)
         db = batch.connection
-        states.load(await PROJECTS.fetch(db, _PROJECTS, *_columns(wanted.projects, 2)))
-        shifts = await SHIFTS.fetch(db, _SHIFTS, *_columns(wanted.shifts, 3))
-        states.load(shifts)
+        await PROJECTS.load(db, states, _PROJECTS, *_columns(wanted.projects, 2))
+        shifts = await SHIFTS.load(db, states, _SHIFTS, *_columns(wanted.shifts, 3))
         known = {shift.key: shift for shift in shifts}
         # Sign-ups are read only once both their shift and their person are locked.
         freeing = set(wanted.freeing)
@@ -108,16 +107,15 @@ class OpportunitiesStore:
         if wanted.emptied:
             freeing |= {row[0] for row in await db.fetch(_LEAVING, *emptied)}
         await batch.lock(windows_name(person) for person in freeing | wanted.taking)
-        states.load(
-            await SIGNUPS.fetch(
-                db,
-                _SIGNUPS,
-                list(wanted.signups),
-                *_columns([(person, *span) for person, span in wanted.spans(known).items()], 3),
-                *_columns([(*key, heads) for key, heads in wanted.heads(known).items()], 4),
-                *emptied,
-                list(freeing),
-            )
+        await SIGNUPS.load(
+            db,
+            states,
+            _SIGNUPS,
+            list(wanted.signups),
+            *_columns([(person, *span) for person, span in wanted.spans(known).items()], 3),
+            *_columns([(*key, heads) for key, heads in wanted.heads(known).items()], 4),
+            *emptied,
+            list(freeing),
         )
 
 

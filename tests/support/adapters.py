@@ -82,7 +82,7 @@ class Adapter:
         now = datetime.now(UTC)
         rows = [Credit(one.transfer_id, one.volunteer_ref, one, "due", 0, now) for one in posted]
         async with self.pool.acquire() as connection:
-            await CREDITS.save(connection, [replace(row, state=state) for row in rows])  # type: ignore[arg-type]
+            await CREDITS.add(connection, [replace(row, state=state) for row in rows])  # type: ignore[arg-type]
 
     async def states(self) -> list[str]:
         return [row[0] for row in await self.pool.fetch("SELECT state FROM credit ORDER BY seq")]

@@ -216,7 +216,7 @@ class World:
         states = States()
         for table in self.service.store.tables:
             table.declare(states)
-            states.load(self.rows[table.row].values())
+            states.load(list(self.rows[table.row].values()))
         return states
 
 

@@ -42,7 +42,7 @@ class TallyStore:
         """Totals of the volunteers spoken of, and of those whose facts are waited for."""
         refs = {message.data.volunteer_ref for message in messages}
         refs |= {f"fact-{ref.split('-')[1]}" for ref in refs if ref.startswith("wait-")}
-        states.load(await self.tables[0].fetch_keys(batch.connection, refs))
+        await self.tables[0].load_keys(batch.connection, states, refs)
 
 
 class Tally:

@@ -72,8 +72,8 @@ async def _load(db: Connection, command: AttestService) -> States:
     records = [Standing(*row) for row in await db.fetch(_RECORDS, command.person)]
     signups: list[UUID] = [command.signup_id, *(row.signup_id for row in records if row.held_for is not None)]
     states.load(records)
-    states.load(Signup(*row) for row in await db.fetch(_SIGNUPS, signups))
-    states.load(Presence(*row) for row in await db.fetch(_PRESENCE, signups))
+    states.load([Signup(*row) for row in await db.fetch(_SIGNUPS, signups)])
+    states.load([Presence(*row) for row in await db.fetch(_PRESENCE, signups)])
     return states
 
 

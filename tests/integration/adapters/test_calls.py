@@ -181,7 +181,7 @@ async def test_a_question_about_a_transfer_nobody_saw_is_put_to_the_registry(new
             Credit(number, "H-1", None, "unknown", 0, datetime.now(UTC)) for number in (seen.transfer_id, unseen)
         ]
         async with ours.pool.acquire() as connection:
-            await CREDITS.save(connection, questions)
+            await CREDITS.add(connection, questions)
         async with ours.running():
             assert await ours.settled() == ["accepted", "uncertain"]
         assert await ours.receipts() == [("CreditAccepted", "H-1", 50), ("CreditUnknown", "H-1", None)]
@@ -213,7 +213,7 @@ async def test_notices_wait_for_the_registry_and_one_it_cannot_read_stays_with_i
         good, bad = notice_of(own("sz", offered("H-5"))), notice_of(own("sz", requested("V-5")))
         bad = replace(bad, body={name: value for name, value in bad.body.items() if name != "volunteer_ref"})
         async with ours.pool.acquire() as connection:
-            await NOTICES.save(connection, [bad, good])
+            await NOTICES.add(connection, [bad, good])
         messenger = Messenger(ours.pool, ours.system, "sz", lambda: datetime.now(UTC))
         task = asyncio.create_task(messenger.session())
         try:

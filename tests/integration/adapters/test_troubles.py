@@ -146,7 +146,7 @@ async def test_attempts_that_come_during_a_call_are_answered_with_it(new_databas
 @contextlib.asynccontextmanager
 async def passing_on(ours: Adapter, *notices: Notice) -> AsyncIterator[None]:
     async with ours.pool.acquire() as connection:
-        await NOTICES.save(connection, notices)
+        await NOTICES.add(connection, notices)
     task = asyncio.create_task(Messenger(ours.pool, ours.system, "sz", lambda: datetime.now(UTC)).session())
     try:
         yield

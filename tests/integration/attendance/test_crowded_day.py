@@ -55,7 +55,7 @@ async def crowded(attendance: AttendanceOnPostgres, db: Db, person: UUID, *, hos
         counted_to=None,
         counted_minutes=None,
     )
-    await RECORDS.save(
+    await RECORDS.add(
         db,
         [
             replace(

@@ -145,7 +145,7 @@ async def test_records_of_a_day_are_found_by_their_own_index_not_by_that_of_over
 async def _standing(db: Db, ref: str, start: str, end: str, person: UUID, shift: UUID) -> None:
     """Write past the rules, as a wrong decision would."""
     row = Standing("aa", ref, person, shift, 1, None, "{}", at("00:00"), MONDAY, 1, shift, at(start), at(end), 60)
-    await RECORDS.save(db, [row])
+    await RECORDS.add(db, [row])
 
 
 async def test_the_database_lets_no_two_records_of_a_person_overlap(attendance: AttendanceOnPostgres, db: Db) -> None:
@@ -169,15 +169,15 @@ async def test_the_database_adds_up_a_day_by_itself_and_stops_at_the_cap(
 ) -> None:
     person = uuid4()
     for added in (300, 180, -60):
-        await PERSON_DAYS.save(db, [PersonDay(person, MONDAY, added, 480)])
+        await PERSON_DAYS.add(db, [PersonDay(person, MONDAY, added, 480)])
     with pytest.raises(asyncpg.CheckViolationError):
-        await PERSON_DAYS.save(db, [PersonDay(person, MONDAY, 61, 480)])
+        await PERSON_DAYS.add(db, [PersonDay(person, MONDAY, 61, 480)])
     with pytest.raises(asyncpg.CheckViolationError):
-        await PERSON_DAYS.save(db, [PersonDay(person, MONDAY, -421, 480)])
+        await PERSON_DAYS.add(db, [PersonDay(person, MONDAY, -421, 480)])
     # The operator lowered the cap: what was allowed stands, less is always right, more is not.
-    await PERSON_DAYS.save(db, [PersonDay(person, MONDAY, -20, 240)])
+    await PERSON_DAYS.add(db, [PersonDay(person, MONDAY, -20, 240)])
     with pytest.raises(asyncpg.CheckViolationError):
-        await PERSON_DAYS.save(db, [PersonDay(person, MONDAY, 1, 240)])
+        await PERSON_DAYS.add(db, [PersonDay(person, MONDAY, 1, 240)])
     assert await db.fetchval("SELECT minutes FROM person_day") == 400
 
 

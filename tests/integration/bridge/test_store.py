@@ -45,6 +45,7 @@ from tests.support.bridge_messages import (
     signup,
 )
 from tests.support.bridge_store import BridgeOnPostgres, bridge_on
+from tests.support.saving import save
 from tests.support.statements import statements
 
 
@@ -150,10 +151,10 @@ async def test_every_row_comes_back_as_it_was_saved_and_as_it_was_changed(border
     ]
     async with border.pool.acquire() as db:
         for table, row in zip(BridgeStore.tables, rows, strict=True):
-            await table.save(db, [row])
+            await table.add(db, [row])
             assert await table.fetch(db, "WHERE true") == [row]
         for table, row in zip(BridgeStore.tables, changed, strict=False):
-            await table.save(db, [row])
+            await save(db, table, row)
             assert await table.fetch(db, "WHERE true") == [row]
 
 
@@ -163,8 +164,8 @@ async def test_a_wrong_decision_meets_the_constraint_of_one_transfer_under_way(b
         (first,) = await store.TRANSFERS.fetch(db, "WHERE true")
         second = dataclasses.replace(first, id=transfer_id(HOST, "R1", 2), version=2)
         with pytest.raises(asyncpg.ExclusionViolationError):
-            await store.TRANSFERS.save(db, [second])
-        await store.TRANSFERS.save(db, [second, dataclasses.replace(first, state="credited", unanswered=())])
+            await save(db, store.TRANSFERS, second)
+        await save(db, store.TRANSFERS, second, dataclasses.replace(first, state="credited", unanswered=()))
 
 
 @pytest.mark.parametrize(

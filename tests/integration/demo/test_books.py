@@ -29,7 +29,7 @@ async def test_a_notice_that_a_homes_system_rejected_was_missing_among_the_quara
         good, bad = notice_of(own("sz", offered("H-5"))), notice_of(own("sz", requested("V-5")))
         bad = replace(bad, body={name: value for name, value in bad.body.items() if name != "volunteer_ref"})
         async with ours.pool.acquire() as connection:
-            await NOTICES.save(connection, [bad, good])
+            await NOTICES.add(connection, [bad, good])
         messenger = asyncio.create_task(Messenger(ours.pool, ours.system, "sz", lambda: datetime.now(UTC)).session())
         try:
 

@@ -18,6 +18,7 @@ from services.identity.states import Account, ConsentState, Link, Offer, Request
 from services.identity.store import ACCOUNTS, CONSENTS, LINKS, IdentityStore
 from tests.support.identity import MINUTE, T0, World, consent, hash_of
 from tests.support.identity_database import Linker, linkers
+from tests.support.saving import save
 from tests.support.statements import statements
 from tests.support.waiting import eventually
 
@@ -61,26 +62,26 @@ async def test_every_row_comes_back_as_it_was_saved_and_as_it_was_changed(linker
     ]
     for state in (rows, changed):
         for table, row in zip(IdentityStore.tables, state, strict=True):
-            await table.save(linker.db, [row])
+            await save(linker.db, table, row)
             assert await table.fetch(linker.db, "") == [row]
 
 
 async def test_a_host_account_cannot_be_saved_for_a_second_person(linker: Linker) -> None:
     first, second = uuid4(), uuid4()
-    await ACCOUNTS.save(linker.db, [Account("sz", "S1", first), Account("sz", "S2", second)])
-    await LINKS.save(linker.db, [a_link(person=first)])
+    await ACCOUNTS.add(linker.db, [Account("sz", "S1", first), Account("sz", "S2", second)])
+    await LINKS.add(linker.db, [a_link(person=first)])
     with pytest.raises(asyncpg.UniqueViolationError):
-        await LINKS.save(linker.db, [a_link(person=second)])
+        await LINKS.add(linker.db, [a_link(person=second)])
     with pytest.raises(asyncpg.UniqueViolationError):
-        await ACCOUNTS.save(linker.db, [Account("sz", "S3", first)])
+        await ACCOUNTS.add(linker.db, [Account("sz", "S3", first)])
 
 
 async def test_a_row_of_nobody_and_a_consent_without_text_cannot_be_saved(linker: Linker) -> None:
     with pytest.raises(asyncpg.ForeignKeyViolationError):
-        await LINKS.save(linker.db, [a_link()])
-    await ACCOUNTS.save(linker.db, [Account("sz", "S1", person := uuid4())])
+        await LINKS.add(linker.db, [a_link()])
+    await ACCOUNTS.add(linker.db, [Account("sz", "S1", person := uuid4())])
     with pytest.raises(asyncpg.CheckViolationError):
-        await CONSENTS.save(linker.db, [ConsentState(person, "gz", "given", 1, None)])
+        await CONSENTS.add(linker.db, [ConsentState(person, "gz", "given", 1, None)])
 
 
 async def test_offer_and_request_meet_over_two_batches_in_either_order(linker: Linker) -> None:

@@ -1,0 +1,160 @@
+"""A service whose batches take no locks: several lanes on one database, made to meet between loading and saving."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import asyncpg
+from aiokafka import TopicPartition
+
+from contracts.envelope import Event, decode, encode
+from contracts.messages import Message
+from contracts.topics import TopicEntry
+from services.chassis import metrics
+from services.chassis.clock import Clock
+from services.chassis.database import Batch, Connection
+from services.chassis.decisions import Inbound, States
+from services.chassis.failures import is_transient
+from services.chassis.live import LiveBatches
+from services.chassis.migrations import migrate
+from services.chassis.processing import Effects, Processor
+from services.chassis.records import Record, unpack_headers
+from services.chassis.service import Service, Store, Stream
+from services.chassis.settings import Settings
+
+__all__ = ["Unlocked", "overtaken", "unlocked"]
+
+M = TypeVar("M", bound=Message)
+
+
+async def _only_named(batch: Batch, names: Iterable[str]) -> set[str]:
+    """``Batch.lock`` that locks nothing."""
+    batch.locked.update(names)
+    return set()
+
+
+class _Meeting:
+    """A store whose first loads wait for each other: all have read before anybody writes."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.barrier: asyncio.Barrier | None = None
+
+    @property
+    def tables(self) -> Sequence[Any]:
+        return self.store.tables
+
+    async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
+        await self.store.load(batch, messages, states)
+        barrier = self.barrier
+        if barrier is None:
+            return
+        if barrier.n_waiting == barrier.parties - 1:
+            self.barrier = None  # who is overtaken reads again alone
+        await barrier.wait()
+
+
+class Unlocked:
+    """Lanes of one service; each has topics of its own, and no lane is kept from what another one decides."""
+
+    def __init__(self, service: Service, settings: Settings, connections: Sequence[Connection], clock: Clock) -> None:
+        self._meeting = _Meeting(service.store)
+        self.service = replace(service, store=self._meeting)
+        self.processor = Processor(self.service, settings, clock)
+        self._connections = connections
+        self._lanes: dict[tuple[int, str], LiveBatches] = {}
+        self._offsets: defaultdict[tuple[int, str], itertools.count[int]] = defaultdict(itertools.count)
+
+    @property
+    def db(self) -> Connection:
+        """To look with."""
+        return self._connections[0]
+
+    async def begin(self) -> None:
+        """Every lane stands at the beginning of its topics."""
+        for number, db in enumerate(self._connections):
+            for stream in self.service.streams:
+                own = replace(stream, topics=tuple(_own(number, entry) for entry in stream.topics))
+                lane = self._lanes[number, stream.group] = LiveBatches(self.processor, own, db)
+                for entry in own.topics:
+                    lane.next[TopicPartition(entry.name, 0)] = 0
+                    await db.execute("INSERT INTO consumed VALUES ($1, $2, 0, 0)", stream.group, entry.name)
+
+    async def together(self, *batches: Sequence[Event]) -> list[Effects]:
+        """A batch a lane, all of them loaded before one of them saves."""
+        self._meeting.barrier = asyncio.Barrier(len(batches))
+        async with asyncio.timeout(120):
+            return list(await asyncio.gather(*(self.take(n, *events) for n, events in enumerate(batches))))
+
+    async def take(self, number: int, *events: Event) -> Effects:
+        """One batch in this lane; two that wait for each other try again, as lanes do."""
+        stream = self._stream(events[0])
+        records = [self._record(number, event) for event in events]
+        while True:
+            try:
+                return await self._lanes[number, stream.group].apply(records)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+
+    def _stream(self, event: Event) -> Stream:
+        return next(
+            stream
+            for stream in self.service.streams
+            if event.source in stream.sources and any(type(event.data) in entry.messages for entry in stream.topics)
+        )
+
+    def _record(self, number: int, event: Event) -> Record:
+        stream = self._stream(event)
+        topic = next(_own(number, entry).name for entry in stream.topics if type(event.data) in entry.messages)
+        value, headers = encode(event)
+        return Record(topic, 0, next(self._offsets[number, topic]), 0, event.key.encode(), headers, value)
+
+    async def told(self, kind: type[M]) -> list[M]:
+        """All messages of a kind that stand in the outbox, in order."""
+        rows = await self.db.fetch("SELECT headers, value FROM outbox ORDER BY id")
+        messages = [decode(row["value"], unpack_headers(row["headers"])).data for row in rows]
+        return [message for message in messages if isinstance(message, kind)]
+
+    async def aside(self) -> list[str]:
+        """Why messages are set aside, in order."""
+        return [row[0] for row in await self.db.fetch("SELECT reason FROM set_aside ORDER BY seq")]
+
+
+@asynccontextmanager
+async def unlocked(
+    monkeypatch: Any, dsn: str, service: Service, settings: Settings, *, lanes: int = 2, clock: Clock | None = None
+) -> AsyncIterator[Unlocked]:
+    """The service on a migrated database, with all locks taken away."""
+    monkeypatch.setattr(Batch, "lock", _only_named)
+    await migrate(dsn, service.migrations)
+    connections: list[Connection] = [await asyncpg.connect(dsn) for _ in range(lanes)]
+    try:
+        made = Unlocked(service, settings, connections, clock or Clock())
+        await made.begin()
+        yield made
+    finally:
+        for connection in connections:
+            await connection.close(timeout=5)
+
+
+def _own(number: int, entry: TopicEntry) -> TopicEntry:
+    """A lane's own topic, with one partition: two that read one partition, the fence would keep apart."""
+    return replace(entry, name=f"{entry.name}.{number}", partitions=1)
+
+
+def overtaken() -> float:
+    """How many batches have been decided again in this process."""
+    return sum(s.value for metric in metrics.overtaken.collect() for s in metric.samples if s.name.endswith("_total"))
+
+
+def event_of(source: str, message: Message, at: Any) -> Event:
+    """A message under a fresh id."""
+    return Event(str(uuid4()), source, at, message)
