@@ -139,6 +139,7 @@ def retry_due(border: Border, states: States, inbound: Inbound, now: datetime) -
 
 def release(draft: Draft, border: Border, states: States, link: Link, consent: ConsentState | None) -> None:
     """Link or consent changed for the better: send what this person's transfers from this host were held back for."""
+    draft.change(link)  # as whoever holds a transfer back does
     held_back = {
         transfer.record_key
         for transfer in states.group(Transfer, "person", link.person)

@@ -169,7 +169,7 @@ class Way:
             # Only a home that knows it by its id may be given what it may have booked.
             self._ask_again(self._keep(replace(transfer, state="uncertain", reason="no_receipt")))
         elif self._obstacle is not None:
-            self._settle(transfer, "withheld", self._obstacle, unanswered=transfer.unanswered)
+            self._hold_back(transfer, "withheld")
         elif self._home_state != "active":
             self._come_back(transfer, f"registry_{self._home_state}", _LONGEST_RETRY)
         else:
@@ -203,9 +203,14 @@ class Way:
             self._await_receipt(asked)
         elif self._obstacle is not None:
             # To repeat a credit is to send it: not without consent. It may have been booked, so it is not withheld.
-            self._settle(transfer, "uncertain", self._obstacle, unanswered=transfer.unanswered)
+            self._hold_back(transfer, "uncertain")
         else:
             self._post(transfer)
+
+    def _hold_back(self, transfer: Transfer, state: TransferState) -> None:
+        # Whoever lifts the obstacle writes the link too (``release``): of two at once, one finds what the other did.
+        self._draft.change(self._link)
+        self._settle(transfer, state, self._obstacle, unanswered=transfer.unanswered)
 
     def _await_receipt(self, transfer: Transfer) -> None:
         longest = max(self._receipt_due, _LONGEST_ASKING)
