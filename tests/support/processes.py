@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["lives", "numbers"]
+__all__ = ["lives", "numbers", "peak_mebibytes"]
 
 
 def lives(pid: int) -> bool:
@@ -18,3 +18,9 @@ def lives(pid: int) -> bool:
 def numbers(file: Path) -> list[int]:
     """The process ids that a command wrote into a file; none while there is no file."""
     return [int(word) for word in file.read_text().split()] if file.exists() else []
+
+
+def peak_mebibytes(pid: int) -> float:
+    """The most memory that a process ever held (VmHWM)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
