@@ -30,7 +30,6 @@ def variables(stack: Stack, spec: ProcessSpec) -> dict[str, str]:
         "DATABASE": stack.dsn[spec.database],
         "REGISTRIES": str(stack.folder / "registries"),
         "TOKENS_FILE": str(stack.folder / "tokens.yaml"),
-        "INSTANCE": str(spec.instance),
     }
     if spec.reads_kafka:
         values["KAFKA"] = stack.broker.address

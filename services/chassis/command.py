@@ -49,7 +49,6 @@ def main(package: str) -> None:
     try:
         settings = read_settings()
         logs.configure(settings.log_level, name)
-        logs.about(instance=settings.instance)
         _arm(settings)
         job = _job(package, sys.argv[1:], settings)
     except ValidationError as error:

@@ -42,7 +42,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self,
         processor: Processor,
         stream: Stream,
-        number: int,
+        member: str,
         pool: Pool,
         on_commit: Callable[[Effects], None],
         on_fatal: Callable[[Exception], None],
@@ -50,7 +50,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self.processor = processor
         self.stream = stream
         self.settings: Settings = processor.settings
-        self.member = f"{stream.group}-{self.settings.instance}-{number}"
+        self.member = member
         self.pool = pool
         self.on_commit = on_commit
         self.on_fatal = on_fatal

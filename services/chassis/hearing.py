@@ -49,10 +49,20 @@ class Hearing:
         pool: Pool,
         lanes: Sequence[Lane],
         on_heard: Callable[[], None],
+        instance: int = 0,
     ) -> None:
         self._clock = clock
         self._ears = [
-            _Ear(service, stream, settings, clock, pool, [lane for lane in lanes if lane.stream is stream], on_heard)
+            _Ear(
+                service,
+                stream,
+                settings,
+                clock,
+                pool,
+                [lane for lane in lanes if lane.stream is stream],
+                on_heard,
+                instance,
+            )
             for stream in service.streams
         ]
         self._read = {entry.name: (entry.partitions, ear) for ear in self._ears for entry in ear.stream.topics}
@@ -107,8 +117,10 @@ class _Ear:
         pool: Pool,
         lanes: Sequence[Lane],
         on_heard: Callable[[], None],
+        instance: int,
     ) -> None:
         self.service = service
+        self.instance = instance
         self.stream = stream
         self.settings = settings
         self.clock = clock
@@ -234,7 +246,7 @@ class _Ear:
             places = {
                 TopicPartition(entry.name, number) for entry in stream.topics for number in range(entry.partitions)
             }
-            client = f"{stream.group}-hearing-{self.settings.instance}"
+            client = f"{stream.group}-hearing-{self.instance}"
             self._reader = await kafka.open_reader(self.settings, client, places)
         return self._reader
 

@@ -47,6 +47,7 @@ class Relay:
     def __init__(self, settings: Settings, name: str, clock: Clock) -> None:
         self.settings = settings
         self.name = name
+        self.instance = 0
         self.clock = clock
         self.wake = asyncio.Event()
         self._pause = Pause(_LONGEST_PAUSE, self.wake)
@@ -95,7 +96,7 @@ class Relay:
         """Another producer in place of the present one, with whatever that holds."""
         if self.producer is not None:
             await abandon(self.producer)
-        self.producer = kafka.new_producer(self.settings, f"{self.name}-relay-{self.settings.instance}")
+        self.producer = kafka.new_producer(self.settings, f"{self.name}-relay-{self.instance}")
         async with asyncio.timeout(_START_SECONDS):
             await self.producer.start()
 

@@ -14,13 +14,14 @@ import uvicorn
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
-from services.chassis import http, kafka, metrics, migrations, positions
+from services.chassis import http, kafka, logs, metrics, migrations, positions
 from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError
 from services.chassis.consuming import Lane
 from services.chassis.database import Pool, describe, open_pool
 from services.chassis.failpoints import failpoint
 from services.chassis.hearing import Hearing
+from services.chassis.instance import Instance
 from services.chassis.logs import log
 from services.chassis.operations import operations
 from services.chassis.probe import BrokerProbe
@@ -52,7 +53,8 @@ class Runtime:
         self.lanes: list[Lane] = []
         self.relay = Relay(settings, service.name, self.clock)
         self.processor = Processor(service, settings, self.clock)
-        self.probe = BrokerProbe(settings, f"{service.name}-probe-{settings.instance}")
+        self.probe = BrokerProbe(settings, f"{service.name}-probe")
+        self.instance = Instance(settings, service.name)
         self._tasks: list[asyncio.Task[Any]] = []
         self._wakes: list[asyncio.Event] = []
 
@@ -64,11 +66,14 @@ class Runtime:
         try:
             await self._check_migrated()
             await self._check_log()
+            self.relay.instance = number = await self.instance.take()
+            logs.about(instance=number)
             broker = self._broker()
-            hearing = Hearing(self.service, settings, self.clock, self.pool, self.lanes, self._heard)
+            hearing = Hearing(self.service, settings, self.clock, self.pool, self.lanes, self._heard, number)
             self.reentry = Reentry(self.processor, self.pool, self.relay.wake, hearing.since)
             server = self._server()
             self._start(server.serve())
+            self._start(self.instance.keep())
             self._start(self.relay.run())
             self._start(hearing.run())
             self._start(self.reentry.run())
@@ -90,6 +95,7 @@ class Runtime:
             await _end(self._tasks)
             await self.probe.close()
             await _within(2, self.pool.close())
+            await self.instance.close()
         if self.fatal is not None:
             raise self.fatal
 
@@ -118,7 +124,8 @@ class Runtime:
         )
         for stream in self.service.streams:
             for number in range(self.settings.lanes):
-                lane = Lane(self.processor, stream, number, self.pool, self._committed, self._fail)
+                member = f"{stream.group}-{self.instance.number}-{number}"
+                lane = Lane(self.processor, stream, member, self.pool, self._committed, self._fail)
                 lane.subscribe(broker)
                 self.lanes.append(lane)
         return broker

@@ -42,7 +42,6 @@ class Settings(BaseSettings):
     """Seconds after which a sent transfer without receipt is asked about."""
     day_cap_minutes: int = Field(default=480, ge=1, le=1440)
     """Service minutes of one person on one Shanghai day, over all registries, confirmed without review (rule 72)."""
-    instance: int = 0
     clock_offset: float = 0.0
     """Seconds by which a test shifts the clock. Refused in production."""
     failpoint: str | None = None

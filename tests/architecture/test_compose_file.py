@@ -11,7 +11,7 @@ import yaml
 
 from deploy.local.broker_java import KAFKA_VERSION
 from deploy.local.registries import CONFIGURED, configured_codes
-from deploy.local.specs import process_table
+from deploy.local.specs import SERVICES, process_table
 from deploy.operator.settings import OperatorSettings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -32,6 +32,12 @@ def test_every_process_of_the_launcher_runs_here_after_its_own_migration() -> No
         assert CONTAINERS[name]["depends_on"][job] == {"condition": "service_completed_successfully"}
         assert CONTAINERS[name]["environment"] == CONTAINERS[job]["environment"]
         assert CONTAINERS[name]["environment"].get("SHUANGCHENG_REGISTRY") == spec.registry
+
+
+def test_each_service_has_a_twin_without_a_port_of_which_there_are_none_by_default() -> None:
+    for name in SERVICES:
+        assert CONTAINERS[f"{name}-twin"] == CONTAINERS[name] | {"ports": [], "scale": 0}
+        assert "SHUANGCHENG_INSTANCE" not in CONTAINERS[name]["environment"]
 
 
 def test_every_database_of_the_launcher_is_made_here() -> None:

@@ -50,7 +50,6 @@ async def run(order: Order) -> Stopwatch:
         kafka=order.kafka,
         database=SecretStr(order.database),
         lanes=order.lanes,
-        instance=order.instance,
         log_level="WARNING",
     )
     logs.configure(settings.log_level, "benchmark")
@@ -73,7 +72,7 @@ async def run(order: Order) -> Stopwatch:
     broker = KafkaBroker(order.kafka, logger=None, allow_auto_create_topics=False)
     lanes = []
     for number in range(order.lanes):
-        lane = _GatedLane(processor, stream, number, pool, committed, failed)
+        lane = _GatedLane(processor, stream, f"{stream.group}-{order.instance}-{number}", pool, committed, failed)
         lane.stopwatch = stopwatch
         lane.subscribe(broker)
         lanes.append(lane)

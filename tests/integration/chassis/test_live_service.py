@@ -105,9 +105,9 @@ async def test_one_bad_message_of_each_kind_among_ten_thousand_stops_none_of_the
 
 
 async def test_two_lanes_and_a_second_instance_share_the_work_and_lose_nothing(rig: Rig) -> None:
-    async with rig.running(lanes=2, instance=0):
+    async with rig.running(lanes=2):
         await rig.send(*[credit(f"v{n % 50}", 1) for n in range(1000)])
-        async with rig.running(lanes=2, instance=1):
+        async with rig.running(lanes=2):
             await rig.send(*[credit(f"v{n % 50}", 1) for n in range(1000)])
             await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) >= 2000 FROM total"))
         await rig.send(*[credit(f"v{n % 50}", 1) for n in range(1000)])

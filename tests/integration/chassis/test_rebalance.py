@@ -67,8 +67,8 @@ async def test_a_partition_lost_between_fetch_and_transaction_is_fenced_and_not_
 async def test_an_instance_that_stops_in_order_leaves_its_partitions_to_the_other_at_once(rig: Rig) -> None:
     """As a static member it stayed in the group, and they lay idle until its session was over."""
     everything = set(_all_of(rig))
-    async with rig.running(instance=0) as stays:
-        async with rig.running(instance=1) as goes:
+    async with rig.running() as stays:
+        async with rig.running() as goes:
             shared = partial(_between, everything, stays, goes)
             await eventually(shared, 60)
         assert await _members(rig) == 1

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from deploy.local.ports import free_port
-from deploy.local.processes import Child, own_environment
 from tests.support.rig import REGISTRY, Rig, http, release_raised, standing
 from tests.support.tally import credit
+from tests.support.tally_child import TallyChild
 from tests.support.waiting import eventually
 
 _ASKED = "raise-on-me-"
@@ -25,34 +23,12 @@ _ASKED = "raise-on-me-"
 @asynccontextmanager
 async def _process(rig: Rig, folder: Path, **settings: str) -> AsyncIterator[int]:
     """The tally as a process that is ready; gives its port."""
-    port = free_port()
-    told = {
-        "PROFILE": rig.settings.profile,
-        "KAFKA": rig.settings.kafka,
-        "DATABASE": rig.settings.database.get_secret_value(),
-        "HTTP_PORT": str(port),
-        "TOKENS_FILE": str(rig.settings.tokens_file),
-        **settings,
-    }
-    environment = {f"SHUANGCHENG_{name}": value for name, value in told.items()}
-    environment["TALLY"] = f"{rig.tally.group.removeprefix('tally-')}:{rig.tally.migrations}"
-    command = [sys.executable, "-m", "tests.support.tally_process"]
-    child = Child("tally", command, folder / "tally.log", own_environment(environment))
-    await child.start()
-
-    async def ready() -> bool:
-        assert child.running, child.tail()
-        with suppress(httpx.TransportError):
-            async with http(port) as client:
-                return (await client.get("/health/ready")).status_code == 200
-        return False
-
+    tally = TallyChild(rig, folder, **settings)
     try:
-        await eventually(ready, 60)
-        yield port
+        await tally.start()
+        yield tally.port
     finally:
-        await child.stop()
-    assert child.returncode == 0, child.tail()
+        await tally.stop()
 
 
 async def test_a_thousand_behind_one_that_raised_are_applied_in_order_while_more_arrive(

@@ -71,7 +71,7 @@ async def test_what_waits_is_applied_though_the_service_came_to_its_fact_late(ri
 
 async def test_another_instance_may_be_the_one_that_applies_what_was_said(rig: Rig) -> None:
     """Each of two looks at the positions of both: they stand in the same table."""
-    async with rig.running(await_facts=1, instance=0), rig.running(await_facts=1, instance=1):
+    async with rig.running(await_facts=1), rig.running(await_facts=1):
         await rig.send(*[credit(f"wait-z{n}-1", 1) for n in range(20)], *[credit(f"v{n}", 1) for n in range(40)])
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 40 FROM total"), 30)
         await eventually(lambda: rig.tally.refused == 20, 30)

@@ -31,7 +31,7 @@ class Reading(Lane):
 
     def __init__(self) -> None:
         processor = cast("Processor", SimpleNamespace(settings=Settings()))
-        super().__init__(processor, Stream("group", (), frozenset()), 0, cast("Any", None), print, print)
+        super().__init__(processor, Stream("group", (), frozenset()), "", cast("Any", None), print, print)
         self._next = dict.fromkeys(PLACES, 0)
         self.looks = 0
 

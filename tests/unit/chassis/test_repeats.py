@@ -65,11 +65,11 @@ def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_client_that_complains_a_thousand_times_is_one_line_and_its_end_another(lines) -> None:  # type: ignore[no-untyped-def]
     for number in range(1000):
-        logging.getLogger("aiokafka.conn").error("Unable connect to node with id %s: %s", 1, f"[Errno {number}]")
+        logging.getLogger("library.conn").error("Unable connect to node with id %s: %s", 1, f"[Errno {number}]")
         logs.log().warning("batch failed, tried again", group="tally", detail=f"OSError: {number}")
     said = lines()
     assert [(line["event"], line.get("logger")) for line in said] == [
-        ("Unable connect to node with id 1: [Errno 0]", "aiokafka.conn"),
+        ("Unable connect to node with id 1: [Errno 0]", "library.conn"),
         ("batch failed, tried again", None),
     ]
     logs._tell_ended(math.inf)
