@@ -34,6 +34,7 @@ class _Request(BaseModel):
     commit_after_seconds: Seconds | None = None
     down_for_seconds: Seconds | None = None
     refuse: Refusing | None = None
+    leave_alone_seconds: Annotated[int, Field(ge=0, le=3600)] | None = None
 
 
 class Mischief:
@@ -45,6 +46,20 @@ class Mischief:
         self.refusing: Refusing | None = None
         self._commit_after = 0.0
         self._down_until = 0.0
+        self._asking = 0
+        self._asked_until = 0.0
+        self._came_too_early = 0
+
+    def asks_for(self) -> int | None:
+        """Seconds for which the linkage is asked to leave it alone: said once, and whoever comes earlier is counted."""
+        now = time.monotonic()
+        if self._asking:
+            seconds, self._asking = self._asking, 0
+            self._asked_until = now + seconds
+            return seconds
+        if now < self._asked_until:
+            self._came_too_early += 1
+        return None
 
     @property
     def down(self) -> bool:
@@ -83,6 +98,8 @@ class Mischief:
             self._commit_after = wanted.commit_after_seconds
         if wanted.down_for_seconds is not None:
             self._down_until = time.monotonic() + wanted.down_for_seconds
+        if wanted.leave_alone_seconds is not None:
+            self._asking = wanted.leave_alone_seconds
         if wanted.refuse is not None:
             self.refusing = wanted.refuse
 
@@ -94,6 +111,8 @@ class Mischief:
             "answer_twice": self.twice,
             "commit_after_seconds": self._commit_after,
             "down_for_seconds": round(max(0.0, self._down_until - time.monotonic()), 3),
+            "leave_alone_seconds": self._asking,
+            "came_too_early": self._came_too_early,
             "refuse": left.model_dump() if left else None,
         }
 

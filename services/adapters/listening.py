@@ -36,7 +36,7 @@ class Listener:
             try:
                 said = await self._system.listen(after)
             except SystemAway as error:
-                self._rest.away(str(error))
+                self._rest.away(str(error), error.seconds)
                 await asyncio.sleep(self._rest.left)
                 continue
             self._rest.back()

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.messages.base import Delta, Instant
 from contracts.messages.service import ServiceAttested
+from services.adapters.asked import LeftAlone, Quiet, retry_after
 from services.adapters.lines import Lines
 from services.adapters.portions import Unreadable, in_portions
 from services.adapters.rest_api_said import read
@@ -138,8 +139,9 @@ class _Booking(BaseModel):
 class RestApi:
     """A client of one such system."""
 
-    def __init__(self, url: str, registry: str = "", *, seconds: float = 5.0) -> None:
+    def __init__(self, url: str, registry: str = "", quiet: Quiet | None = None, *, seconds: float = 5.0) -> None:
         self._registry = registry
+        self._quiet = quiet or Quiet()
         self._lines = Lines(url, IN_FLIGHT, seconds=seconds)
 
     async def post(self, credit: Credit) -> Outcome:
@@ -171,13 +173,15 @@ class RestApi:
     async def listen(self, after: int) -> Sequence[Said]:
         """GET 上报. A system that has no such page has nothing to say."""
         try:
-            answer = await self._lines.request("GET", f"{_LISTEN}?{quote('序号')}={after}")
+            answer = await self._request("GET", f"{_LISTEN}?{quote('序号')}={after}")
+        except LeftAlone as error:
+            raise SystemAway(str(error), error.seconds) from None
         except httpx.HTTPError as error:
             raise SystemAway(f"{type(error).__name__}: {error}") from None
         if answer.status_code == 404:
             return []
         if not answer.is_success:
-            raise SystemAway(f"上报 answered {answer.status_code}")
+            raise SystemAway(f"上报 answered {answer.status_code}", retry_after(answer))
         try:
             said = [read(one, self._registry) for one in answer.json()["上报"]]
         except (ValueError, KeyError, TypeError) as error:
@@ -188,9 +192,17 @@ class RestApi:
         """Let go of connections."""
         await self._lines.close()
 
+    async def _request(self, method: str, address: str, content: bytes | None = None) -> httpx.Response:
+        self._quiet.check()
+        answer = await self._lines.request(method, address, content)
+        self._quiet.heard(answer)
+        return answer
+
     async def _outcome(self, credit: Credit, method: str, address: str, content: bytes | None) -> Outcome:
         try:
-            answer = await self._lines.request(method, address, content)
+            answer = await self._request(method, address, content)
+        except LeftAlone as error:
+            return Away(str(error), seconds=error.seconds)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             return Away(f"{type(error).__name__}: {error}")
         except httpx.HTTPError as error:
@@ -201,7 +213,9 @@ class RestApi:
         address, name = _TELL[notices[0].own]
         content = orjson.dumps({name: [letter(notice) for notice in notices]})
         try:
-            answer = await self._lines.request("POST", address, content)
+            answer = await self._request("POST", address, content)
+        except LeftAlone as error:
+            raise SystemAway(str(error), error.seconds) from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise SystemAway(f"{type(error).__name__}: {error}") from None
         status = answer.status_code
@@ -210,7 +224,7 @@ class RestApi:
         if status in _NOT_READ:
             raise Unreadable(f"answered {status}")
         if status in _NEVER_TAKEN or status == _CLOSED:
-            raise SystemAway(f"{address} answered {status}")
+            raise SystemAway(f"{address} answered {status}", retry_after(answer))
         raise RuntimeError(f"answered {status}")
 
 
@@ -237,9 +251,9 @@ def read_answer(credit: Credit, answer: httpx.Response, *, asked: bool = False) 
         if said["结果"] == "查无" and status == 404:
             return NotPosted()
     elif status in _NEVER_TAKEN:
-        return Away(f"answered {status}")
+        return Away(f"answered {status}", seconds=retry_after(answer))
     elif status == _CLOSED:
-        return Away(f"answered {status}", surely=False)
+        return Away(f"answered {status}", surely=False, seconds=retry_after(answer))
     elif status in _NOT_READ and not asked:
         # It could not read the form: our mistake or its new field. Nothing is lost, and somebody must look.
         return Refused("form_not_accepted", retry=True)

@@ -155,18 +155,21 @@ def _in_doubt(
     credit: Credit, outcome: Lost | Away, registry: Registry, now: datetime
 ) -> tuple[Credit, tuple[Message, ...]]:
     step = next_step(credit, registry.capability)
+    # At once, when the system is there again; but never before the time that it asked for, not after a restart either.
+    due_at = now + timedelta(seconds=outcome.seconds) if isinstance(outcome, Away) else now
     if isinstance(outcome, Away) and (outcome.surely or step == "ask"):
-        return replace(credit, due_at=now), ()
+        return replace(credit, due_at=due_at), ()
     credit = replace(credit, trouble=one_line(outcome.detail))
     if step == "post":
         credit = replace(credit, attempted_at=now)
     if next_step(replace(credit, state="unknown"), registry.capability) == "give_up":
         return _give_up(credit)
     if isinstance(outcome, Away) and registry.capability == "idempotent":
-        # At once, when the system is there again. But whatever gave up on the call may have passed it on: it is no
-        # longer "due", which would say that it surely is not at the registry.
-        return replace(credit, state="unknown", due_at=now), ()
-    return _later(credit, now), ()
+        # Whatever gave up on the call may have passed it on: it is no longer "due", which would say that it surely is
+        # not at the registry.
+        return replace(credit, state="unknown", due_at=due_at), ()
+    later = _later(credit, now)
+    return replace(later, due_at=max(later.due_at, due_at)), ()
 
 
 def _give_up(credit: Credit) -> tuple[Credit, tuple[Message, ...]]:

@@ -14,6 +14,7 @@ from contracts.registry import Capability, Registry
 from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, registry_source, service_source
 from services.adapters import rules
 from services.adapters.api import api
+from services.adapters.asked import Quiet
 from services.adapters.listening import Listener
 from services.adapters.rest_api import RestApi
 from services.adapters.states import account_name
@@ -29,7 +30,7 @@ from services.chassis.settings import Settings
 
 __all__ = ["KINDS", "build"]
 
-KINDS: Final[dict[str, Callable[[str, str], System]]] = {"rest_api": RestApi}
+KINDS: Final[dict[str, Callable[[str, str, Quiet], System]]] = {"rest_api": RestApi}
 """How the kinds of outside systems are reached; the registry's YAML names its kind as ``system``."""
 
 Now: TypeAlias = Callable[[], datetime]
@@ -77,10 +78,12 @@ def _decisions(code: str, capability: Capability) -> dict[type[Message], Decide]
 
 
 def _workers(registry: Registry) -> tuple[Worker, ...]:
+    quiet = Quiet()
+
     def worker(session_of: Callable[[Pool, System, Now, asyncio.Event], Callable[[], Awaitable[None]]]) -> Worker:
         async def work(pool: Pool, settings: Settings, committed: asyncio.Event) -> None:
             clock = Clock(timedelta(seconds=settings.clock_offset))
-            system = KINDS[registry.system](settings.sandbox_url or "", registry.code)
+            system = KINDS[registry.system](settings.sandbox_url or "", registry.code, quiet)
             try:
                 await persistent(session_of(pool, system, clock.now, committed))
             finally:

@@ -111,10 +111,11 @@ class Lost:
 @frozen
 class Away:
     """The registry's system did not take the call. ``surely``: it cannot have reached the ledger; else it may have,
-    and something in between gave up on it."""
+    and something in between gave up on it. ``seconds``: so long it asked to be left alone."""
 
     detail: str
     surely: bool = True
+    seconds: float = 0.0
 
 
 Outcome: TypeAlias = Posted | NotPosted | Refused | Lost | Away

@@ -13,7 +13,11 @@ __all__ = ["System", "SystemAway", "Told"]
 
 
 class SystemAway(Exception):
-    """The system takes nothing at the moment; telling again does no harm."""
+    """The system takes nothing at the moment; telling again does no harm. It asked for so many ``seconds``."""
+
+    def __init__(self, detail: str, seconds: float = 0.0) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
 
 
 @dataclass(slots=True)

@@ -43,11 +43,13 @@ class Rest:
         """Seconds for which it is left in peace."""
         return max(0.0, self._until - asyncio.get_running_loop().time())
 
-    def away(self, detail: str) -> None:
-        """It took nothing; once more, and the rest is longer."""
-        if self.left:
+    def away(self, detail: str, seconds: float = 0.0) -> None:
+        """It took nothing; once more, and the rest is longer. It asked for so many ``seconds``, or for none."""
+        now = asyncio.get_running_loop().time()
+        if self._until > now:
+            self._until = max(self._until, now + seconds)
             return
-        self._until = asyncio.get_running_loop().time() + min(_LONGEST_REST, 0.2 * 2 ** min(self._failures, 10))
+        self._until = now + max(seconds, min(_LONGEST_REST, 0.2 * 2 ** min(self._failures, 10)))
         self._failures += 1
         log().warning("system away", detail=rules.one_line(detail), attempt=self._failures)
 
@@ -164,7 +166,7 @@ class Caller:
         outcome = await (self._system.post(credit) if step == "post" else self._system.ask(credit))
         failpoint("P7")
         if isinstance(outcome, Away):
-            self._rest.away(outcome.detail)
+            self._rest.away(outcome.detail, outcome.seconds)
         else:
             self._rest.back()
         if isinstance(outcome, Lost):
@@ -196,7 +198,7 @@ class Messenger:
             try:
                 told = await self._system.tell(notices)
             except SystemAway as error:
-                self._rest.away(str(error))
+                self._rest.away(str(error), error.seconds)
                 await asyncio.sleep(self._rest.left)
                 continue
             for what, said in (("notice rejected", told.rejected), ("notice postponed", told.failed)):

@@ -30,14 +30,17 @@ _AT_ONCE = 200
 _STATUS = {"conflict": 409, "volunteer_unknown": 404}
 
 
+def _open_for_business(mischief: Mischief) -> None:
+    if mischief.down:
+        raise HTTPException(503, "系统维护中")
+    if seconds := mischief.asks_for():
+        raise HTTPException(429, "请求过多", {"Retry-After": str(seconds)})
+
+
 def interface(seat: Seat, mischief: Mischief, pool: Callable[[], Pool], clerk: Callable[[], Clerk]) -> APIRouter:
     """The routes under ``/接口``."""
 
-    def open_for_business() -> None:
-        if mischief.down:
-            raise HTTPException(503, "系统维护中")
-
-    router = APIRouter(prefix="/接口", dependencies=[Depends(open_for_business)])
+    router = APIRouter(prefix="/接口", dependencies=[Depends(lambda: _open_for_business(mischief))])
 
     @router.post("/入账")
     async def post(request: Request) -> Response:
