@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hmac import compare_digest
-from typing import Any
+from typing import Any, Literal
 
 from contracts.messages import Message
 from contracts.messages import identity as messages
@@ -13,7 +13,7 @@ from contracts.messages.base import Consent
 from contracts.messages.identity import LinkRefusal
 from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS
 from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer
-from services.identity.states import Account, ConsentState, Link, Offer, Outcome, Request
+from services.identity.states import Account, ConsentState, Link, Offer, Outcome, Request, Role
 
 __all__ = ["MOST_PENDING", "MOST_WRONG_CODES", "Case"]
 
@@ -74,14 +74,16 @@ class Case:
         return self.consent.given_at(self.now) if self.consent is not None else None
 
     @property
-    def guest_of(self) -> Link | None:
-        """The link whose host account is this home account: a guest's account is nobody's home."""
-        home = self.account.home, self.account.home_ref
-        return next(iter(self.states.group(Link, "account", home)), None)
+    def role(self) -> Literal["home", "host"] | None:
+        """What this home account is so far: a guest's account is nobody's home."""
+        known = self.states.get(Role, (self.account.home, self.account.home_ref))
+        return None if known is None else known.role
 
     def keep_offer(self, offer: Offer) -> None:
-        """Let this offer stand."""
+        """Let this offer stand. The first one makes the account a home."""
         self.offer = offer
+        if self.role is None:
+            self.changes.append(Role(self.account.home, self.account.home_ref, "home"))
         self.changes.append(offer)
 
     def keep_consent(self, state: ConsentState) -> bool:
@@ -180,13 +182,7 @@ class Case:
 
     def _taken(self, request: Request) -> bool:
         """Whether the host account is another person's already, as a guest's or as a home."""
-        key = request.host, request.host_ref
-        if self.states.group(Link, "account", key):
-            return True
-        own = self.states.get(Account, key)
-        return own is not None and bool(
-            self.states.group(Offer, "person", own.person) or self.states.group(Link, "person", own.person)
-        )
+        return self.states.get(Role, (request.host, request.host_ref)) is not None
 
     def _answer(self, request: Request, outcome: Outcome, *, timer: bool) -> None:
         if timer:
@@ -208,7 +204,7 @@ class Case:
                 offer.age_band,
                 offer.guardian_approved,
             )
-            self.changes.append(self.link)
+            self.changes += (self.link, Role(request.host, request.host_ref, "host"))
         self.tell_link(consent)
 
     def refuse(self, request: Request, reason: LinkRefusal) -> None:

@@ -38,7 +38,7 @@ def offer_link(states: States, inbound: Inbound, now: datetime) -> Decision:
     case, command = Case.of(states, inbound, now), inbound.data
     if command.home == command.host:
         return _refuse(case, inbound, "own_registry")
-    if case.guest_of is not None:
+    if case.role == "host":
         return _refuse(case, inbound, "guest_account")
     newest = case.offer is None or inbound.time >= case.offer.offered_at
     if newest:

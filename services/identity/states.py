@@ -10,7 +10,7 @@ from contracts.frozen import frozen
 from contracts.messages.base import AgeBand, Consent, Origin
 from contracts.messages.identity import LinkRefusal
 
-__all__ = ["Account", "ConsentState", "Link", "Offer", "Outcome", "Request"]
+__all__ = ["Account", "ConsentState", "Link", "Offer", "Outcome", "Request", "Role"]
 
 Outcome = Literal[LinkRefusal, "established"]
 
@@ -22,6 +22,18 @@ class Account:
     home: str
     home_ref: str
     person: UUID
+
+
+@frozen
+class Role:
+    """What an account of a registry is, for ever: a volunteer's home since an offer, or a guest's since a link.
+
+    One row an account: two batches that would make it both meet here, and the second decides again.
+    """
+
+    registry: str
+    ref: str
+    role: Literal["home", "host"]
 
 
 @frozen
@@ -67,11 +79,6 @@ class Link:
     home_break: str | None = None
     """Why the home broke it, None while the home has not."""
     host_break: str | None = None
-
-    @property
-    def account(self) -> tuple[str, str]:
-        """The host account that is tied."""
-        return self.host, self.host_ref
 
     @property
     def active(self) -> bool:

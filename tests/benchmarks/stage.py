@@ -27,10 +27,11 @@ __all__ = ["Stage"]
 _OWNER = "bench"
 _HISTORY = 20_000
 _LONG_AGO = """
-INSERT INTO service_record (host, record_ref, person, signup_id, version, body, attested_at, counted_version,
+INSERT INTO service_record (host, record_ref, person, signup_id, version, body, attested_at, day, counted_version,
   counted_signup, counted_from, counted_to, counted_minutes)
-SELECT 'gz', 'old-' || i, md5('p' || i)::uuid, md5('s' || i)::uuid, 1, '{}', at, 1, md5('s' || i)::uuid, at,
-  at + interval '2 hours', 120
+SELECT 'gz', 'old-' || i, md5('p' || i)::uuid, md5('s' || i)::uuid, 1, '{}', at,
+  (at AT TIME ZONE 'Asia/Shanghai')::date,
+  1, md5('s' || i)::uuid, at, at + interval '2 hours', 120
 FROM generate_series(1, $1::int) AS i, LATERAL (SELECT timestamptz '2025-07-01' + i * interval '1 minute' AS at) AS t
 """
 _LONG_AGO_DAYS = """

@@ -16,7 +16,7 @@ from contracts.topics import IDENTITY_COMMANDS, service_source
 from services.chassis.decisions import CancelTimer, Inbound, Send, States, Timer
 from services.chassis.settings import Settings
 from services.identity.service import build
-from services.identity.store import ACCOUNTS, CONSENTS, LINKS, OFFERS, REQUESTS
+from services.identity.store import IdentityStore
 
 T0 = datetime(2026, 7, 18, 6, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -36,7 +36,7 @@ class World:
 
     def __init__(self) -> None:
         self.states = States()
-        for table in (ACCOUNTS, OFFERS, REQUESTS, LINKS, CONSENTS):
+        for table in IdentityStore.tables:
             table.declare(self.states)
         self.service = build(Settings(await_facts=60))
         self.now = T0

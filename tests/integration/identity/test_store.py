@@ -14,7 +14,7 @@ import pytest
 from contracts.messages import Message
 from contracts.messages.base import AgeBand
 from contracts.messages.identity import LinkEstablished, LinkRefused
-from services.identity.states import Account, ConsentState, Link, Offer, Request
+from services.identity.states import Account, ConsentState, Link, Offer, Request, Role
 from services.identity.store import ACCOUNTS, CONSENTS, LINKS, IdentityStore
 from tests.support.identity import MINUTE, T0, World, consent, hash_of
 from tests.support.identity_database import Linker, linkers
@@ -52,6 +52,7 @@ async def test_every_row_comes_back_as_it_was_saved_and_as_it_was_changed(linker
         Request("e1", person, "gz", "G1", hash_of("code"), T0, origin),
         a_link(person=person),
         ConsentState(person, "gz", "given", 3, consent(3, T0 + MINUTE)),
+        Role("gz", "G1", "host"),
     ]
     changed: list[Any] = [
         rows[0],
@@ -59,6 +60,7 @@ async def test_every_row_comes_back_as_it_was_saved_and_as_it_was_changed(linker
         dataclasses.replace(rows[2], outcome="too_many_attempts"),
         dataclasses.replace(rows[3], version=2, home_break=None, host_break="abuse"),
         ConsentState(person, "gz", "withdrawn", 3, None),
+        rows[5],
     ]
     for state in (rows, changed):
         for table, row in zip(IdentityStore.tables, state, strict=True):
