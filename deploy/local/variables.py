@@ -31,6 +31,8 @@ def variables(stack: Stack, spec: ProcessSpec) -> dict[str, str]:
         "REGISTRIES": str(stack.folder / "registries"),
         "TOKENS_FILE": str(stack.folder / "tokens.yaml"),
     }
+    if spec.module.startswith("services."):
+        values["READ_SECONDS"] = "5"  # all processes of a linkage, and whoever asks them, share this machine
     if spec.reads_kafka:
         values["KAFKA"] = stack.broker.address
     if spec.registry is not None:

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from services.adapters import store
-from services.chassis.database import Pool
 from services.chassis.http import Operator
+from services.chassis.reading import Reads
 from services.chassis.settings import Settings
 
 __all__ = ["api"]
 
 
-def api(pool: Pool, _: Settings) -> APIRouter:
+def api(reads: Reads, _: Settings) -> APIRouter:
     """``GET /troubles``, for operators."""
     router = APIRouter(tags=["adapters"])
 
@@ -23,7 +23,7 @@ def api(pool: Pool, _: Settings) -> APIRouter:
         _: Operator, limit: Annotated[int, Query(ge=1, le=500)] = 100
     ) -> dict[str, list[dict[str, Any]]]:
         """Credits in doubt, notices that the registry's system fails over or could not read; the oldest first."""
-        async with pool.acquire() as db:
+        async with reads.sums() as db:
             return await store.troubles(db, limit)
 
     return router

@@ -8,20 +8,20 @@ from typing import Any
 from fastapi import APIRouter
 
 from services.attendance import store
-from services.chassis.database import Pool
 from services.chassis.http import Operator
+from services.chassis.reading import Reads
 from services.chassis.settings import Settings
 
 __all__ = ["api"]
 
 
-def api(pool: Pool, settings: Settings) -> APIRouter:
+def api(reads: Reads, _: Settings) -> APIRouter:
     """``GET /figures``: service records and minutes by host and state."""
     router = APIRouter(tags=["attendance"])
 
     @router.get("/figures")
     async def figures(_: Operator) -> dict[str, Any]:
-        async with pool.acquire() as db:
+        async with reads.sums() as db:
             return {"figures": [asdict(figure) for figure in await store.figures(db)]}
 
     return router

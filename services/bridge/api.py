@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from services.bridge import books
 from services.bridge.rules.answers import timeline
 from services.chassis.clock import Clock
-from services.chassis.database import Pool
 from services.chassis.http import Operator, Principal, principal
+from services.chassis.reading import Reads
 from services.chassis.settings import Settings
 
 __all__ = ["api"]
@@ -19,7 +19,7 @@ __all__ = ["api"]
 MINUTES: Final = ("confirmed", "credited", "withheld", "refused", "uncertain", "in_flight", "held")
 
 
-def api(pool: Pool, settings: Settings) -> APIRouter:
+def api(reads: Reads, settings: Settings) -> APIRouter:
     """``GET /timeline`` for the registry whose volunteer it is, ``GET /figures`` for operators."""
     router = APIRouter(tags=["bridge"])
     clock = Clock(timedelta(seconds=settings.clock_offset))
@@ -33,7 +33,7 @@ def api(pool: Pool, settings: Settings) -> APIRouter:
         """Links, sign-ups and services of the volunteer ``ref`` of ``registry``, and who must act next."""
         if not who.may_read(registry):
             raise HTTPException(403, "a registry asks about its own volunteers only")
-        async with pool.acquire() as db:
+        async with reads.question() as db:
             known = await books.history(db, registry, ref)
         if known is None:
             raise HTTPException(404, "no linked volunteer of this number")
@@ -44,7 +44,7 @@ def api(pool: Pool, settings: Settings) -> APIRouter:
     @router.get("/figures")
     async def sums(_: Operator) -> dict[str, Any]:
         """Minutes per direction by state, refusals by registry and reason, people linked."""
-        async with pool.acquire() as db:
+        async with reads.sums() as db:
             found = await books.figures(db)
         refusals: dict[str, dict[str, int]] = {}
         for code, reason, count in found.refusals:

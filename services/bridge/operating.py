@@ -21,6 +21,7 @@ from services.chassis.decisions import Channel
 from services.chassis.failures import is_transient
 from services.chassis.http import Operator, Principal
 from services.chassis.logs import log
+from services.chassis.reading import Reads
 from services.chassis.service import Heard
 from services.chassis.settings import Settings
 
@@ -39,7 +40,7 @@ class Reason(BaseModel):
     why: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 
 
-def operating(registries: Mapping[str, Registry], pool: Pool, settings: Settings) -> APIRouter:
+def operating(registries: Mapping[str, Registry], reads: Reads, settings: Settings) -> APIRouter:
     """``GET /flows``, ``/breaks`` and ``/registries``; ``POST /registries/{code}/pause`` and ``…/resume``."""
     router = APIRouter(tags=["operations"])
     clock = Clock(timedelta(seconds=settings.clock_offset))
@@ -48,7 +49,7 @@ def operating(registries: Mapping[str, Registry], pool: Pool, settings: Settings
     async def flows(_: Operator, minutes: Annotated[int, Query(ge=1, le=1440)] = 60) -> dict[str, Any]:
         """Open transfers by direction, state and reason; what ended in the last minutes, and how long it took."""
         now = clock.now()
-        async with pool.acquire() as db:
+        async with reads.sums() as db:
             found = await books.flows(db, now, timedelta(minutes=minutes))
         return {"at": now, "open": found.open, "ended": found.ended, "by_minute": found.by_minute}
 
@@ -56,11 +57,11 @@ def operating(registries: Mapping[str, Registry], pool: Pool, settings: Settings
     async def breaks(_: Operator, limit: Annotated[int, Query(ge=0, le=500)] = 100) -> dict[str, Any]:
         """Transfers of which nobody knows whether they were booked, the oldest first, how many there are in all, and
         contradicting receipts of the last day."""
-        async with pool.acquire() as db:
+        async with reads.sums() as db:
             total, uncertain, conflicts = await books.breaks(db, clock.now(), limit)
         return {"total": total, "uncertain": uncertain, "conflicts": conflicts}
 
-    _of_registries(router, registries, pool, clock)
+    _of_registries(router, registries, reads.pool, clock)
     return router
 
 

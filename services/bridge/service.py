@@ -39,8 +39,8 @@ from services.bridge.rules.admission import Border, BorderDecide, admitted, refu
 from services.bridge.rules.names import locks, subject
 from services.bridge.store import BridgeStore, held_groups
 from services.chassis.configuration import ConfigurationError, read_folder
-from services.chassis.database import Pool
 from services.chassis.decisions import Decide, Send
+from services.chassis.reading import Reads
 from services.chassis.service import Service, Stream, Undecodable
 from services.chassis.settings import Settings
 
@@ -155,9 +155,9 @@ def _streams(registries: Mapping[str, Registry]) -> tuple[Stream, ...]:
     return (*outer, inner)
 
 
-def _api(registries: Mapping[str, Registry], pool: Pool, settings: Settings) -> APIRouter:
-    router = api(pool, settings)
-    router.include_router(operating(registries, pool, settings))
+def _api(registries: Mapping[str, Registry], reads: Reads, settings: Settings) -> APIRouter:
+    router = api(reads, settings)
+    router.include_router(operating(registries, reads, settings))
     return router
 
 

@@ -62,14 +62,18 @@ _ARRAYS = ("boolean", "bytea", "date", "integer", "bigint", "timestamptz", "uuid
 _ALL_ARRAYS = f"SELECT {', '.join(f'${place}::{name}[]' for place, name in enumerate(_ARRAYS, 1))}"
 
 
-async def open_pool(dsn: str, *, size: int, application: str) -> Pool:
-    """A pool whose sessions fail rather than hang: statements, locks and idle transactions have limits."""
+async def open_pool(dsn: str, *, size: int, application: str, seconds: float | None = None) -> Pool:
+    """A pool whose sessions fail rather than hang: statements, locks and idle transactions have limits.
+
+    ``seconds``: the limit of a statement, where the usual one is too long; such a pool opens sessions when needed.
+    """
+    limits = _SESSION if seconds is None else _SESSION | {"statement_timeout": f"{round(seconds * 1000)}ms"}
     return await asyncpg.create_pool(
         dsn,
-        min_size=1,
+        min_size=1 if seconds is None else 0,
         max_size=size,
         command_timeout=_LONGEST_CALL,
-        server_settings={**_SESSION, "application_name": application},
+        server_settings={**limits, "application_name": application},
     )
 
 

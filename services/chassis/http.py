@@ -18,6 +18,7 @@ from services.chassis.configuration import ConfigurationError, read_yaml
 from services.chassis.database import FAILURES, describe
 from services.chassis.failures import is_transient
 from services.chassis.logs import log
+from services.chassis.reading import Busy, TooSlow
 
 __all__ = ["Operator", "Principal", "create_app", "operator", "principal", "read_tokens"]
 
@@ -104,6 +105,17 @@ async def _failed(request: Request, error: Exception) -> JSONResponse:
     return _answer(500, "failed", "the request failed; the log says why")
 
 
+async def _busy(_: Request, __: Exception) -> JSONResponse:
+    answer = _answer(503, "busy", "more is asked at present than is answered; ask again in a second")
+    answer.headers["Retry-After"] = "1"
+    return answer
+
+
+async def _too_slow(request: Request, _: Exception) -> JSONResponse:
+    log().warning("question given up, too slow", path=request.url.path)
+    return _answer(503, "too_slow", "this takes too long to find; ask for less: a host, a district, a shorter time")
+
+
 def _answer(status: int, error: str, detail: str) -> JSONResponse:
     return JSONResponse({"error": error, "detail": detail}, status)
 
@@ -114,6 +126,8 @@ def create_app(name: str, tokens: dict[str, Principal], health: Callable[[], Awa
     app.state.tokens = tokens
     app.add_exception_handler(AnyHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
+    app.add_exception_handler(Busy, _busy)
+    app.add_exception_handler(TooSlow, _too_slow)
     for kind in FAILURES:
         app.add_exception_handler(kind, _failed)
 

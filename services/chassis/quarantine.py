@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from services.chassis import inbox, set_aside
-from services.chassis.database import Batch, Connection, Pool
+from services.chassis.database import Batch, Connection
 from services.chassis.logs import log
 from services.chassis.processing import Processor
+from services.chassis.reading import Reads
 from services.chassis.records import Candidate, decode_record
 from services.chassis.reentry import one_at_a_time
 from services.chassis.set_aside import UNDER_WAY, Aside
@@ -44,9 +45,10 @@ class Released:
 class Quarantine:
     """The operator's hand. It runs inside the service: nobody else decides its messages."""
 
-    def __init__(self, processor: Processor, pool: Pool, wake: Callable[[], None]) -> None:
+    def __init__(self, processor: Processor, reads: Reads, wake: Callable[[], None]) -> None:
         self.processor = processor
-        self.pool = pool
+        self.pool = reads.pool
+        self._reads = reads
         self._wake = wake
         self._entries = processor.service.entries()
 
@@ -93,15 +95,18 @@ class Quarantine:
 
     async def listing(self, reason: str | None, after: int, limit: int) -> list[dict[str, Any]]:
         """A page of messages set aside: where they stood and why, without their bytes."""
-        return [dict(row) for row in await self.pool.fetch(_LISTING, after, reason, limit)]
+        async with self._reads.sums() as db:
+            return [dict(row) for row in await db.fetch(_LISTING, after, reason, limit)]
 
     async def discarded(self, after: int, limit: int) -> list[dict[str, Any]]:
         """A page of what was discarded, by whom, when and why, without its bytes."""
-        return [dict(row) for row in await self.pool.fetch(_DISCARDED, after, limit)]
+        async with self._reads.sums() as db:
+            return [dict(row) for row in await db.fetch(_DISCARDED, after, limit)]
 
     async def summary(self) -> dict[str, int]:
         """How many messages are set aside, by reason."""
-        rows = await self.pool.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason ORDER BY reason")
+        async with self._reads.sums() as db:
+            rows = await db.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason ORDER BY reason")
         return {row[0]: row[1] for row in rows}
 
     async def _readable(self, db: Connection, rows: Mapping[int, Aside], told: Released) -> dict[int, Candidate]:

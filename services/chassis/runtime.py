@@ -27,6 +27,7 @@ from services.chassis.operations import operations
 from services.chassis.probe import BrokerProbe
 from services.chassis.processing import Effects, Processor
 from services.chassis.quarantine import Quarantine
+from services.chassis.reading import READERS, Reads
 from services.chassis.reentry import Reentry
 from services.chassis.relay import Relay
 from services.chassis.service import Service
@@ -63,6 +64,13 @@ class Runtime:
         settings = self.settings
         failpoint("P9")
         self.pool: Pool = await open_pool(settings.database.get_secret_value(), size=6, application=self.service.name)
+        readers = await open_pool(
+            settings.database.get_secret_value(),
+            size=READERS,
+            application=f"{self.service.name}-reads",
+            seconds=settings.read_seconds,
+        )
+        self.reads = Reads(self.pool, readers)
         try:
             await self._check_migrated()
             await self._check_log()
@@ -94,6 +102,7 @@ class Runtime:
         finally:
             await _end(self._tasks)
             await self.probe.close()
+            await _within(2, readers.close())
             await _within(2, self.pool.close())
             await self.instance.close()
         if self.fatal is not None:
@@ -133,9 +142,9 @@ class Runtime:
     def _server(self) -> _Server:
         tokens = http.read_tokens(self.settings.tokens_file)
         app = http.create_app(self.service.name, tokens, self.health)
-        app.include_router(operations(Quarantine(self.processor, self.pool, self.reentry.wake.set)))
+        app.include_router(operations(Quarantine(self.processor, self.reads, self.reentry.wake.set)))
         if self.service.api is not None:
-            app.include_router(self.service.api(self.pool, self.settings))
+            app.include_router(self.service.api(self.reads, self.settings))
         config = uvicorn.Config(
             app, self.settings.http_host, self.settings.http_port, log_config=None, access_log=False, lifespan="off"
         )

@@ -17,6 +17,7 @@ from contracts.topics import TopicEntry
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, Pool
 from services.chassis.decisions import Decide, Inbound, Send, States
+from services.chassis.reading import Reads
 from services.chassis.settings import Settings
 from services.chassis.tables import Table
 
@@ -91,7 +92,7 @@ class Service:
     migrations: Path
     refuse: Callable[[Undecodable], Iterable[Send]] | None = None
     """What the border answers to a record that is not in the contract."""
-    api: Callable[[Pool, Settings], APIRouter] | None = None
+    api: Callable[[Reads, Settings], APIRouter] | None = None
     held: Callable[[Connection], Awaitable[Collection[str]]] | None = None
     """Groups that an operator holds: nothing more of them is read, what of them is set aside stays, and nobody waits to
     hear them out: a wait that only they could end is over when its time is up."""

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """Seconds after which a sent transfer without receipt is asked about."""
     day_cap_minutes: int = Field(default=480, ge=1, le=1440)
     """Service minutes of one person on one Shanghai day, over all registries, confirmed without review (rule 72)."""
+    read_seconds: float = Field(default=0.3, gt=0, le=30)
+    """Seconds that the database may take for one question asked over HTTP."""
     clock_offset: float = 0.0
     """Seconds by which a test shifts the clock. Refused in production."""
     failpoint: str | None = None

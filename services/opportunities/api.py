@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, HTTPException
 from fastapi import Query as Parameter
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
-from contracts.messages.base import AgeBand, RegistryCode
+from contracts.messages.base import AgeBand, Ref, RegistryCode, Text
 from contracts.messages.shifts import Campaign, Category, Place
 from services.chassis.clock import Clock
-from services.chassis.database import Pool
 from services.chassis.http import Operator, principal
+from services.chassis.reading import Reads
 from services.chassis.settings import Settings
 from services.opportunities import search
 from services.opportunities.search import CursorError, Query, Row
@@ -112,8 +112,8 @@ class SearchParameters(BaseModel):
     until: AwareDatetime | None = None
     """The shift starts in [since, until)."""
     category: Category | None = None
-    campaign: str | None = None
-    text: Annotated[str, Field(max_length=100)] | None = None
+    campaign: Annotated[Text, Field(max_length=300)] | None = None
+    text: Annotated[Text, Field(max_length=100)] | None = None
     """Words that all stand in the title, the campaign or the place."""
     age_band: AgeBand | None = None
     busy: Annotated[
@@ -145,8 +145,8 @@ class SearchParameters(BaseModel):
         )
 
 
-def api(pool: Pool, settings: Settings) -> APIRouter:
-    """Routes over this pool. Any registry's token may search: what a host offers is for everyone's volunteers."""
+def api(reads: Reads, settings: Settings) -> APIRouter:
+    """Routes over these sessions. Any registry's token may search: what a host offers is for everyone's volunteers."""
     clock = Clock(timedelta(seconds=settings.clock_offset))
     router = APIRouter(dependencies=[Depends(principal)])
 
@@ -154,7 +154,8 @@ def api(pool: Pool, settings: Settings) -> APIRouter:
     async def find(parameters: Annotated[SearchParameters, Parameter()]) -> Page:
         """Shifts that can be joined, earliest first."""
         try:
-            rows = await search.find(pool, parameters.query(clock.now()))
+            async with reads.question() as db:
+                rows = await search.find(db, parameters.query(clock.now()))
         except CursorError as error:
             raise HTTPException(422, str(error)) from error
         page = rows[: parameters.limit]
@@ -162,9 +163,10 @@ def api(pool: Pool, settings: Settings) -> APIRouter:
         return Page(shifts=[ShiftFound.of(row) for row in page], next=following)
 
     @router.get("/shifts/{host}/{project_ref}/{shift_ref}")
-    async def shift(host: str, project_ref: str, shift_ref: str) -> ShiftFound:
+    async def shift(host: RegistryCode, project_ref: Ref, shift_ref: Ref) -> ShiftFound:
         """One shift, cancelled and full ones too."""
-        row = await search.shift(pool, (host, project_ref, shift_ref))
+        async with reads.question() as db:
+            row = await search.shift(db, (host, project_ref, shift_ref))
         if row is None:
             raise HTTPException(404, "no such shift")
         return ShiftFound.of(row)
@@ -172,11 +174,13 @@ def api(pool: Pool, settings: Settings) -> APIRouter:
     @router.get("/campaigns")
     async def campaigns() -> list[CampaignFound]:
         """Campaigns of all hosts."""
-        return [CampaignFound.model_validate(row) for row in await search.campaigns(pool)]
+        async with reads.question() as db:
+            return [CampaignFound.model_validate(row) for row in await search.campaigns(db)]
 
     @router.get("/figures")
     async def figures(_: Operator) -> Figures:
         """Counts, for operators."""
-        return Figures.model_validate(await search.figures(pool))
+        async with reads.sums() as db:
+            return Figures.model_validate(await search.figures(db))
 
     return router

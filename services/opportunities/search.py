@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from services.chassis.database import Pool
+from services.chassis.database import Connection
 from services.opportunities.states import ShiftKey
 
 __all__ = ["CursorError", "Query", "Row", "campaigns", "cursor_of", "figures", "find", "shift"]
@@ -23,9 +23,22 @@ SELECT shift.host, shift.project_ref, shift.shift_ref, shift.starts_at, shift.en
        shift.waitlist_posts, shift.waitlisted, shift.minimum_age, shift.division_code, shift.place_text, shift.state,
        project.title, project.category, project.campaign_ref, project.campaign_title, project.organiser_ref,
        project.state AS project_state
-FROM shift JOIN project USING (host, project_ref)
 """
+_FROM: Final = "FROM shift JOIN project USING (host, project_ref)"
 _ORDER: Final = "shift.starts_at, shift.host, shift.project_ref, shift.shift_ref"
+
+_NEAR: Final = 1000
+"""Shifts that are looked through for words in order of start, before the index is asked."""
+_HAS_WORD: Final = "(position({0}::text IN project.words) > 0 OR position({0}::text IN shift.words) > 0)"
+# The shifts that have a word in their own words or in their project's. Which pairs of characters it has leads to few
+# rows, and whether it stands there in one piece is asked of these alone.
+_WITH_WORD: Final = """(
+    SELECT here.host, here.project_ref, here.shift_ref FROM shift AS here
+     WHERE characters_and_pairs(here.words) @> {1}::text[] AND position({0}::text IN here.words) > 0
+    UNION
+    SELECT of_it.host, of_it.project_ref, of_it.shift_ref
+      FROM project AS here JOIN shift AS of_it USING (host, project_ref)
+     WHERE characters_and_pairs(here.words) @> {1}::text[] AND position({0}::text IN here.words) > 0)"""
 
 _CAMPAIGNS: Final = """
 SELECT project.host, project.campaign_ref AS ref, max(project.campaign_title) AS title,
@@ -102,21 +115,31 @@ class _Conditions:
         self.parts.append(condition.format(*(f"${number}" for number in numbers)))
         self.arguments += arguments
 
+    def clause(self) -> str:
+        """All of them, and begins anew; the arguments stay."""
+        parts, self.parts = self.parts, []
+        return " AND ".join(parts)
 
-def _conditions(query: Query) -> _Conditions:
-    # Only what is asked for is in the statement: a plan for "anything or $1" would use no index.
-    where = _Conditions()
-    where.add("shift.state = 'open' AND project.state = 'open'")
-    where.add("shift.starts_at > {0} AND shift.signup_closes_at > {0}", query.at)
-    where.add("shift.host = {0}", query.host)
-    where.add("starts_with(shift.division_code, {0}::text)", query.district)
+
+def _add_in_time(where: _Conditions, query: Query) -> None:
+    """What the index in order of start answers."""
+    where.add("shift.state = 'open'")
+    where.add("shift.starts_at > {0}", query.at)
     where.add("shift.starts_at >= {0}", query.since)
     where.add("shift.starts_at < {0}", query.until)
+    if query.after is not None:
+        where.add(f"({_ORDER}) > ({{0}}, {{1}}, {{2}}, {{3}})", *_read_cursor(query.after))
+
+
+def _add_rest(where: _Conditions, query: Query) -> None:
+    # Only what is asked for is in the statement: a plan for "anything or $1" would use no index.
+    where.add("project.state = 'open'")
+    where.add("shift.signup_closes_at > {0}", query.at)
+    where.add("shift.host = {0}", query.host)
+    where.add("starts_with(shift.division_code, {0}::text)", query.district)
     where.add("project.category = {0}", query.category)
     where.add("project.campaign_ref = {0}", query.campaign)
     where.add("shift.minimum_age <= {0}", query.oldest_minimum_age)
-    for word in (query.text or "").lower().split():
-        where.add("(position({0}::text IN project.words) > 0 OR position({0}::text IN shift.words) > 0)", word)
     if not query.include_full:
         where.add("shift.confirmed < shift.posts")
     if query.busy:
@@ -126,34 +149,74 @@ def _conditions(query: Query) -> _Conditions:
             [starts_at for starts_at, _ in query.busy],
             [ends_at for _, ends_at in query.busy],
         )
-    if query.after is not None:
-        where.add(f"({_ORDER}) > ({{0}}, {{1}}, {{2}}, {{3}})", *_read_cursor(query.after))
-    return where
 
 
-async def find(pool: Pool, query: Query) -> list[Row]:
-    """One page in order of start. Raises ``CursorError``."""
-    where = _conditions(query)
-    rows = await pool.fetch(
-        f"{_SHIFT} WHERE {' AND '.join(where.parts)} ORDER BY {_ORDER} LIMIT {int(query.limit)}", *where.arguments
-    )
+def words_of(text: str | None) -> list[str]:
+    """What is looked for, each of which must be found. Here alone stands how what is asked is made comparable."""
+    return list(dict.fromkeys((text or "").lower().split()))
+
+
+def characters_and_pairs(word: str) -> list[str]:
+    """What the index has of each row that has this word; the function of this name in the database makes it."""
+    return sorted({*word, *(word[at : at + 2] for at in range(len(word) - 1))})
+
+
+async def find(db: Connection, query: Query) -> list[Row]:
+    """One page in order of start. Raises ``CursorError``.
+
+    A word that many shifts have fills the page from the nearest ones; the index would first list all that have it.
+    """
+    words = words_of(query.text)
+    if not words:
+        return await _page(db, query, _Conditions(), _FROM)
+    if len(near := await _among_the_nearest(db, query, words)) == query.limit:
+        return near
+    where = _Conditions()
+    for word in words:
+        where.add(_WITH_WORD, word, characters_and_pairs(word))
+    hits = " INTERSECT ".join(where.parts)
+    where.parts.clear()
+    return await _page(db, query, where, f"{_FROM} JOIN ({hits}) AS hit USING (host, project_ref, shift_ref)")
+
+
+async def _page(db: Connection, query: Query, where: _Conditions, source: str) -> list[Row]:
+    _add_in_time(where, query)
+    _add_rest(where, query)
+    return await _fetch(db, f"{_SHIFT} {source} WHERE {where.clause()}", query, where)
+
+
+async def _among_the_nearest(db: Connection, query: Query, words: Iterable[str]) -> list[Row]:
+    where = _Conditions()
+    _add_in_time(where, query)
+    near = f"SELECT * FROM shift WHERE {where.clause()} ORDER BY {_ORDER} LIMIT {_NEAR}"  # noqa: S608
+    _add_rest(where, query)
+    for word in words:
+        where.add(_HAS_WORD, word)
+    source = f"FROM ({near}) AS shift JOIN project USING (host, project_ref)"
+    return await _fetch(db, f"{_SHIFT} {source} WHERE {where.clause()}", query, where)
+
+
+async def _fetch(db: Connection, asked: str, query: Query, where: _Conditions) -> list[Row]:
+    rows = await db.fetch(f"{asked} ORDER BY {_ORDER} LIMIT {int(query.limit)}", *where.arguments)
     return [dict(row) for row in rows]
 
 
-async def shift(pool: Pool, key: ShiftKey) -> Row | None:
+async def shift(db: Connection, key: ShiftKey) -> Row | None:
     """One shift whatever its state, or None when it or its project is not known."""
-    row = await pool.fetchrow(f"{_SHIFT} WHERE (shift.host, shift.project_ref, shift.shift_ref) = ($1, $2, $3)", *key)
+    row = await db.fetchrow(
+        f"{_SHIFT} {_FROM} WHERE (shift.host, shift.project_ref, shift.shift_ref) = ($1, $2, $3)", *key
+    )
     return None if row is None else dict(row)
 
 
-async def campaigns(pool: Pool) -> list[Row]:
+async def campaigns(db: Connection) -> list[Row]:
     """Every campaign with what is open in it."""
-    return [dict(row) for row in await pool.fetch(_CAMPAIGNS)]
+    return [dict(row) for row in await db.fetch(_CAMPAIGNS)]
 
 
-async def figures(pool: Pool) -> Row:
+async def figures(db: Connection) -> Row:
     """Counts over everything, in one snapshot. Reads all sign-ups: for an operator, not for a page."""
-    row = await pool.fetchrow(_FIGURES)
+    row = await db.fetchrow(_FIGURES)
     assert row is not None
     return dict(row) | {"refused": json.loads(row["refused"])}
 
@@ -170,6 +233,8 @@ def _read_cursor(text: str) -> tuple[datetime, str, str, str]:
         moment = datetime.fromisoformat(starts_at)
         if moment.tzinfo is None:
             raise ValueError("no offset")
+        if "\0" in f"{host}{project_ref}{shift_ref}":
+            raise ValueError("no text")
         return moment, str(host), str(project_ref), str(shift_ref)
     except (binascii.Error, ValueError, TypeError) as error:
         raise CursorError("after is no cursor of a page") from error

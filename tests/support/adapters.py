@@ -28,6 +28,7 @@ from services.chassis import migrations
 from services.chassis.database import Pool, open_pool
 from services.chassis.decisions import Inbound, States
 from services.chassis.http import Principal, create_app
+from services.chassis.reading import Reads
 from services.chassis.records import unpack_headers
 from services.chassis.settings import Settings
 from tests.conftest import NewDatabase
@@ -157,7 +158,7 @@ async def troubles(ours: Adapter, who: str = "operator") -> httpx.Response:
         return {"ready": True}
 
     app = create_app("adapters", TOKENS, health)
-    app.include_router(api(ours.pool, Settings(profile="test")))
+    app.include_router(api(Reads(ours.pool, ours.pool), Settings(profile="test")))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://adapter") as client:
         return await client.get("/troubles", headers={"authorization": f"Bearer token-of-{who}"})
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from services.chassis.http import Principal, create_app
+from services.chassis.reading import Reads
 from tests.support.bridge_messages import HOME, HOST
 from tests.support.bridge_store import BridgeOnPostgres
 
@@ -25,7 +26,7 @@ def bridge_http(border: BridgeOnPostgres) -> httpx.AsyncClient:
 
     app = create_app("bridge", _TOKENS, health)
     assert border.service.api is not None
-    app.include_router(border.service.api(border.pool, border.settings))
+    app.include_router(border.service.api(Reads(border.pool, border.pool), border.settings))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bridge")
 
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.chassis.database import open_pool
+from services.chassis.database import open_connection
 from services.opportunities import search
 from services.opportunities.states import Shift
 from tests.integration.opportunities.conftest import Books
@@ -14,11 +14,11 @@ from tests.support.opportunities import project, report, request, shift, withdra
 
 
 async def _figure(database: str, name: str) -> int:
-    pool = await open_pool(database, size=1, application="test")
+    db = await open_connection(database, application="test")
     try:
-        return int((await search.figures(pool))[name])
+        return int((await search.figures(db))[name])
     finally:
-        await pool.close()
+        await db.close()
 
 
 async def test_posts_given_above_the_allotment_of_their_moment_stay_counted_after_they_are_given_back(
