@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
-import sys
+import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Annotated, Final
 
 import typer
 
+from contracts.envelope import ContractError, body_bytes, header_texts
+from deploy.cli.event_file import EventFile, Ids, event_file
 from deploy.cli.running import run
-from deploy.demo.lines import Letter, Problem, check
+from deploy.demo.lines import Letter, Problem, read_letter
 from deploy.demo.publishing import Publisher
-from deploy.local.errors import EnvironmentProblem, LocalError
+from deploy.local.errors import LocalError
 from deploy.local.ports import parse_address
 
+SHOWN: Final = 20
+"""Wrong lines that are shown; the others are counted."""
+_PORTION: Final = 2000
+_SAID_EVERY: Final = 5.0
+_ONE_A_LINE: Final = "give CloudEvents in structured JSON, one a line"
+
 Source = Annotated[
-    str, typer.Argument(metavar="FILE|-", help="CloudEvents in structured JSON, one a line; - reads standard input.")
+    str,
+    typer.Argument(
+        metavar="FILE|-", help="CloudEvents in structured JSON, one a line, gzip or not; - reads standard input."
+    ),
 ]
 
 
@@ -32,56 +43,121 @@ def send(
 ) -> None:
     """Check every line, then publish each on the topic its source and type belong to, in the order of the file.
 
-    When a line is wrong, or there is none, nothing is sent, and the status is 1. Sending the same file again changes
-    nothing.
+    When a line is wrong, or there is none, nothing is sent, and the status is 1; the first 20 wrong lines are shown,
+    the others counted. Sending the same file again changes nothing.
 
     Example: shuangcheng send deploy/examples/weekend.jsonl --kafka 127.0.0.1:9092
     """
     run(_send(file, kafka, as_json))
 
 
+@dataclass
+class Findings:
+    """What one look at the whole file found."""
+
+    topics: Counter[str] = field(default_factory=Counter)
+    shown: list[Problem] = field(default_factory=list)
+    wrong: int = 0
+
+
+class Progress:
+    """A line on standard error every few seconds, so that long work is not taken for a hanging command."""
+
+    def __init__(self, file: EventFile) -> None:
+        self._file = file
+        self._said = time.monotonic()
+
+    def say(self, doing: str, messages: int) -> None:
+        """Say how far it is, if it was not said just now."""
+        if time.monotonic() - self._said >= _SAID_EVERY:
+            self._said = time.monotonic()
+            share = 100 * self._file.position // max(self._file.size, 1)
+            typer.echo(f"{doing}: {messages} messages, {share} % of {self._file.name}", err=True)
+
+
 async def _send(file: str, kafka: str, as_json: bool) -> int:
     parse_address(kafka)
-    letters, problems = check(_lines(file))
-    if problems:
-        _print_problems(file, problems, as_json)
-        return 1
-    if not letters:
-        raise LocalError(
-            f"no message in {'standard input' if file == '-' else file}, nothing was sent",
-            todo="give CloudEvents in structured JSON, one a line",
-        )
-    async with Publisher(kafka) as publisher:
-        await publisher.require({letter.topic for letter in letters})
-        await publisher.publish(letters)
-    _print_summary(letters, kafka, as_json)
+    with event_file(file) as events:
+        findings = _check(events, aloud=not as_json)
+        if findings.wrong:
+            _print_problems(findings, as_json)
+            return 1
+        if not findings.topics:
+            raise LocalError(f"no message in {events.name}, nothing was sent", todo=_ONE_A_LINE)
+        async with Publisher(kafka) as publisher:
+            await publisher.require(set(findings.topics))
+            await _publish(publisher, events)
+    _print_summary(findings.topics, kafka, as_json)
     return 0
 
 
-def _lines(file: str) -> list[bytes]:
-    if file == "-":
-        return sys.stdin.buffer.read().split(b"\n")
+def _check(events: EventFile, aloud: bool) -> Findings:
+    """Look at every line, and keep of each only what is needed to find an id that is used twice."""
+    found, ids, progress = Findings(), Ids(), Progress(events)
+
+    def wrong(problem: Problem) -> None:
+        found.wrong += 1
+        if found.wrong <= SHOWN:
+            found.shown.append(problem)
+            if aloud:
+                typer.echo(f"{events.name}: {problem}", err=True)
+
+    for number, line in _numbered(events):
+        try:
+            letter = read_letter(line)
+        except ContractError as error:
+            wrong(Problem(number, error.reason, error.pointer, error.detail))
+            continue
+        event = letter.event
+        found.topics[letter.topic] += 1
+        ids.add(event.source, event.id, number, repr(header_texts(event)).encode() + body_bytes(event))
+        if number % 1000 == 0:
+            progress.say("checked", found.topics.total())
+    for number, first in ids.used_twice():
+        wrong(Problem(number, "reused_id", "/id", f"line {first} has the same source and id with other content"))
+    return found
+
+
+async def _publish(publisher: Publisher, events: EventFile) -> None:
+    """Publish in portions, each acknowledged before the next. Raises ``LocalError`` when the file has changed since."""
+    sent, progress = 0, Progress(events)
+    letters = _letters(events)
     try:
-        return Path(file).read_bytes().split(b"\n")
-    except OSError as error:
-        raise EnvironmentProblem(f"cannot read {file}: {error.strerror}", todo="give a file, or - for stdin") from error
+        while portion := list(islice(letters, _PORTION)):
+            sent += await publisher.publish(portion)
+            progress.say("sent", sent)
+    except ContractError as error:
+        raise LocalError(
+            f"{events.name} was changed while it was being sent ({error}); {sent} messages were sent",
+            todo="send the file again: what arrived already has no effect a second time",
+        ) from error
 
 
-def _print_problems(file: str, problems: Sequence[Problem], as_json: bool) -> None:
+def _letters(events: EventFile) -> Iterator[Letter]:
+    return (read_letter(line) for _, line in _numbered(events))
+
+
+def _numbered(events: EventFile) -> Iterator[tuple[int, bytes]]:
+    """Lines that are not blank, with their numbers."""
+    return ((number, line) for number, raw in enumerate(events.lines(), 1) if (line := raw.strip()))
+
+
+def _print_problems(findings: Findings, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"sent": 0, "problems": [asdict(one) for one in problems]}, indent=2, ensure_ascii=False))
+        problems = [asdict(one) for one in findings.shown]
+        document = {"sent": 0, "wrong": findings.wrong, "problems": problems}
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    for problem in problems:
-        typer.echo(f"{file}: {problem}", err=True)
-    noun = "line is" if len(problems) == 1 else "lines are"
-    typer.echo(f"{len(problems)} {noun} wrong, nothing was sent", err=True)
+    more = findings.wrong - len(findings.shown)
+    noun = "line is" if findings.wrong == 1 else "lines are"
+    shown = f", of which {more} are not shown" if more else ""
+    typer.echo(f"{findings.wrong} {noun} wrong{shown}, nothing was sent", err=True)
 
 
-def _print_summary(letters: Sequence[Letter], kafka: str, as_json: bool) -> None:
-    topics = Counter(letter.topic for letter in letters)
+def _print_summary(topics: Counter[str], kafka: str, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"sent": len(letters), "topics": dict(sorted(topics.items()))}, indent=2))
+        typer.echo(json.dumps({"sent": topics.total(), "topics": dict(sorted(topics.items()))}, indent=2))
         return
     for topic, count in sorted(topics.items()):
         typer.echo(f"{count:>6}  {topic}")
-    typer.echo(f"{len(letters):>6}  sent to {kafka}, all acknowledged")
+    typer.echo(f"{topics.total():>6}  sent to {kafka}, all acknowledged")

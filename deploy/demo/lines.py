@@ -10,7 +10,7 @@ from contracts.envelope import ContractError, Event, encode, parse_structured
 from contracts.messages.service import shanghai_day
 from contracts.topics import registry_source, registry_topic_for
 
-__all__ = ["Letter", "Problem", "check", "days"]
+__all__ = ["Letter", "Problem", "check", "days", "read_letter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def check(lines: Iterable[bytes]) -> tuple[list[Letter], list[Problem]]:
         if not line:
             continue
         try:
-            letter = _letter(line)
+            letter = read_letter(line)
         except ContractError as error:
             problems.append(Problem(number, error.reason, error.pointer, error.detail))
             continue
@@ -70,7 +70,8 @@ def days(letters: Iterable[Letter]) -> list[tuple[date, list[Letter]]]:
     return found
 
 
-def _letter(line: bytes) -> Letter:
+def read_letter(line: bytes) -> Letter:
+    """One event and its topic. Raises ``ContractError`` for what no registry may publish."""
     event = parse_structured(line, strict=True)
     topic = registry_topic_for(event.source, type(event.data))
     if topic is None:
