@@ -13,9 +13,11 @@ import pytest
 
 from contracts.messages import Message, identity, opportunities, volunteers
 from contracts.messages.refusals import MessageRefused
+from contracts.topics import VOLUNTEERS
 from services.bridge import service, store
 from services.bridge.states import Account
 from services.chassis.migrations import migrate
+from services.chassis.reentry import Reentry
 from tests.support.bridge_messages import (
     HOME,
     HOME_REF,
@@ -25,6 +27,7 @@ from tests.support.bridge_messages import (
     T0,
     established,
     link_refused,
+    offered,
     origin,
     requested,
     signup,
@@ -80,6 +83,24 @@ async def test_behind_the_last_refusal_both_sides_are_refused(border: BridgeOnPo
     await border.hear(refused())
     await border.reenter()
     assert [told.reason for told in await border.sent(MessageRefused)] == ["not_linked", "not_linked"]
+
+
+async def test_a_sign_up_that_was_read_before_its_offer_waits_by_the_host_too(border: BridgeOnPostgres) -> None:
+    """It waited by its own registry only; there the offer was found, and the host's request may lie unread."""
+    await border.say(HOME, signup(ref=HOME_REF))
+    by_home = await border.pool.fetchval("SELECT brought_by FROM set_aside")
+    await border.say(HOME, offered())
+    heard = {by_home}
+    border.reentry = Reentry(
+        border.processor, border.pool, asyncio.Event(), lambda by, _: border.clock.now() if by in heard else None
+    )
+    await border.pass_time(AWAIT_FACTS + timedelta(seconds=1))
+    by_both = await border.pool.fetchval("SELECT brought_by FROM set_aside WHERE reason = 'waiting'")
+    assert set(by_both.split(",")) - set(by_home.split(",")) == {VOLUNTEERS.of(HOST).name}
+    assert await border.sent(MessageRefused) == []
+    heard.add(by_both)
+    await border.reenter()
+    assert [told.reason for told in await border.sent(MessageRefused)] == ["not_linked"]
 
 
 async def test_a_break_of_what_is_not_linked_waits_alone(border: BridgeOnPostgres) -> None:
