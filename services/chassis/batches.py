@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBase, DefaultRecordBatch
 
@@ -23,7 +23,7 @@ from contracts.limits import MAX_BATCH_RECORDS, MAX_HEADER_BYTES, MAX_OPENED_BYT
 from services.chassis.codecs import Unreadable, decompress
 from services.chassis.lenient import records_of
 
-__all__ = ["FIRST_BYTES", "Part", "PartRead", "install"]
+__all__ = ["FIRST_BYTES", "Part", "PartRead", "behind_empty", "install"]
 
 FIRST_BYTES: Final = 1024
 """So much is kept of what is not kept whole."""
@@ -33,6 +33,10 @@ _LENGTH_AT, _BEHIND_LENGTH, _MAGIC_AT = 8, 12, 16
 _CODEC: Final = 0x07
 _READ_BY_C: Final = 1024 * 1024
 """Opened batches up to this size are read by aiokafka's parser in C, which makes objects of all headers of a record."""
+
+
+_EMPTY: Final[dict[TopicPartition, tuple[int, int]]] = {}
+"""Per partition the offsets passed over last, from the first to before the second: what transactions leave behind."""
 
 
 class Part(NamedTuple):
@@ -60,6 +64,12 @@ def install() -> None:
     """Have every consumer of this process read so."""
     fetcher.MemoryRecords = _Batches
     fetcher.PartitionRecords = _PartitionRecords
+
+
+def behind_empty(place: TopicPartition, offset: int) -> int:
+    """This offset, or a later one if until there is nothing but what was passed over."""
+    start, end = _EMPTY.get(place, (0, 0))
+    return end if start <= offset < end else offset
 
 
 class _Batches:
@@ -104,7 +114,10 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
                 return  # where the next batch begins is known only if its offsets are right: the broker knows
             batch = DefaultRecordBatch(raw)
             if self._passes_over(batch):
+                start, end = _EMPTY.get(self._tp, (0, -1))
+                start = start if start <= self.next_fetch_offset <= end else self.next_fetch_offset
                 self.next_fetch_offset = batch.next_offset
+                _EMPTY[self._tp] = start, batch.next_offset
                 continue
             try:
                 plain = _plain(raw, batch)

@@ -226,7 +226,8 @@ def lag(consumer: AIOKafkaConsumer, following: Mapping[TopicPartition, int]) -> 
     """Messages from these offsets on, in the partitions that the consumer has, as far as it knows their ends."""
     behind = 0
     for tp in following.keys() & consumer.assignment():  # highwater() raises for any other
-        behind += max(0, (consumer.highwater(tp) or following[tp]) - following[tp])
+        at = batches.behind_empty(tp, following[tp])  # nobody ever applies the marks of transactions
+        behind += max(0, (consumer.highwater(tp) or at) - at)
     return behind
 
 

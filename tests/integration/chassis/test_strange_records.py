@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from services.chassis.records import unpack_headers
-from tests.support.rig import Rig, release, standing
+from tests.support.rig import Rig, first_lane, release, standing
 from tests.support.tally import as_record, credit
 from tests.support.waiting import eventually
 
@@ -45,9 +45,34 @@ async def test_a_null_header_is_kept_as_null_and_its_record_is_set_aside_and_rel
         await eventually(lambda: _is(rig, "raise-ann", -5))
 
 
+@pytest.mark.real_kafka
+async def test_what_transactions_leave_behind_is_no_lag(rig: Rig) -> None:
+    """A mark at the end of a partition is never applied, and was told as a lag for ever."""
+    async with rig.running() as runtime:
+        lane = await first_lane(runtime)
+        async with AIOKafkaProducer(
+            bootstrap_servers=rig.settings.kafka, transactional_id=rig.tally.inlet.name
+        ) as producer:
+            for ends in (producer.commit_transaction, producer.abort_transaction, producer.abort_transaction):
+                await producer.begin_transaction()
+                for ref in ("ann", "bea", "cid", "dan"):
+                    key, value, headers = as_record(credit(ref, 5))
+                    await producer.send(rig.tally.inlet.name, key=key, value=value, headers=headers)
+                await ends()
+        await eventually(lambda: _all(rig, 4))
+        await rig.send(credit("ann", 2))
+        await eventually(lambda: _is(rig, "ann", 7))
+        await eventually(lambda: lane.lag() == 0)
+
+
 async def _is(rig: Rig, ref: str, minutes: int) -> bool:
     return await rig.total(ref) == minutes
 
 
 async def _aside(rig: Rig, expected: dict[str, int]) -> bool:
     return await rig.aside() == expected
+
+
+async def _all(rig: Rig, count: int) -> bool:
+    found: int = await rig.db.fetchval("SELECT count(*) FROM total")
+    return found == count

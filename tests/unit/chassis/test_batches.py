@@ -15,7 +15,7 @@ from aiokafka.record.util import calc_crc32c
 
 from contracts.envelope import MAX_BYTES
 from contracts.limits import MAX_BATCH_RECORDS, MAX_HEADER_BYTES
-from services.chassis.batches import FIRST_BYTES, PartRead, install
+from services.chassis.batches import FIRST_BYTES, PartRead, behind_empty, install
 from services.chassis.records import record_of
 from tests.support.batches import CODECS, RawRecord, batch_bytes
 
@@ -185,6 +185,8 @@ def test_aborted_transactions_and_control_batches_are_passed_over() -> None:
     found, following = read(log, aborted=[(7, 0)])
     assert offsets(found) == [1, 3]
     assert following == 4
+    read(log + of(8, 4, 0x30) + of(7, 5, 0x30), at=4)
+    assert [behind_empty(TopicPartition("topic", 0), offset) for offset in (3, 4, 5, 6)] == [3, 6, 6, 6]
 
 
 @pytest.mark.parametrize("stamp", [-1, 0, 2**63 - 1, -(2**63)])
