@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from services.adapters import rules
+from services.adapters.parts import Part
 from services.adapters.store import Ear
 from services.adapters.systems import System, SystemAway
 from services.adapters.worker import Rest
@@ -22,11 +23,14 @@ _LONGEST_PAUSE = 0.5
 class Listener:
     """Asks the registry's system again and again what is new there; what it cannot say now it says later."""
 
-    def __init__(self, pool: Pool, system: System, registry: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, pool: Pool, system: System, registry: str, now: Callable[[], datetime], part: Part | None = None
+    ) -> None:
         self._system = system
         self._ear = Ear(pool, registry)
         self._now = now
-        self._rest = Rest()
+        self._part = part or Part("listening")
+        self._rest = Rest(self._part.away)
         self._pause = Pause(_LONGEST_PAUSE)
 
     async def session(self) -> None:
@@ -40,6 +44,7 @@ class Listener:
                 await asyncio.sleep(self._rest.left)
                 continue
             self._rest.back()
+            self._part.interrupted.over()
             for one in said:
                 if one.trouble is not None:
                     log().error("not understood", number=one.number, detail=rules.one_line(one.trouble))

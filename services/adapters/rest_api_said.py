@@ -91,13 +91,16 @@ class _Letter(BaseModel):
     content: dict[str, Any] = Field(alias="内容")
 
 
+_LARGEST: Final = 2**63 - 1
+
+
 def read(raw: object, registry: str) -> Said:
     """One letter; what is wrong with it is said beside its number, so that it holds up none behind it.
 
     Raises ``ValueError`` for one that does not even have a number.
     """
-    if not isinstance(raw, dict) or not isinstance(raw.get("序号"), int):
-        raise ValueError("a letter without a number")
+    if not isinstance(raw, dict) or not isinstance(raw.get("序号"), int) or abs(raw["序号"]) > _LARGEST:
+        raise ValueError("a letter without a number that can be kept")
     number: int = raw["序号"]
     try:
         letter = _Letter.model_validate(raw)

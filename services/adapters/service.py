@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,16 +16,17 @@ from services.adapters import rules
 from services.adapters.api import api
 from services.adapters.asked import Quiet
 from services.adapters.listening import Listener
+from services.adapters.parts import PARTS, Part, figures
 from services.adapters.rest_api import RestApi
 from services.adapters.states import account_name
-from services.adapters.store import AdapterStore
+from services.adapters.store import AdapterStore, waiting
 from services.adapters.systems import System
 from services.adapters.worker import Caller, Messenger, persistent
 from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError, read_folder
-from services.chassis.database import Pool
+from services.chassis.database import Connection, Pool
 from services.chassis.decisions import Decide, Inbound
-from services.chassis.service import Service, Stream, Worker
+from services.chassis.service import Figures, Service, Stream, Worker
 from services.chassis.settings import Settings
 
 __all__ = ["KINDS", "build"]
@@ -42,6 +43,7 @@ def build(settings: Settings) -> Service:
     """The service as the chassis runs it. Raises ``ConfigurationError`` (no seat, unknown kind, no address)."""
     registry = _registry(settings)
     code = registry.code
+    parts = tuple(Part(name) for name in PARTS)
     return Service(
         name="adapters",
         streams=(
@@ -63,7 +65,9 @@ def build(settings: Settings) -> Service:
         locks=lambda _: (),
         migrations=Path(__file__).parent / "migrations",
         api=api,
-        workers=_workers(registry),
+        workers=_workers(registry, parts),
+        episodes=tuple(part.interrupted for part in parts),
+        figures=partial(_figures, parts),
     )
 
 
@@ -77,24 +81,32 @@ def _decisions(code: str, capability: Capability) -> dict[type[Message], Decide]
     }
 
 
-def _workers(registry: Registry) -> tuple[Worker, ...]:
+async def _figures(parts: Sequence[Part], db: Connection) -> Figures:
+    return figures(parts, await waiting(db))
+
+
+def _workers(registry: Registry, parts: Sequence[Part]) -> tuple[Worker, ...]:
+    code = registry.code
+    calls, notices, listening = parts
     quiet = Quiet()
 
-    def worker(session_of: Callable[[Pool, System, Now, asyncio.Event], Callable[[], Awaitable[None]]]) -> Worker:
+    def worker(
+        part: Part, session_of: Callable[[Pool, System, Now, asyncio.Event], Callable[[], Awaitable[None]]]
+    ) -> Worker:
         async def work(pool: Pool, settings: Settings, committed: asyncio.Event) -> None:
             clock = Clock(timedelta(seconds=settings.clock_offset))
             system = KINDS[registry.system](settings.sandbox_url or "", registry.code, quiet)
             try:
-                await persistent(session_of(pool, system, clock.now, committed))
+                await persistent(session_of(pool, system, clock.now, committed), part.interrupted)
             finally:
                 await system.close()
 
         return work
 
     return (
-        worker(lambda pool, system, now, wake: Caller(pool, system, registry, now, wake).session),
-        worker(lambda pool, system, now, wake: Messenger(pool, system, registry.code, now, wake).session),
-        worker(lambda pool, system, now, _: Listener(pool, system, registry.code, now).session),
+        worker(calls, lambda pool, system, now, wake: Caller(pool, system, registry, now, wake, calls).session),
+        worker(notices, lambda pool, system, now, wake: Messenger(pool, system, code, now, wake, notices).session),
+        worker(listening, lambda pool, system, now, _: Listener(pool, system, code, now, listening).session),
     )
 
 

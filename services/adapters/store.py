@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from contracts.envelope import Event
@@ -22,7 +22,7 @@ from services.chassis.logs import log
 from services.chassis.overtaking import decided_again
 from services.chassis.tables import Table
 
-__all__ = ["CREDITS", "NOTICES", "AdapterStore", "Calls", "Ear", "Settle", "troubles"]
+__all__ = ["CREDITS", "NOTICES", "AdapterStore", "Calls", "Ear", "Settle", "Waiting", "troubles", "waiting"]
 
 Settle: TypeAlias = Callable[[Credit, Outcome], tuple[Credit, tuple[Message, ...]]]
 """What an outcome makes of a credit, and the receipts to give."""
@@ -79,9 +79,28 @@ SELECT message_id, type, key, tries, due_at, rejected, trouble FROM (
 """
 _UNREAD = "SELECT number, heard_at, trouble FROM not_understood ORDER BY number LIMIT $1"
 _HEARD = "UPDATE heard SET number = $2 WHERE number = $1"
-_NOT_UNDERSTOOD = "INSERT INTO not_understood (number, trouble, heard_at) VALUES ($1, $2, $3)"
+_NOT_UNDERSTOOD = (
+    "INSERT INTO not_understood (number, trouble, heard_at) VALUES ($1, $2, $3) ON CONFLICT (number) DO NOTHING"
+)
 _THE_ONE_CALLER = 0x5C_0A
 """Advisory lock: two callers on one database would take each other's calls for left behind."""
+
+
+_WAITING = """
+SELECT 'calls' AS part, count(*) AS rows,
+       coalesce(extract(epoch FROM greatest(now() - min(due_at), interval '0')), 0)::float8 AS seconds
+  FROM credit WHERE state IN ('due', 'unknown') AND due_at <= now()
+UNION ALL
+SELECT 'notices', count(*), coalesce(extract(epoch FROM greatest(now() - min(time), interval '0')), 0)::float8
+  FROM notice WHERE rejected IS NULL
+"""
+
+
+class Waiting(NamedTuple):
+    """Rows that are due to the registry's system, and for how long the oldest has been."""
+
+    rows: int
+    seconds: float
 
 
 class AdapterStore:
@@ -235,6 +254,11 @@ def _still_under_way(row: Credit, called: Credit) -> bool:
 
 def _lines(said: Mapping[UUID, str]) -> list[str]:
     return [one_line(text) for text in said.values()]
+
+
+async def waiting(db: Connection) -> dict[str, Waiting]:
+    """What is due to the system at present, by the part that brings it there."""
+    return {row["part"]: Waiting(row["rows"], row["seconds"]) for row in await db.fetch(_WAITING)}
 
 
 async def troubles(db: Connection, limit: int) -> dict[str, list[dict[str, Any]]]:

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from contracts.messages import Message
 from contracts.registry import Registry
 from services.adapters import rules
+from services.adapters.parts import Part
 from services.adapters.states import Away, Credit, Lost, Outcome
 from services.adapters.store import Calls
 from services.adapters.systems import System, SystemAway
 from services.chassis.database import Pool, describe
 from services.chassis.failpoints import failpoint
 from services.chassis.failures import is_transient
-from services.chassis.logs import log
+from services.chassis.logs import Episode, log
 from services.chassis.pauses import Pause
 
 __all__ = ["IN_FLIGHT", "Caller", "Messenger", "Rest", "persistent"]
@@ -34,8 +35,8 @@ _LONGEST_WAIT = timedelta(seconds=30)
 class Rest:
     """A registry's system that is away is left in peace, longer each time: its state, not that of single calls."""
 
-    def __init__(self) -> None:
-        self._failures = 0
+    def __init__(self, away: Episode) -> None:
+        self._away = away
         self._until = 0.0
 
     @property
@@ -49,24 +50,25 @@ class Rest:
         if self._until > now:
             self._until = max(self._until, now + seconds)
             return
-        self._until = now + max(seconds, min(_LONGEST_REST, 0.2 * 2 ** min(self._failures, 10)))
-        self._failures += 1
-        log().warning("system away", detail=rules.one_line(detail), attempt=self._failures)
+        self._until = now + max(seconds, min(_LONGEST_REST, 0.2 * 2 ** min(self._away.count, 10)))
+        self._away.failed(rules.one_line(detail))
 
     def back(self) -> None:
         """It answers."""
-        self._failures = 0
+        self._away.over()
 
 
-async def persistent(work: Callable[[], Awaitable[None]]) -> None:
-    """Run a session again after what passes by itself; everything it needs to know is in the database."""
+async def persistent(work: Callable[[], Awaitable[None]], interrupted: Episode | None = None) -> None:
+    """Run a session again after whatever ended it; everything it needs to know is in the database.
+
+    One that fails over and over keeps the other parts of the process at work, and health says so: it stands.
+    """
+    episode = interrupted or Episode("calling interrupted")
     while True:
         try:
             await work()
         except Exception as error:
-            if not is_transient(error):
-                raise
-            log().warning("calling interrupted", detail=f"{type(error).__name__}: {error}"[:200])
+            episode.met(error)
             await asyncio.sleep(1)
 
 
@@ -80,25 +82,29 @@ class Caller:
         registry: Registry,
         now: Callable[[], datetime],
         wake: asyncio.Event | None = None,
+        part: Part | None = None,
     ) -> None:
         self._pool = pool
+        self._part = part or Part("calls")
         self._system = system
         self._registry = registry
         self._now = now
         self._calls = Calls(pool, registry.code)
         self._flights: dict[asyncio.Task[Outcome], Credit] = {}
-        self._rest = Rest()
+        self._rest = Rest(self._part.away)
         self._pause = Pause(_LONGEST_PAUSE, wake)
 
     async def session(self) -> None:
         """Call until cancelled or the database is lost. What is under way then is unknown to the next session."""
         async with self._pool.acquire() as leader:  # whose lock goes when it is given back
             while not await self._calls.lead(leader):
+                self._part.interrupted.over()
                 await asyncio.sleep(0.5)
             await self._calls.recover(self._now())
             try:
                 while not leader.is_closed():
                     await self._turn()
+                    self._part.interrupted.over()
             finally:
                 for flight in self._flights:
                     flight.cancel()
@@ -178,12 +184,19 @@ class Messenger:
     """Passes notices on in batches, in order, as often as it takes."""
 
     def __init__(
-        self, pool: Pool, system: System, registry: str, now: Callable[[], datetime], wake: asyncio.Event | None = None
+        self,
+        pool: Pool,
+        system: System,
+        registry: str,
+        now: Callable[[], datetime],
+        wake: asyncio.Event | None = None,
+        part: Part | None = None,
     ) -> None:
         self._system = system
         self._calls = Calls(pool, registry)
         self._now = now
-        self._rest = Rest()
+        self._part = part or Part("notices")
+        self._rest = Rest(self._part.away)
         self._pause = Pause(_LONGEST_PAUSE, wake)
 
     async def session(self) -> None:
@@ -191,6 +204,7 @@ class Messenger:
         while True:
             # What failed before waits while the system is left in peace; what is new is no reason to be.
             notices = await self._calls.notices(_NOTICES, self._now(), again=not self._rest.left)
+            self._part.interrupted.over()
             if not notices:
                 await self._pause.wait()
                 continue

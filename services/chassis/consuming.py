@@ -22,6 +22,7 @@ from services.chassis.database import Connection, Pool, open_connection
 from services.chassis.failpoints import failpoint
 from services.chassis.live import LiveBatches
 from services.chassis.logs import Episode, log
+from services.chassis.movement import Movement
 from services.chassis.positions import FenceLost
 from services.chassis.processing import Effects, Processor
 from services.chassis.records import Record, record_of
@@ -30,7 +31,6 @@ from services.chassis.settings import Settings
 
 __all__ = ["Lane"]
 
-_BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _HELD_SECONDS = 1.0
 _IDLE_MS = 1000
 
@@ -55,14 +55,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self.on_commit = on_commit
         self.on_fatal = on_fatal
         self.ready = asyncio.Event()
-        self._reading, self._placing, self._applying = (
-            Episode(event, group=stream.group)
-            for event in ("log not read", "positions not read", "batch failed, tried again")
-        )
+        self.movement = Movement(stream.group)
         self._subscriber: Any = None
         self._next: dict[TopicPartition, int] = {}
         self._batches: LiveBatches | None = None
-        self._failures = 0
         self._gaps: set[tuple[TopicPartition, int]] = set()
         self._seek_lock = asyncio.Lock()
         self._connect_lock = asyncio.Lock()
@@ -96,11 +92,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         except Exception as error:
             # FastStream would tell nobody, or end the subscriber. What the client had taken out of other partitions by
             # then is lost to it: all is read again.
-            self._reading.met(error)
+            self.movement.reading.met(error)
             self._seek_back(())
-            await self._rest()
+            await self.movement.rest()
             return ()
-        self._reading.over()
+        self.movement.reading.over()
+        if not found and not self.lag():
+            self.movement.rested()
         return tuple(chain.from_iterable(found.values()))
 
     @property
@@ -111,7 +109,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     @property
     def trouble(self) -> Episode | None:
         """Why this lane does not move; None while it does, or has nothing to do."""
-        return next((one for one in (self._placing, self._reading, self._applying) if one.active), None)
+        return self.movement.trouble
 
     def lag(self) -> int:
         """Messages in the log behind what this lane has applied, as far as the client knows."""
@@ -122,7 +120,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         failpoint("P10")
         for tp in revoked:
             self._next.pop(tp, None)
-        self._applying.over()  # what failed may be another's now
+        self.movement.applying.over()  # what failed may be another's now
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Seek to the stored offsets, after the log has proved to be the one they speak of."""
@@ -138,9 +136,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             self.on_fatal(error)
         except Exception as error:
             self.ready.clear()
-            self._placing.met(error)
+            self.movement.placing.met(error)
             return False
-        self._placing.over()
+        self.movement.placing.over()
         return True
 
     async def _take_over(self, assigned: list[TopicPartition]) -> None:
@@ -165,9 +163,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         # A batch comes in while the offsets of a new assignment are still read, and both want the connection.
         async with self._connect_lock:
             if self._batches is None or self._batches.connection.is_closed():
-                self._batches = LiveBatches(
-                    self.processor, self.stream, await self._connection(), self._next, self._applying, self._connection
-                )
+                db, episode = await self._connection(), self.movement.applying
+                self._batches = LiveBatches(self.processor, self.stream, db, self._next, episode, self._connection)
             return self._batches
 
     async def _connection(self) -> Connection:
@@ -177,7 +174,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         failpoint("P1")
         started = time.perf_counter()
         try:
-            if await self._must_wait():
+            self.movement.held = await self._must_wait()
+            if self.movement.held:
+                self.movement.rested()
                 return self._seek_back(raw)
             records, standing = await self._expected(raw)
             if records:
@@ -188,8 +187,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 failpoint("P3")
                 self.on_commit(effects)
                 await self._hint(standing)
-                self._failures = 0
-                self._applying.over()
+                self.movement.moved()
         except asyncio.CancelledError:
             self._drop_connection()
             raise
@@ -250,15 +248,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         return True
 
     async def _failed(self, raw: Sequence[ConsumerRecord], error: Exception) -> None:
-        self._applying.met(error)
+        self.movement.applying.met(error)
         self._drop_connection()
-        await self._rest()
+        await self.movement.rest()
         self._seek_back(raw)
-
-    async def _rest(self) -> None:
-        pause = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
-        self._failures += 1
-        await asyncio.sleep(pause)
 
     def _seek_back(self, raw: Sequence[ConsumerRecord]) -> None:
         """Have these records handed over again: from the known offset, else from the first of them.
@@ -275,7 +268,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _reread(self, raw: Sequence[ConsumerRecord]) -> None:
         """Read the stored offsets of everything assigned again, and seek there; to these records if that fails."""
         if not await self._take_over_or_say(list(self.consumer.assignment())):
-            await self._rest()
+            await self.movement.rest()
         self._seek_back(raw)
 
     async def _hint(self, touched: Iterable[TopicPartition]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis import metrics
 from services.chassis.configuration import ConfigurationError, read_yaml
@@ -99,6 +101,8 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
+    if request.app.state.stopping():
+        return _gone()
     log().warning("request failed", path=request.url.path, detail=describe(error))
     if is_transient(error):
         return _answer(503, "unavailable", "the database does not answer; ask again")
@@ -120,10 +124,53 @@ def _answer(status: int, error: str, detail: str) -> JSONResponse:
     return JSONResponse({"error": error, "detail": detail}, status)
 
 
-def create_app(name: str, tokens: dict[str, Principal], health: Callable[[], Awaitable[dict[str, Any]]]) -> FastAPI:
+def _gone() -> JSONResponse:
+    return _answer(503, "stopping", "this process stops; ask again")
+
+
+class _Orderly:
+    """No request ends without an answer because the process does: who asks from now on, and who is cut off, is told so.
+
+    Without it the server answers a bare 500 for what it has to give up.
+    """
+
+    def __init__(self, app: ASGIApp, stopping: Callable[[], bool]) -> None:
+        self.app = app
+        self._stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if self._stopping() and not scope["path"].startswith("/health/"):
+            return await _gone()(scope, receive, send)
+        answered = False
+
+        async def sending(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        except asyncio.CancelledError:
+            if answered:
+                raise
+            await _gone()(scope, receive, send)
+
+
+def create_app(
+    name: str,
+    tokens: dict[str, Principal],
+    health: Callable[[], Awaitable[dict[str, Any]]],
+    exposition: Callable[[], Awaitable[bytes]] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> FastAPI:
     """The app with ``/health/live``, ``/health/ready`` and ``/metrics``; a service's routers are added to it."""
     app = FastAPI(title=f"shuangcheng {name}", docs_url=None, redoc_url=None)
     app.state.tokens = tokens
+    app.state.stopping = stopping
+    app.add_middleware(_Orderly, stopping=stopping)
+    app.add_exception_handler(Exception, _failed)
     app.add_exception_handler(AnyHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_exception_handler(Busy, _busy)
@@ -142,8 +189,8 @@ def create_app(name: str, tokens: dict[str, Principal], health: Callable[[], Awa
         return state
 
     @app.get("/metrics")
-    async def exposition() -> Response:
-        await health()  # refreshes the gauges that are read from the database
-        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
+    async def scrape() -> Response:
+        found = metrics.exposition(()) if exposition is None else await exposition()
+        return Response(found, media_type="text/plain; version=0.0.4")
 
     return app

@@ -19,8 +19,9 @@ import structlog
 from structlog.exceptions import DropEvent
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+from services.chassis import metrics
 from services.chassis.database import describe
-from services.chassis.failures import is_transient
+from services.chassis.failures import classify, is_transient
 from services.chassis.repeats import QUIET_SECONDS, Repeats, shape
 
 __all__ = ["Episode", "Logger", "about", "configure", "log", "raised"]
@@ -188,6 +189,11 @@ class Episode:
         """Whether it fails at present."""
         return self.count > 0
 
+    @property
+    def seconds(self) -> float:
+        """For how long it has failed."""
+        return 0.0 if self.since is None else time.time() - self.since
+
     def failed(self, detail: str, *, level: str = "warning") -> None:
         """It failed, once more or for the first time; ``level`` is ``warning`` or ``error``."""
         if self.since is None:
@@ -205,6 +211,7 @@ class Episode:
 
     def met(self, error: BaseException) -> None:
         """It failed for this: an error, unless it passes by itself."""
+        metrics.failures.labels(classify(error).value).inc()
         self.failed(describe(error), level="warning" if is_transient(error) else "error")
 
     def over(self) -> None:

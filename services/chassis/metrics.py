@@ -1,20 +1,25 @@
-"""Metrics of a service process; the only file that names the metrics library."""
+"""Metrics of a service process; the only file that names the metrics library.
+
+What happened is counted here. What is (lag, rows, ages, troubles) is read at each scrape, by ``health.py``: a gauge
+that somebody has to set shows what was when it was last set.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 __all__ = [
+    "Figure",
     "count",
     "exposition",
-    "lag",
+    "failures",
     "messages",
-    "outbox_age",
-    "outbox_rows",
     "overtaken",
     "relay_stuck",
     "relayed",
-    "set_aside_rows",
     "traces_dropped",
 ]
 
@@ -30,11 +35,28 @@ traces_dropped = Counter(
 )
 relay_stuck = Gauge("shuangcheng_relay_stuck", "Partitions that take no rows, or 1 for a missing topic", ["topic"])
 relayed = Counter("shuangcheng_relayed_total", "Outbox rows acknowledged by the broker")
-outbox_rows = Gauge("shuangcheng_outbox_rows", "Rows in the outbox")
-outbox_age = Gauge("shuangcheng_outbox_oldest_seconds", "Age of the oldest row in the outbox")
-set_aside_rows = Gauge("shuangcheng_set_aside_rows", "Messages set aside, by reason", ["reason"])
 overtaken = Counter("shuangcheng_overtaken_total", "Batches decided again: another writer was there first", ["group"])
-lag = Gauge("shuangcheng_lag_messages", "Messages in the log that are not applied yet", ["group"])
+failures = Counter("shuangcheng_failures_total", "What kept a part of the service from moving, by class", ["class"])
+
+_HELP: Final = {
+    "ready": "1 while the service can do its work",
+    "database_answers": "1 while the database answers",
+    "broker_answers": "1 while the broker answers",
+    "lag_messages": "Messages in the log that are not applied yet",
+    "stands_seconds": "Seconds for which a part of the service has not moved though it should; 0 while it moves",
+    "outbox_rows": "Rows in the outbox",
+    "outbox_oldest_seconds": "Age of the oldest row in the outbox",
+    "set_aside_rows": "Messages set aside, by reason",
+}
+
+
+class Figure(NamedTuple):
+    """Something that is, at this moment. ``about`` are its labels; figures of one name have the same ones."""
+
+    name: str
+    value: float
+    about: tuple[tuple[str, str], ...] = ()
+    help: str = ""
 
 
 def count(group: str, records: int, applied: int, set_aside: int, seconds: float) -> None:
@@ -45,6 +67,13 @@ def count(group: str, records: int, applied: int, set_aside: int, seconds: float
     messages.labels(group, "duplicate").inc(records - applied - set_aside)
 
 
-def exposition() -> bytes:
-    """All metrics in the Prometheus text format."""
-    return generate_latest(REGISTRY)
+def exposition(figures: Iterable[Figure]) -> bytes:
+    """What was counted so far, and what is, in the Prometheus text format."""
+    registry = CollectorRegistry()
+    gauges: dict[str, Gauge] = {}
+    for name, value, about, text in figures:
+        labels = dict(about)
+        if name not in gauges:
+            gauges[name] = Gauge(f"shuangcheng_{name}", text or _HELP[name], list(labels), registry=registry)
+        (gauges[name].labels(**labels) if labels else gauges[name]).set(value)
+    return generate_latest(REGISTRY) + generate_latest(registry)

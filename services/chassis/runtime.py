@@ -14,12 +14,13 @@ import uvicorn
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
-from services.chassis import http, kafka, logs, metrics, migrations, positions
+from services.chassis import http, kafka, logs, migrations, positions
 from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError
 from services.chassis.consuming import Lane
 from services.chassis.database import Pool, describe, open_pool
 from services.chassis.failpoints import failpoint
+from services.chassis.health import Health
 from services.chassis.hearing import Hearing
 from services.chassis.instance import Instance
 from services.chassis.logs import log
@@ -34,6 +35,9 @@ from services.chassis.service import Service
 from services.chassis.settings import Settings
 
 __all__ = ["Runtime", "forget", "run"]
+
+_LAST_ANSWERS = 5
+"""Seconds for answers that are under way when the process stops."""
 
 
 class _Server(uvicorn.Server):
@@ -58,6 +62,7 @@ class Runtime:
         self.instance = Instance(settings, service.name)
         self._tasks: list[asyncio.Task[Any]] = []
         self._wakes: list[asyncio.Event] = []
+        self._health: Health | None = None
 
     async def run(self) -> None:
         """Run until ``stopping`` is set. Raises what made it stop, if it was not asked to."""
@@ -79,8 +84,10 @@ class Runtime:
             broker = self._broker()
             hearing = Hearing(self.service, settings, self.clock, self.pool, self.lanes, self._heard, number)
             self.reentry = Reentry(self.processor, self.pool, self.relay.wake, hearing.since)
+            parts = (self.lanes, self.relay, self.reentry, hearing)
+            self._health = Health(self.service, self.pool, self.probe, parts, self._why_it_ends)
             server = self._server()
-            self._start(server.serve())
+            serving = self._start(server.serve())
             self._start(self.instance.keep())
             self._start(self.relay.run())
             self._start(hearing.run())
@@ -98,7 +105,7 @@ class Runtime:
             gc.set_threshold(100_000, 50, 1000)
             log().info("started", kind=self.service.name, lanes=settings.lanes, profile=settings.profile)
             await self.stopping.wait()
-            await self._stop(broker, server)
+            await self._stop(broker, server, serving)
         finally:
             await _end(self._tasks)
             await self.probe.close()
@@ -141,19 +148,28 @@ class Runtime:
 
     def _server(self) -> _Server:
         tokens = http.read_tokens(self.settings.tokens_file)
-        app = http.create_app(self.service.name, tokens, self.health)
+        assert self._health is not None
+        exposition = self._health.exposition
+        app = http.create_app(self.service.name, tokens, self.health, exposition, self.stopping.is_set)
         app.include_router(operations(Quarantine(self.processor, self.reads, self.reentry.wake.set)))
         if self.service.api is not None:
             app.include_router(self.service.api(self.reads, self.settings))
         config = uvicorn.Config(
-            app, self.settings.http_host, self.settings.http_port, log_config=None, access_log=False, lifespan="off"
+            app,
+            self.settings.http_host,
+            self.settings.http_port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_LAST_ANSWERS,
         )
         return _Server(config)
 
-    def _start(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+    def _start(self, work: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.ensure_future(work)
         task.add_done_callback(self._ended)
         self._tasks.append(task)
+        return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         if self.stopping.is_set() or task.cancelled():
@@ -178,7 +194,7 @@ class Runtime:
             log().error("stopping", detail=f"{type(error).__name__}: {error}")
         self.stopping.set()
 
-    async def _stop(self, broker: KafkaBroker, server: _Server) -> None:
+    async def _stop(self, broker: KafkaBroker, server: _Server, serving: asyncio.Task[Any]) -> None:
         """No new batch, the one under way commits, what it sent goes out, then the rest."""
         log().info("stopping in order")
         failpoint("P8")
@@ -191,6 +207,8 @@ class Runtime:
             await lane.close()
         await _within(3, self._drained())
         server.should_exit = True
+        # Answers under way still need the database: it is let go after them.
+        await asyncio.wait({serving}, timeout=_LAST_ANSWERS + 2)
 
     async def _drained(self) -> None:
         while self.relay.leading and await self.pool.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE stuck IS NULL)"):
@@ -198,37 +216,13 @@ class Runtime:
             await asyncio.sleep(0.05)
 
     async def health(self) -> dict[str, Any]:
-        """Whether it can do its work, and the figures that say so."""
-        waiting = [lane.member for lane in self.lanes if not lane.ready.is_set()]
-        state: dict[str, Any] = {
-            "service": self.service.name,
-            "broker": await self.probe.answers(),
-            "lanes_waiting": waiting,
-            "relay": "leading" if self.relay.leading else "standing by" if self.relay.alive else "down",
-            "stuck": self.relay.trouble,
-            "lag": sum(lane.lag() for lane in self.lanes),
-        }
-        for stream in self.service.streams:
-            metrics.lag.labels(stream.group).set(sum(x.lag() for x in self.lanes if x.stream is stream))
-        try:
-            row = await self.pool.fetchrow(
-                """SELECT (SELECT count(*) FROM outbox) AS rows,
-                   (SELECT extract(epoch FROM now() - made_at)::float8 FROM outbox ORDER BY id LIMIT 1) AS age""",
-                timeout=5,
-            )
-            aside = await self.pool.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason", timeout=5)
-        except Exception as error:
-            return state | {"ready": False, "database": describe(error)}
-        assert row is not None
-        state |= {"database": "ok", "outbox_rows": row["rows"], "outbox_oldest_seconds": row["age"] or 0.0}
-        state["set_aside"] = {row[0]: row[1] for row in aside}
-        metrics.outbox_rows.set(row["rows"])
-        metrics.outbox_age.set(row["age"] or 0.0)
-        for reason, count in aside:
-            metrics.set_aside_rows.labels(reason).set(count)
-        running = self.fatal is None and not self.stopping.is_set()
-        state["ready"] = running and not waiting and self.relay.alive and state["broker"]
-        return state
+        """Whether it can do its work, why not, and figures."""
+        return {"ready": False, "why": ["it starts"]} if self._health is None else await self._health.state()
+
+    def _why_it_ends(self) -> str | None:
+        if self.fatal is not None:
+            return f"it stops: {describe(self.fatal)}"
+        return "it stops" if self.stopping.is_set() else None
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from fastapi import APIRouter
 
@@ -17,11 +17,13 @@ from contracts.topics import TopicEntry
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, Pool
 from services.chassis.decisions import Decide, Inbound, Send, States
+from services.chassis.logs import Episode
+from services.chassis.metrics import Figure
 from services.chassis.reading import Reads
 from services.chassis.settings import Settings
 from services.chassis.tables import Table
 
-__all__ = ["Heard", "Service", "Store", "Stream", "Undecodable", "Worker"]
+__all__ = ["Figures", "Heard", "Service", "Store", "Stream", "Undecodable", "Worker"]
 
 Heard: TypeAlias = Callable[[str, datetime], datetime | None]
 """Of channels by name (``channels.named``), a moment not before the one given such that all that lay on them until
@@ -58,6 +60,13 @@ class Undecodable:
     offset: int
     key: str | None
     error: ContractError
+
+
+class Figures(NamedTuple):
+    """What a service says of itself: entries of its health, and gauges."""
+
+    state: Mapping[str, Any]
+    gauges: Sequence[Figure]
 
 
 class Store(Protocol):
@@ -98,6 +107,10 @@ class Service:
     hear them out: a wait that only they could end is over when its time is up."""
     listeners: tuple[Callable[[Pool, Heard, Clock], Awaitable[None]], ...] = field(default=())
     """Long tasks that do something once all is applied that lay on some channels at a moment; cancelled at stop."""
+    episodes: tuple[Episode, ...] = field(default=())
+    """What keeps its own long tasks from their work, if anything does: while one lasts, the process is not ready."""
+    figures: Callable[[Connection], Awaitable[Figures]] | None = None
+    """What health and metrics say of this service beside what the chassis knows, read whenever they are asked."""
     workers: tuple[Worker, ...] = field(default=())
     """Long tasks beside consuming (an adapter's caller); cancelled at stop."""
 

@@ -21,6 +21,7 @@ from services.chassis.live import LiveBatches
 from services.chassis.processing import Processor
 from services.chassis.records import Candidate, Record
 from services.chassis.service import Service, Undecodable
+from tests.support.refusing import let_in, refusing
 from tests.support.rig import Rig, first_lane
 from tests.support.tally import Total, as_record, credit
 from tests.support.waiting import eventually
@@ -98,7 +99,8 @@ async def test_the_same_through_the_whole_service(rig: Rig, monkeypatch: pytest.
         await rig.send(credit("huge-1", 1), credit("a", 1))
         await eventually(lambda: rig.total("a"))
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 1 FROM set_aside"))
-        assert (await first_lane(runtime)).trouble is None
+        lane = await first_lane(runtime)
+        await eventually(lambda: lane.trouble is None)
 
 
 async def test_a_decoder_that_raises_costs_its_message_alone(
@@ -139,19 +141,8 @@ async def test_a_message_whose_subject_cannot_be_named_is_kept_by_its_bytes(rig:
     assert await rig.db.fetchval("SELECT value IS NOT NULL FROM set_aside")
 
 
-async def _refusing(rig: Rig, table: str, code: str, condition: str = "true") -> None:
-    await rig.db.execute(
-        f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN
-                 IF {condition} THEN RAISE EXCEPTION 'as asked' USING ERRCODE = '{code}'; END IF;
-                 RETURN NEW;
-               END $$;
-            CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()"""
-    )
-
-
 async def test_an_error_that_nobody_has_listed_costs_its_message_alone_after_five_failures(rig: Rig, lane: Any) -> None:
-    await _refusing(rig, "total", "XX000", "NEW.ref = 'odd'")
+    await refusing(rig.db, "total", "XX000", "NEW.ref = 'odd'")
     tried: list[int] = []
     batches = await lane(rig.tally.service(), credit("z", 1))
     commit = batches._commit
@@ -174,24 +165,22 @@ async def test_what_the_database_is_at_fault_for_is_never_counted_against_a_mess
     rig: Rig, lane: Any, code: str
 ) -> None:
     batches = await lane(rig.tally.service(), credit("z", 1))
-    await _refusing(rig, "total", code)
+    await refusing(rig.db, "total", code)
     for _ in range(7):
         with pytest.raises(asyncpg.PostgresError) as met:
             await lane(rig.tally.service(), credit("a", 1))
         assert met.value.sqlstate == code
     assert await rig.aside() == {}
     assert await _position(rig) == 1
-    await rig.db.execute("DROP TRIGGER refuse ON total")
+    await let_in(rig.db, "total")
     assert await lane(rig.tally.service(), credit("a", 1)) is batches
     assert await rig.total("a") == 1
 
 
 async def test_an_unlisted_error_is_the_databases_while_it_takes_no_other_write_either(rig: Rig, lane: Any) -> None:
     await lane(rig.tally.service(), credit("z", 1))
-    await _refusing(rig, "total", "58030")
-    await rig.db.execute(
-        "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON probe FOR EACH ROW EXECUTE FUNCTION refuse()"
-    )
+    await refusing(rig.db, "total", "58030")
+    await refusing(rig.db, "probe", "58030")
     for _ in range(7):
         with pytest.raises(asyncpg.PostgresError):
             await lane(rig.tally.service(), credit("a", 1), credit("b", 1))
@@ -228,7 +217,7 @@ async def test_what_came_back_in_and_fails_without_being_listed_is_raised_again(
     async with rig.running(await_facts=60) as runtime:
         await rig.send(credit("wait-x-1", 1), credit("wait-x-2", 2))
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 2 FROM set_aside WHERE reason = 'waiting'"))
-        await _refusing(rig, "total", "XX000", "NEW.ref = 'wait-x-1'")
+        await refusing(rig.db, "total", "XX000", "NEW.ref = 'wait-x-1'")
         await rig.send(credit("fact-x", 1))
         await eventually(lambda: rig.total("wait-x-2"))
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 1 FROM set_aside WHERE reason = 'raised'"))
@@ -239,7 +228,7 @@ async def test_the_way_back_in_says_that_the_database_refuses_and_counts_nothing
     async with rig.running(await_facts=60) as runtime:
         await rig.send(credit("wait-y-1", 1))
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 1 FROM set_aside WHERE reason = 'waiting'"))
-        await _refusing(rig, "total", "53100", "NEW.ref LIKE 'wait-%'")
+        await refusing(rig.db, "total", "53100", "NEW.ref LIKE 'wait-%'")
         await rig.send(credit("fact-y", 1))
 
         def said() -> str | None:
@@ -248,7 +237,7 @@ async def test_the_way_back_in_says_that_the_database_refuses_and_counts_nothing
         assert await eventually(said) == "DiskFullError 53100"
         await eventually(lambda: runtime.reentry.trouble and runtime.reentry.trouble.count > 1)
         assert await rig.aside() == {"ready": 1}
-        await rig.db.execute("DROP TRIGGER refuse ON total")
+        await let_in(rig.db, "total")
         await eventually(lambda: rig.total("wait-y-1"))
         await eventually(lambda: runtime.reentry.trouble is None)
 

@@ -1,0 +1,59 @@
+"""The three who talk to a registry's system, and how each of them fares: what health and metrics say of an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from services.adapters.store import Waiting
+from services.chassis.logs import Episode
+from services.chassis.metrics import Figure
+from services.chassis.service import Figures
+
+__all__ = ["PARTS", "Part", "figures"]
+
+PARTS: Final = ("calls", "notices", "listening")
+_ABOUT: Final = {
+    "system_away_seconds": "Seconds for which the registry's system has not taken this; 0 while it does",
+    "system_oldest_due_seconds": "Age of the oldest row that is due to the registry's system",
+    "system_due_rows": "Rows that are due to the registry's system",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of them. ``away``: the system does not take it. ``interrupted``: it is itself kept from its work."""
+
+    name: str
+    away: Episode = field(init=False)
+    interrupted: Episode = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the episodes, which say whose they are."""
+        object.__setattr__(self, "away", Episode("system away", name=self.name))
+        object.__setattr__(self, "interrupted", Episode("calling interrupted", name=self.name))
+
+
+def figures(parts: Sequence[Part], waiting: Mapping[str, Waiting]) -> Figures:
+    """What they say together. A system that is away is no fault of this process: it keeps what is due, and is ready."""
+    state: dict[str, Any] = {}
+    gauges: list[Figure] = []
+    for part in parts:
+        due = waiting.get(part.name, Waiting(0, 0.0))
+        about = (("part", part.name),)
+        state[part.name] = {"system": _system(part.away), "due": due.rows, "oldest_due_seconds": due.seconds}
+        gauges += [
+            Figure("system_away_seconds", round(part.away.seconds, 1), about, _ABOUT["system_away_seconds"]),
+            Figure("system_due_rows", due.rows, about, _ABOUT["system_due_rows"]),
+            Figure("system_oldest_due_seconds", due.seconds, about, _ABOUT["system_oldest_due_seconds"]),
+        ]
+    return Figures({"system": state}, gauges)
+
+
+def _system(away: Episode) -> str:
+    if away.since is None:
+        return "answers"
+    since = datetime.fromtimestamp(away.since, UTC).isoformat(timespec="seconds")
+    return f"away since {since}, tried {away.count} times: {away.detail}"

@@ -1,0 +1,158 @@
+"""Whether a process can do its work, why not, and the figures beside: all read when asked, from what is.
+
+Ready means that each part has moved while there was something to move. What an outside system does is no fault of this
+process: a service says of it what it knows (``Service.figures``), and stays ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from services.chassis.consuming import Lane
+from services.chassis.database import Pool, describe
+from services.chassis.hearing import Hearing
+from services.chassis.logs import Episode
+from services.chassis.metrics import Figure, exposition
+from services.chassis.probe import BrokerProbe
+from services.chassis.reentry import Reentry
+from services.chassis.relay import Relay
+from services.chassis.service import Service
+
+__all__ = ["Health"]
+
+GRACE: Final = 2.0
+"""Seconds for which a part may fail before it counts as standing: what passes at the second try is no trouble."""
+PATIENCE: Final = 60.0
+"""Seconds for which a lane may stand without an error while it should move: longer than a batch may take."""
+_SECONDS: Final = 3.0
+_REASONS: Final = (
+    "raised", "waiting", "ready", "behind", "unwritable", "reused_id", "too_large", "bytes", "envelope", "schema",
+    "unknown_type", "wrong_source", "wrong_topic", "wrong_key", "wrong_partition",
+)  # fmt: skip
+"""Reasons whose number is told though nothing is set aside for them."""
+
+_OUTBOX: Final = """SELECT (SELECT count(*) FROM outbox) AS rows,
+(SELECT extract(epoch FROM now() - made_at)::float8 FROM outbox ORDER BY id LIMIT 1) AS age"""
+_SET_ASIDE: Final = "SELECT reason, count(*) FROM set_aside GROUP BY reason"
+
+
+@dataclass
+class _Found:
+    """What is, in both forms, and what is wrong with it."""
+
+    state: dict[str, Any] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+    why: list[str] = field(default_factory=list)
+
+
+class Health:
+    """Reads it for whoever asks. ``ended`` gives why the process stops; None while it runs."""
+
+    def __init__(
+        self,
+        service: Service,
+        pool: Pool,
+        probe: BrokerProbe,
+        parts: tuple[Sequence[Lane], Relay, Reentry, Hearing],
+        ended: Callable[[], str | None],
+    ) -> None:
+        self.service = service
+        self.pool = pool
+        self.probe = probe
+        self.lanes, self.relay, self.reentry, self.hearing = parts
+        self._ended = ended
+        self._reasons: set[str] = set(_REASONS)
+
+    async def state(self) -> dict[str, Any]:
+        """Whether it can do its work (``ready``), why not (``why``), and the figures that say so."""
+        return (await self._found()).state
+
+    async def exposition(self) -> bytes:
+        """The metrics, in Prometheus' text format."""
+        return exposition((await self._found()).figures)
+
+    async def _found(self) -> _Found:
+        found = _Found({"service": self.service.name})
+        if (ended := self._ended()) is not None:
+            found.why.append(ended)
+        found.state["broker"] = await self.probe.answers()
+        found.figures.append(Figure("broker_answers", float(found.state["broker"])))
+        if not found.state["broker"]:
+            found.why.append("the broker does not answer")
+        self._of_lanes(found)
+        self._of_parts(found)
+        await self._of_database(found)
+        found.state |= {"ready": not found.why, "why": found.why}
+        found.figures.append(Figure("ready", float(not found.why)))
+        return found
+
+    def _of_lanes(self, found: _Found) -> None:
+        waiting = [lane.member for lane in self.lanes if not lane.ready.is_set()]
+        found.state |= {"lanes_waiting": waiting, "lag": sum(lane.lag() for lane in self.lanes), "groups": {}}
+        found.why += [f"{member} does not know its partitions yet" for member in waiting]
+        for stream in self.service.streams:
+            lanes = [lane for lane in self.lanes if lane.stream is stream]
+            lag = sum(lane.lag() for lane in lanes)
+            # What has nothing to apply, or is held, does not stand.
+            silent = max((lane.movement.silent() for lane in lanes if lane.lag()), default=0.0)
+            found.state["groups"][stream.group] = {"lag": lag, "held": any(lane.movement.held for lane in lanes)}
+            found.figures.append(Figure("lag_messages", lag, (("group", stream.group),)))
+            self._stands(found, stream.group, [lane.trouble for lane in lanes], silent, f"{lag} messages behind")
+
+    def _of_parts(self, found: _Found) -> None:
+        relay = self.relay
+        found.state["relay"] = "leading" if relay.leading else "standing by" if relay.alive else "down"
+        self._stands(found, "relay", [relay.interrupted], 0.0, "")
+        found.state["stuck"] = relay.trouble
+        for place in relay.trouble:
+            if place["seconds"] > GRACE:
+                where = place["topic"] if place["partition"] is None else f"{place['topic']}/{place['partition']}"
+                found.why.append(f"{where} takes no rows for {place['seconds']:.0f} s: {place['reason']}")
+        if not relay.alive and not relay.interrupted.active:
+            found.why.append("the relay has not begun")
+        self._stands(found, "re-entry", [self.reentry.trouble], 0.0, "")
+        self._stands(found, "hearing", [self.hearing.trouble], 0.0, "")
+        for episode in self.service.episodes:
+            self._stands(found, str(episode.told.get("name", episode.event)), [episode], 0.0, "")
+
+    def _stands(
+        self, found: _Found, part: str, troubles: Collection[Episode | None], silent: float, beside: str
+    ) -> None:
+        """Say of a part that it stands: with an error, or, for so many seconds, without a word."""
+        worst = max((one for one in troubles if one is not None), key=lambda one: one.seconds, default=None)
+        seconds = 0.0 if worst is None else worst.seconds
+        if worst is not None and seconds > GRACE:
+            found.why.append(f"{part} stands for {seconds:.0f} s: {worst.detail} ({worst.count} times)")
+        elif silent > PATIENCE:
+            seconds = silent
+            found.why.append(f"{part} has not moved for {silent:.0f} s, {beside}")
+        found.figures.append(Figure("stands_seconds", round(seconds, 1), (("part", part),)))
+
+    async def _of_database(self, found: _Found) -> None:
+        try:
+            async with self.pool.acquire(timeout=_SECONDS) as db:
+                outbox = await db.fetchrow(_OUTBOX, timeout=_SECONDS)
+                aside = {row[0]: row[1] for row in await db.fetch(_SET_ASIDE, timeout=_SECONDS)}
+                own = None if self.service.figures is None else await self.service.figures(db)
+        except Exception as error:
+            # Figures that cannot be read now are left out: an old one would be believed.
+            found.state["database"] = describe(error)
+            found.why.append(f"the database does not answer: {describe(error)}")
+            found.figures.append(Figure("database_answers", 0.0))
+            return
+        assert outbox is not None
+        age = outbox["age"] or 0.0
+        found.state |= {"database": "ok", "outbox_rows": outbox["rows"], "outbox_oldest_seconds": age}
+        found.state["set_aside"] = aside
+        self._reasons |= aside.keys()
+        found.figures += [
+            Figure("database_answers", 1.0),
+            Figure("outbox_rows", outbox["rows"]),
+            Figure("outbox_oldest_seconds", age),
+            *(Figure("set_aside_rows", aside.get(one, 0), (("reason", one),)) for one in sorted(self._reasons)),
+        ]
+        if own is not None:
+            found.state |= own.state
+            found.figures += own.gauges
