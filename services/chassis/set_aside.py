@@ -133,7 +133,8 @@ async def unpark(db: Connection, subjects: Iterable[str]) -> None:
         return
     await db.execute(
         """UPDATE set_aside AS s SET reason = 'ready'
-           FROM (SELECT min(seq) AS seq FROM set_aside WHERE subject = ANY($1) GROUP BY subject) AS head
+           FROM unnest($1::text[]) AS t(name) CROSS JOIN LATERAL (
+               SELECT seq FROM set_aside WHERE subject = t.name ORDER BY seq LIMIT 1) AS head
            WHERE s.seq = head.seq AND s.reason = 'behind'""",
         names,
     )
@@ -184,16 +185,18 @@ async def ready_topics(db: Connection, topics: Sequence[str]) -> set[str]:
     return {row[0] for row in found}
 
 
-_ROWS = """SELECT s.* FROM set_aside s WHERE s.subject IN (
+# Of a subject no more rows than are given: behind one that waits may stand a hundred thousand.
+_ROWS = """SELECT s.* FROM (
   SELECT ready.subject FROM unnest($1::text[]) AS t(name) CROSS JOIN LATERAL (
       SELECT subject FROM set_aside WHERE reason = 'ready' AND topic = t.name ORDER BY seq LIMIT $4) AS ready
-  UNION ALL
+  UNION
   SELECT over.subject FROM unnest($1::text[]) AS t(name)
    CROSS JOIN unnest($2::text[], $3::timestamptz[]) AS heard(channels, moment)
    CROSS JOIN LATERAL (
       SELECT subject FROM set_aside
        WHERE reason = 'waiting' AND topic = t.name AND brought_by = heard.channels AND deadline <= heard.moment
-       ORDER BY deadline LIMIT $4) AS over)
+       ORDER BY deadline LIMIT $4) AS over) AS chosen
+CROSS JOIN LATERAL (SELECT * FROM set_aside WHERE subject = chosen.subject ORDER BY seq LIMIT 2 * $4) AS s
 ORDER BY s.seq LIMIT 2 * $4"""
 
 

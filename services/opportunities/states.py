@@ -189,6 +189,11 @@ class Signup:
         return (self.host, self.project_ref, self.shift_ref)
 
     @property
+    def in_line(self) -> ShiftKey | None:
+        """The shift in whose line she stands."""
+        return self.shift if self.state == "waitlisted" else None
+
+    @property
     def active(self) -> bool:
         """Whether it occupies its window."""
         return self.state in ACTIVE

@@ -25,7 +25,7 @@ __all__ = ["OUTCOMES", "PROJECTS", "SHIFTS", "SIGNUPS", "OpportunitiesStore"]
 
 PROJECTS: Final = Table(Project, "project", key=("host", "project_ref"))
 SHIFTS: Final = Table(Shift, "shift", key=("host", "project_ref", "shift_ref"))
-SIGNUPS: Final = Table(Signup, "signup", key=("signup_id",), groups=("person", "shift"))
+SIGNUPS: Final = Table(Signup, "signup", key=("signup_id",), groups=("person", "shift", "in_line"))
 OUTCOMES: Final = Table(Outcome, "signup_outcome", key=("decision", "signup_id"), append_only=True)
 
 _PROJECTS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ import asyncpg
 
 from services.chassis.database import Connection
 
-__all__ = ["statements"]
+__all__ = ["rows_read", "statements"]
 
 _COPY = asyncpg.Connection.copy_records_to_table
 
@@ -31,3 +32,17 @@ def statements(db: Connection) -> Iterator[list[str]]:
 
     with patch.object(asyncpg.Connection, "copy_records_to_table", copied), db.query_logger(note):
         yield seen
+
+
+async def rows_read(db: Connection, sql: str, *arguments: Any) -> int:
+    """Rows that a statement takes from tables, those included that it looks at in vain, as PostgreSQL counts them."""
+    plan: str = await db.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *arguments)
+    found = 0
+    parts: list[dict[str, Any]] = [json.loads(plan)[0]["Plan"]]
+    while parts:
+        part = parts.pop()
+        parts += part.get("Plans", [])
+        if "Relation Name" in part:
+            read = part["Actual Rows"] + part.get("Rows Removed by Filter", 0)
+            found += round(read * part["Actual Loops"])
+    return found

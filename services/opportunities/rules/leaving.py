@@ -33,7 +33,7 @@ def close_waitlist(states: States, inbound: Inbound, now: datetime) -> Decision:
     shift = states.get(Shift, (command.host, command.project_ref, command.shift_ref))
     if shift is None or not shift.waitlisted:
         return Decision()
-    line = (signup for signup in states.group(Signup, "shift", shift.key) if signup.state == "waitlisted")
+    line = states.group(Signup, "in_line", shift.key)
     return _without(states, inbound, replace(shift, waitlisted=0), line, "waitlist_closed", now)
 
 

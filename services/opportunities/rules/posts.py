@@ -45,11 +45,7 @@ def promote(states: States, inbound: Inbound, shift: Shift, leaving: Sequence[Si
     if shift.state != "open" or inbound.time >= shift.starts_at or not (shift.free and shift.waitlisted):
         return Decision(changes=(shift,))
     gone = {signup.signup_id for signup in leaving}
-    line = [
-        signup
-        for signup in states.group(Signup, "shift", shift.key)
-        if signup.state == "waitlisted" and signup.signup_id not in gone
-    ]
+    line = [signup for signup in states.group(Signup, "in_line", shift.key) if signup.signup_id not in gone]
     heads = nsmallest(min(shift.free, shift.waitlisted), line, key=lambda signup: signup.position or 0)
     promoted = [replace(head, state="confirmed", position=None) for head in heads]
     outcomes = []

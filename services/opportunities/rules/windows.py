@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from contracts.messages import opportunities as messages
 from services.chassis.decisions import Decision, Inbound, States
 from services.opportunities.rules.telling import STANDING, both, command_refused, signup_of, tell
-from services.opportunities.states import Shift, Signup
+from services.opportunities.states import Shift, Signup, Wish
 
 __all__ = ["clashes", "report_signup", "settle"]
+
+WISHES: Final = 50
+"""Windows of one person that lost and are kept."""
 
 
 def report_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
     """Note that she is busy at home, or no longer. Takes no post; what she holds elsewhere keeps its window.
 
     A window that clashes is refused and kept: it stands as soon as what it lost to ends. Until then a report that
-    moves a window leaves the earlier one standing.
+    moves a window leaves the earlier one standing. Who has ``WISHES`` of them gets no further one kept: each is looked
+    at whenever she gives something back.
     """
     command: messages.ReportSignup = inbound.data
     held = states.get(Signup, command.signup_id)
@@ -39,6 +45,8 @@ def report_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
         return Decision(sends=(tell(messages.SignupRefused, command, command, reason="shift_cancelled"),))
     hers = states.group(Signup, "person", command.person)
     if clashes(hers, command.signup_id, command.starts_at, command.ends_at):
+        if (held is None or held.wish is None) and sum(row.wish is not None for row in hers) >= WISHES:
+            return command_refused(command, "too_many_reports")
         refused = tell(messages.SignupRefused, command, command, reason="clash")
         return Decision(changes=(_lost(command, held, inbound.time),), sends=(refused,))
     noted = signup_of(command, command, "reported")
@@ -71,18 +79,36 @@ def settle(states: States, changed: Iterable[Signup]) -> Decision:
 
 
 def _first_come(hers: dict[UUID, Signup]) -> list[Signup]:
-    """What stands now of what had lost. One that moves frees where it stood before, so the search begins anew."""
+    """What stands now of what had lost. One that moves frees where it stood before, so the search begins anew; one that
+    stood nowhere only takes, and what was passed over before it stays so."""
     wishes = sorted(wish for row in hers.values() if (wish := row.wish) is not None)
+    taken = sorted((row.starts_at, row.ends_at, row.signup_id) for row in hers.values() if row.active)
     noted: list[Signup] = []
-    while (
-        wish := next(
-            (one for one in wishes if not clashes(hers.values(), one.signup_id, one.starts_at, one.ends_at)), None
-        )
-    ) is not None:
-        wishes.remove(wish)
-        hers[wish.signup_id] = hers[wish.signup_id].noted(wish)
+    at = 0
+    while at < len(wishes):
+        wish = wishes[at]
+        if _is_taken(taken, wish):
+            at += 1
+            continue
+        del wishes[at]
+        before = hers[wish.signup_id]
+        if before.active:
+            taken.remove((before.starts_at, before.ends_at, before.signup_id))
+            at = 0
+        insort(taken, (wish.starts_at, wish.ends_at, wish.signup_id))
+        hers[wish.signup_id] = before.noted(wish)
         noted.append(hers[wish.signup_id])
     return noted
+
+
+def _is_taken(taken: list[tuple[datetime, datetime, UUID]], wish: Wish) -> bool:
+    """Whether another window than its own holds part of it. What is taken never overlaps, so neighbours will do."""
+    before = bisect_left(taken, (wish.ends_at,)) - 1
+    while before >= 0 and taken[before][1] > wish.starts_at:
+        if taken[before][2] != wish.signup_id:
+            return True
+        before -= 1
+    return False
 
 
 def _lost(command: messages.ReportSignup, held: Signup | None, time: datetime) -> Signup:

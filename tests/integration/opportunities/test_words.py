@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterable
 from typing import Any, Final
@@ -13,6 +12,7 @@ from services.opportunities import search
 from services.opportunities.search import Query
 from tests.integration.opportunities.conftest import Books
 from tests.support.opportunities import BEFORE, hour
+from tests.support.statements import rows_read
 
 LETTERS: Final = "图书馆岛二沙公园河aAbB1 é_%\\𠮷"
 """Few, so that much is alike; with a letter beyond the first plane, one with an accent, and LIKE's own characters."""
@@ -68,20 +68,7 @@ async def _rows_read(books: Books, text: str) -> int:
     asked: list[tuple[str, Iterable[Any]]] = []
     with books.db.query_logger(lambda record: asked.append((record.query, record.args))):
         await _refs(books, text, limit=21)
-    return sum([await _rows_of(books, sql, arguments) for sql, arguments in asked])
-
-
-async def _rows_of(books: Books, sql: str, arguments: Iterable[Any]) -> int:
-    plan: str = await books.db.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *arguments)
-    found = 0
-    parts: list[dict[str, Any]] = [json.loads(plan)[0]["Plan"]]
-    while parts:
-        part = parts.pop()
-        parts += part.get("Plans", [])
-        if "Relation Name" in part:
-            read = part["Actual Rows"] + part.get("Rows Removed by Filter", 0)
-            found += round(read * part["Actual Loops"])
-    return found
+    return sum([await rows_read(books.db, sql, *arguments) for sql, arguments in asked])
 
 
 async def test_a_word_that_is_rare_or_nowhere_reads_few_of_20000_shifts(books: Books) -> None:

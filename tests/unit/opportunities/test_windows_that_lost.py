@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,7 +17,9 @@ from contracts.messages.opportunities import (
     SignupRefused,
     SignupWithdrawn,
 )
-from services.opportunities.states import Signup
+from services.opportunities.rules import windows
+from services.opportunities.rules.windows import WISHES
+from services.opportunities.states import Signup, Wish
 from tests.support.opportunities import BEFORE, World, hour, only, report, request, shift, withdraw
 
 
@@ -181,3 +184,37 @@ def test_a_request_that_lost_is_final_and_asked_again_under_a_new_message() -> N
     assert only(SignupRefused, world.told(request(she, "s2"))).reason == "clash"
     only(SignupWithdrawn, world.told(withdraw(she)))
     only(SignupConfirmed, world.told(request(she, "s2")))
+
+
+def test_of_one_person_so_many_windows_that_lost_are_kept_and_no_more() -> None:
+    she, other = uuid4(), uuid4()
+    world = busy_elsewhere(she)
+    for n in range(1, WISHES):
+        assert only(SignupRefused, world.told(report(she, f"h{n + 1}"))).reason == "clash"
+    assert only(CommandRefused, world.told(report(she, "h-more"))).reason == "too_many_reports"
+    assert only(SignupRefused, world.told(report(she, "h7", window=(10, 11)))).reason == "clash"
+    only(SignupNoted, world.told(report(she, "free", window=(17, 18))))
+    only(SignupNoted, world.told(report(other, "h1")))
+    only(SignupWithdrawn, world.told(report(she, "h7", state="withdrawn")))
+    assert only(SignupRefused, world.told(report(she, "h-more"))).reason == "clash"
+
+
+def test_windows_that_lost_are_looked_at_once_each_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From before there was a limit: what gave one window back compared all with all, again after each that stood."""
+    monkeypatch.setattr(windows, "WISHES", 10_000)
+    she = uuid4()
+    world = busy_elsewhere(she)
+    world.told(report(she, state="withdrawn"))
+    for n in range(400):  # each window is wanted twice
+        world.told(report(she, f"w{n}", window=(9 + n // 2 / 100, 9 + (n // 2 + 1) / 100)))
+    looks: list[object] = []
+    is_taken = windows._is_taken
+
+    def counting(taken: list[tuple[datetime, datetime, UUID]], wish: Wish) -> bool:
+        looks.append(wish)
+        return is_taken(taken, wish)
+
+    monkeypatch.setattr(windows, "_is_taken", counting)
+    told = world.told(withdraw(she))
+    assert [type(message) for message in told] == [SignupWithdrawn] + [SignupNoted] * 200
+    assert len(looks) == 400
