@@ -1,4 +1,7 @@
-"""Taking in: what was sent in our name and what the linkage tells us, in batches, each letter once."""
+"""Taking in: what was sent in our name and what the linkage tells us, in batches, each letter once.
+
+A client of its own, without the linkage's reader: it has all codecs, and stands still at a batch that it cannot read.
+"""
 
 from __future__ import annotations
 
