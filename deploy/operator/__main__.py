@@ -7,6 +7,7 @@ import sys
 from deploy.operator.app import build
 from deploy.operator.settings import OperatorSettings
 from deploy.web.complaints import in_a_line, show_what_cannot_be_shown
+from deploy.web.logs import configure
 from deploy.web.serving import listen, serve
 
 
@@ -15,11 +16,12 @@ def main() -> None:
     show_what_cannot_be_shown()
     try:
         settings = OperatorSettings()
+        configure(settings.log_level, "operator")
         listener = listen(settings.http_host, settings.http_port)
     except ValueError as error:
         print(f"deploy.operator: {in_a_line(error, OperatorSettings)}", file=sys.stderr)
         sys.exit(2)
-    serve(build(settings), listener, settings.log_level, settings.trusted_proxies)
+    serve(build(settings), listener, settings.trusted_proxies)
 
 
 if __name__ == "__main__":

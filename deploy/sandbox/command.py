@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
-import structlog
 import yaml
 
 from deploy.addresses import forget_libpq_variables
 from deploy.sandbox.database import migrate, pending
 from deploy.sandbox.settings import SandboxSettings
 from deploy.web.complaints import in_a_line, show_what_cannot_be_shown
+from deploy.web.logs import configure
 
 if TYPE_CHECKING:
     import socket
@@ -42,8 +41,7 @@ def main(package: str) -> None:
     show_what_cannot_be_shown()
     try:
         settings = SandboxSettings(_secrets_dir=os.environ.get("SHUANGCHENG_SECRETS"))
-        level = logging.getLevelNamesMapping()[settings.log_level]
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+        configure(settings.log_level, package.rpartition(".")[2])
         prepared = _prepare(package, sys.argv[1:], settings)
     except (ValueError, OSError, TimeoutError, yaml.YAMLError, asyncpg.PostgresError) as error:
         print(f"deploy.sandbox: {in_a_line(error, SandboxSettings)}", file=sys.stderr)
@@ -51,7 +49,7 @@ def main(package: str) -> None:
     if prepared is not None:
         from deploy.web.serving import serve
 
-        serve(*prepared, settings.log_level, settings.trusted_proxies)
+        serve(*prepared, settings.trusted_proxies)
 
 
 def _prepare(package: str, arguments: Sequence[str], settings: SandboxSettings) -> tuple[FastAPI, socket.socket] | None:

@@ -21,11 +21,11 @@ def listen(host: str, port: int) -> socket.socket:
         raise ValueError(f"SHUANGCHENG_HTTP_PORT {port}: {error}") from None
 
 
-def serve(app: FastAPI, listener: socket.socket, log_level: str, trusted_proxies: str) -> None:
+def serve(app: FastAPI, listener: socket.socket, trusted_proxies: str) -> None:
     """Serve until SIGTERM or SIGINT. Exits with 1 when the application does not start."""
     config = uvicorn.Config(
         app,
-        log_level=log_level.lower(),
+        log_config=None,
         access_log=False,
         forwarded_allow_ips=trusted_proxies,
         timeout_keep_alive=30,

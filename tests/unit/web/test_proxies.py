@@ -22,7 +22,7 @@ def base(request: Request) -> str:
     return str(request.base_url)
 listener = listen("127.0.0.1", 0)
 print(listener.getsockname()[1], flush=True)
-serve(app, listener, "WARNING", sys.argv[1])
+serve(app, listener, sys.argv[1])
 """
 
 
