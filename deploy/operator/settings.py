@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from deploy.addresses import require_url
 from deploy.web.proxies import TrustedProxies
 
 __all__ = ["BRIDGE", "OperatorSettings"]
@@ -29,6 +30,8 @@ class OperatorSettings(BaseSettings):
     @field_validator("services")
     @classmethod
     def _has_the_bridge(cls, given: dict[str, str]) -> dict[str, str]:
-        if BRIDGE not in given or not all(url.startswith(("http://", "https://")) for url in given.values()):
+        if BRIDGE not in given:
             raise ValueError("needs an http address for each service, that of the bridge among them")
+        for url in given.values():
+            require_url(url)
         return {name: url.rstrip("/") for name, url in given.items()}

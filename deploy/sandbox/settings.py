@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.messages.base import RegistryCode
 from contracts.registry import Capability, Registry
-from deploy.addresses import require_address, require_brokers
+from deploy.addresses import require_address, require_brokers, require_url
 from deploy.web.proxies import TrustedProxies
 
 __all__ = ["SandboxSettings", "Seat"]
@@ -64,6 +64,19 @@ class SandboxSettings(BaseSettings):
     @classmethod
     def _can_be_read(cls, given: SecretStr) -> SecretStr:
         require_address(given.get_secret_value())
+        return given
+
+    @field_validator("opportunities_url", "bridge_url")
+    @classmethod
+    def _can_be_asked(cls, given: str) -> str:
+        require_url(given)
+        return given
+
+    @field_validator("neighbours")
+    @classmethod
+    def _all_can_be_asked(cls, given: dict[RegistryCode, str]) -> dict[RegistryCode, str]:
+        for url in given.values():
+            require_url(url)
         return given
 
     @field_validator("kafka")

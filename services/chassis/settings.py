@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.chassis.addresses import require_address, require_brokers
+from services.chassis.addresses import require_address, require_brokers, require_url
 
 __all__ = ["Settings", "read_settings"]
 
@@ -56,6 +56,13 @@ class Settings(BaseSettings):
     @classmethod
     def _can_be_read(cls, given: SecretStr) -> SecretStr:
         require_address(given.get_secret_value())
+        return given
+
+    @field_validator("sandbox_url")
+    @classmethod
+    def _can_be_asked(cls, given: str | None) -> str | None:
+        if given:
+            require_url(given)
         return given
 
     @field_validator("kafka")

@@ -107,11 +107,14 @@ def test_a_password_with_an_unencoded_sign_is_one_line_that_names_the_variable(m
         ("deploy.sandbox.rest_api", "TRUSTED_PROXIES", SECRET),
         ("deploy.operator", "TRUSTED_PROXIES", SECRET),
         ("deploy.operator", "LOG_LEVEL", SECRET),
+        ("deploy.operator", "SERVICES", f'{{"bridge": "ftp://u:{SECRET}@bridge"}}'),
+        ("services.adapters", "SANDBOX_URL", f"u:{SECRET}@home:80"),
+        ("deploy.sandbox.rest_api", "BRIDGE_URL", f"http://u:{SECRET}@bridge:port"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_one_line_without_its_value(module: str, variable: str, value: str) -> None:
     services = '{"bridge": "http://127.0.0.1:1"}'
-    named = {f"SHUANGCHENG_{variable}": value, "SHUANGCHENG_SERVICES": services, "SHUANGCHENG_REGISTRY": "gz"}
+    named = {"SHUANGCHENG_SERVICES": services, "SHUANGCHENG_REGISTRY": "gz", f"SHUANGCHENG_{variable}": value}
     arguments = () if module == "deploy.operator" else ("migrate",)
     said = one_line(run("-m", module, *arguments, **named))
     assert said.count("\n") == 1
