@@ -27,7 +27,7 @@ SELECT shift.host, shift.project_ref, shift.shift_ref, shift.starts_at, shift.en
 _FROM: Final = "FROM shift JOIN project USING (host, project_ref)"
 _ORDER: Final = "shift.starts_at, shift.host, shift.project_ref, shift.shift_ref"
 
-_NEAR: Final = 1000
+_NEAR: Final = 2000
 """Shifts that are looked through for words in order of start, before the index is asked."""
 _HAS_WORD: Final = "(position({0}::text IN project.words) > 0 OR position({0}::text IN shift.words) > 0)"
 # The shifts that have a word in their own words or in their project's. Which pairs of characters it has leads to few
