@@ -5,6 +5,7 @@ Every service is ``decide(states, inbound, now) -> Decision`` with a database ar
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -149,11 +150,10 @@ class States:
 
     def load(self, rows: Sequence[Any], versions: Sequence[int] = ()) -> None:
         """Enter rows as the database has them, with their versions. What has no version is new when it is saved."""
-        for row in rows:
-            self._enter(row)
-        if versions:
-            kind = self._kinds[type(rows[0])]
-            kind.versions.update(zip(map(kind.key, rows), versions, strict=True))
+        for row, version in itertools.zip_longest(rows, versions):
+            kind, key = self._enter(row)
+            if version is not None:
+                kind.versions[key] = version
 
     def put(self, row: Any) -> None:
         """Enter a changed row; it will be saved."""
@@ -167,9 +167,9 @@ class States:
     def changes(self, kind: type[R]) -> tuple[list[R], list[int], list[R]]:
         """The same in two: rows that were loaded with their versions, and rows that were not loaded."""
         found = self._kinds[kind]
-        if not found.changed:
-            return [], [], []
         versions = found.versions
+        if not versions:
+            return [], [], list(found.changed.values())
         loaded = [key for key in found.changed if key in versions]
         new = [row for key, row in found.changed.items() if key not in versions]
         return [found.changed[key] for key in loaded], [versions[key] for key in loaded], new

@@ -19,15 +19,17 @@ from contracts.messages import Message
 from contracts.topics import TopicEntry
 from services.chassis import metrics
 from services.chassis.clock import Clock
-from services.chassis.database import Batch, Connection
+from services.chassis.database import Batch, Connection, Pool
 from services.chassis.decisions import Inbound, States
 from services.chassis.failures import is_transient
 from services.chassis.live import LiveBatches
 from services.chassis.migrations import migrate
 from services.chassis.processing import Effects, Processor
 from services.chassis.records import Record, unpack_headers
+from services.chassis.reentry import Reentry
 from services.chassis.service import Service, Store, Stream
 from services.chassis.settings import Settings
+from tests.support.waiting import eventually
 
 __all__ = ["Unlocked", "overtaken", "unlocked"]
 
@@ -66,7 +68,8 @@ class Unlocked:
 
     def __init__(self, service: Service, settings: Settings, connections: Sequence[Connection], clock: Clock) -> None:
         self._meeting = _Meeting(service.store)
-        self.service = replace(service, store=self._meeting)
+        streams = tuple(replace(one, topics=tuple(_own(0, entry) for entry in one.topics)) for one in service.streams)
+        self.service = replace(service, store=self._meeting, streams=streams)
         self.processor = Processor(self.service, settings, clock)
         self._connections = connections
         self._lanes: dict[tuple[int, str], LiveBatches] = {}
@@ -92,6 +95,24 @@ class Unlocked:
         self._meeting.barrier = asyncio.Barrier(len(batches))
         async with asyncio.timeout(120):
             return list(await asyncio.gather(*(self.take(n, *events) for n, events in enumerate(batches))))
+
+    @asynccontextmanager
+    async def held_before_saving(self, number: int, *events: Event) -> AsyncIterator[None]:
+        """A batch in this lane that has loaded when this is entered, and saves when it is left."""
+        barrier = self._meeting.barrier = asyncio.Barrier(2)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.take(number, *events))
+            await eventually(lambda: barrier.n_waiting == 1)
+            yield
+            self._meeting.barrier = None
+            await barrier.wait()
+
+    async def beside_reentry(self, pool: Pool, *events: Event) -> None:
+        """A batch in lane 1, and what stands set aside in lane 0: both loaded before one of them saves."""
+        back = Reentry(self.processor, pool, asyncio.Event(), lambda _, __: None)
+        self._meeting.barrier = asyncio.Barrier(2)
+        async with asyncio.timeout(120):
+            await asyncio.gather(back.once(), self.take(1, *events))
 
     async def take(self, number: int, *events: Event) -> Effects:
         """One batch in this lane; two that wait for each other try again, as lanes do."""
@@ -147,7 +168,7 @@ async def unlocked(
 
 def _own(number: int, entry: TopicEntry) -> TopicEntry:
     """A lane's own topic, with one partition: two that read one partition, the fence would keep apart."""
-    return replace(entry, name=f"{entry.name}.{number}", partitions=1)
+    return replace(entry, name=f"{entry.name}.{number}" if number else entry.name, partitions=1)
 
 
 def overtaken() -> float:

@@ -11,6 +11,7 @@ import pytest
 
 from contracts.messages import Message
 from contracts.messages.opportunities import SignupConfirmed, SignupPromoted, SignupRefused, SignupWithdrawn
+from services.chassis.database import open_pool
 from services.chassis.settings import Settings
 from services.opportunities.service import build
 from tests.support.opportunities import World, event, project, report, request, shift, withdraw
@@ -81,6 +82,24 @@ async def test_a_smaller_allotment_and_a_request_at_once_do_not_overwrite_each_o
     given = len(await service.told(SignupConfirmed))
     assert row is not None
     assert tuple(row) == (2, 1, given, given)
+
+
+async def test_who_comes_back_in_beside_a_live_batch_does_not_get_the_post_that_is_given_just_then(
+    service: Unlocked, database: str
+) -> None:
+    await alone(service, project(), request(uuid4()))
+    assert await service.aside() == ["waiting"]
+    await alone(service, shift(posts=1))
+    assert await service.aside() == ["ready"]
+    pool = await open_pool(database, size=2, application="test")
+    try:
+        before = overtaken()
+        await service.beside_reentry(pool, event(request(uuid4())))
+    finally:
+        await pool.close()
+    assert overtaken() == before + 1
+    assert await service.db.fetchval("SELECT confirmed FROM shift") == 1
+    assert len(await service.told(SignupConfirmed)) == len(await service.told(SignupRefused)) == 1
 
 
 async def test_many_lanes_at_once_without_locks_give_as_many_as_one_after_the_other(service: Unlocked) -> None:
