@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.faults import figures
 from tests.faults.cell import Cell, Outcome
 from tests.faults.load import waves
 from tests.faults.scenes import plan
@@ -71,13 +72,21 @@ async def _disk_full(site: Site, rng: random.Random) -> Outcome:
             await site.publish(during)
             await asyncio.sleep(_FULL_SECONDS)
             said = b"DiskFull" in child.log.read_bytes()[seen:]
+            told = await site.says(_SERVICE, "ready", False, seconds=_FULL_SECONDS)
+            unread = await figures.lag(site.stack.url(_SERVICE))
             ballast.unlink()
             back = time.monotonic()
             await site.publish(after)
             await site.drained()
             recovered = time.monotonic() - back
             checks, notes = await site.judge(stories)
-            checks |= {"it_said_so": said, "nobody_died": child.running, "all_say_ready": await site.all_ready()}
+            checks |= {
+                "it_said_so": said,
+                "health_said_so": told,
+                "metrics_said_so": unread > 0,
+                "nobody_died": child.running,
+                "all_say_ready": await site.all_ready(),
+            }
     return Outcome(checks, recovered, notes)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import re
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from deploy.local.errors import LocalError, ProcessFailed
 from deploy.local.processes import Child
 from deploy.local.registries import write_registries
 from deploy.local.stack import Stack, StackOptions
+from tests.faults import figures
 from tests.faults.books import PatientBooks, holders, judge, set_aside
 from tests.faults.groups import Share, expel, shares
 from tests.faults.load import Story, visits
@@ -174,9 +174,7 @@ class Site:
 
     async def applied(self, name: str) -> int:
         """Messages that this process has applied since it started, by its own metrics."""
-        text = (await self._http.get(f"{self.stack.url(name)}/metrics")).text
-        found = re.findall(r'^shuangcheng_messages_total\{.*outcome="applied".*\} (\S+)$', text, re.MULTILINE)
-        return int(sum(map(float, found)))
+        return await figures.applied(self.stack.url(name))
 
     async def misbehaviour_left(self, code: str) -> dict[str, Any]:
         """What a sandbox was asked for and has not done yet."""

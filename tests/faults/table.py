@@ -8,15 +8,18 @@ from typing import Final
 
 from tests.faults.answers import answer_cells
 from tests.faults.cell import Cell
+from tests.faults.crowding import crowd_cells
 from tests.faults.disk import disk_cells
 from tests.faults.flood import flood_cells
 from tests.faults.homes import down_cells
 from tests.faults.instances import instance_cells
 from tests.faults.kills import matrix
+from tests.faults.missing import missing_cells
 from tests.faults.otherlogs import log_cells
 from tests.faults.outages import outages
 from tests.faults.poison import poison_cells
 from tests.faults.raised import raised_cells
+from tests.faults.strangers import stranger_cells
 from tests.faults.unsure import unsure_cells
 
 __all__ = ["cells", "chosen"]
@@ -36,8 +39,11 @@ def cells() -> list[Cell]:
         *answer_cells(),
         *raised_cells(),
         *poison_cells(),
+        *stranger_cells(),
+        *crowd_cells(),
         *flood_cells(),
         *down_cells(),
+        *missing_cells(),
         *log_cells(),
     ]
 
