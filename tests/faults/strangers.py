@@ -12,9 +12,9 @@ from typing import Final
 
 from contracts.envelope import encode
 from contracts.messages.service import CheckedIn
+from contracts.partitioner import partition_for
 from contracts.topics import INBOUND
 from deploy.demo.lines import Letter
-from services.chassis.relay import partition_for
 from tests.faults.cell import Cell, Outcome
 from tests.faults.load import Story, letter, waves
 from tests.faults.scenes import plan

@@ -20,8 +20,8 @@ from contracts.messages.base import AgeBand, Consent
 from contracts.messages.service import CheckedIn
 from contracts.messages.shifts import Category, ProjectPublished
 from contracts.messages.volunteers import LinkOffered
+from contracts.partitioner import partition_for
 from contracts.topics import ATTENDANCE, OPPORTUNITIES, VOLUNTEERS, TopicEntry, registry_source
-from services.chassis.relay import partition_for
 from tests.support.batches import CODECS
 
 __all__ = ["Becomes", "Parcel", "Spec", "parcels"]
