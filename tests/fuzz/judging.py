@@ -143,7 +143,7 @@ async def _judge(border: Border, still: _Open, result: Result) -> None:
         (result.peak_mebibytes >= MOST_MEBIBYTES, f"it held {result.peak_mebibytes} MiB"),
         (not result.faults and not health.get("ready"), f"all is done, and it is not ready: {health}"),
         (not result.faults and health.get("lag") != 0, f"all is done, and it tells of a lag: {health.get('lag')}"),
-        (result.faults and health.get("ready"), "it stands, and says that it is ready"),
+        (health.get("lag") and health.get("ready"), "it stands, and says that it is ready"),
         (health.get("set_aside") != result.aside, f"it tells {health.get('set_aside')}, there are {result.aside}"),
     ):
         if wrong:

@@ -140,7 +140,8 @@ class _Drawing:
         if lot < 0.35:
             return good
         if lot < 0.6:
-            return self.rng.choice(ODDITIES)(good)
+            kind = self.rng.choice(list(ODDITIES))
+            return replace(ODDITIES[kind](good), kind=kind)
         if lot < 0.9:
             kind = self.rng.choice(list(FAULTS))
             return replace(FAULTS[kind](self.rng, good), kind=kind, becomes=Becomes.TURNED_AWAY)
@@ -194,18 +195,18 @@ class _Drawing:
         return replace(good, value=bytes(value), headers=tuple(headers), kind="changed", becomes=Becomes.EITHER)
 
 
-ODDITIES: Final[tuple[Callable[[Spec], Spec], ...]] = (
-    lambda good: good.header(b"trace", None),
-    lambda good: good.header(b"", b"nameless"),
-    lambda good: good.header(b"", None),
-    lambda good: good.header(b"\xff\xfe", b"a name that is not UTF-8"),
-    lambda good: good.header("名".encode("gb18030"), None),
-    lambda good: good.header(b"app", b"\x00\xff" * 40).header(b"app", None).header(b"app", b""),
-    lambda good: good.header(b"x" * 5000, b"y" * 5000),
-    lambda good: replace(good, headers=tuple(reversed(good.headers))),
-    lambda good: good.header(b"traceparent", b"\xff" * 55),
-    lambda good: good.header(b"traceparent", b"0" * 400).header(b"traceparent", b"1" * 400),
-)
+ODDITIES: Final[dict[str, Callable[[Spec], Spec]]] = {
+    "null_header": lambda good: good.header(b"trace", None),
+    "nameless_header": lambda good: good.header(b"", b"nameless"),
+    "nameless_null_header": lambda good: good.header(b"", None),
+    "name_not_utf8": lambda good: good.header(b"\xff\xfe", b"a name that is not UTF-8"),
+    "name_not_utf8_null": lambda good: good.header("名".encode("gb18030"), None),
+    "doubled_header": lambda good: good.header(b"app", b"\x00\xff" * 40).header(b"app", None).header(b"app", b""),
+    "long_header": lambda good: good.header(b"x" * 5000, b"y" * 5000),
+    "headers_reversed": lambda good: replace(good, headers=tuple(reversed(good.headers))),
+    "binary_traceparent": lambda good: good.header(b"traceparent", b"\xff" * 55),
+    "doubled_traceparent": lambda good: good.header(b"traceparent", b"0" * 400).header(b"traceparent", b"1" * 400),
+}
 """What changes nothing about a message."""
 
 
