@@ -174,6 +174,8 @@ async def transfers(books: Books, records: Sequence[Record]) -> Counter[str]:
 
 async def _refused(books: Books, stories: Sequence[Story]) -> list[str]:
     ids = [one.event.id for story in stories for one in story.said]
-    sql = "SELECT message_id, reason, detail FROM refusal WHERE message_id = ANY($1) LIMIT 3"
+    # An id that is used again is refused to whoever used it again: the first message of that id counts.
+    sql = """SELECT message_id, reason, detail FROM refusal
+             WHERE message_id = ANY($1) AND reason <> 'reused_id' LIMIT 3"""
     rows = [row for code in ("gz", "sz") for row in await books.fetch(f"sandbox_{code}", sql, ids)]
     return [f"refused {row['message_id']}: {row['reason']} {row['detail']}" for row in rows]

@@ -20,6 +20,7 @@ from deploy.sandbox import books, ledger
 from deploy.sandbox.database import Connection, Pool
 from deploy.sandbox.entries import Credit, Letter, Query
 from deploy.sandbox.kafka_native.letters import letter
+from deploy.sandbox.kafka_native.names import any_name_taken
 from deploy.sandbox.kafka_native.receipts import Publisher, write
 from deploy.sandbox.mischief import Mischief
 from deploy.sandbox.settings import SandboxSettings, Seat
@@ -68,7 +69,8 @@ class Reader:
             )
             try:
                 await consumer.start()
-                await self._read(consumer)
+                with any_name_taken():
+                    await self._read(consumer)
             except Exception as error:
                 log.warning("reading_interrupted", error=repr(error))
             finally:

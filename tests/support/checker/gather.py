@@ -11,6 +11,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from deploy.sandbox.kafka_native.names import any_name_taken
 from tests.support.checker.world import INNER_DATABASES, Line, Row, Topics, World, line
 
 __all__ = ["GatherError", "gather", "registries_of"]
@@ -119,7 +120,8 @@ async def _read(address: str, topics: Topics, applied: Mapping[tuple[str, int], 
         for place in places:
             consumer.seek(place, 0)
         targets = {place: max(ends[place], applied.get((place.topic, place.partition), 0)) for place in places}
-        raw = await _read_to(consumer, targets)
+        with any_name_taken():
+            raw = await _read_to(consumer, targets)
     finally:
         await consumer.stop()
     # Only now: after a flood it takes as long as requests of a consumer that still runs have until they time out.
