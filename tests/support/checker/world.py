@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from contracts.envelope import ContractError, Event, decode
+from contracts.limits import MAX_OPENED_BYTES
 from contracts.partitioner import partition_for
 from contracts.topics import INBOUND, TopicEntry, all_topics, registry_source, service_source
 
@@ -87,6 +88,9 @@ def line(
     value: bytes | None,
 ) -> Line:
     """Read one message alone, as the contract says."""
+    if len(value or b"") > MAX_OPENED_BYTES:  # its batch holds more than is opened, so nobody saw an id
+        error = ContractError("unreadable", "its batch cannot be read")
+        return Line(topic, partition, offset, timestamp, key, headers, value, None, error.reason, error)
     try:
         event = decode(value, headers)
     except ContractError as error:
