@@ -30,6 +30,9 @@ _FED_FROM_OUTSIDE: Final = {"bridge": 2}
 _BIT, _PAUSE = 6, 0.15
 """So many letters at a time while an instance joins and leaves, and seconds between them."""
 
+_STARTED_AT_ONCE: Final = ("attendance", "bridge")
+_THROWN_OUT: Final = (b"member_id was not recognized", b"FencedInstanceId", b"UnknownMemberId")
+
 How: TypeAlias = Literal["idle", "inside", "ended"]
 
 
@@ -42,6 +45,7 @@ def instance_cells() -> list[Cell]:
         "inside": (f"{paused}, inside a transaction", ON_THE_JOURNEY),
         "ended": (f"{paused}, inside a transaction; its sessions are ended", ("attendance", "bridge")),
     }
+    at_once = "two instances with the same settings start at the same moment, and neither is told a number"
     failover = "SIGKILL of the relay's leader beside a second instance, which takes over"
     return [
         *(Cell(f"join-{name}", name, joins, partial(_join_and_leave, name), takes=18) for name in ON_THE_JOURNEY),
@@ -50,6 +54,7 @@ def instance_cells() -> list[Cell]:
             for how, (fault, names) in zombies.items()
             for name in names
         ),
+        *(Cell(f"same-number-{name}", name, at_once, partial(_at_once, name), takes=20) for name in _STARTED_AT_ONCE),
         Cell("relay-failover-bridge", "bridge", failover, partial(_failover, "bridge"), takes=20),
         Cell("relay-failover-attendance", "attendance", failover, partial(_failover, "attendance"), takes=20),
     ]
@@ -84,6 +89,31 @@ async def _join_and_leave(name: str, site: Site, rng: random.Random) -> Outcome:
         "all_say_ready": await site.all_ready(),
     }
     return Outcome(checks, recovered, [f"applied by the second at the first look: {of_second}", *notes])
+
+
+async def _at_once(name: str, site: Site, rng: random.Random) -> Outcome:
+    """Each takes a number of its own, they share the work, and neither throws the other out."""
+    stories = plan(rng, 24)
+    first, other = waves(stories, 2)
+    second = site.second(name)
+    await site.child(name).stop()
+    await site.publish(first)
+    begun = time.monotonic()
+    await asyncio.gather(site.start(name), site.stack.start(second))
+    children = site.child(name), site.child(second)
+    await _both_work(site, name)
+    seen = [len(child.log.read_bytes()) for child in children]
+    await site.publish(other)
+    await site.drained()
+    recovered = time.monotonic() - begun
+    said = b"".join(child.log.read_bytes()[start:] for child, start in zip(children, seen, strict=True))
+    checks, notes = await site.judge(stories)
+    checks |= {
+        "nobody_was_thrown_out": not any(words in said for words in _THROWN_OUT),
+        "both_ready": await site.all_ready(),
+    }
+    await site.remove(second, rng)
+    return Outcome(checks, recovered, notes)
 
 
 @contextlib.asynccontextmanager

@@ -15,8 +15,9 @@ from services.chassis.failpoints import NAMES, Failpoint
 from tests.faults.cell import Cell, Outcome
 from tests.faults.migrating import migration_resumes
 from tests.faults.sessions import batches_held
-from tests.faults.site import Site, died
+from tests.faults.site import Site
 from tests.faults.striking import AT_WORK, Strike, begun, recover, strike, struck
+from tests.support.processes import died
 
 __all__ = ["ON_THE_JOURNEY", "WHERE", "matrix"]
 

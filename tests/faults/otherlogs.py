@@ -28,7 +28,8 @@ from tests.faults.cell import Cell, Outcome
 from tests.faults.load import waves
 from tests.faults.relogging import Change, made_anew
 from tests.faults.scenes import plan
-from tests.faults.site import Site, died
+from tests.faults.site import Site
+from tests.support.processes import died
 
 __all__ = ["log_cells"]
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 import shutil
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -108,10 +107,13 @@ class Site:
 
     async def add(self, name: str) -> str:
         """A second instance of a process, started and ready; gives its name."""
-        second = f"{name}-1"
-        if second not in self.stack.specs:
+        await self.stack.start(second := self.second(name))
+        return second
+
+    def second(self, name: str) -> str:
+        """The name of a second instance of a process, which the stack knows from now on."""
+        if (second := f"{name}-1") not in self.stack.specs:
             self.stack.add(replace(self.stack.specs[name], name=second, instance=1))
-        await self.stack.start(second)
         return second
 
     async def forget(self, second: str) -> None:
@@ -262,15 +264,6 @@ class Site:
         fresh = {name: [one for one in found if one not in self._told] for name, found in report.violations.items()}
         self._told.update(one for found in fresh.values() for one in found)
         return not any(fresh.values()), [str(found[0]) for found in fresh.values() if found]
-
-
-async def died(child: Child, *, seconds: float) -> float | None:
-    """When a process was gone (monotonic seconds), or None if it did not end by then."""
-    try:
-        await asyncio.wait_for(child.wait(), seconds)
-    except TimeoutError:
-        return None
-    return time.monotonic()
 
 
 @contextlib.asynccontextmanager

@@ -19,7 +19,8 @@ from tests.faults.cell import Outcome
 from tests.faults.inhand import between_two_credits, in_hand, standing
 from tests.faults.load import LATE, Story, letters, spread
 from tests.faults.scenes import plan
-from tests.faults.site import Site, died
+from tests.faults.site import Site
+from tests.support.processes import died
 
 __all__ = ["AT_WORK", "Strike", "begun", "recover", "strike", "struck"]
 

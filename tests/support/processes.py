@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
+
+from deploy.local.processes import Child
 
 __all__ = ["lives", "numbers", "peak_mebibytes"]
 
@@ -24,3 +28,12 @@ def peak_mebibytes(pid: int) -> float:
     """The most memory that a process ever held (VmHWM)."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
+async def died(child: Child, *, seconds: float) -> float | None:
+    """When a process was gone (monotonic seconds), or None if it did not end by then."""
+    try:
+        await asyncio.wait_for(child.wait(), seconds)
+    except TimeoutError:
+        return None
+    return time.monotonic()
