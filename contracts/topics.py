@@ -56,7 +56,8 @@ _KEPT: Final = None
 class TopicEntry:
     """A topic. ``name`` may hold ``{registry}``; ``retention_ms`` of None keeps for ever.
 
-    ``max_message_bytes`` is Kafka's ``max.message.bytes``: it bounds a batch as it travels.
+    ``max_message_bytes`` is Kafka's ``max.message.bytes``: it bounds a batch as it travels. With ``log_time`` a record
+    has the log's time of its arrival (``message.timestamp.type=LogAppendTime``): its writer has a clock of his own.
     """
 
     name: str
@@ -70,6 +71,7 @@ class TopicEntry:
     retention_ms: int | None = _KEPT
     personal_data: bool = False
     max_message_bytes: int = MAX_BATCH_BYTES
+    log_time: bool = False
 
     def of(self, registry: str) -> TopicEntry:
         """The entry for one registry's seat."""
@@ -86,6 +88,7 @@ def _registry(suffix: str, key: str, inbound: bool, messages: tuple[type[Message
         meaning=meaning,
         retention_ms=_FOURTEEN_DAYS,
         personal_data=suffix == "volunteers",
+        log_time=True,
     )
 
 

@@ -79,6 +79,7 @@ def _channel(entry: TopicEntry) -> dict[str, Any]:
         "bindings": {
             "kafka": {
                 "partitions": entry.partitions,
+                # AsyncAPI's binding has no name for message.timestamp.type: it stands in x-timestamp.
                 "topicConfiguration": {
                     "cleanup.policy": ["delete"],
                     "retention.ms": -1 if entry.retention_ms is None else entry.retention_ms,
@@ -88,6 +89,7 @@ def _channel(entry: TopicEntry) -> dict[str, Any]:
             }
         },
         "x-ordered-by-key": entry.ordered,
+        "x-timestamp": "LogAppendTime" if entry.log_time else "CreateTime",
         "x-personal-data": entry.personal_data,
     }
     if "{registry}" in entry.name:

@@ -41,6 +41,7 @@ def topic_list() -> list[dict[str, Any]]:
             "retention_ms": entry.retention_ms,
             "personal_data": entry.personal_data,
             "max_message_bytes": entry.max_message_bytes,
+            "timestamp": "LogAppendTime" if entry.log_time else "CreateTime",
         }
         for entry in (*TEMPLATES, *INNER)
     ]

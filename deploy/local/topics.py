@@ -39,6 +39,10 @@ class TopicLike(Protocol):
     def max_message_bytes(self) -> int:
         """How large a batch may be, as it travels."""
 
+    @property
+    def log_time(self) -> bool:
+        """Whether the log stamps each record with its own time."""
+
 
 @dataclass(frozen=True)
 class TopicsReport:
@@ -116,7 +120,8 @@ async def _create(admin: Any, entries: list[TopicLike], replication: int) -> Non
 
 def _guarding(entry: TopicLike) -> dict[str, str]:
     """Settings that a topic gets even when it exists already."""
-    return {"max.message.bytes": str(entry.max_message_bytes)}
+    stamp = {"message.timestamp.type": "LogAppendTime"} if entry.log_time else {}
+    return {"max.message.bytes": str(entry.max_message_bytes), **stamp}
 
 
 async def _alter(admin: Any, entries: dict[str, TopicLike]) -> list[str]:

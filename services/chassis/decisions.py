@@ -35,6 +35,8 @@ class Inbound:
     """When this service first saw it, by its clock; a wait is counted from here."""
     waited_out: bool = False
     """It waited for a fact and its time is up: give the typed refusal now, do not wait again."""
+    appended_at: datetime | None = None
+    """When the log took it in, where a stranger wrote it; None where its time is of our own making."""
 
     @property
     def data(self) -> Any:
@@ -43,8 +45,9 @@ class Inbound:
 
     @property
     def time(self) -> datetime:
-        """CloudEvents time: windows and expiries are judged at it (DESIGN §5)."""
-        return self.event.time
+        """CloudEvents time, or that of its arrival if that was earlier: windows and expiries are judged at it."""
+        time, arrived = self.event.time, self.appended_at
+        return time if arrived is None or time <= arrived else arrived
 
 
 @frozen
@@ -90,10 +93,10 @@ class Wait:
     Later messages of the same subject wait behind it. ``brought_by`` names every channel on which a message may lie
     that brings the fact or lengthens the wait: the wait is not over before all is applied that lay there when its
     time was up, and it listens to nothing else. ``until`` of None means the service's ``await_facts`` after the
-    message was first seen.
+    message was first seen. A ``fact`` of None is the moment ``until`` itself, which comes without anybody.
     """
 
-    fact: str
+    fact: str | None
     brought_by: tuple[Channel, ...]
     until: datetime | None = None
 

@@ -152,7 +152,7 @@ class LiveBatches:
         for candidate in reused:
             self._turn_away(candidate, _reused(candidate), effects, now, told=told)
         works = [
-            Work(self.processor.inbound(candidate.event, candidate.record.topic, now), candidate.record)
+            self.processor.work(candidate.event, candidate.record, self._entries[candidate.record.topic], now)
             for candidate in fresh
             if candidate.event is not None
         ]

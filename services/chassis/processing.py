@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uuid_utils.compat import uuid4
 
 from contracts.envelope import Event
+from contracts.topics import TopicEntry
 from services.chassis import channels, outbox, set_aside
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, describe
@@ -20,7 +21,7 @@ from services.chassis.decisions import CancelTimer, Decision, Inbound, States, T
 from services.chassis.failpoints import raise_if_asked
 from services.chassis.logs import log
 from services.chassis.outbox import OutboxRow
-from services.chassis.records import Record
+from services.chassis.records import Record, appended_at
 from services.chassis.service import Service
 from services.chassis.set_aside import Aside
 from services.chassis.settings import Settings
@@ -61,9 +62,17 @@ class Processor:
         """Groups that an operator holds."""
         return () if self.service.held is None else await self.service.held(db)
 
-    def inbound(self, event: Event, topic: str, received_at: datetime) -> Inbound:
+    def inbound(self, event: Event, topic: str, received_at: datetime, appended_at: datetime | None = None) -> Inbound:
         """A message with its fresh random id (UUIDv4)."""
-        return Inbound(event, topic, uuid4(), received_at)  # from the system's randomness: nobody can guess it
+        # From the system's randomness: nobody can guess the id.
+        return Inbound(event, topic, uuid4(), received_at, appended_at=appended_at)
+
+    def work(
+        self, event: Event, record: Record, entry: TopicEntry, received_at: datetime, aside: Aside | None = None
+    ) -> Work:
+        """A message where it stands in its log, first seen then."""
+        arrived = appended_at(record, entry, received_at)
+        return Work(self.inbound(event, entry.name, received_at, arrived), record, aside)
 
     async def decide(
         self,
@@ -122,15 +131,16 @@ class Processor:
             if decision.wait is None:
                 self._take(decision, work, states, batch, effects, now)
                 return None
-            if decision.wait.fact not in batch.locked:
-                raise RuntimeError(f"waits for {decision.wait.fact!r}, which this batch did not lock")
+            fact = decision.wait.fact or subject
+            if fact not in batch.locked:
+                raise RuntimeError(f"waits for {fact!r}, which this batch did not lock")
         except Exception as error:
             detail = describe(error)
             log().error("decision raised", type=work.inbound.event.type, detail=detail)
             return self._aside(work, "raised", subject, detail=detail)
         deadline = self._deadline(decision.wait, work.inbound)
         brought_by = channels.named(decision.wait.brought_by)
-        return self._aside(work, "waiting", subject, fact=decision.wait.fact, deadline=deadline, brought_by=brought_by)
+        return self._aside(work, "waiting", subject, fact=fact, deadline=deadline, brought_by=brought_by)
 
     def _decision(self, work: Work, states: States, now: datetime, heard: Mapping[str, datetime] | None) -> Decision:
         decide = self.service.decisions[type(work.inbound.data)]
@@ -146,7 +156,7 @@ class Processor:
 
     def _is_over(self, wait: Wait, inbound: Inbound, heard: Mapping[str, datetime]) -> bool:
         moment = heard.get(channels.named(wait.brought_by))
-        return moment is not None and self._deadline(wait, inbound) <= moment
+        return wait.fact is not None and moment is not None and self._deadline(wait, inbound) <= moment
 
     def _deadline(self, wait: Wait, inbound: Inbound) -> datetime:
         return wait.until or inbound.received_at + self.settings.await_facts_for

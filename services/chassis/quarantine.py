@@ -169,7 +169,7 @@ _LISTING = f"""SELECT {_COLUMNS}, encode(digest, 'hex') AS digest, fact, deadlin
     WHERE seq > $1 AND ($2::text IS NULL OR reason = $2) ORDER BY seq LIMIT $3"""  # noqa: S608
 _DISCARDED = f"""SELECT {_COLUMNS}, encode(digest, 'hex') AS digest, discarded_at, discarded_by, why FROM discarded
     WHERE seq > $1 ORDER BY seq LIMIT $2"""  # noqa: S608
-_BYTES = '"timestamp", key, headers, value, digest'
+_BYTES = '"timestamp", appended, key, headers, value, digest'
 _DISCARD = f"""WITH gone AS (DELETE FROM set_aside WHERE seq = ANY($1) RETURNING *)
     INSERT INTO discarded ({_COLUMNS}, {_BYTES}, discarded_at, discarded_by, why)
     SELECT {_COLUMNS}, {_BYTES}, $2, $3, $4 FROM gone"""  # noqa: S608

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
 import orjson
 from aiokafka import ConsumerRecord
@@ -16,8 +17,19 @@ from services.chassis.batches import Part, PartRead
 from services.chassis.database import describe
 from services.chassis.logs import log
 
-__all__ = ["Candidate", "Record", "decode_record", "mark", "pack_headers", "pack_texts", "record_of", "unpack_headers"]
+__all__ = [
+    "Candidate",
+    "Record",
+    "appended_at",
+    "decode_record",
+    "mark",
+    "pack_headers",
+    "pack_texts",
+    "record_of",
+    "unpack_headers",
+]
 
+_LOG_APPEND_TIME: Final = 1
 Headers = Sequence[tuple[str, bytes | None]]
 """A name that is not UTF-8 in the log is text with surrogates (PEP 383): every byte of it comes back."""
 
@@ -36,6 +48,8 @@ class Record(NamedTuple):
     headers: Headers
     value: bytes | None
     part: Part | None = None
+    appended: bool = False
+    """Whether ``timestamp`` is the log's own time of arrival, and not what the producer wrote."""
 
     @property
     def last(self) -> int:
@@ -54,7 +68,18 @@ def record_of(message: ConsumerRecord) -> Record:
         message.headers,
         message.value,
         message.part if isinstance(message, PartRead) else None,
+        message.timestamp_type == _LOG_APPEND_TIME,
     )
+
+
+def appended_at(record: Record, entry: TopicEntry, received_at: datetime) -> datetime | None:
+    """When the log took a record in that a stranger wrote; by our own clock where the log does not say so.
+
+    None where the time in a message is of our own making.
+    """
+    if not entry.log_time:
+        return None
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.appended else received_at
 
 
 class Candidate(NamedTuple):

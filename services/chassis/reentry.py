@@ -166,4 +166,4 @@ class Reentry:
         candidate = decode_record(row.record, entry, stream.sources)
         if candidate.event is None:
             raise NotDecidable(f"cannot be decoded any more: {candidate.error}")
-        return Work(self.processor.inbound(candidate.event, row.record.topic, row.received_at), row.record, row)
+        return self.processor.work(candidate.event, row.record, entry, row.received_at, row)

@@ -40,7 +40,7 @@ UNDER_WAY: Final = frozenset({"waiting", "ready", "behind"})
 
 _COLUMNS: Final = (
     "reason", "subject", "fact", "deadline", "topic", "partition", "offset", "timestamp", "key", "headers",
-    "value", "last_offset", "size", "digest", "detail", "attempts", "received_at", "brought_by",
+    "value", "last_offset", "size", "digest", "appended", "detail", "attempts", "received_at", "brought_by",
 )  # fmt: skip
 
 
@@ -81,6 +81,7 @@ def _written(row: Aside) -> tuple[Any, ...]:
         pack_headers(record.headers),
         record.value,
         *((None, None, None) if record.part is None else record.part[:3]),
+        record.appended,
         _clean(row.detail),
         row.attempts,
         row.received_at,
@@ -241,6 +242,7 @@ def _aside(row: Any) -> Aside:
         unpack_headers(row["headers"]),
         row["value"],
         None if row["digest"] is None else _part(row),
+        row["appended"],
     )
     return Aside(
         record,

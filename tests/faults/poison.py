@@ -133,7 +133,7 @@ def _bad(rng: random.Random, stories: Sequence[Story], good: Sequence[Letter]) -
         fresh = letter(rng, used.source.rpartition(":")[2], other, used.time)
         raws.append(_raw(fresh).header("ce_id", used.id.encode()))
         refused = [
-            _presence(rng, _visited(rng, stories), ahead=timedelta(hours=1)),
+            _presence(rng, _visited(rng, stories), ahead=timedelta(hours=30)),
             _presence(rng, _visited(rng, stories), ref=f"nobody-{rng.getrandbits(48):012x}"),
         ]
         raws += [_raw(one) for one in refused]

@@ -107,7 +107,8 @@ class World:
         event = Event(id or f"e{self._count}", source, at or self.now, message)
         fresh = UUID(int=self._random.getrandbits(128), version=4)
         before = len(self.sent)
-        came = Aside(Inbound(event, topic, fresh, self.now))
+        arrived = self.now if topic.startswith("registry.") else None
+        came = Aside(Inbound(event, topic, fresh, self.now, appended_at=arrived))
         name = subject(came.inbound)
         if name in self.lines:
             self.lines[name].append(came)
@@ -141,7 +142,7 @@ class World:
         if decision.wait is None:
             return decision
         first.fact, first.until = decision.wait.fact, decision.wait.until or inbound.received_at + AWAIT_FACTS
-        assert first.fact in locks(inbound) or first.fact.startswith("person:")
+        assert first.fact is None or first.fact in locks(inbound) or first.fact.startswith("person:")
         assert first.fact != subject(inbound), "what brings the fact would stand behind what waits for it"
         if first.until > self.now:
             return None

@@ -14,12 +14,15 @@ from contracts.messages.refusals import MessageRefused
 from contracts.registry import Registry
 from contracts.topics import INBOUND, REFUSALS
 from services.bridge.rules.draft import Draft
-from services.chassis.decisions import Decide, Decision, Inbound, Send, States
+from services.chassis.decisions import Decide, Decision, Inbound, Send, States, Wait
 
 __all__ = ["OTHER_REGISTRY", "Border", "admitted", "origin", "refusal_of_undecodable", "refuse", "sender"]
 
 AHEAD: Final = timedelta(minutes=5)
-"""How far a stranger's clock may be ahead of ours."""
+"""How far a stranger's clock may be ahead of ours. What is further ahead waits until it is no more than that: it may be
+our own clock that is wrong."""
+TOO_FAR: Final = timedelta(hours=24)
+"""What is further ahead is refused."""
 
 OTHER_REGISTRY: Final[Mapping[type[Message], str]] = {
     volunteers.LinkOffered: "for_registry",
@@ -80,8 +83,11 @@ def admitted(border: Border, decide: BorderDecide) -> Decide:
     """The decision of a registry's message: refused, or decided by ``decide``."""
 
     def admit(states: States, inbound: Inbound, now: datetime) -> Decision:
-        if objection := _objection(border, inbound, now):
+        latest = max(now, inbound.appended_at or now)
+        if objection := _objection(border, inbound, latest):
             return refuse(inbound, now, *objection)
+        if wait := _too_early(inbound, latest):
+            return Decision(wait=wait)
         return decide(border, states, inbound, now)
 
     return admit
@@ -94,15 +100,25 @@ def refuse(inbound: Inbound, now: datetime, reason: str, pointer: str | None = N
     return draft.decision()
 
 
-def _objection(border: Border, inbound: Inbound, now: datetime) -> Objection | None:
+def _said_to_be_past(inbound: Inbound) -> Iterable[tuple[datetime, str]]:
+    """Moments that a message says have come, with their places in it."""
+    yield inbound.event.time, "/time"
+    if path := _ALREADY_PAST.get(type(inbound.data)):
+        yield _at(inbound.data, path), "".join(f"/{name}" for name in path)
+
+
+def _too_early(inbound: Inbound, latest: datetime) -> Wait | None:
+    farthest = max(moment for moment, _ in _said_to_be_past(inbound))
+    return Wait(None, (), farthest - AHEAD) if farthest > latest + AHEAD else None
+
+
+def _objection(border: Border, inbound: Inbound, latest: datetime) -> Objection | None:
     if border.registries[sender(inbound)].state == "closed":
         return Objection("registry_closed")
-    if inbound.time > now + AHEAD:
-        return Objection("time_in_future", "/time")
     data = inbound.data
-    path = _ALREADY_PAST.get(type(data), ())
-    if path and _at(data, path) > now + AHEAD:
-        return Objection("time_in_future", "".join(f"/{name}" for name in path))
+    for moment, place in _said_to_be_past(inbound):
+        if moment > latest + TOO_FAR:
+            return Objection("time_in_future", place)
     if field := OTHER_REGISTRY.get(type(data)):
         return _objection_to_other(border, sender(inbound), data, field)
     return None

@@ -198,7 +198,9 @@ async def test_messages_removed_under_a_running_consumer_stop_it(rig: Rig) -> No
     tp = TopicPartition(rig.tally.inlet.name, 0)
     async with rig.running() as runtime:
         lane = await first_lane(runtime)
-        record = SimpleNamespace(topic=tp.topic, partition=0, offset=7, timestamp=1, key=b"v", headers=(), value=b"{}")
+        record = SimpleNamespace(
+            topic=tp.topic, partition=0, offset=7, timestamp=1, timestamp_type=0, key=b"v", headers=(), value=b"{}"
+        )
         jumped: Any = [record]
         assert await lane._expected(jumped) == ([], {})  # sought back and verified: the log is whole
         assert (await lane._expected(jumped))[1] == {tp: 0}  # so the jump is believed

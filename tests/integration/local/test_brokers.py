@@ -29,6 +29,7 @@ class Entry:
     partitions: int
     retention_ms: int | None = None
     max_message_bytes: int = 1024 * 1024
+    log_time: bool = False
 
 
 @pytest.fixture(scope="module", params=["embedded", "java", "docker"])

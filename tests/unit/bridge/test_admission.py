@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from contracts.envelope import ContractError
-from contracts.messages import Message, signups
+from contracts.messages import Message, opportunities, signups
 from contracts.messages.base import Consent
 from contracts.messages.refusals import MessageRefused
 from contracts.topics import IDENTITY_EVENTS, INBOUND
@@ -43,26 +44,62 @@ def test_consent_can_be_withdrawn_from_a_closed_registry() -> None:
     assert world.refused(HOME) == []
 
 
-@pytest.mark.parametrize(("ahead", "refused"), [(300, []), (301, ["time_in_future"])])
-def test_a_clock_may_be_five_minutes_ahead(ahead: int, refused: list[str]) -> None:
+_DAY = timedelta(hours=24)
+_SECOND = timedelta(seconds=1)
+
+
+def _asked(world: World) -> list[datetime | None]:
+    """The times of the sign-ups that were handed on."""
+    return [send.time for send in world.sent if isinstance(send.message, opportunities.RequestSignup)]
+
+
+def test_a_clock_may_be_five_minutes_ahead_and_gains_nothing_by_it() -> None:
     world = World()
     world.link()
-    world.say(HOST, signup(), at=T0 + timedelta(seconds=ahead))
-    assert world.refused(HOST) == refused
+    world.say(HOST, signup(), at=T0 + 5 * MINUTE)
+    assert world.refused(HOST) == []
+    assert _asked(world) == [T0]
+
+
+def test_what_is_further_ahead_waits_until_it_is_no_more_than_that_and_what_is_a_day_ahead_is_refused() -> None:
+    world = World()
+    world.link()
+    world.say(HOST, signup(), at=T0 + _DAY)
+    world.say(HOST, signup(signups.SignupWithdrawn), at=T0)
+    assert (_asked(world), world.refused(HOST)) == ([], [])
+    world.pass_time(_DAY - 5 * MINUTE - _SECOND)
+    assert _asked(world) == []
+    world.pass_time(_SECOND)
+    assert _asked(world) == [T0], "judged at its arrival, whenever it is decided"
+    assert isinstance(world.sent[-1].message, opportunities.WithdrawSignup), "what came behind it follows it"
+    world.say(HOST, signup(), at=world.now + _DAY + _SECOND)
+    assert world.refused(HOST) == ["time_in_future"]
+
+
+def test_a_time_in_the_past_is_judged_as_it_is() -> None:
+    world = World()
+    world.link()
+    world.say(HOST, signup(), at=T0 - _DAY)
+    assert _asked(world) == [T0 - _DAY]
 
 
 @pytest.mark.parametrize(
     ("code", "message", "pointer"),
     [
-        (HOME, offered(given=Consent(version=1, given_at=T0 + 6 * MINUTE)), "/consent/given_at"),
-        (HOST, checked_in(T0 + 6 * MINUTE), "/at"),
-        (HOST, attested().model_copy(update={"ended_at": T0 + 6 * MINUTE}), "/ended_at"),
+        (HOME, lambda at: offered(given=Consent(version=1, given_at=at)), "/consent/given_at"),
+        (HOST, checked_in, "/at"),
+        (HOST, lambda at: attested().model_copy(update={"ended_at": at}), "/ended_at"),
     ],
 )
-def test_what_is_said_to_have_happened_cannot_lie_ahead(code: str, message: Message, pointer: str) -> None:
+def test_what_is_said_to_have_happened_cannot_lie_ahead(
+    code: str, message: Callable[[datetime], Message], pointer: str
+) -> None:
     world = World()
     world.link()
-    (refused,) = of_kind(world.say(code, message), MessageRefused)
+    assert world.say(code, message(T0 + 6 * MINUTE)) == []
+    assert world.pass_time(MINUTE), "decided, since it is no more than five minutes ahead now"
+    assert world.refused(code) == []
+    (refused,) = of_kind(world.say(code, message(world.now + _DAY + _SECOND)), MessageRefused)
     assert (refused.reason, refused.pointer) == ("time_in_future", pointer)
 
 

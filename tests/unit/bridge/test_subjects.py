@@ -164,7 +164,8 @@ def facts_brought(message: Inbound) -> set[str]:
 
 def facts_awaited(message: Inbound) -> set[str]:
     decisions = (decide(world, message) for world in worlds())
-    return {decision.wait.fact for decision in decisions if decision is not None and decision.wait is not None}
+    waits = (decision.wait for decision in decisions if decision is not None)
+    return {wait.fact for wait in waits if wait is not None and wait.fact is not None}
 
 
 def test_every_message_that_can_come_is_tried_here() -> None:

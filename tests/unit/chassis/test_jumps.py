@@ -21,7 +21,14 @@ def record(tp: TopicPartition, offset: int) -> ConsumerRecord[Any, Any]:
     return cast(
         "ConsumerRecord[Any, Any]",
         SimpleNamespace(
-            topic=tp.topic, partition=tp.partition, offset=offset, timestamp=0, key=b"", headers=(), value=b""
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=offset,
+            timestamp=0,
+            timestamp_type=0,
+            key=b"",
+            headers=(),
+            value=b"",
         ),
     )
 
