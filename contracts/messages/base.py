@@ -27,6 +27,7 @@ __all__ = [
     "RegistryCode",
     "Sha256",
     "Text",
+    "Title",
     "Value",
     "Version",
     "instant",
@@ -70,6 +71,13 @@ ReasonCode = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 """One line for people: no control characters, which would break a database (NUL) or forge a log line (CR, LF).
 A field bounds its length."""
+
+_UNSEEN: Final = (
+    r"\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f"
+    r"\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+)
+Title = Annotated[str, Field(pattern=rf"^[^\x00-\x1f\x7f-\x9f]*[^{_UNSEEN}][^\x00-\x1f\x7f-\x9f]*$")]
+"""One line for people in which something can be seen: of blanks and signs without width nobody can make a link."""
 
 EventId = Annotated[Text, Field(min_length=1, max_length=300, description="The CloudEvents id, a stranger's own text.")]
 Key = Annotated[Text, Field(max_length=300)]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from contracts.messages.base import Instant, Message, Ref, Text, Value, Version
+from contracts.messages.base import Instant, Message, Ref, Title, Value, Version
 
 
 class Category(StrEnum):
@@ -25,14 +25,14 @@ class Place(Value):
     """Where a shift is: GB/T 2260 division code (rule 58) and words; never coordinates."""
 
     division_code: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
-    text: Annotated[Text, Field(min_length=1, max_length=200)]
+    text: Annotated[Title, Field(min_length=1, max_length=200)]
 
 
 class Campaign(Value):
     """A zone that gathers projects, such as a summer campaign (rule table §3.8)."""
 
     ref: Ref
-    title: Annotated[Text, Field(min_length=1, max_length=100)]
+    title: Annotated[Title, Field(min_length=1, max_length=100)]
 
 
 class ProjectPublished(Message):
@@ -40,7 +40,7 @@ class ProjectPublished(Message):
 
     project_ref: Ref
     version: Version
-    title: Annotated[Text, Field(min_length=1, max_length=200)]
+    title: Annotated[Title, Field(min_length=1, max_length=200)]
     category: Category
     campaign: Campaign | None = None
     organiser_ref: Ref
