@@ -26,7 +26,7 @@ async def wait_until_ready(child: Child, url: str, *, seconds: float) -> None:
             else:
                 if response.status_code == httpx.codes.OK:
                     return
-                answer = f"{response.status_code} {response.text[:500]}"
+                answer = f"{response.status_code} {_why(response)}"
             if loop.time() >= end:
                 raise ProcessFailed(
                     f"{child.name} was not ready after {seconds:.0f} s; it says: {answer}",
@@ -35,6 +35,15 @@ async def wait_until_ready(child: Child, url: str, *, seconds: float) -> None:
                 )
             await asyncio.sleep(_PAUSE)
     raise death(child)
+
+
+def _why(response: httpx.Response) -> str:
+    """What it says is wrong, or what it says at all."""
+    try:
+        why = response.json()["why"]
+    except (ValueError, TypeError, KeyError):
+        why = None
+    return "; ".join(map(str, why)) if isinstance(why, list) and why else response.text[:500]
 
 
 def death(child: Child) -> ProcessFailed:

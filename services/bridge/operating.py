@@ -16,11 +16,10 @@ from contracts.topics import INBOUND
 from services.bridge import books, store
 from services.chassis.channels import named
 from services.chassis.clock import Clock
-from services.chassis.database import Connection, Pool, describe
+from services.chassis.database import Connection, Pool
 from services.chassis.decisions import Channel
-from services.chassis.failures import is_transient
 from services.chassis.http import Operator, Principal
-from services.chassis.logs import log
+from services.chassis.logs import Episode, log
 from services.chassis.reading import Reads
 from services.chassis.service import Heard
 from services.chassis.settings import Settings
@@ -110,7 +109,7 @@ def _seat(registry: Registry, pause: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-async def end_pauses(pool: Pool, heard: Heard, clock: Clock) -> None:
+async def end_pauses(episode: Episode, pool: Pool, heard: Heard, clock: Clock) -> None:
     """Let credits go to registries that were resumed, to each once all is applied that it said meanwhile."""
     seen: dict[tuple[str, datetime], datetime] = {}
     while True:
@@ -125,6 +124,7 @@ async def end_pauses(pool: Pool, heard: Heard, clock: Clock) -> None:
                     if heard(said, since) is not None and await store.end_pause(db, code, resumed_at, clock.now()):
                         log().warning("pause ended", registry=code)
         except Exception as error:
-            if not is_transient(error):
-                log().error("pauses not ended", detail=describe(error))
+            episode.met(error)
             await asyncio.sleep(1)
+        else:
+            episode.over()

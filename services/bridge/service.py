@@ -40,6 +40,7 @@ from services.bridge.rules.names import locks, subject
 from services.bridge.store import BridgeStore, held_groups
 from services.chassis.configuration import ConfigurationError, read_folder
 from services.chassis.decisions import Decide, Send
+from services.chassis.logs import Episode
 from services.chassis.reading import Reads
 from services.chassis.service import Service, Stream, Undecodable
 from services.chassis.settings import Settings
@@ -102,6 +103,7 @@ def build(settings: Settings) -> Service:
     """
     registries = _registries(settings.registries)
     border = Border(registries, timedelta(seconds=settings.receipt_due))
+    pauses = Episode("pauses not ended", name="pauses")
     return Service(
         name="bridge",
         streams=_streams(registries),
@@ -113,7 +115,8 @@ def build(settings: Settings) -> Service:
         refuse=_refuse,
         api=partial(_api, registries),
         held=held_groups,
-        listeners=(end_pauses,),
+        listeners=(partial(end_pauses, pauses),),
+        episodes=(pauses,),
     )
 
 

@@ -1,0 +1,83 @@
+"""What an adapter says of itself: whether its registry's system is there, and what waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from services.adapters.parts import Part, figures
+from services.adapters.rest_api_said import read
+from services.adapters.states import Said
+from services.adapters.store import NOTICES, Ear, Waiting, waiting
+from services.adapters.worker import Caller, Messenger, persistent
+from services.chassis.logs import Episode
+from tests.conftest import NewDatabase
+from tests.support.adapters import adapter, notice_of
+from tests.support.registries import offered, own, seat
+from tests.support.waiting import eventually
+
+
+async def test_a_system_that_is_away_is_told_with_since_when_and_what_waits(new_database: NewDatabase) -> None:
+    """Seen by hand: 52 s away, attempt 7, and nothing but a line in the log said so."""
+    async with adapter(new_database) as ours:
+        part = Part("notices")
+        messenger = Messenger(ours.pool, ours.system, "sz", lambda: datetime.now(UTC), part=part)
+        await ours.sandbox.misbehave(down_for_seconds=600)
+        async with ours.pool.acquire() as db:
+            await NOTICES.add(db, [notice_of(own("sz", offered("H-9")))])
+        task = asyncio.create_task(persistent(messenger.session, part.interrupted))
+        try:
+            await eventually(lambda: part.away.count > 1)
+            async with ours.pool.acquire() as db:
+                said = figures([part], await waiting(db))
+            assert said.state["system"]["notices"]["system"].startswith("away since 20")
+            assert said.state["system"]["notices"]["due"] == 1
+            assert {figure.name: figure.value for figure in said.gauges}["system_away_seconds"] > 0
+            assert not part.interrupted.active, "it is none of its own faults"
+            await ours.sandbox.misbehave(down_for_seconds=0)
+            await eventually(lambda: not part.away.active)
+            assert figures([part], {}).state["system"]["notices"]["system"] == "answers"
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_part_that_fails_over_and_over_leaves_the_others_at_work_and_says_so(
+    new_database: NewDatabase,
+) -> None:
+    async with adapter(new_database) as ours:
+        part = Part("calls")
+        caller = Caller(ours.pool, ours.system, seat("idempotent"), lambda: datetime.now(UTC), part=part)
+        await ours.pool.execute("ALTER TABLE credit RENAME TO elsewhere")
+        task = asyncio.create_task(persistent(caller.session, part.interrupted))
+        try:
+            await eventually(lambda: part.interrupted.count > 1)
+            assert "UndefinedTableError 42P01" in part.interrupted.detail
+            await ours.pool.execute("ALTER TABLE elsewhere RENAME TO credit")
+            await eventually(lambda: not part.interrupted.active)
+            assert not task.done()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_two_letters_of_one_number_that_cannot_be_read_end_nothing(new_database: NewDatabase) -> None:
+    """They met the key of the table for operators; the process ended, at every start again."""
+    async with adapter(new_database) as ours:
+        ear = Ear(ours.pool, "sz")
+        assert await ear.keep(0, [Said(1, None, "once"), Said(1, None, "twice")], datetime.now(UTC))
+        assert await ear.heard() == 1
+        assert await ours.pool.fetchval("SELECT count(*) FROM not_understood") == 1
+
+
+def test_a_letter_whose_number_no_column_takes_is_none() -> None:
+    with pytest.raises(ValueError, match="without a number that can be kept"):
+        read({"序号": 2**63}, "sz")
+
+
+def test_nothing_that_waits_is_a_figure_too() -> None:
+    part = Part("calls")
+    assert isinstance(part.away, Episode)
+    assert {figure.value for figure in figures([part], {"calls": Waiting(0, 0.0)}).gauges} == {0}
