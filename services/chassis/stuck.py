@@ -2,7 +2,9 @@
 
 A row of such a partition is marked in the outbox once it is read, so it is not read again before the partition takes
 rows. From time to time the first row of each is tried with a producer of its own. Once that row is acknowledged, all
-marks of the partition are taken off in the same transaction, and its rows go out in the order of their ids.
+marks of the partition are taken off in the same transaction, and its rows go out in the order of their ids. The marks
+of a missing topic are taken off as soon as the topic is there: no row of it is tried, since older rows of the same key
+may be marked for their partition.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contracts.partitioner import partition_for
 from services.chassis import kafka, metrics
 from services.chassis.database import Connection, describe
 from services.chassis.logs import Episode
@@ -47,9 +48,10 @@ class _Trouble:
 
 @dataclass
 class _Trial:
-    """What was found out of places: the row that went out, or why none did."""
+    """What was found out of places: the row that went out, that a topic is there again, or why nothing went out."""
 
     acknowledged: dict[Place, int]
+    there: list[Place]
     reasons: dict[Place, str]
 
 
@@ -121,7 +123,7 @@ class Stuck:
             trial, self._trial = self._trial, None
             error = trial.exception()
             reasons = {place: describe(error) for place in self._tried} if error is not None else {}
-            await self._take(db, trial.result() if error is None else _Trial({}, reasons))
+            await self._take(db, trial.result() if error is None else _Trial({}, [], reasons))
 
     async def _begin_trial(self, db: Connection) -> None:
         now = time.monotonic()
@@ -132,6 +134,7 @@ class Stuck:
             for place in self._tried:
                 if place not in firsts:  # somebody deleted its rows
                     self._remove(place)
+            self._tried = list(firsts)
             if firsts:
                 self._trial = asyncio.create_task(_try(self._settings, firsts))
 
@@ -141,12 +144,12 @@ class Stuck:
             trouble.rest = min(_LONGEST, 2 * trouble.rest)
             trouble.next = time.monotonic() + trouble.rest
             self.add(place, reason)
-        if trial.acknowledged:
+        if free := [*trial.acknowledged, *trial.there]:
             async with db.transaction():
                 await db.execute(_DELETE, list(trial.acknowledged.values()))
-                await db.execute(_FREE, *_columns(trial.acknowledged))
+                await db.execute(_FREE, *_columns(free))
             metrics.relayed.inc(len(trial.acknowledged))
-            for place in trial.acknowledged:
+            for place in free:
                 self._remove(place)
 
     def _remove(self, place: Place) -> None:
@@ -166,27 +169,28 @@ def _columns(places: Iterable[Place]) -> tuple[list[str], list[int]]:
 
 
 async def _try(settings: Settings, firsts: Mapping[Place, Row]) -> _Trial:
-    """Send the first row of each place, if the broker names a leader for it."""
+    """Send the first row of each partition that has a leader, and see which missing topics are there."""
     producer = kafka.new_producer(settings, "shuangcheng-relay-trial")
-    trial = _Trial({}, {})
+    trial = _Trial({}, [], {})
     try:
         async with asyncio.timeout(_TRIAL_SECONDS):
             await producer.start()
             leaders = await kafka.leaders(producer)
             going: dict[Place, list[Row]] = {}
-            of_place: dict[Place, Place] = {}
             for place, row in firsts.items():
-                reason = kafka.lacking(leaders, place[0], None if place[1] == WHOLE_TOPIC else place[1])
-                if reason is not None:
+                topic, partition = place
+                whole = partition == WHOLE_TOPIC
+                if (reason := kafka.lacking(leaders, topic, None if whole else partition)) is not None:
                     trial.reasons[place] = reason
-                    continue
-                target = place[0], partition_for(row["key"], len(leaders[place[0]]))
-                going[target], of_place[target] = [row], place
-            for target, sent in (await send(producer, going)).items():
-                if sent.error is None:
-                    trial.acknowledged[of_place[target]] = sent.acknowledged[0]
+                elif whole:
+                    trial.there.append(place)
                 else:
-                    trial.reasons[of_place[target]] = describe(sent.error)
+                    going[place] = [row]
+            for place, sent in (await send(producer, going)).items():
+                if sent.error is None:
+                    trial.acknowledged[place] = sent.acknowledged[0]
+                else:
+                    trial.reasons[place] = describe(sent.error)
     finally:
         await abandon(producer)
     return trial

@@ -12,16 +12,19 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError
 
 from contracts.partitioner import partition_for
 from contracts.topics import TopicEntry
 from deploy.local.broker import Broker
 from deploy.local.topics import ensure_topics
 from services.chassis import outbox, sending
+from services.chassis import stuck as stuck_module
 from services.chassis.clock import Clock
 from services.chassis.outbox import OutboxRow
 from services.chassis.records import pack_texts
 from services.chassis.relay import Relay
+from services.chassis.stuck import Stuck
 from tests.support.rig import Rig
 from tests.support.second_node import SecondNode
 from tests.support.waiting import eventually
@@ -195,3 +198,53 @@ async def test_who_leads_next_tries_again_what_its_predecessor_marked(rig: Rig) 
     await rig.db.execute("UPDATE outbox SET stuck = $1", sending.WHOLE_TOPIC)
     async with relaying(rig):
         await eventually(lambda: nothing_left(rig, rig.tally.outlet.name))
+
+
+async def test_rows_of_a_topic_that_was_missing_overtake_no_older_row_of_a_stuck_partition(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A topic that vanishes has rows of both kinds: those sent to a partition before, and those read afterwards."""
+    monkeypatch.setattr(stuck_module, "_SHORTEST", 0.0)  # both are due at the first look
+    topic = rig.tally.outlet.name
+    partition = partition_for("key-0", rig.tally.outlet.partitions)
+    stuck = Stuck(rig.settings)
+    await stuck.begin(rig.db)
+    for number, place in enumerate([(topic, partition), (topic, sending.WHOLE_TOPIC)]):
+        await outbox.append(rig.db, [OutboxRow(topic, "key-0", pack_texts([]), str(number).encode())])
+        rows = await rig.db.fetch("SELECT id FROM outbox WHERE stuck IS NULL")
+        stuck.add(place, "the topic does not exist")
+        await stuck.mark(rig.db, {place: rows})
+
+    async def looked() -> bool:
+        await stuck.look(rig.db)
+        return not stuck.troubles
+
+    await eventually(looked)
+    async with relaying(rig):
+        await eventually(lambda: nothing_left(rig, topic))
+    assert await by_key(rig, topic, 2) == {b"key-0": [0, 1]}
+
+
+async def test_a_place_whose_rows_somebody_deleted_is_forgotten_beside_a_trial_that_fails(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failed trial's reason was noted for the forgotten place too, and that ended the relay's session."""
+
+    async def fails(*_: Any) -> Any:
+        raise KafkaConnectionError
+
+    monkeypatch.setattr(stuck_module, "_try", fails)
+    places = [("deleted", 0), ("still-there", 0)]
+    stuck = Stuck(rig.settings)
+    await outbox.append(rig.db, [OutboxRow("still-there", "key", pack_texts([]), b"1")])
+    for place in places:
+        stuck.add(place, "no leader")
+    await stuck.mark(rig.db, {places[1]: await rig.db.fetch("SELECT id FROM outbox")})
+
+    async def noted() -> bool:
+        await stuck.look(rig.db)
+        return any("KafkaConnectionError" in trouble["reason"] for trouble in stuck.troubles)
+
+    await eventually(noted)
+    assert [trouble["topic"] for trouble in stuck.troubles] == ["still-there"]
+    await stuck.end()
