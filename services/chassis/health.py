@@ -28,8 +28,8 @@ PATIENCE: Final = 60.0
 """Seconds for which a lane may stand without an error while it should move: longer than a batch may take."""
 _SECONDS: Final = 3.0
 _REASONS: Final = (
-    "raised", "waiting", "ready", "behind", "unwritable", "reused_id", "too_large", "bytes", "envelope", "schema",
-    "unknown_type", "wrong_source", "wrong_topic", "wrong_key", "wrong_partition",
+    "raised", "waiting", "ready", "behind", "unwritable", "reused_id", "too_large", "unreadable", "bytes", "envelope",
+    "schema", "unknown_type", "wrong_source", "wrong_topic", "wrong_key", "wrong_partition",
 )  # fmt: skip
 """Reasons whose number is told though nothing is set aside for them."""
 

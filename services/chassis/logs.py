@@ -122,8 +122,10 @@ def _sweep_later() -> None:
 
 
 def _sweep() -> None:
-    _tell_ended(time.monotonic())
-    _sweeping.release()
+    try:
+        _tell_ended(time.monotonic())
+    finally:
+        _sweeping.release()
     if _repeats.counting:
         _sweep_later()
 
