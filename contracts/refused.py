@@ -19,7 +19,7 @@ class ContractError(ValueError):
     (RFC 6901) into the body, or into the whole event in structured mode and for attributes. ``id``, ``source`` and
     ``type`` are there as far as they could be read, so that a refusal finds its sender. All of it fits into a
     ``MessageRefused``. Whoever knows where a message stands has further reasons: wrong_source, wrong_topic,
-    wrong_partition, reused_id.
+    wrong_partition, reused_id, and unreadable for a batch.
     """
 
     def __init__(self, reason: str, detail: str, pointer: str | None = None) -> None:

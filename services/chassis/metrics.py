@@ -1,7 +1,8 @@
 """Metrics of a service process; the only file that names the metrics library.
 
 What happened is counted here. What is (lag, rows, ages, troubles) is read at each scrape, by ``health.py``: a gauge
-that somebody has to set shows what was when it was last set.
+that somebody has to set shows what was when it was last set. ``relay_stuck`` alone is set, at each change, by
+``stuck.py``.
 """
 
 from __future__ import annotations

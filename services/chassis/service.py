@@ -53,7 +53,8 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """A record that is not in the contract; it is quarantined in any case."""
+    """A record that nobody decides: it is not in the contract, has an id that another message had, or is a batch that
+    cannot be read. It is quarantined in any case."""
 
     topic: str
     partition: int
@@ -100,7 +101,7 @@ class Service:
     """Further lock names a message needs, facts it may wait for or make known included."""
     migrations: Path
     refuse: Callable[[Undecodable], Iterable[Send]] | None = None
-    """What the border answers to a record that is not in the contract."""
+    """What the border answers to a record that nobody decides."""
     api: Callable[[Reads, Settings], APIRouter] | None = None
     held: Callable[[Connection], Awaitable[Collection[str]]] | None = None
     """Groups that an operator holds: nothing more of them is read, what of them is set aside stays, and nobody waits to
