@@ -40,15 +40,17 @@ class Listener:
             try:
                 said = await self._system.listen(after)
             except SystemAway as error:
+                self._part.interrupted.over()
                 self._rest.away(str(error), error.seconds)
                 await asyncio.sleep(self._rest.left)
                 continue
             self._rest.back()
-            self._part.interrupted.over()
             for one in said:
                 if one.trouble is not None:
                     log().error("not understood", number=one.number, detail=rules.one_line(one.trouble))
-            if said and await self._ear.keep(after, said, self._now()):
+            kept = bool(said) and await self._ear.keep(after, said, self._now())
+            self._part.interrupted.over()
+            if kept:
                 self._pause.found()
             else:
                 await self._pause.wait()

@@ -204,14 +204,15 @@ class Messenger:
         while True:
             # What failed before waits while the system is left in peace; what is new is no reason to be.
             notices = await self._calls.notices(_NOTICES, self._now(), again=not self._rest.left)
-            self._part.interrupted.over()
             if not notices:
+                self._part.interrupted.over()
                 await self._pause.wait()
                 continue
             self._pause.found()
             try:
                 told = await self._system.tell(notices)
             except SystemAway as error:
+                self._part.interrupted.over()
                 self._rest.away(str(error), error.seconds)
                 await asyncio.sleep(self._rest.left)
                 continue
@@ -219,6 +220,7 @@ class Messenger:
                 for reason in said.values():
                     log().error(what, detail=rules.one_line(reason))
             await self._calls.passed_on(told, self._now())
+            self._part.interrupted.over()
             if told.taken or told.rejected:
                 self._rest.back()
                 continue

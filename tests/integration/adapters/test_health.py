@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from services.adapters.listening import Listener
 from services.adapters.parts import Part, figures
 from services.adapters.rest_api_said import read
 from services.adapters.states import Said
@@ -58,6 +59,45 @@ async def test_a_part_that_fails_over_and_over_leaves_the_others_at_work_and_say
             await ours.pool.execute("ALTER TABLE elsewhere RENAME TO credit")
             await eventually(lambda: not part.interrupted.active)
             assert not task.done()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_notices_that_were_told_and_cannot_be_noted_as_such_are_one_failure_that_lasts(
+    new_database: NewDatabase,
+) -> None:
+    """Reading the next ones counted as work again: the failure began anew each second, and the adapter was ready."""
+    async with adapter(new_database) as ours:
+        part = Part("notices")
+        messenger = Messenger(ours.pool, ours.system, "sz", lambda: datetime.now(UTC), part=part)
+        async with ours.pool.acquire() as db:
+            await NOTICES.add(db, [notice_of(own("sz", offered("H-9")))])
+        await ours.pool.execute(
+            """CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END';
+               CREATE TRIGGER fails BEFORE DELETE OR UPDATE ON notice FOR EACH STATEMENT EXECUTE FUNCTION fails()"""
+        )
+        task = asyncio.create_task(persistent(messenger.session, part.interrupted))
+        try:
+            await eventually(lambda: part.interrupted.count > 1)
+            await ours.pool.execute("DROP TRIGGER fails ON notice")
+            await eventually(lambda: not part.interrupted.active)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_database_that_is_back_is_no_trouble_though_the_system_stays_away(new_database: NewDatabase) -> None:
+    async with adapter(new_database) as ours:
+        part = Part("listening")
+        listener = Listener(ours.pool, ours.system, "sz", lambda: datetime.now(UTC), part)
+        await ours.sandbox.misbehave(down_for_seconds=600)
+        await ours.pool.execute("ALTER TABLE heard RENAME TO elsewhere")
+        task = asyncio.create_task(persistent(listener.session, part.interrupted))
+        try:
+            await eventually(lambda: part.interrupted.active)
+            await ours.pool.execute("ALTER TABLE elsewhere RENAME TO heard")
+            await eventually(lambda: not part.interrupted.active and part.away.active)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
