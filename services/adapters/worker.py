@@ -15,7 +15,7 @@ from services.adapters.store import Calls
 from services.adapters.systems import System, SystemAway
 from services.chassis.database import Pool, describe
 from services.chassis.failpoints import failpoint
-from services.chassis.failures import is_transient
+from services.chassis.failures import blames_nobody
 from services.chassis.logs import Episode, log
 from services.chassis.pauses import Pause
 
@@ -131,7 +131,7 @@ class Caller:
         try:
             return await self._calls.turn(landed, self._settle, room, busy, self._now())
         except Exception as error:
-            if is_transient(error) or not landed:
+            if blames_nobody(error) or not landed:
                 raise
         # Something is wrong with one of them, and the others must not wait for it.
         for one in landed:
@@ -142,7 +142,7 @@ class Caller:
         try:
             await self._calls.turn([(credit, outcome)], self._settle, 0, (), self._now())
         except Exception as error:
-            if is_transient(error):
+            if blames_nobody(error):
                 raise
             log().error("answer not kept", detail=describe(error), attempt=credit.attempts + 1)
             now = self._now()

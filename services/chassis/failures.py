@@ -11,7 +11,7 @@ from typing import Final
 import asyncpg
 from aiokafka.errors import KafkaError
 
-__all__ = ["FailureClass", "NotDecidable", "OutOfTime", "classify", "is_transient"]
+__all__ = ["FailureClass", "NotDecidable", "OutOfTime", "blames_nobody", "classify", "is_transient"]
 
 
 class FailureClass(Enum):
@@ -21,6 +21,9 @@ class FailureClass(Enum):
     """The database, the broker or the line between. Never counted: the same again, for as long as it takes."""
     PERMANENT = "permanent"
     """The message meets a constraint, or cannot be decided: it fails as often as it is tried."""
+    LACKING = "lacking"
+    """A table, a column or a right that our own statements need is not there. Whoever deployed it is at fault, and no
+    message: never counted either."""
     OUT_OF_TIME = "out_of_time"
     """Our own computing took so long that the database ended the transaction. Less at once may go."""
     UNLISTED = "unlisted"
@@ -37,6 +40,7 @@ class NotDecidable(Exception):
 
 _TRANSIENT_STATES: Final = ("08", "40", "53", "57")
 _CONSTRAINTS: Final = "23"
+_LACKING: Final = "42"
 _LOST: Final = ("closed", "closing", "released")
 """How asyncpg says that a connection or a pool is gone; all other errors of its interface are faults of the caller."""
 
@@ -57,11 +61,18 @@ def is_transient(error: BaseException) -> bool:
     return classify(error) is FailureClass.TRANSIENT
 
 
+def blames_nobody(error: BaseException) -> bool:
+    """Whether it says nothing of the message that was tried: transient, or something of ours is lacking."""
+    return classify(error) in (FailureClass.TRANSIENT, FailureClass.LACKING)
+
+
 def _by_state(code: str) -> FailureClass:
     if code[:2] in _TRANSIENT_STATES or code == "55P03":
         return FailureClass.TRANSIENT
     if code == "25P03":
         return FailureClass.OUT_OF_TIME
+    if code[:2] == _LACKING:
+        return FailureClass.LACKING
     return FailureClass.PERMANENT if code[:2] == _CONSTRAINTS else FailureClass.UNLISTED
 
 

@@ -104,7 +104,7 @@ class Health:
     def _of_parts(self, found: _Found) -> None:
         relay = self.relay
         found.state["relay"] = "leading" if relay.leading else "standing by" if relay.alive else "down"
-        self._stands(found, "relay", [relay.interrupted], 0.0, "")
+        self._stands(found, "relay", [relay.interrupted], relay.silent(), str(found.state["relay"]))
         found.state["stuck"] = relay.trouble
         for place in relay.trouble:
             if place["seconds"] > GRACE:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 from services.chassis.database import Connection, takes_writes
-from services.chassis.failures import FailureClass, classify
+from services.chassis.failures import FailureClass, blames_nobody, classify
 from services.chassis.logs import Episode
 from services.chassis.positions import FenceLost
 
@@ -39,7 +39,7 @@ class Session:
         Raises the error itself where it says nothing of them.
         """
         kind = classify(error)
-        if isinstance(error, FenceLost) or kind is FailureClass.TRANSIENT:
+        if isinstance(error, FenceLost) or blames_nobody(error):
             raise error
         if kind is FailureClass.OUT_OF_TIME and self._renew is not None:
             self.db = await self._renew()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from services.chassis import inbox, set_aside
-from services.chassis.database import Batch, Connection
+from services.chassis.database import Batch, Connection, describe
 from services.chassis.logs import log
 from services.chassis.processing import Processor
 from services.chassis.reading import Reads
@@ -24,7 +24,7 @@ __all__ = ["Kept", "Quarantine", "Released"]
 
 class Kept(NamedTuple):
     """A message that stays. ``error`` is unknown, under_way, not_whole (only its first bytes are kept), not_read,
-    reused_id, or the reason for which it is not in the contract even now."""
+    reused_id, unwritable (its subject cannot be named), or the reason for which it is not in the contract even now."""
 
     seq: int
     error: str
@@ -60,14 +60,12 @@ class Quarantine:
             rows = await _quarantined(db, sequences, told.kept)
             subjects = {seq: row.subject for seq, row in rows.items() if row.subject is not None}
             readable = await self._readable(db, {seq: row for seq, row in rows.items() if seq not in subjects}, told)
+            # Before the inbox: what it takes in and nobody decides would be forgotten as a repeat the next time.
+            named = self._named(rows, readable, told)
             # What an operator releases although its id is known to be another's is decided in its own right.
-            asked = {seq: one for seq, one in readable.items() if rows[seq].reason != "reused_id"}
+            asked = {seq: readable[seq] for seq in named if rows[seq].reason != "reused_id"}
             refused = await _seen_before(db, rows, asked, told)
-            for seq, candidate in readable.items():
-                if candidate.event is not None and seq not in refused:
-                    received = rows[seq].received_at
-                    inbound = self.processor.inbound(candidate.event, candidate.record.topic, received)
-                    subjects[seq] = self.processor.service.subject(inbound)
+            subjects |= {seq: subject for seq, subject in named.items() if seq not in refused}
             # As in a live batch the inbox comes first, then the subjects: no two wait for each other in a circle.
             await Batch(db).lock(subjects.values())
             await set_aside.line_up(db, subjects)
@@ -130,6 +128,18 @@ class Quarantine:
                 still.append(replace(row, reason=error.reason, detail=str(error), attempts=row.attempts + 1))
         await set_aside.rewrite(db, still)
         return readable
+
+    def _named(self, rows: Mapping[int, Aside], readable: Mapping[int, Candidate], told: Released) -> dict[int, str]:
+        """The subjects of messages that are in the contract; what cannot be told apart even now keeps its place."""
+        named: dict[int, str] = {}
+        for seq, candidate in readable.items():
+            assert candidate.event is not None
+            inbound = self.processor.inbound(candidate.event, candidate.record.topic, rows[seq].received_at)
+            try:
+                named[seq] = self.processor.service.subject(inbound)
+            except Exception as error:
+                told.kept.append(Kept(seq, "unwritable", describe(error)))
+        return named
 
 
 async def _quarantined(db: Connection, sequences: Sequence[int], kept: list[Kept]) -> dict[int, Aside]:

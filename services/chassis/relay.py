@@ -10,6 +10,7 @@ everything stays as it is.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,6 +33,7 @@ __all__ = ["Relay"]
 
 _LEADER = 0x5C_03
 _READ = "SELECT id, topic, key, headers, value FROM outbox WHERE stuck IS NULL ORDER BY id LIMIT $1"
+_FIRST = "SELECT id FROM outbox WHERE stuck IS NULL ORDER BY id LIMIT 1"
 _LONGEST_PAUSE = 0.5
 """For timers, and for rows that another instance wrote."""
 _METADATA_SECONDS = 10.0
@@ -57,6 +59,8 @@ class Relay:
         """The producer of the present session."""
         self.interrupted = Episode("relay interrupted")
         """While the database or every broker is away."""
+        self._moved_at = time.monotonic()
+        self._first: int | None = None
         self._partitions: dict[str, int] = {}
         self._singly: set[str] = set()
         self._stuck = Stuck(settings)
@@ -65,6 +69,10 @@ class Relay:
     def trouble(self) -> list[dict[str, Any]]:
         """Topics and partitions that take no rows; empty beside another leader, who knows of them."""
         return self._stuck.troubles
+
+    def silent(self) -> float:
+        """Seconds since it last dealt with rows or found none; of one that stands by, since the leader did."""
+        return time.monotonic() - self._moved_at
 
     async def run(self) -> None:
         """Relay until cancelled; failures are tried again with a fresh connection and producer."""
@@ -83,6 +91,7 @@ class Relay:
             self.alive = True
             while not await db.fetchval("SELECT pg_try_advisory_lock($1)", _LEADER):
                 self.interrupted.over()
+                await self._watch(db)
                 await asyncio.sleep(0.5)
             self.leading = True
             await self._lead(db)
@@ -112,6 +121,13 @@ class Relay:
             },
         )
 
+    async def _watch(self, db: Connection) -> None:
+        """Whether the leader moves: a session that hangs keeps its lock, and then nobody leads."""
+        first = await db.fetchval(_FIRST)
+        if first is None or first != self._first:
+            self._moved_at = time.monotonic()
+        self._first = first
+
     async def _lead(self, db: Connection) -> None:
         self._partitions.clear()
         await self._stuck.begin(db)
@@ -119,8 +135,10 @@ class Relay:
             await outbox.fire_due_timers(db, self.clock.now())
             await self._stuck.look(db)
             while await self.once(db):
+                self._moved_at = time.monotonic()
                 self._pause.found()
                 await self._stuck.look(db)
+            self._moved_at = time.monotonic()
             self.interrupted.over()
             await self._pause.wait()
 

@@ -98,3 +98,23 @@ def answer(home: str, credit: CreditPosted) -> Event:
         transfer_id=credit.transfer_id, volunteer_ref=credit.volunteer_ref, delta=credit.delta, posted_at=T0
     )
     return Event(f"answer-{credit.transfer_id}", registry_source(home), T0, booked)
+
+
+async def test_a_pause_that_cannot_be_ended_is_told_and_ends_once_the_database_lets_it(border: Running) -> None:
+    """Tried again for ever: what was transient was not even logged, and the border was ready."""
+    refuse = """CREATE FUNCTION refuse_end() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '53100'; END $$;
+        CREATE TRIGGER refuse BEFORE DELETE ON pause FOR EACH ROW EXECUTE FUNCTION refuse_end()"""
+    await border.db.execute(refuse)
+    for what in ("pause", "resume"):
+        answer = await border.http.post(f"/registries/{border.home}/{what}", json={"why": "its ledger is restored"})
+        assert answer.status_code == 200, answer.text
+
+    async def told(*words: str) -> bool:
+        why = (await border.http.get("/health/ready")).json()["why"]
+        return any(all(word in one for word in words) for one in why) if words else not why
+
+    await eventually(lambda: told("pauses stands", "53100"))
+    await border.db.execute("DROP TRIGGER refuse ON pause")
+    await eventually(lambda: border.db.fetchval("SELECT count(*) = 0 FROM pause"))
+    await eventually(told)

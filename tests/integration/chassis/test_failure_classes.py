@@ -261,3 +261,27 @@ async def test_what_a_lane_meets_while_reading_is_said_once_and_is_over_when_it_
         monkeypatch.setattr(lane.consumer, "getmany", getmany)
         await eventually(lambda: rig.total("a"))
         await eventually(lambda: lane.trouble is None)
+
+
+@pytest.mark.parametrize(
+    ("take", "give", "code"),
+    [
+        ("ALTER TABLE total RENAME TO gone", "ALTER TABLE gone RENAME TO total", "42P01"),
+        ("ALTER TABLE total RENAME minutes TO gone", "ALTER TABLE total RENAME gone TO minutes", "42703"),
+    ],
+)
+async def test_a_table_that_is_lacking_is_no_messages_fault(
+    rig: Rig, lane: Any, take: str, give: str, code: str
+) -> None:
+    """Seen by hand: every honest message was set aside, one by one, and the service was ready."""
+    batches = await lane(rig.tally.service(), credit("z", 1))
+    await rig.db.execute(take)
+    for _ in range(2):
+        with pytest.raises(asyncpg.PostgresError) as met:
+            await lane(rig.tally.service(), credit("a", 1), credit("b", 1))
+        assert met.value.sqlstate == code
+    assert await rig.aside() == {}
+    assert await _position(rig) == 1
+    await rig.db.execute(give)
+    assert await lane(rig.tally.service(), credit("a", 1), credit("b", 1)) is batches
+    assert await rig.total("a") == 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
-from services.chassis import relay
+from services.chassis import health, relay
 from services.chassis.clock import Clock
 from services.chassis.relay import Relay
-from tests.support.rig import Rig
+from tests.support.rig import Rig, http
 from tests.support.tally import credit
 from tests.support.waiting import eventually
 
@@ -27,3 +28,37 @@ async def test_a_leader_of_the_relay_that_was_paused_does_not_hold_up_the_others
             await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM outbox"))
     finally:
         paused.terminate()
+
+
+@pytest.mark.parametrize(
+    ("hanging", "role"),
+    [
+        (f"SELECT pg_advisory_xact_lock({relay._LEADER})", "standing by"),
+        ("LOCK TABLE timer IN ACCESS EXCLUSIVE MODE", "leading"),
+    ],
+)
+async def test_a_relay_that_nothing_leaves_is_not_ready_after_a_while(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, hanging: str, role: str
+) -> None:
+    """Seen with the relay's session stopped: ready for 90 s, with a row in the outbox that nobody sent."""
+    monkeypatch.setattr(health, "PATIENCE", 2.0)
+
+    async def why(client: httpx.AsyncClient) -> list[str]:
+        told = (await client.get("/health/ready")).json()
+        return list(told["why"])
+
+    async with rig.running() as runtime, http(runtime.settings.http_port, None) as client:
+        if role == "leading":
+            await eventually(lambda: runtime.relay.leading)
+        async with rig.db.transaction():
+            await rig.db.execute(hanging)
+            await rig.send(credit("v", 1))
+            await eventually(lambda: rig.total("v"))
+            told = await eventually(lambda: why(client))
+            assert all(word in told[0] for word in ("relay has not moved for", role))
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM outbox"))
+
+        async def ready() -> bool:
+            return not await why(client)
+
+        await eventually(ready)

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.rig import REGISTRY, Rig, http, release_raised, standing
+from services.chassis.decisions import Inbound
+from tests.support.rig import REGISTRY, Rig, http, release, release_raised, standing
 from tests.support.tally import credit
 from tests.support.tally_child import TallyChild
 from tests.support.waiting import eventually
@@ -96,3 +97,30 @@ async def test_only_an_operator_looks_at_releases_or_discards_what_is_set_aside(
 
 def _error(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
+
+
+async def test_a_message_whose_subject_cannot_be_named_keeps_no_other_from_being_released(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen by hand: a bare 500 for all that was asked for, as often as it was asked."""
+
+    def subject(inbound: Inbound) -> str:
+        if inbound.data.volunteer_ref == "odd" and rig.tally.broken:
+            raise KeyError("as asked")
+        return f"volunteer:{inbound.data.volunteer_ref}"
+
+    service = replace(rig.tally.service(), subject=subject)
+    monkeypatch.setattr(rig.tally, "service", lambda: service)
+    async with rig.running() as runtime:
+        port = runtime.settings.http_port
+        await rig.send(credit("odd", 3), credit("raise-v", -1))
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 2 FROM set_aside"))
+        [odd], [raised] = await standing(port, "unwritable"), await standing(port, "raised")
+        told = await release(port, odd, raised)
+        assert (told["released"], [(one["seq"], one["error"]) for one in told["kept"]]) == (
+            [raised],
+            [(odd, "unwritable")],
+        )
+        rig.tally.broken = False
+        assert (await release(port, odd))["released"] == [odd], "the inbox did not take it in before"
+        await eventually(lambda: rig.total("odd"))
