@@ -138,8 +138,7 @@ class Case:
 
     def pending(self) -> list[Request]:
         """Requests of this host that wait for an offer."""
-        rows = self.states.group(Request, "person", self.account.person)
-        return [row for row in rows if row.host == self.host and row.outcome == "pending"]
+        return list(self.states.group(Request, "stands_at", (self.account.person, self.host)))
 
     def settle(self, new: Request | None = None) -> Outcome | None:
         """Answer every request that can be answered now; give the outcome of the new one.

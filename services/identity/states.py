@@ -63,6 +63,11 @@ class Request:
     origin: Origin
     outcome: Literal[Outcome, "pending"] = "pending"
 
+    @property
+    def stands_at(self) -> tuple[UUID, str] | None:
+        """Person and host while it is pending: a decision does not look at those that are answered."""
+        return (self.person, self.host) if self.outcome == "pending" else None
+
 
 @frozen
 class Link:

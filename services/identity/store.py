@@ -15,7 +15,7 @@ __all__ = ["ACCOUNTS", "CONSENTS", "LINKS", "OFFERS", "REQUESTS", "ROLES", "Iden
 
 ACCOUNTS: Final = Table(Account, "account", key=("home", "home_ref"))
 OFFERS: Final = Table(Offer, "offer", key=("person", "host"), groups=("person",))
-REQUESTS: Final = Table(Request, "request", key=("request_id",), groups=("person",))
+REQUESTS: Final = Table(Request, "request", key=("request_id",), groups=("stands_at",))
 LINKS: Final = Table(Link, "link", key=("person", "host"), groups=("person",))
 ROLES: Final = Table(Role, "role", key=("registry", "ref"))
 CONSENTS: Final = Table(ConsentState, "consent", key=("person", "host"))

@@ -132,11 +132,7 @@ class Watch:
     def check_end(self) -> None:
         self.check(self.world.pass_time(5 * MINUTE))
         assert self.world.timers == {}
-        rows = {
-            row.origin.message_id: row
-            for person in {account.person for account in self.accounts()}
-            for row in self.world.states.group(Request, "person", person)
-        }
+        rows = {row.origin.message_id: row for row in self.world.states.changed(Request)}
         assert rows.keys() == self.requests.keys()
         for message_id, row in rows.items():
             assert row.outcome != "pending"

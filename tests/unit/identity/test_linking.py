@@ -278,5 +278,5 @@ def test_what_is_kept_of_a_request_is_its_outcome_and_the_hash_of_its_code(world
     link = world.states.get(Link, (world.told[0].person, "gz"))  # type: ignore[attr-defined]
     assert link is not None
     assert link.code_hash == hash_of("code")
-    (request,) = world.states.group(Request, "person", link.person)
+    (request,) = world.states.changed(Request)
     assert request.outcome == "established"
