@@ -197,6 +197,16 @@ class Transfer:
         """Whether a later version must wait for it: the home may have booked it, or may yet."""
         return self.state in UNDER_WAY or (self.state in WAITING and bool(self.unanswered))
 
+    @property
+    def open_of(self) -> RecordKey | None:
+        """Its record, while it can still move."""
+        return self.record_key if self.state in OPEN else None
+
+    @property
+    def held_back(self) -> tuple[UUID, str, str | None] | None:
+        """Person, host and reason, while it may be held back for that reason."""
+        return (self.person, self.host, self.reason) if self.state in ("withheld", "uncertain") else None
+
 
 @frozen
 class Step:

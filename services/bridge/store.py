@@ -48,7 +48,7 @@ LINKS_UNDER_WAY: Final = Table(LinkUnderWay, "link_under_way", key=("registry", 
 LINKS: Final = Table(Link, "link", key=("person", "host"), groups=("person",))
 CONSENTS: Final = Table(ConsentState, "consent", key=("home", "home_ref", "host"), groups=("account",))
 RECORDS: Final = Table(ServiceState, "service_record", key=("host", "record_ref"))
-TRANSFERS: Final = Table(Transfer, "transfer", key=("id",), groups=("record_key", "person"))
+TRANSFERS: Final = Table(Transfer, "transfer", key=("id",), groups=("open_of", "held_back"))
 STEPS: Final = Table(Step, "step", key=("id",), append_only=True)
 REFUSALS: Final = Table(Refusal, "refusal", key=("id",), append_only=True)
 PAUSES: Final = Table(Pause, "pause", key=("registry",))

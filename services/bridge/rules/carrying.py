@@ -9,7 +9,7 @@ from contracts.messages import attendance, bridge, receipts
 from contracts.messages.deliveries import ServiceDecided
 from services.bridge.rules.admission import Border, origin, sender
 from services.bridge.rules.draft import Draft
-from services.bridge.rules.people import consent_of, home_link, person_unknown
+from services.bridge.rules.people import OBSTACLES, consent_of, home_link, obstacle, person_unknown
 from services.bridge.rules.transfer import Answer, Way
 from services.bridge.states import ConsentState, Link, Pause, ServiceState, Transfer
 from services.chassis.decisions import Decision, Inbound, States
@@ -138,12 +138,21 @@ def retry_due(border: Border, states: States, inbound: Inbound, now: datetime) -
 
 
 def release(draft: Draft, border: Border, states: States, link: Link, consent: ConsentState | None) -> None:
-    """Link or consent changed for the better: send what this person's transfers from this host were held back for."""
+    """Link or consent changed for the better: send what this person's transfers from this host were held back for.
+
+    What is held back for the very reason that still stands is left alone, so that a home that says her consent again
+    and again does not make all her transfers be decided again each time. Only where a transfer may have been booked, a
+    home that is to be asked is asked in any case.
+    """
     draft.change(link)  # as whoever holds a transfer back does
+    still = obstacle(link, consent, draft.now)
+    asked = border.registries[link.home].capability != "idempotent"
     held_back = {
         transfer.record_key
-        for transfer in states.group(Transfer, "person", link.person)
-        if transfer.host == link.host and transfer.state in ("withheld", "uncertain")
+        for reason in OBSTACLES
+        if reason != still or asked
+        for transfer in states.group(Transfer, "held_back", (link.person, link.host, reason))
+        if reason != still or transfer.in_the_way
     }
     for key in sorted(held_back):
         service = states.get(ServiceState, key)
@@ -166,6 +175,6 @@ def _way(draft: Draft, border: Border, states: States, service: ServiceState, li
 def _way_with(
     draft: Draft, border: Border, states: States, service: ServiceState, link: Link, consent: ConsentState | None
 ) -> Way:
-    transfers = states.group(Transfer, "record_key", service.record_key)
+    transfers = states.group(Transfer, "open_of", service.record_key)
     paused = states.get(Pause, service.home) is not None
     return Way(draft, border, link, consent, service, transfers, paused=paused)

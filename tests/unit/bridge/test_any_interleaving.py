@@ -202,7 +202,7 @@ class Conversation(RuleBasedStateMachine):
         return self.world.service()
 
     def _transfers(self) -> list[Transfer]:
-        return list(self.world.states.group(Transfer, "record_key", ("gz", "R1"))) if hasattr(self, "world") else []
+        return self.world.states.changed(Transfer) if hasattr(self, "world") else []
 
 
 class OneRecord(Conversation):
