@@ -18,7 +18,7 @@ from services.attendance.states import (
     Signup,
     SignupState,
     Standing,
-    person_name,
+    signup_name,
 )
 from services.chassis.decisions import Channel, Decision, Inbound, Send, States, Wait
 
@@ -54,7 +54,7 @@ def note_signup(states: States, inbound: Inbound, now: datetime, *, cap: int) ->
     books = Books(states, fact.person, cap)
     books.note(signup)
     books.settle()
-    return books.decision(facts=(person_name(fact.person),) if signup.active or known is None else ())
+    return books.decision(facts=(signup_name(fact.signup_id),) if signup.active or known is None else ())
 
 
 def check_in(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Decision:
@@ -147,10 +147,10 @@ def _next_version(command: messages.AttestService, known: Standing | None, time:
 
 
 def _wait(command: _Command) -> Decision:
-    # Any sign-up of hers releases it; if that was another one, it waits on, its time counted from the start.
+    # Nothing but its own sign-up releases it: hundreds that wait are not decided again at each other sign-up of hers.
     project = command.record.project_ref if isinstance(command, messages.AttestService) else command.project_ref
     told = Channel(OPPORTUNITIES_EVENTS, f"{command.host}:{project}")  # whatever becomes of a project's sign-ups
-    return Decision(wait=Wait(person_name(command.person), brought_by=(told,)))
+    return Decision(wait=Wait(signup_name(command.signup_id), brought_by=(told,)))
 
 
 def _refused(command: _Command, reason: str) -> Decision:

@@ -10,7 +10,7 @@ from contracts.messages import Message, attendance, opportunities
 from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_EVENTS, service_source
 from services.attendance import rules
 from services.attendance.api import api
-from services.attendance.states import person_name
+from services.attendance.states import person_name, signup_name
 from services.attendance.store import AttendanceStore
 from services.chassis.decisions import Decide, Inbound
 from services.chassis.service import Service, Stream
@@ -56,7 +56,7 @@ def build(settings: Settings) -> Service:
 def subject(inbound: Inbound) -> str:
     """What keeps its order and is parked alone: a record, the presence of a sign-up, a sign-up.
 
-    Never ``person:…``: that is the fact waited for, and who brings it must not stand behind who waits.
+    What waits for a sign-up has another subject than the sign-up: who brings it must not stand behind who waits.
     """
     data = inbound.data
     kind = type(data)  # isinstance() of a pydantic class takes ten times as long
@@ -66,10 +66,10 @@ def subject(inbound: Inbound) -> str:
         return f"presence:{data.signup_id}"
     if kind is opportunities.CommandRefused:
         return f"project:{data.host}:{data.project_ref}"
-    return f"signup:{data.signup_id}"
+    return signup_name(data.signup_id)
 
 
 def locks(inbound: Inbound) -> Iterable[str]:
-    """The person: all that competes is hers, and what waits for a sign-up waits for one of hers."""
-    person = getattr(inbound.data, "person", None)
-    return () if person is None else (person_name(person),)
+    """The person, since all that competes is hers, and the sign-up, since it may be waited for."""
+    data = inbound.data
+    return () if type(data) is opportunities.CommandRefused else (person_name(data.person), signup_name(data.signup_id))

@@ -23,6 +23,7 @@ __all__ = [
     "SignupState",
     "Standing",
     "person_name",
+    "signup_name",
 ]
 
 SignupState: TypeAlias = Literal["confirmed", "promoted", "noted", "waitlisted", "refused", "withdrawn"]
@@ -43,8 +44,13 @@ def _read(body: str) -> ServiceRecord:
 
 
 def person_name(person: UUID) -> str:
-    """Lock name of a person, under which all that competes stands; also the fact that a sign-up of hers has come."""
+    """Lock name of a person, under which all that competes stands."""
     return f"person:{person}"
+
+
+def signup_name(signup_id: UUID) -> str:
+    """Lock name of a sign-up, and the fact that it has come or gives a right to serve."""
+    return f"signup:{signup_id}"
 
 
 @frozen

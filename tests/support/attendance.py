@@ -188,7 +188,7 @@ class World:
             assert decision.wait.fact in {subject, *self.service.locks(inbound)}
             self.parked[subject], self.facts[subject] = [inbound], decision.wait.fact
         for fact in decision.facts:
-            assert fact != subject
+            assert fact not in self.parked, "what brings the fact would stand behind what waits for it"
             for waiting in [name for name in self.parked if self.facts[name] == fact]:
                 for released in self.parked.pop(waiting):
                     self._take(released)
