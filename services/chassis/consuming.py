@@ -18,8 +18,9 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
 from services.chassis import kafka, metrics, outbox, positions
-from services.chassis.database import Connection, Pool, open_connection
+from services.chassis.database import Connection, Pool, describe, open_connection
 from services.chassis.failpoints import failpoint
+from services.chassis.faults import Stopped
 from services.chassis.live import LiveBatches
 from services.chassis.logs import Episode, log
 from services.chassis.movement import Movement
@@ -97,6 +98,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             await self.movement.rest()
             return ()
         self.movement.reading.over()
+        if not found and (ended := kafka.reading_ended(consumer)) is not None:
+            self.on_fatal(Stopped(f"the log is no longer read: {describe(ended)}"))
         if not found and not self.lag():
             self.movement.rested()
         return tuple(chain.from_iterable(found.values()))

@@ -36,6 +36,7 @@ __all__ = [
     "new_producer",
     "no_decoding",
     "open_reader",
+    "reading_ended",
     "static_name",
     "wait_for_broker",
 ]
@@ -220,6 +221,13 @@ def lacking(found: Mapping[str, Mapping[int, bool]], topic: str, partition: int 
     if partition is not None and not found[topic].get(partition):
         return "no leader"
     return None
+
+
+def reading_ended(consumer: AIOKafkaConsumer) -> BaseException | None:
+    """What ended the client's own reading in the background: it gives nothing more, for ever, tells nobody, and knows
+    of no lag either."""
+    task: asyncio.Future[None] = consumer._fetcher.error_future  # there is no public way
+    return task.exception() if task.done() and not task.cancelled() else None
 
 
 def lag(consumer: AIOKafkaConsumer, following: Mapping[TopicPartition, int]) -> int:

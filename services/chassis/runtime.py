@@ -201,8 +201,10 @@ class Runtime:
         for lane in self.lanes:
             if lane.consumer is not None:
                 kafka.leave_on_stop(lane.consumer)
-        with contextlib.suppress(TimeoutError, KafkaError):
+        try:
             await asyncio.wait_for(broker.stop(), 20)
+        except (TimeoutError, KafkaError, ExceptionGroup) as error:
+            log().warning("consumers not stopped in order", detail=describe(error))
         for lane in self.lanes:
             await lane.close()
         await _within(3, self._drained())

@@ -1,14 +1,17 @@
-"""A service that is told to stop while its database does not answer."""
+"""A service that is told to stop while its database does not answer, and one that has to stop by itself."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
+from services.chassis.faults import Stopped
 from services.chassis.runtime import Runtime
 from tests.support.database_line import line_to
-from tests.support.rig import Rig
+from tests.support.rig import Rig, first_lane
 from tests.support.waiting import eventually
 
 
@@ -25,3 +28,17 @@ async def test_a_service_ends_soon_though_its_database_has_stopped_answering(rig
         line.stopped.set()
         runtime.stopping.set()
         await asyncio.wait_for(task, 20)
+
+
+async def test_a_service_whose_client_has_ended_its_reading_stops_and_says_why(rig: Rig) -> None:
+    """Seen with a client whose reading had died: ready, with a lag of 0 beside ten messages, for ever."""
+
+    def raising(_: Any) -> Any:
+        raise KeyError("as asked")
+
+    runtime = Runtime(rig.tally.service(), rig.settings)
+    task = asyncio.create_task(runtime.run())
+    lane = await first_lane(runtime)
+    lane.consumer._fetcher._get_actions_per_node = raising
+    with pytest.raises(Stopped, match="no longer read"):
+        await task
