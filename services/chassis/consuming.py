@@ -18,7 +18,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
 from services.chassis import kafka, metrics, outbox, positions
-from services.chassis.database import Connection, Pool, describe, open_connection
+from services.chassis.database import FAILURES, Connection, Pool, describe, open_connection
 from services.chassis.failpoints import failpoint
 from services.chassis.faults import Stopped
 from services.chassis.live import LiveBatches
@@ -291,5 +291,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def close(self) -> None:
         """Close the lane's connection, after the broker has stopped."""
-        if self._batches is not None and not self._batches.connection.is_closed():
+        if self._batches is None or self._batches.connection.is_closed():
+            return
+        try:
             await self._batches.connection.close(timeout=5)
+        except FAILURES as error:  # or the rest of the orderly stop would not be done
+            log().warning("connection left behind", group=self.stream.group, detail=describe(error))

@@ -117,7 +117,7 @@ async def _busy(_: Request, __: Exception) -> JSONResponse:
 
 async def _too_slow(request: Request, _: Exception) -> JSONResponse:
     log().warning("question given up, too slow", path=request.url.path)
-    return _answer(503, "too_slow", "this takes too long to find; ask for less: a host, a district, a shorter time")
+    return _answer(503, "too_slow", "this takes too long to find; ask for less at once")
 
 
 def _answer(status: int, error: str, detail: str) -> JSONResponse:

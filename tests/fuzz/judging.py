@@ -21,8 +21,9 @@ __all__ = ["MOST_MEBIBYTES", "Result", "run"]
 
 MOST_MEBIBYTES = 300
 """What the process may hold at most."""
-_PORTION = 60
-"""Parcels in one portion."""
+_LEAST_PORTION = 60
+_MOST_PORTIONS = 400
+"""Parcels in one portion at least, and portions at most: what is asked for between two portions costs a second."""
 _PATIENCE_SECONDS = 180.0
 """So long nothing at all may come before the run is given up."""
 
@@ -89,8 +90,9 @@ async def run(border: Border, seed: int, count: int, tell: Callable[[str], None]
     """
     result, still, begun = Result(seed), _Open(), time.monotonic()
     source = parcels(seed, count)
+    at_once = max(_LEAST_PORTION, count // _MOST_PORTIONS // 10)
     async with Wire(border.broker, seed) as wire:
-        while portion := list(itertools.islice(source, _PORTION)):
+        while portion := list(itertools.islice(source, at_once)):
             earlier = set(still.specs)
             for parcel in portion:
                 if (first := await wire.write(parcel)) is not None:
