@@ -33,7 +33,7 @@ _REASONS: Final = (
 )  # fmt: skip
 """Reasons whose number is told though nothing is set aside for them."""
 
-_OUTBOX: Final = """SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 1000000) AS some) AS rows,
+_OUTBOX: Final = """SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 1000000) AS counted) AS rows,
 (SELECT extract(epoch FROM now() - made_at)::float8 FROM outbox ORDER BY id LIMIT 1) AS age"""
 # A million is the most that is counted: a count that takes seconds would look like a database that is away.
 _SET_ASIDE: Final = "SELECT reason, count(*) FROM set_aside GROUP BY reason"
