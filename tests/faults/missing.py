@@ -24,7 +24,7 @@ _TOPIC: Final = BRIDGE_EVENTS
 def missing_cells() -> list[Cell]:
     """One cell. What the topic held is lost with it, so the checker cannot replay it afterwards."""
     fault = f"{_TOPIC.name} is deleted while credits flow, and made again"
-    return [Cell("missing-topic", "bridge", fault, _missing, leaves="cut", takes=30)]
+    return [Cell("missing-topic", "bridge", fault, _missing, leaves="cut", takes=20)]
 
 
 async def _missing(site: Site, rng: random.Random) -> Outcome:

@@ -102,18 +102,18 @@ async def test_on_a_server_of_others_everything_made_is_dropped_at_the_end(own_p
 
 
 @pytest.mark.parametrize(
-    "dsn",
+    ("dsn", "wrong"),
     [
-        "mysql://root@localhost/x",
-        "nonsense",
-        "postgresql:///nohost",
-        "postgresql://u:secret@host:abc/x",
-        "postgresql://u:secret@host:70000/x",
-        "postgresql://u:secret@[::1/x",
+        ("mysql://root@localhost/x", "does not begin with postgresql://"),
+        ("nonsense", "is no postgresql://user:password@host:port/database"),
+        ("postgresql:///nohost", "names no host"),
+        ("postgresql://u:secret@host:abc/x", "is no postgresql://user:password@host:port/database"),
+        ("postgresql://u:secret@host:70000/x", "has a host or port that is none"),
+        ("postgresql://u:secret@[::1/x", "is no postgresql://user:password@host:port/database"),
     ],
 )
-def test_a_dsn_of_another_form_is_refused(dsn: str) -> None:
-    with pytest.raises(EnvironmentProblem, match="SHUANGCHENG_POSTGRES is no DSN") as raised:
+def test_a_dsn_of_another_form_is_refused(dsn: str, wrong: str) -> None:
+    with pytest.raises(EnvironmentProblem, match=f"SHUANGCHENG_POSTGRES {wrong}") as raised:
         ExternalPostgres(dsn)
     assert "secret" not in str(raised.value)
 
