@@ -92,8 +92,8 @@ def _parcel(rng: random.Random, name: str) -> Parcel:
     lot = rng.random()
     if lot < 0.01:
         return Parcel(entry.name, partition, codec or 1, _bomb(rng, name))
-    draw = _Drawing(rng, entry, code, partition, name)
-    specs = tuple(draw.one(number) for number in range(rng.choice((1, 1, 2, 5, 20, 60))))
+    draw = _Drawing(rng, entry, code, partition)
+    specs = tuple(draw.one() for _ in range(rng.choice((1, 1, 2, 5, 20, 60))))
     if lot < 0.04:
         return Parcel(entry.name, partition, codec, _at_odd_times(rng, specs))
     if lot < 0.07:
@@ -126,16 +126,16 @@ def _in_transaction(rng: random.Random, entry: TopicEntry, partition: int, specs
 class _Drawing:
     """Records for one partition of one registry's topic."""
 
-    def __init__(self, rng: random.Random, entry: TopicEntry, code: str, partition: int, name: str) -> None:
+    def __init__(self, rng: random.Random, entry: TopicEntry, code: str, partition: int) -> None:
         self.rng = rng
         self.entry = entry
         self.code = code
         self.partition = partition
-        self.name = name
 
-    def one(self, number: int) -> Spec:
+    def one(self) -> Spec:
         """The next record."""
-        good = self._good(f"f-{self.name}-{number}")
+        # An id far from any other, whatever bits of it are changed.
+        good = self._good(f"f-{self.rng.getrandbits(80):020x}")
         lot = self.rng.random()
         if lot < 0.35:
             return good
