@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 import orjson
@@ -32,6 +32,9 @@ __all__ = [
 _LOG_APPEND_TIME: Final = 1
 Headers = Sequence[tuple[str, bytes | None]]
 """A name that is not UTF-8 in the log is text with surrogates (PEP 383): every byte of it comes back."""
+
+
+_WITHIN_A_MILLISECOND: Final = timedelta(microseconds=999)
 
 
 class Record(NamedTuple):
@@ -79,7 +82,10 @@ def appended_at(record: Record, entry: TopicEntry, received_at: datetime) -> dat
     """
     if not entry.log_time:
         return None
-    return datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.appended else received_at
+    if not record.appended:
+        return received_at
+    # The log tells whole milliseconds. What was said within that one was not said after it came.
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC) + _WITHIN_A_MILLISECOND
 
 
 class Candidate(NamedTuple):
