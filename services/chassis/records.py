@@ -139,6 +139,8 @@ def decode_record(record: Record, entry: TopicEntry, sources: frozenset[str]) ->
         event = decode(record.value, record.headers)
         _check(event, record, entry, sources)
     except ContractError as error:
+        # What it was raised through holds this record, and the whole batch by its callers, in a circle.
+        error.__traceback__ = error.__context__ = None
         return Candidate(record, None, error)
     except Exception as error:
         # A fault of ours, but of this record alone: others must not wait for it.

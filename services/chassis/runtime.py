@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 from collections.abc import Collection, Coroutine, Iterator
 from datetime import timedelta
@@ -20,6 +19,7 @@ from services.chassis.configuration import ConfigurationError
 from services.chassis.consuming import Lane
 from services.chassis.database import Pool, describe, open_pool
 from services.chassis.failpoints import failpoint
+from services.chassis.garbage import collect_rarely
 from services.chassis.health import Health
 from services.chassis.hearing import Hearing
 from services.chassis.instance import Instance
@@ -99,10 +99,7 @@ class Runtime:
                 self._wakes.append(committed)
                 self._start(worker(self.pool, settings, committed))
             await broker.start()
-            # A quarter of Python's time went into looking for cycles that are not there (performance.md §9).
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(100_000, 50, 1000)
+            self._start(collect_rarely())
             log().info("started", kind=self.service.name, lanes=settings.lanes, profile=settings.profile)
             await self.stopping.wait()
             await self._stop(broker, server, serving)
