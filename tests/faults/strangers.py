@@ -20,6 +20,7 @@ from tests.faults.load import Story, letter, waves
 from tests.faults.scenes import plan
 from tests.faults.site import Site
 from tests.support.batches import CODECS, BatchWriter, RawRecord, batch_bytes
+from tests.support.processes import peak_mebibytes
 from tests.support.waiting import eventually
 
 __all__ = ["stranger_cells"]
@@ -85,6 +86,7 @@ async def _bombs(site: Site, rng: random.Random) -> Outcome:
     stories = plan(rng, 24)
     portions = waves(stories, 4)
     pid = site.child("bridge").pid
+    assert pid is not None, "it runs"
     await asyncio.to_thread(_count_peak_from_here, pid)
     begun = time.monotonic()
     sent = 0
@@ -100,7 +102,7 @@ async def _bombs(site: Site, rng: random.Random) -> Outcome:
     await site.publish(portions[-1])
     await site.drained()
     recovered = time.monotonic() - begun
-    peak = _peak(pid)
+    peak = peak_mebibytes(pid)
     checks, notes = await site.judge(stories)
     checks.pop("nothing_set_aside")
     site.known_aside = await site.aside()
@@ -112,13 +114,8 @@ async def _bombs(site: Site, rng: random.Random) -> Outcome:
     return Outcome(checks, recovered, [f"{sent} bombs, the border held {peak:.0f} MiB at most", *notes])
 
 
-def _count_peak_from_here(pid: int | None) -> None:
+def _count_peak_from_here(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
-
-
-def _peak(pid: int | None) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 @dataclass(frozen=True)

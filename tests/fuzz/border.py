@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -17,6 +16,7 @@ from contracts.topics import IDENTITY_COMMANDS, OPPORTUNITIES_COMMANDS, REFUSALS
 from deploy.local.specs import ProcessSpec
 from deploy.local.stack import Stack, StackOptions
 from tests.fuzz.records import REGISTRIES
+from tests.support.processes import peak_mebibytes
 
 __all__ = ["Border", "border"]
 
@@ -92,10 +92,10 @@ class Border:
         return {row[0]: row[1] for row in rows}
 
     def peak_mebibytes(self) -> float:
-        """The most memory that the process ever held (VmHWM)."""
+        """The most memory that the process ever held."""
         pid = self.stack.processes["bridge"].pid
-        status = Path(f"/proc/{pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+        assert pid is not None, "it runs"
+        return peak_mebibytes(pid)
 
     def running(self) -> bool:
         """Whether the process that was started still runs."""
