@@ -66,10 +66,12 @@ async def ensure_topics(address: str, entries: Iterable[TopicLike], *, replicati
         await _connect(admin, address)
         existing = await _partitions(admin, set(await admin.list_topics()) & set(wanted))
         _refuse_drift(wanted, existing)
-        missing = [entry for name, entry in wanted.items() if name not in existing]
-        await _create(admin, missing, replication)
+        # A topic that was made a moment ago may be without a leader, or not be listed yet: only the broker's answer to
+        # its creation says that it exists already.
+        created = await _create(admin, [entry for name, entry in wanted.items() if name not in existing], replication)
         await _wait_for_leaders(admin, wanted)
-        altered = await _alter(admin, {name: wanted[name] for name in existing})
+        present = wanted.keys() - created
+        altered = await _alter(admin, {name: wanted[name] for name in present})
     except KafkaError as error:
         raise EnvironmentProblem(
             f"the broker at {address} failed while topics were made: {words(error)}",
@@ -77,7 +79,7 @@ async def ensure_topics(address: str, entries: Iterable[TopicLike], *, replicati
         ) from error
     finally:
         await admin.close()
-    return TopicsReport(tuple(sorted(e.name for e in missing)), tuple(sorted(existing)), tuple(sorted(altered)))
+    return TopicsReport(tuple(sorted(created)), tuple(sorted(present)), tuple(sorted(altered)))
 
 
 async def _connect(admin: Any, address: str) -> None:
@@ -96,9 +98,10 @@ def _refuse_drift(wanted: dict[str, TopicLike], found: dict[str, int]) -> None:
             raise TopicDrift(name, expected=wanted[name].partitions, found=count)
 
 
-async def _create(admin: Any, entries: list[TopicLike], replication: int) -> None:
+async def _create(admin: Any, entries: list[TopicLike], replication: int) -> set[str]:
+    """Create these topics; gives the names of those that were not there."""
     if not entries:
-        return
+        return set()
     new = [
         NewTopic(
             name=entry.name,
@@ -116,6 +119,7 @@ async def _create(admin: Any, entries: list[TopicLike], replication: int) -> Non
     for name, code, *message in answer.topic_errors:
         if code not in {0, _ALREADY_EXISTS}:
             raise LocalError(f"the broker refused to create {name}: {for_code(code).__name__} {message or ''}".strip())
+    return {name for name, code, *_ in answer.topic_errors if code == 0}
 
 
 def _guarding(entry: TopicLike) -> dict[str, str]:
@@ -142,7 +146,21 @@ async def _alter(admin: Any, entries: dict[str, TopicLike]) -> list[str]:
                     raise LocalError(
                         f"the broker refused settings of {name}: {for_code(code).__name__} {message or ''}"
                     )
+        await _wait_for_settings(admin, {name: wanted[name] for name in changed})
     return changed
+
+
+async def _wait_for_settings(admin: Any, wanted: dict[str, dict[str, str]]) -> None:
+    """Wait until the broker says what it was told: its controller has it earlier than its own metadata."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _METADATA_SECONDS
+    while (found := await _own_settings(admin, list(wanted))) != wanted:
+        if loop.time() >= end:
+            lacking = sorted(name for name in wanted if found.get(name) != wanted[name])
+            raise LocalError(
+                f"after {_METADATA_SECONDS:.0f} s the broker shows no new settings of {', '.join(lacking)}"
+            )
+        await asyncio.sleep(0.05)
 
 
 async def _own_settings(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from deploy.local import broker_docker, broker_embedded, broker_java, brokers, folders
+from deploy.local import broker_docker, broker_embedded, broker_java, brokers, folders, topics
 from deploy.local.broker import Broker, offers_idempotence
 from deploy.local.errors import TopicDrift
 from deploy.local.topics import ensure_topics
@@ -76,6 +76,26 @@ async def test_a_topic_that_exists_gets_the_limit_of_its_batches_and_keeps_what_
         assert (settings["max.message.bytes"], settings["retention.bytes"]) == ("1048576", "77777777")
     finally:
         await admin.close()
+
+
+async def test_a_topic_that_exists_but_is_not_listed_yet_counts_as_there_and_gets_its_limit(
+    own_broker: Broker, unique: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not own_broker.real_kafka:
+        pytest.skip("the embedded broker has no settings of topics")
+    entry = Entry(unique("unlisted"), 2)
+    await ensure_topics(own_broker.address, [Entry(entry.name, 2, max_message_bytes=5_000_000)])
+    led, looks = topics._partitions, 0
+
+    async def without_a_leader_at_the_first_look(admin: object, names: set[str]) -> dict[str, int]:
+        nonlocal looks
+        looks += 1
+        return {} if looks == 1 else await led(admin, names)
+
+    monkeypatch.setattr(topics, "_partitions", without_a_leader_at_the_first_look)
+    report = await ensure_topics(own_broker.address, [entry])
+    assert (report.created, report.present, report.altered) == ((), (entry.name,), (entry.name,))
+    assert (await ensure_topics(own_broker.address, [entry])).altered == ()
 
 
 async def test_drift_of_partitions_is_told_and_nothing_is_created(
