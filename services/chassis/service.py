@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from fastapi import APIRouter
 
-from contracts.envelope import ContractError
+from contracts.envelope import ContractError, Event
 from contracts.messages import Message
 from contracts.topics import TopicEntry
 from services.chassis.clock import Clock
@@ -114,6 +114,13 @@ class Service:
     """What health and metrics say of this service beside what the chassis knows, read whenever they are asked."""
     workers: tuple[Worker, ...] = field(default=())
     """Long tasks beside consuming (an adapter's caller); cancelled at stop."""
+    says: tuple[TopicEntry, ...] = field(default=())
+    """Topics that it writes and does not read itself: what stands there that the database does not know of was said by
+    a later life of it, so the database was restored."""
+    restored: Callable[[Connection, Sequence[Event]], Awaitable[None]] | None = None
+    """Called once for a database that was restored: in the transaction that ends the replay, before the relay and the
+    workers begin, with all messages of its own that a later life of the database said on ``says``, in the order of each
+    partition. It may be called again after a crash, for a transaction that was not committed."""
 
     def entries(self) -> dict[str, tuple[TopicEntry, Stream]]:
         """The topics that are read at present, by name, each with its stream."""
