@@ -16,6 +16,7 @@ from contracts.messages import (
     bridge,
     deliveries,
     identity,
+    operations,
     opportunities,
     receipts,
     refusals,
@@ -190,5 +191,12 @@ JOURNEY: Final = (
         (Leg("bridge", topics.REFUSALS, (refusals.MessageRefused,)),),
         "everything that the border turns away, back to its sender with message id, reason and pointer",
     ),
+    Step(
+        14,
+        (Leg("services", topics.OPERATIONS_EVENTS, (operations.OperatorActed,)),),
+        "what an operator did to a service's database, in the transaction of the act. Kept, so that a database that is "
+        "restored can be told what was done since its backup",
+    ),
 )
-"""Rows 1-11. Row 12, daily reconciliation, has no messages yet."""
+"""Rows 1-11, and 14: operators' acts. Row 12, daily reconciliation, and row 13, swaps and absence, have no messages
+yet."""

@@ -18,6 +18,7 @@ from contracts.messages import (
     bridge,
     deliveries,
     identity,
+    operations,
     opportunities,
     receipts,
     refusals,
@@ -36,6 +37,7 @@ __all__ = [
     "IDENTITY_COMMANDS",
     "IDENTITY_EVENTS",
     "INBOUND",
+    "OPERATIONS_EVENTS",
     "OPPORTUNITIES_COMMANDS",
     "OPPORTUNITIES_EVENTS",
     "REFUSALS",
@@ -236,12 +238,7 @@ ATTENDANCE_EVENTS = TopicEntry(
     "person",
     "attendance",
     ("bridge",),
-    (
-        attendance.ServiceConfirmed,
-        attendance.ServiceHeld,
-        attendance.ServiceRevoked,
-        attendance.CommandRefused,
-    ),
+    (attendance.ServiceConfirmed, attendance.ServiceHeld, attendance.ServiceRevoked, attendance.CommandRefused),
     "how the linkage stands to every service record, whole",
 )
 BRIDGE_COMMANDS = TopicEntry(
@@ -253,12 +250,15 @@ BRIDGE_COMMANDS = TopicEntry(
     "the bridge's own timers",
 )
 BRIDGE_EVENTS = TopicEntry(
-    "bridge.events.v1",
-    "person",
-    "bridge",
+    "bridge.events.v1", "person", "bridge", (), (bridge.TransferChanged,), "every change of a transfer, for audit"
+)
+OPERATIONS_EVENTS = TopicEntry(
+    "operations.events.v1",
+    "service",
+    "services",
     (),
-    (bridge.TransferChanged,),
-    "every change of a transfer, for audit",
+    (operations.OperatorActed,),
+    "what operators did to a service's database; `shuangcheng restore` reads it",
 )
 
 TEMPLATES: Final = (*INBOUND, DELIVERIES, REFUSALS)
@@ -271,6 +271,7 @@ INNER: Final = (
     ATTENDANCE_EVENTS,
     BRIDGE_COMMANDS,
     BRIDGE_EVENTS,
+    OPERATIONS_EVENTS,
 )
 
 

@@ -31,6 +31,25 @@ After = Annotated[int, typer.Option(min=0, help="Only those with a higher number
 Limit = Annotated[int, typer.Option(min=1, help="So many at most.")]
 Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Numbers that `list` shows.")]
 AllOf = Annotated[str, typer.Option(metavar="REASON", help="Instead of numbers: all that are set aside for it now.")]
+At = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TOPIC/PARTITION/OFFSET",
+        help="Instead of numbers: what came from there. A restored database has other numbers and the same places.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which messages are meant: by their numbers, by a reason, or by their places in the log."""
+
+    numbers: list[int]
+    all_of: str
+    at: list[str]
+
+    def __str__(self) -> str:
+        return f"as {self.all_of}" if self.all_of else f"from {', '.join(self.at)}"
 
 
 @dataclass(frozen=True)
@@ -88,6 +107,7 @@ def discarded(
 def release(
     numbers: Numbers = None,
     all_of: AllOf = "",
+    at: At = None,
     service: Service = "",
     url: Url = "",
     token_file: TokenFile = "",
@@ -97,7 +117,7 @@ def release(
 
     Example: shuangcheng set-aside release 17 18 --service bridge --token-file token
     """
-    run(_act(Place(service, url, token_file), "release", _chosen(numbers, all_of), {}, as_json))
+    run(_act(Place(service, url, token_file), "release", _chosen(numbers, all_of, at), {}, as_json))
 
 
 @set_aside.command()
@@ -105,6 +125,7 @@ def discard(
     why: Annotated[str, typer.Option(metavar="TEXT", help="Stays on record.", show_default=False)],
     numbers: Numbers = None,
     all_of: AllOf = "",
+    at: At = None,
     service: Service = "",
     url: Url = "",
     token_file: TokenFile = "",
@@ -116,7 +137,7 @@ def discard(
     """
     if not why.strip():
         raise typer.BadParameter("say why", param_hint="--why")
-    run(_act(Place(service, url, token_file), "discard", _chosen(numbers, all_of), {"why": why}, as_json))
+    run(_act(Place(service, url, token_file), "discard", _chosen(numbers, all_of, at), {"why": why}, as_json))
 
 
 async def _list(place: Place, reason: str | None, after: int, limit: int, as_json: bool) -> int:
@@ -144,10 +165,10 @@ async def _discarded(place: Place, after: int, limit: int, as_json: bool) -> int
     return 0
 
 
-async def _act(place: Place, what: str, chosen: list[int] | str, more: Mapping[str, str], as_json: bool) -> int:
+async def _act(place: Place, what: str, chosen: Chosen, more: Mapping[str, str], as_json: bool) -> int:
     told: dict[str, list[Any]] = {}
     async with place.client() as service:
-        numbers = chosen if isinstance(chosen, list) else await _all_of(service, chosen)
+        numbers = chosen.numbers or await _all_of(service, chosen)
         for start in range(0, len(numbers), _AT_ONCE):
             order = {"sequences": numbers[start : start + _AT_ONCE], **more}
             for name, rows in (await service.post(f"/operations/set-aside/{what}", order)).items():
@@ -159,7 +180,7 @@ async def _act(place: Place, what: str, chosen: list[int] | str, more: Mapping[s
         for row in kept:
             typer.echo(f"{row['seq']:>8}  kept: {_printable(row['detail'])} ({row['error']})")
         done = [f"{len(rows)} {name}" for name, rows in told.items()]
-        typer.echo(", ".join(done) or f"nothing is set aside as {chosen}")
+        typer.echo(", ".join(done) or f"nothing is set aside {chosen}")
     return 1 if kept else 0
 
 
@@ -175,20 +196,24 @@ async def _page(service: OperatorClient, path: str, after: int, limit: int, **mo
         after = document["next"]
 
 
-async def _all_of(service: OperatorClient, reason: str) -> list[int]:
-    """The numbers of all that are set aside for a reason now; what comes later is not among them."""
-    document = await _page(service, "/operations/set-aside", 0, sys.maxsize, reason=reason)
-    return [row["seq"] for row in document["messages"]]
+async def _all_of(service: OperatorClient, chosen: Chosen) -> list[int]:
+    """The numbers of all that are set aside for a reason, or from a place, now; what comes later is not among them."""
+    document = await _page(service, "/operations/set-aside", 0, sys.maxsize, reason=chosen.all_of or None)
+    return [row["seq"] for row in document["messages"] if not chosen.at or _place(row) in chosen.at]
 
 
-def _chosen(numbers: list[int] | None, all_of: str) -> list[int] | str:
-    if bool(numbers) == bool(all_of):
-        raise typer.BadParameter("give numbers, or --all-of REASON", param_hint="NUMBER")
-    return numbers or all_of
+def _chosen(numbers: list[int] | None, all_of: str, at: list[str] | None) -> Chosen:
+    if sum(map(bool, (numbers, all_of, at))) != 1:
+        raise typer.BadParameter("give numbers, or --all-of REASON, or --at PLACE", param_hint="NUMBER")
+    return Chosen(numbers or [], all_of, at or [])
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    return f"{row['topic']}/{row['partition']}/{row['offset']}"
 
 
 def _print_message(row: Mapping[str, Any], more: str) -> None:
-    place = f"{row['topic']}/{row['partition']}/{row['offset']}"
+    place = _place(row)
     if row["last_offset"] is not None and row["last_offset"] != row["offset"]:
         place += f" to {row['last_offset']}"
     size, digest = row["size"], row["digest"]

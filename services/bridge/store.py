@@ -27,6 +27,7 @@ from services.bridge.states import (
     Transfer,
 )
 from services.chassis import outbox
+from services.chassis.acts import Acts
 from services.chassis.database import Batch, Connection
 from services.chassis.decisions import Inbound, States
 from services.chassis.tables import Table
@@ -181,6 +182,7 @@ _PAUSE: Final = """
 INSERT INTO pause (registry, operator, why, since) VALUES ($1, $2, $3, $4)
 ON CONFLICT (registry) DO UPDATE SET operator = $2, why = $3, since = $4, resumed_at = NULL
  WHERE pause.resumed_at IS NOT NULL"""
+_ACTS: Final = Acts("bridge")
 _HELD_UP: Final = """
 SELECT array_agg('transfer:' || id) FROM transfer
  WHERE home = $1 AND state = 'queued' AND reason = 'registry_paused'"""
@@ -192,6 +194,7 @@ async def pause(db: Connection, registry: str, operator: str, why: str, now: dat
         if (await db.execute(_PAUSE, registry, operator, why, now)).endswith(" 0"):
             return False
         await db.execute(_LOG, registry, True, operator, why, now)
+        await _ACTS.say(db, "pause", [registry], operator, now)
     return True
 
 
@@ -202,6 +205,7 @@ async def resume(db: Connection, registry: str, operator: str, why: str, now: da
         if (await db.execute(resumed, registry, now)).endswith(" 0"):
             return False
         await db.execute(_LOG, registry, False, operator, why, now)
+        await _ACTS.say(db, "resume", [registry], operator, now)
     return True
 
 

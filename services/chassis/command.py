@@ -74,7 +74,7 @@ def _job(package: str, arguments: list[str], settings: Settings) -> Coroutine[An
     from services.chassis import runtime
 
     if forgetting:
-        return runtime.forget(settings, arguments[1:])
+        return runtime.forget(package.rpartition(".")[2], settings, arguments[1:])
     service: Service = importlib.import_module(f"{package}.service").build(settings)
     return runtime.run(service, settings)
 

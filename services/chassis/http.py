@@ -31,6 +31,7 @@ _ERRORS = {
     405: "method_not_allowed",
     422: "invalid",
 }
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,9 @@ def read_tokens(file: Path | None) -> dict[str, Principal]:
             raise ConfigurationError(
                 f"{file}: entry {number} is not a token of 16+ characters with 'operator' or 'registry:…'"
             )
+        if len(rest) > _LONGEST_NAME or not rest.isprintable():
+            # It goes on record with each act of hers, which must not fail for it.
+            raise ConfigurationError(f"{file}: entry {number} names its bearer in more than {_LONGEST_NAME} characters")
         operator = Principal(kind, name=rest or "operator")
         tokens[str(token)] = Principal(kind, rest) if kind == "registry" else operator
     return tokens

@@ -103,10 +103,13 @@ async def behind(pool: Pool, ends: Mapping[Place, int]) -> dict[Place, int]:
     return {(row[0], TopicPartition(row[1], row[2])): row[3] for row in rows}
 
 
-async def forget(pool: Pool, topics: Iterable[str]) -> int:
-    """An operator's decision after ``LogMismatch``: start these topics again; inboxes keep effects once."""
-    status = await pool.execute("DELETE FROM consumed WHERE topic = ANY($1)", list(topics))
-    return int(status.split()[-1])
+async def forget(db: Connection, topics: Iterable[str]) -> list[str]:
+    """An operator's decision after ``LogMismatch``: start these topics again; inboxes keep effects once.
+
+    Gives the topic of each position that is forgotten. In the caller's transaction; never commits.
+    """
+    rows = await db.fetch("DELETE FROM consumed WHERE topic = ANY($1) RETURNING topic", list(topics))
+    return [row[0] for row in rows]
 
 
 async def verify(

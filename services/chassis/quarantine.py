@@ -6,11 +6,12 @@ of its subject, at the place of its sequence, to be decided by ``reentry.py`` li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from services.chassis import inbox, set_aside
+from services.chassis.acts import Acts
 from services.chassis.database import Batch, Connection, describe
 from services.chassis.logs import log
 from services.chassis.processing import Processor
@@ -51,6 +52,7 @@ class Quarantine:
         self._reads = reads
         self._wake = wake
         self._entries = processor.service.entries()
+        self._acts = Acts.of(processor.service.name, processor.settings)
 
     async def release(self, sequences: Sequence[int], who: str) -> Released:
         """Let these be decided again, in order, and then what stands behind them. One transaction."""
@@ -69,6 +71,7 @@ class Quarantine:
             # As in a live batch the inbox comes first, then the subjects: no two wait for each other in a circle.
             await Batch(db).lock(subjects.values())
             await set_aside.line_up(db, subjects)
+            await self._say(db, "release", [rows[seq] for seq in subjects], who)
         told.released = sorted(subjects)
         log().info("released", operator=who, count=len(told.released))
         self._wake()
@@ -87,6 +90,7 @@ class Quarantine:
             await Batch(db).lock(subjects)
             await db.execute(_DISCARD, list(rows), self.processor.clock.now(), who, why)
             await set_aside.unpark(db, subjects)
+            await self._say(db, "discard", rows.values(), who)
         log().info("discarded", operator=who, count=len(rows))
         self._wake()
         return list(rows), kept
@@ -106,6 +110,10 @@ class Quarantine:
         async with self._reads.sums() as db:
             rows = await db.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason ORDER BY reason")
         return {row[0]: row[1] for row in rows}
+
+    async def _say(self, db: Connection, act: str, rows: Iterable[Aside], who: str) -> None:
+        places = [f"{row.record.topic}/{row.record.partition}/{row.record.offset}" for row in rows]
+        await self._acts.say(db, act, places, who, self.processor.clock.now())
 
     async def _readable(self, db: Connection, rows: Mapping[int, Aside], told: Released) -> dict[int, Candidate]:
         """Decode again; what cannot be decoded even now keeps its place, with the reason it has now."""

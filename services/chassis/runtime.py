@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
 from services.chassis import http, kafka, logs, migrations, positions
+from services.chassis.acts import OF_THE_COMMAND, Acts
 from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError
 from services.chassis.consuming import Lane
@@ -254,8 +255,12 @@ async def run(service: Service, settings: Settings) -> None:
     await runtime.run()
 
 
-async def forget(settings: Settings, topics: list[str]) -> None:
-    """Forget the stored positions of these topics, of which the next start reads from the beginning."""
+async def forget(name: str, settings: Settings, topics: list[str]) -> None:
+    """Forget a service's stored positions of these topics, of which the next start reads from the beginning."""
     pool = await open_pool(settings.database.get_secret_value(), size=1, application="forget-positions")
-    log().info("positions forgotten", count=await positions.forget(pool, topics))
+    async with pool.acquire() as db, db.transaction():
+        forgotten = await positions.forget(db, topics)
+        now = Clock(timedelta(seconds=settings.clock_offset)).now()
+        await Acts.of(name, settings).say(db, "forget_positions", sorted(set(forgotten)), OF_THE_COMMAND, now)
+    log().info("positions forgotten", count=len(forgotten))
     await pool.close()

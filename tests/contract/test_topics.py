@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from contracts.envelope import parse_structured
 from contracts.messages import deliveries, message_types, service, volunteers
-from contracts.topics import INBOUND, INNER, TEMPLATES, all_topics, registry_source, registry_topic_for, service_source
+from contracts.topics import (
+    INBOUND,
+    INNER,
+    OPERATIONS_EVENTS,
+    TEMPLATES,
+    all_topics,
+    registry_source,
+    registry_topic_for,
+    service_source,
+)
 from tests.support.messages import EXAMPLES, Example, valid_examples
 
 SERVICES = {"identity", "opportunities", "attendance", "bridge"}
@@ -35,6 +44,9 @@ def test_writers_and_readers_are_known_and_a_registry_speaks_to_the_bridge_alone
         assert entry.name.startswith("registry.{registry}.")
         assert (entry in INBOUND) == (entry.writer == "registry")
     for entry in INNER:
+        if entry is OPERATIONS_EVENTS:
+            assert (entry.writer, entry.readers) == ("services", ())  # every service says what operators did to it
+            continue
         assert {entry.writer, *entry.readers} <= SERVICES
         context, kind, _ = entry.name.split(".")
         assert context in ({entry.writer} if kind == "events" else set(entry.readers))
@@ -81,6 +93,8 @@ def test_the_source_of_an_example_is_the_writer_of_its_topic(example: Example) -
     source = example.event["source"]
     if entry.writer == "registry":
         assert registry_topic_for(source, message_types()[example.type]) == entry.of(source.rpartition(":")[2]).name
+    elif entry is OPERATIONS_EVENTS:
+        assert source == service_source(example.event["data"]["service"])
     else:
         assert source == service_source(_TIMERS.get(example.type, entry.writer))
 

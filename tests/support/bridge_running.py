@@ -26,6 +26,7 @@ from contracts.topics import (
     IDENTITY_COMMANDS,
     IDENTITY_EVENTS,
     INBOUND,
+    OPERATIONS_EVENTS,
     OPPORTUNITIES_COMMANDS,
     REFUSALS,
     registry_topic_for,
@@ -123,7 +124,7 @@ async def running_border(
     outer = [entry for stream in service.streams for entry in stream.topics]
     sent_to = [entry.of(code) for code in (host, home) for entry in (DELIVERIES, REFUSALS)]
     commands = [IDENTITY_COMMANDS, OPPORTUNITIES_COMMANDS, ATTENDANCE_COMMANDS, BRIDGE_EVENTS, BRIDGE_COMMANDS]
-    await ensure_topics(broker.address, [*outer, *sent_to, *commands])
+    await ensure_topics(broker.address, [*outer, *sent_to, *commands, OPERATIONS_EVENTS])
     await migrate(database, service.migrations)
     runtime = Runtime(service, settings)
     running = asyncio.create_task(runtime.run())

@@ -10,6 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
+from contracts.topics import OPERATIONS_EVENTS
 from deploy.local.broker import Broker
 from deploy.local.topics import ensure_topics
 from services.chassis.migrations import migrate
@@ -23,7 +24,7 @@ async def rig(broker: Broker, database: str, unique: Callable[[str], str], tmp_p
     (tmp_path / "0001_total.sql").write_text(MIGRATION)
     (tmp_path / "tokens.yaml").write_text(TOKENS)
     tally = Tally(unique("t"), tmp_path)
-    await ensure_topics(broker.address, [tally.inlet, tally.outlet])
+    await ensure_topics(broker.address, [tally.inlet, tally.outlet, OPERATIONS_EVENTS])
     await migrate(database, tmp_path)
     settings = Settings(
         profile="test" if broker.idempotent else "embedded",

@@ -95,6 +95,24 @@ async def test_what_is_discarded_stays_on_record_with_who_and_why_and_opens_the_
         assert (str(row["seq"]), row["why"]) == (number, "sent by a test of gz")
 
 
+async def test_a_message_is_released_by_its_place_in_the_log_and_no_other_with_it(rig: Rig) -> None:
+    """Numbers are of one database; places are the same in the one that is restored in its stead."""
+    async with rig.running(raise_on=ASKED) as runtime:
+        port = runtime.settings.http_port
+        await rig.send(credit("v", 3, id=f"{ASKED}1"), credit("w", 5, id=f"{ASKED}2"))
+        await numbers(port, "raised", "v", "w")
+        [row] = await rig.db.fetch("SELECT * FROM set_aside WHERE subject = 'volunteer:w'")
+        place = f"{row['topic']}/{row['partition']}/{row['offset']}"
+        ended = await command(port, "release", "--at", place)
+        assert (ended.status, ended.out) == (0, "1 released, 0 repeats, 0 kept\n")
+        await eventually(lambda: rig.total("w"))
+        assert await rig.aside() == {"raised": 1}
+        again = await command(port, "discard", "--at", place, "--why", "as on the day before")
+        assert (again.status, again.out) == (0, f"nothing is set aside from {place}\n")
+        both = await command(port, "release", "17", "--at", place)
+        assert (both.status, both.out) == (2, "")
+
+
 async def test_what_is_kept_is_told_with_the_reason_and_ends_with_status_1_however_many(rig: Rig) -> None:
     async with rig.running() as runtime:
         many = [str(number) for number in range(1, 502)]  # more than a service takes at once

@@ -15,7 +15,7 @@ from uuid import UUID
 from contracts.envelope import ContractError, Event, decode
 from contracts.limits import MAX_OPENED_BYTES
 from contracts.partitioner import partition_for
-from contracts.topics import INBOUND, TopicEntry, all_topics, registry_source, service_source
+from contracts.topics import INBOUND, OPERATIONS_EVENTS, TopicEntry, all_topics, registry_source, service_source
 
 __all__ = ["INNER_DATABASES", "Headers", "Line", "Row", "Topics", "World", "code_of", "line"]
 
@@ -73,6 +73,8 @@ class Topics:
         """CloudEvents sources that may write there; timers of a service travel on its own commands."""
         if topic in self.inbound:
             return frozenset({registry_source(code_of(topic))})
+        if topic == OPERATIONS_EVENTS.name:
+            return frozenset(service_source(name) for name in (*INNER_DATABASES, "adapters"))
         own = {name for name in ("identity", "opportunities") if topic == f"{name}.commands.v1"}
         return frozenset(service_source(name) for name in {self.entries[topic].writer, *own})
 

@@ -1,0 +1,47 @@
+"""What operators do to this service's database is said on a kept topic, in the transaction of the act.
+
+Nothing in the log causes an act, so a database that is restored does not do it again by itself: ``shuangcheng restore``
+reads the topic and shows what an operator has to do again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from contracts.messages.operations import OperatorActed
+from contracts.topics import OPERATIONS_EVENTS
+from services.chassis import outbox
+from services.chassis.database import Connection
+from services.chassis.decisions import Send
+from services.chassis.settings import Settings
+
+__all__ = ["OF_THE_COMMAND", "Acts"]
+
+OF_THE_COMMAND: Final = "command"
+"""The operator of an act for which nobody showed a token: a command of the service's own program."""
+
+
+class Acts(NamedTuple):
+    """Whose database it is: the service, and of an adapter the seat."""
+
+    service: str
+    registry: str | None = None
+
+    @classmethod
+    def of(cls, service: str, settings: Settings) -> Acts:
+        """Of a service as it is set up here."""
+        return cls(service, settings.registry)
+
+    async def say(self, db: Connection, act: str, about: Iterable[str], operator: str, now: datetime) -> None:
+        """Say that an operator did ``act`` to each of these. Within the transaction of the act; never commits.
+
+        ``about`` is what an operator can name again in a restored database: a place in the log, a registry, a topic;
+        never a number of this database.
+        """
+        said = [
+            OperatorActed(service=self.service, registry=self.registry, act=act, about=one, operator=operator, at=now)
+            for one in about
+        ]
+        await outbox.publish(db, [Send(OPERATIONS_EVENTS, one) for one in said], self.service, now)
