@@ -174,7 +174,7 @@ JOURNEY: Final = (
         (Leg("bridge", topics.DELIVERIES, (deliveries.CreditPosted, deliveries.CreditQueried)),),
         "consent at the moment of sending: queued or withheld; written to the outbox: sent. One transfer of a record "
         "is under way at a time. Without a receipt an idempotent home gets it again, a queryable one is asked",
-        (Leg("bridge", topics.BRIDGE_COMMANDS, (bridge.CheckReceipt, bridge.RetryTransfer)),),
+        (Leg("bridge", topics.BRIDGE_COMMANDS, (bridge.CheckReceipt, bridge.RetryTransfer, bridge.SettleTransfer)),),
     ),
     Step(
         10,

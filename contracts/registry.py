@@ -33,7 +33,8 @@ class Registry(BaseModel):
     names: Names
     division_code: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
     state: Literal["active", "paused", "closed"] = "active"
-    """paused: nothing is admitted nor sent, what arrives waits; closed: everything is refused."""
+    """paused: nothing is admitted nor sent, what arrives waits; closed: nothing new of it is admitted and no credit is
+    sent to it, but what it takes back (consent, a tie, a post, minutes) and what it answers counts."""
     capability: Capability
     system: str
     shown_rounding_minutes: Annotated[int, Field(ge=1, le=60)] = 1

@@ -246,8 +246,8 @@ BRIDGE_COMMANDS = TopicEntry(
     "host:record_ref",
     "bridge",
     ("bridge",),
-    (bridge.CheckReceipt, bridge.RetryTransfer),
-    "the bridge's own timers",
+    (bridge.CheckReceipt, bridge.RetryTransfer, bridge.SettleTransfer),
+    "the bridge's own timers, and what operators settle",
 )
 BRIDGE_EVENTS = TopicEntry(
     "bridge.events.v1", "person", "bridge", (), (bridge.TransferChanged,), "every change of a transfer, for audit"

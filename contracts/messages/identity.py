@@ -134,7 +134,11 @@ class ConsentChanged(_OfPerson):
 
 
 class CommandRefused(_OfPerson):
-    """A command of this person's home account could not be followed (nothing to break, not yours to restore, …)."""
+    """A command of this person's home account could not be followed (nothing to break, not yours to restore, …).
+
+    ``standing_version``: with the reason stale_consent, the highest version of consent that was seen.
+    """
 
     reason: ReasonCode
     origin: Origin
+    standing_version: Version | None = None

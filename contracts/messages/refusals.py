@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from contracts.messages.base import EventId, Key, Message, ReasonCode, Text
+from contracts.messages.base import EventId, Key, Message, ReasonCode, Text, Version
 
 
 class MessageRefused(Message):
@@ -20,6 +20,13 @@ class MessageRefused(Message):
     pointer: Annotated[Text, Field(max_length=300)] | None = None
     detail: Annotated[Text, Field(max_length=500)] | None = None
     refused_key: Key
+    standing_version: Annotated[
+        Version | None,
+        Field(
+            description="With the reason stale_consent: the highest version of consent that was seen. A giving counts"
+            " under a higher version only."
+        ),
+    ] = None
 
     @property
     def key(self) -> str:

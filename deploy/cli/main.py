@@ -14,6 +14,7 @@ from deploy.cli.play import play
 from deploy.cli.send import send
 from deploy.cli.set_aside import set_aside
 from deploy.cli.topics import topics
+from deploy.cli.transfers import transfers
 from deploy.cli.up import up
 from deploy.web.complaints import show_what_cannot_be_shown
 
@@ -34,6 +35,7 @@ app.command()(send)
 app.command()(topics)
 app.command()(doctor)
 app.add_typer(set_aside)
+app.add_typer(transfers)
 
 
 def _show_version(wanted: bool) -> None:

@@ -91,6 +91,8 @@ def _refusal(url: str, status: int, document: Mapping[str, Any]) -> LocalError:
     said = _STATUSES.get(status)
     if said is not None:
         return EnvironmentProblem(f"the service at {url} {said.problem}: {detail}", todo=said.todo)
+    if status == httpx.codes.CONFLICT:
+        return LocalError(f"the service at {url} does not do this: {detail}", todo="look again: it may have moved")
     if status == httpx.codes.UNPROCESSABLE_ENTITY:
         return EnvironmentProblem(f"the service at {url} does not take this: {detail}", todo="see --help")
     return LocalError(f"the service at {url} failed: {detail}", todo="see its log")

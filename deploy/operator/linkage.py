@@ -114,7 +114,7 @@ class Linkage:
                 raise Forbidden("not_operator")
             case 404:
                 raise NotFound("not_found")
-            case 422:
+            case 409 | 422:
                 raise NotPossible("not_taken")
         raise NotReached(_unanswered(method))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from uuid import UUID
 
 from fastapi import Response
 
@@ -31,6 +32,7 @@ def pages(console: Console) -> None:
     console.post("/set-aside/{service}/release", release)
     console.get("/breaks", breaks)
     console.get("/registries/{code}", registry)
+    console.post("/transfers/{id}/settle", settle)
     console.post("/registries/{code}/pause", pause)
     console.post("/registries/{code}/resume", resume)
     console.nothing_else()
@@ -137,6 +139,25 @@ async def release(visit: Visit) -> Response:
     for kept in told["kept"]:
         visit.note(visit.words("kept_one", seq=kept["seq"], why=kept["detail"]))
     return go(f"/set-aside/{service}")
+
+
+async def settle(visit: Visit) -> Response:
+    """What the home did with a transfer of which nobody is sure, as the operator found in its ledger."""
+    try:
+        transfer = UUID(visit.request.path_params["id"])
+    except ValueError:
+        raise NotFound("not_found") from None
+    order = {"as": visit.text("as"), "why": visit.text("why")}
+    if not order["why"]:
+        visit.note(visit.words("why_needed"))
+        return go("/breaks")
+    try:
+        await visit.tell(BRIDGE, f"/transfers/{transfer}/settle", order)
+    except NotPossible:
+        visit.note(visit.words("settle_not"))
+    else:
+        visit.note(visit.words("settle_taken"), "good")
+    return go("/breaks")
 
 
 async def pause(visit: Visit) -> Response:

@@ -11,7 +11,7 @@ from services.bridge.states import ConsentState, Link, ServiceState, Step, Trans
 from services.bridge.store import CONSENTS, LINKS, RECORDS, STEPS, TRANSFERS
 from services.chassis.database import Connection
 
-__all__ = ["Figures", "Flows", "History", "breaks", "figures", "flows", "history", "pauses"]
+__all__ = ["Figures", "Flows", "History", "breaks", "figures", "flows", "history", "left", "pauses", "transfer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,22 +141,66 @@ async def flows(db: Connection, now: datetime, span: timedelta) -> Flows:
 
 
 _BREAKS: Final = """
-SELECT host, home, record_ref, version, total, delta, reason, attempts, changed_at AS since
-  FROM transfer WHERE state = 'uncertain' ORDER BY changed_at, host, record_ref LIMIT $1"""
+SELECT id AS transfer_id, host, home, record_ref, version, total, delta, state, reason, attempts, changed_at AS since
+  FROM transfer
+ WHERE state IN ('queued', 'withheld', 'sent', 'uncertain') AND (state = 'uncertain' OR home <> ALL($1))
+ ORDER BY changed_at, host, record_ref LIMIT $2"""
+_BREAKS_IN_ALL: Final = """
+SELECT count(*) FROM transfer
+ WHERE state IN ('queued', 'withheld', 'sent', 'uncertain') AND (state = 'uncertain' OR home <> ALL($1))"""
 _CONFLICTS: Final = """
 SELECT registry, count(*) AS receipts, max(at) AS last_at FROM refusal
  WHERE at >= $1 AND reason = 'receipt_conflict' GROUP BY registry ORDER BY registry"""
 _CONFLICTS_SPAN: Final = timedelta(days=1)
 
 
-async def breaks(db: Connection, now: datetime, limit: int) -> tuple[int, list[dict[str, Any]], list[dict[str, Any]]]:
-    """Where home and border may differ: how many transfers are uncertain, the oldest of them, and by registry the
-    receipts of the last day that contradicted an earlier one."""
-    total: int = await db.fetchval("SELECT count(*) FROM transfer WHERE state = 'uncertain'")
-    uncertain = [dict(row) for row in await db.fetch(_BREAKS, limit)]
+async def breaks(
+    db: Connection, now: datetime, limit: int, codes: list[str]
+) -> tuple[int, list[dict[str, Any]], list[dict[str, Any]]]:
+    """Where home and border may differ: how many transfers are uncertain or stand for a home that is not among
+    ``codes``, the oldest of them, and by registry the receipts of the last day that contradicted an earlier one."""
+    total: int = await db.fetchval(_BREAKS_IN_ALL, codes)
+    uncertain = [dict(row) for row in await db.fetch(_BREAKS, codes, limit)]
     return total, uncertain, [dict(row) for row in await db.fetch(_CONFLICTS, now - _CONFLICTS_SPAN)]
 
 
 async def pauses(db: Connection) -> dict[str, dict[str, Any]]:
     """Paused registries: by whom, why, since when, and when resumed where not all is applied yet."""
     return {row["registry"]: dict(row) for row in await db.fetch("SELECT * FROM pause")}
+
+
+_TRANSFER: Final = """
+SELECT id AS transfer_id, host, home, record_ref, version, total, delta, state, reason, attempts, changed_at AS since
+  FROM transfer WHERE id = $1"""
+_SETTLINGS: Final = 'SELECT outcome AS "as", operator, why, at FROM settling WHERE transfer_id = $1 ORDER BY number'
+
+
+async def transfer(db: Connection, transfer_id: UUID) -> dict[str, Any] | None:
+    """How it stands, and what operators said of it; None where it is not known."""
+    row = await db.fetchrow(_TRANSFER, transfer_id)
+    if row is None:
+        return None
+    return dict(row) | {"settlings": [dict(said) for said in await db.fetch(_SETTLINGS, transfer_id)]}
+
+
+# One look into the index for each code that there is, however many accounts stand under it.
+_LEFT: Final = """
+WITH RECURSIVE known (code) AS (
+    (SELECT registry FROM account ORDER BY registry LIMIT 1)
+    UNION ALL
+    SELECT (SELECT registry FROM account WHERE registry > known.code ORDER BY registry LIMIT 1)
+      FROM known WHERE known.code IS NOT NULL)
+SELECT code FROM known WHERE code <> ALL($1) ORDER BY code"""
+_OPEN_FOR: Final = """
+SELECT home, host, state, coalesce(reason, '') AS reason, count(*) AS transfers, sum(delta)::bigint AS minutes,
+       min(changed_at) AS since
+  FROM transfer WHERE state IN ('queued', 'withheld', 'sent', 'uncertain') AND home = ANY($1)
+ GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+
+
+async def left(db: Connection, codes: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Registries that volunteers are linked with and that are not among ``codes``, each with what is open for it."""
+    found: dict[str, list[dict[str, Any]]] = {row[0]: [] for row in await db.fetch(_LEFT, codes)}
+    for row in await db.fetch(_OPEN_FOR, list(found)) if found else ():
+        found[row["home"]].append({name: value for name, value in row.items() if name != "home"})
+    return found

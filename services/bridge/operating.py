@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import APIRouter, HTTPException, Query
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict
 
-from contracts.messages.base import Text
 from contracts.registry import Registry
 from contracts.topics import INBOUND
 from services.bridge import books, store
+from services.bridge.hand import Why
 from services.chassis.channels import named
 from services.chassis.clock import Clock
 from services.chassis.database import Connection, Pool
@@ -36,7 +36,7 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    why: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+    why: Why
 
 
 def operating(registries: Mapping[str, Registry], reads: Reads, settings: Settings) -> APIRouter:
@@ -54,10 +54,10 @@ def operating(registries: Mapping[str, Registry], reads: Reads, settings: Settin
 
     @router.get("/breaks")
     async def breaks(_: Operator, limit: Annotated[int, Query(ge=0, le=500)] = 100) -> dict[str, Any]:
-        """Transfers of which nobody knows whether they were booked, the oldest first, how many there are in all, and
-        contradicting receipts of the last day."""
+        """Transfers that an operator may have to settle, the oldest first, how many there are in all, and contradicting
+        receipts of the last day. Nobody knows whether they were booked, or their home has left."""
         async with reads.sums() as db:
-            total, uncertain, conflicts = await books.breaks(db, clock.now(), limit)
+            total, uncertain, conflicts = await books.breaks(db, clock.now(), limit, list(registries))
         return {"total": total, "uncertain": uncertain, "conflicts": conflicts}
 
     _of_registries(router, registries, reads.pool, clock)
@@ -67,10 +67,13 @@ def operating(registries: Mapping[str, Registry], reads: Reads, settings: Settin
 def _of_registries(router: APIRouter, registries: Mapping[str, Registry], pool: Pool, clock: Clock) -> None:
     @router.get("/registries")
     async def seats(_: Operator) -> dict[str, Any]:
-        """Every registry of this linkage: its names, what its file says of it, and whether an operator paused it."""
+        """Every registry of this linkage: its names, what its file says of it, and whether an operator paused it. One
+        whose file is gone while volunteers of it are linked has ``left``: what is open for it stands."""
         async with pool.acquire() as db:
             paused = await books.pauses(db)
-        return {code: _seat(registry, paused.get(code)) for code, registry in registries.items()}
+            left = await books.left(db, list(registries))
+        here = {code: _seat(registry, paused.get(code)) for code, registry in registries.items()}
+        return here | {code: _left(code, paused.get(code), still) for code, still in left.items()}
 
     @router.post("/registries/{code}/pause")
     async def pause(who: Operator, code: str, given: Reason) -> dict[str, Any]:
@@ -105,8 +108,25 @@ def _seat(registry: Registry, pause: dict[str, Any] | None) -> dict[str, Any]:
         "state": registry.state,
         "capability": registry.capability,
         "system": registry.system,
-        "paused": None if pause is None else {name: pause[name] for name in ("operator", "why", "since", "resumed_at")},
+        "paused": _paused(pause),
+        "open": None,
     }
+
+
+def _left(code: str, pause: dict[str, Any] | None, still: list[dict[str, Any]]) -> dict[str, Any]:
+    """``open``: transfers that stand for it as a home, by host, state and reason."""
+    return {
+        "names": {"zh": code, "en": code},
+        "state": "left",
+        "capability": None,
+        "system": None,
+        "paused": _paused(pause),
+        "open": still,
+    }
+
+
+def _paused(pause: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if pause is None else {name: pause[name] for name in ("operator", "why", "since", "resumed_at")}
 
 
 async def end_pauses(episode: Episode, pool: Pool, heard: Heard, clock: Clock) -> None:

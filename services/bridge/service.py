@@ -33,8 +33,9 @@ from contracts.topics import (
     service_source,
 )
 from services.bridge.api import api
+from services.bridge.hand import hand
 from services.bridge.operating import end_pauses, operating
-from services.bridge.rules import carrying, linking, notices, translation
+from services.bridge.rules import carrying, consent, linking, notices, translation
 from services.bridge.rules.admission import Border, BorderDecide, admitted, refusal_of_undecodable
 from services.bridge.rules.names import locks, subject
 from services.bridge.store import BridgeStore, held_groups
@@ -57,8 +58,8 @@ at the border, in the outbox and in every service behind it; with 100 a batch co
 FROM_REGISTRIES: Final[Mapping[type[Message], BorderDecide]] = {
     volunteers.LinkOffered: linking.link_offered,
     volunteers.LinkRequested: linking.link_requested,
-    volunteers.ConsentGiven: linking.consent_given,
-    volunteers.ConsentWithdrawn: linking.consent_withdrawn,
+    volunteers.ConsentGiven: consent.consent_given,
+    volunteers.ConsentWithdrawn: consent.consent_withdrawn,
     volunteers.LinkBroken: linking.link_broken,
     volunteers.LinkRestored: linking.link_restored,
     shifts.ProjectPublished: translation.project_published,
@@ -78,7 +79,7 @@ FROM_WITHIN: Final[Mapping[type[Message], BorderDecide]] = {
     identity.LinkRefused: linking.link_refused,
     identity.LinkBroken: linking.link_rested,
     identity.LinkRestored: linking.link_rested,
-    identity.ConsentChanged: linking.consent_changed,
+    identity.ConsentChanged: consent.consent_changed,
     identity.CommandRefused: notices.command_refused,
     opportunities.SignupConfirmed: notices.signup_changed,
     opportunities.SignupWaitlisted: notices.signup_changed,
@@ -93,6 +94,7 @@ FROM_WITHIN: Final[Mapping[type[Message], BorderDecide]] = {
     attendance.CommandRefused: notices.command_refused,
     bridge.CheckReceipt: carrying.receipt_due,
     bridge.RetryTransfer: carrying.retry_due,
+    bridge.SettleTransfer: carrying.settled_by_hand,
 }
 
 
@@ -113,7 +115,7 @@ def build(settings: Settings) -> Service:
         locks=locks,
         migrations=Path(__file__).parent / "migrations",
         refuse=_refuse,
-        api=partial(_api, registries),
+        api=partial(_api, border),
         held=held_groups,
         listeners=(partial(end_pauses, pauses),),
         episodes=(pauses,),
@@ -158,9 +160,10 @@ def _streams(registries: Mapping[str, Registry]) -> tuple[Stream, ...]:
     return (*outer, inner)
 
 
-def _api(registries: Mapping[str, Registry], reads: Reads, settings: Settings) -> APIRouter:
+def _api(border: Border, reads: Reads, settings: Settings) -> APIRouter:
     router = api(reads, settings)
-    router.include_router(operating(registries, reads, settings))
+    router.include_router(operating(border.registries, reads, settings))
+    router.include_router(hand(border, reads, settings))
     return router
 
 

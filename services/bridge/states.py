@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
+from contracts.consent import Standing
 from contracts.frozen import frozen
 from contracts.messages.base import AgeBand
 from contracts.messages.deliveries import TransferState
@@ -127,11 +128,10 @@ class ConsentState:
         """Home and its ref."""
         return (self.home, self.home_ref)
 
-    def newer_than(self, other: ConsentState | None) -> bool:
-        """Versions only grow; within one, a withdrawal comes after the giving."""
-        if other is None:
-            return True
-        return (self.version, self.state == "withdrawn") > (other.version, other.state == "withdrawn")
+    @property
+    def standing(self) -> Standing:
+        """What stands of all that was said."""
+        return Standing(self.version, self.state, self.valid_until)
 
 
 @frozen

@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from contracts.messages import attendance, bridge, identity, opportunities, receipts, service, volunteers
+from contracts.topics import BRIDGE_COMMANDS
 from services.bridge.rules.admission import sender
 from services.bridge.rules.names import accounts_of, person_name
 from services.bridge.states import (
@@ -29,7 +30,7 @@ from services.bridge.states import (
 from services.chassis import outbox
 from services.chassis.acts import Acts
 from services.chassis.database import Batch, Connection
-from services.chassis.decisions import Inbound, States
+from services.chassis.decisions import Inbound, Send, States
 from services.chassis.tables import Table
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "BridgeStore",
     "pause",
     "resume",
+    "settle",
 ]
 
 ACCOUNTS: Final = Table(Account, "account", key=("registry", "ref"))
@@ -118,7 +120,7 @@ class _Needs:
                 self.records.add((sender(inbound), data.record_ref))
             case attendance.ServiceConfirmed() | attendance.ServiceHeld() | attendance.ServiceRevoked():
                 self.records.add((data.host, data.record.record_ref))
-            case bridge.CheckReceipt() | bridge.RetryTransfer():
+            case bridge.CheckReceipt() | bridge.RetryTransfer() | bridge.SettleTransfer():
                 self.records.add((data.host, data.record_ref))
                 self.timed.add((data.host, data.record_ref))
                 self.transfers.add(data.transfer_id)
@@ -207,6 +209,14 @@ async def resume(db: Connection, registry: str, operator: str, why: str, now: da
         await db.execute(_LOG, registry, False, operator, why, now)
         await _ACTS.say(db, "resume", [registry], operator, now)
     return True
+
+
+async def settle(db: Connection, order: bridge.SettleTransfer, operator: str, why: str, now: datetime) -> None:
+    """An operator's word goes on record, and on its way to where it is decided."""
+    said = "INSERT INTO settling (transfer_id, outcome, operator, why, at) VALUES ($1, $2, $3, $4, $5)"
+    async with db.transaction():
+        await db.execute(said, order.transfer_id, order.outcome, operator, why, now)
+        await outbox.publish(db, [Send(BRIDGE_COMMANDS, order)], "bridge", now)
 
 
 async def resuming(db: Connection) -> list[tuple[str, datetime]]:

@@ -29,6 +29,7 @@ _ERRORS = {
     403: "not_allowed",
     404: "not_found",
     405: "method_not_allowed",
+    409: "not_possible",
     422: "invalid",
 }
 _LONGEST_NAME = 100

@@ -7,6 +7,7 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Any, Literal
 
+from contracts.consent import Standing, standing_after
 from contracts.messages import Message
 from contracts.messages import identity as messages
 from contracts.messages.base import Consent
@@ -86,12 +87,16 @@ class Case:
             self.changes.append(Role(self.account.home, self.account.home_ref, "home"))
         self.changes.append(offer)
 
-    def keep_consent(self, state: ConsentState) -> bool:
-        """Take it over if it is newer than what stands; say whether it was."""
-        if self.consent is not None and state.rank <= self.consent.rank:
+    def hear_consent(self, said: Standing, consent: Consent | None) -> bool | None:
+        """Keep what this word leaves standing, and say whether anything changed; None for a giving that is stale."""
+        before = None if self.consent is None else self.consent.standing
+        standing = standing_after(before, said)
+        if standing is None:
+            return None
+        if standing == before:
             return False
-        self.consent = state
-        self.changes.append(state)
+        self.consent = ConsentState(self.account.person, self.host, standing.state, standing.version, consent)
+        self.changes.append(self.consent)
         return True
 
     def change_link(self, **changes: Any) -> Link:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from contracts.consent import Standing
 from contracts.messages import identity as messages
 from services.chassis.decisions import Decision, Inbound, States
 from services.identity.case import MOST_PENDING, Case
-from services.identity.states import ConsentState, Offer, Request
+from services.identity.states import Offer, Request
 
 __all__ = ["break_link", "expire_link_request", "offer_link", "record_consent", "request_link", "restore_link"]
 
@@ -17,6 +18,7 @@ CommandRefusal = Literal[
     "own_registry",
     "guest_account",
     "consent_incomplete",
+    "stale_consent",
     "not_linked",
     "already_broken",
     "not_broken",
@@ -25,21 +27,26 @@ CommandRefusal = Literal[
 
 
 def _refuse(case: Case, inbound: Inbound, reason: CommandRefusal) -> Decision:
-    case.tell(messages.CommandRefused, reason=reason, origin=inbound.data.origin)
+    standing = case.consent.version if reason == "stale_consent" and case.consent is not None else None
+    case.tell(messages.CommandRefused, reason=reason, origin=inbound.data.origin, standing_version=standing)
     return case.decision()
 
 
 def offer_link(states: States, inbound: Inbound, now: datetime) -> Decision:
     """Hold the newest offer and its consent; answer the requests it decides; renew a link that is there.
 
-    Newest by event time: a late older offer changes nothing. Of its consent the version says how new it is, as the
-    border, which has taken it over already, judges it too.
+    Newest by event time: a late older offer changes nothing. Of its consent the version says how new it is: the border
+    judges by the same rule and refuses what is stale, so that a stale consent comes here from a border that went back.
     """
     case, command = Case.of(states, inbound, now), inbound.data
     if command.home == command.host:
         return _refuse(case, inbound, "own_registry")
     if case.role == "host":
         return _refuse(case, inbound, "guest_account")
+    consent = command.consent
+    renewed = case.hear_consent(Standing(consent.version, "given", consent.valid_until), consent)
+    if renewed is None:
+        return _refuse(case, inbound, "stale_consent")
     newest = case.offer is None or inbound.time >= case.offer.offered_at
     if newest:
         case.keep_offer(
@@ -53,10 +60,6 @@ def offer_link(states: States, inbound: Inbound, now: datetime) -> Decision:
                 expires_at=command.expires_at,
             )
         )
-    consent = command.consent
-    renewed = case.keep_consent(
-        ConsentState(case.account.person, command.host, "given", consent.version, consent=consent)
-    )
     if case.link is not None:
         if renewed:
             case.tell_consent()
@@ -99,14 +102,22 @@ def expire_link_request(states: States, inbound: Inbound, now: datetime) -> Deci
 
 
 def record_consent(states: States, inbound: Inbound, now: datetime) -> Decision:
-    """Keep the newest word on consent, linked or not; a stale one changes nothing (rules 38-40)."""
+    """Keep what the word leaves standing, linked or not (rules 38-40).
+
+    A withdrawal under an older version is answered also where consent was withdrawn before: its home learns which
+    version stands.
+    """
     case, command = Case.of(states, inbound, now), inbound.data
     consent = command.consent if command.state == "given" else None
     if command.state == "given" and (consent is None or consent.version != command.version):
         return _refuse(case, inbound, "consent_incomplete")
-    state = ConsentState(case.account.person, command.host, command.state, command.version, consent=consent)
-    if case.keep_consent(state):
+    until = None if consent is None else consent.valid_until
+    changed = case.hear_consent(Standing(command.version, command.state, until), consent)
+    if changed is None:
+        return _refuse(case, inbound, "stale_consent")
+    if changed or (case.consent is not None and case.consent.version > command.version):
         case.tell_consent()
+    if changed:
         case.catch_up()
         case.settle()
     return case.decision()

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from contracts.consent import Standing
 from contracts.frozen import frozen
 from contracts.messages.base import AgeBand, Consent, Origin
 from contracts.messages.identity import LinkRefusal
@@ -93,7 +94,7 @@ class Link:
 
 @frozen
 class ConsentState:
-    """What the home said last about sharing with a host; may be here before there is a link."""
+    """What stands of all that the home said about sharing with a host; may be here before there is a link."""
 
     person: UUID
     host: str
@@ -102,9 +103,9 @@ class ConsentState:
     consent: Consent | None
 
     @property
-    def rank(self) -> tuple[int, bool]:
-        """Versions grow; at one version the withdrawal is the later word."""
-        return self.version, self.state == "withdrawn"
+    def standing(self) -> Standing:
+        """What stands of all that was said."""
+        return Standing(self.version, self.state, None if self.consent is None else self.consent.valid_until)
 
     def given_at(self, now: datetime) -> Consent | None:
         """The consent if it stands now.

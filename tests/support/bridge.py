@@ -19,7 +19,7 @@ from contracts.messages import (
 )
 from contracts.messages.deliveries import CreditPosted
 from contracts.messages.refusals import MessageRefused
-from contracts.registry import Capability
+from contracts.registry import Capability, Registry
 from contracts.topics import registry_source, registry_topic_for, service_source
 from services.bridge.rules.admission import Border
 from services.bridge.rules.names import locks, person_name, subject
@@ -100,6 +100,17 @@ class World:
     def configure(self, code: str, state: str, **more: Any) -> None:
         """The border is started anew with a registry in another state, or of another capability."""
         self._seats[code] = self._seats[code].model_copy(update={"state": state, **more})
+        self.decisions = decisions(Border(self._seats, receipt_due=timedelta(seconds=30)))
+
+    def remove(self, code: str) -> Registry:
+        """The border is started anew without this registry in its folder; gives what its file said."""
+        gone = self._seats.pop(code)
+        self.decisions = decisions(Border(self._seats, receipt_due=timedelta(seconds=30)))
+        return gone
+
+    def put_back(self, seat: Registry) -> None:
+        """The border is started anew with this file in its folder again."""
+        self._seats[seat.code] = seat
         self.decisions = decisions(Border(self._seats, receipt_due=timedelta(seconds=30)))
 
     def _take(self, message: Message, source: str, topic: str, at: datetime | None, id: str | None) -> list[Send]:

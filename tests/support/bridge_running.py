@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,10 @@ class Running:
     host: str
     home: str
     http: httpx.AsyncClient
+    folder: Path
+    """Of the registries' files."""
+    restart: Callable[[], Awaitable[None]]
+    """Stop in order and begin anew with what the folder holds then."""
 
     async def publish(self, events: list[Event]) -> None:
         await publish(self.broker, self.names, events)
@@ -129,9 +133,17 @@ async def running_border(
     runtime = Runtime(service, settings)
     running = asyncio.create_task(runtime.run())
     db = await asyncpg.connect(database)
+
+    async def restart() -> None:
+        nonlocal runtime, running
+        runtime.stopping.set()
+        await running
+        runtime = Runtime(with_own_topics(build(settings), unique)[0], settings)
+        running = asyncio.create_task(runtime.run())
+
     try:
         async with http(settings.http_port, OPERATOR) as client:
-            yield Running(broker, database, db, names, host, home, client)
+            yield Running(broker, database, db, names, host, home, client, folder / "registries", restart)
     finally:
         runtime.stopping.set()
         await running

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from contracts.envelope import ContractError
-from contracts.messages import service, signups, volunteers
+from contracts.messages import receipts, service, signups, volunteers
 from contracts.messages.base import Message, Origin
 from contracts.messages.refusals import MessageRefused
-from contracts.registry import Registry
+from contracts.registry import Capability, Registry
 from contracts.topics import INBOUND, REFUSALS
 from services.bridge.rules.draft import Draft
+from services.bridge.states import Account, ConsentState, Link, ServiceState
 from services.chassis.decisions import Decide, Decision, Inbound, Send, States, Wait
 
-__all__ = ["OTHER_REGISTRY", "Border", "admitted", "origin", "refusal_of_undecodable", "refuse", "sender"]
+__all__ = ["OTHER_REGISTRY", "Border", "Seat", "admitted", "origin", "refusal_of_undecodable", "refuse", "sender"]
 
 AHEAD: Final = timedelta(minutes=5)
 """How far a stranger's clock may be ahead of ours. What is further ahead waits until it is no more than that: it may be
@@ -38,6 +39,14 @@ OTHER_REGISTRY: Final[Mapping[type[Message], str]] = {
 """The field of a message that names the registry it is about."""
 
 _BEGINS_SOMETHING: Final = (volunteers.LinkOffered, volunteers.LinkRequested, signups.SignupRequested)
+_TAKES_BACK: Final = (
+    volunteers.ConsentWithdrawn,
+    volunteers.LinkBroken,
+    signups.SignupWithdrawn,
+    receipts.CreditAccepted,
+    receipts.CreditRefused,
+    receipts.CreditUnknown,
+)
 _ALREADY_PAST: Final[Mapping[type[Message], tuple[str, ...]]] = {
     volunteers.LinkOffered: ("consent", "given_at"),
     volunteers.ConsentGiven: ("consent", "given_at"),
@@ -50,12 +59,28 @@ _ALREADY_PAST: Final[Mapping[type[Message], tuple[str, ...]]] = {
 _LONGEST: Final = 300
 
 
+class Seat(NamedTuple):
+    """How a registry takes part now. ``left``: its file is no longer in the folder, and rows of it still stand."""
+
+    state: Literal["active", "paused", "closed", "left"]
+    capability: Capability
+
+
+_LEFT: Final = Seat("left", "neither")
+"""Nobody says any more what its ledger can do, so that nothing is tried twice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Border:
     """The policy of this border, from configuration."""
 
     registries: Mapping[str, Registry]
     receipt_due: timedelta
+
+    def seat(self, code: str) -> Seat:
+        """How the registry of this code takes part. Every code that stands in a row has a seat."""
+        registry = self.registries.get(code)
+        return _LEFT if registry is None else Seat(registry.state, registry.capability)
 
 
 class Objection(NamedTuple):
@@ -84,7 +109,7 @@ def admitted(border: Border, decide: BorderDecide) -> Decide:
 
     def admit(states: States, inbound: Inbound, now: datetime) -> Decision:
         latest = max(now, inbound.appended_at or now)
-        if objection := _objection(border, inbound, latest):
+        if objection := _objection(border, states, inbound, latest):
             return refuse(inbound, now, *objection)
         if wait := _too_early(inbound, latest):
             return Decision(wait=wait)
@@ -93,10 +118,12 @@ def admitted(border: Border, decide: BorderDecide) -> Decide:
     return admit
 
 
-def refuse(inbound: Inbound, now: datetime, reason: str, pointer: str | None = None) -> Decision:
+def refuse(
+    inbound: Inbound, now: datetime, reason: str, pointer: str | None = None, *, standing_version: int | None = None
+) -> Decision:
     """Nothing but a MessageRefused to the sender."""
     draft = Draft(inbound, now)
-    draft.refuse(origin(inbound), reason, pointer)
+    draft.refuse(origin(inbound), reason, pointer, standing_version=standing_version)
     return draft.decision()
 
 
@@ -112,30 +139,54 @@ def _too_early(inbound: Inbound, latest: datetime) -> Wait | None:
     return Wait(None, (), farthest - AHEAD) if farthest > latest + AHEAD else None
 
 
-def _objection(border: Border, inbound: Inbound, latest: datetime) -> Objection | None:
-    if border.registries[sender(inbound)].state == "closed":
-        return Objection("registry_closed")
-    data = inbound.data
+def _objection(border: Border, states: States, inbound: Inbound, latest: datetime) -> Objection | None:
+    state = border.seat(sender(inbound)).state
+    if state in ("closed", "left") and not _only_lowers(states, inbound):
+        return Objection(f"registry_{state}")
     for moment, place in _said_to_be_past(inbound):
         if moment > latest + TOO_FAR:
             return Objection("time_in_future", place)
-    if field := OTHER_REGISTRY.get(type(data)):
-        return _objection_to_other(border, sender(inbound), data, field)
+    if field := OTHER_REGISTRY.get(type(inbound.data)):
+        return _objection_to_other(border, states, inbound, field)
     return None
 
 
-def _objection_to_other(border: Border, code: str, data: Message, field: str) -> Objection | None:
-    other = border.registries.get(getattr(data, field))
-    if other is None:
-        return Objection("unknown_registry", f"/{field}")
-    if other.state == "closed" and isinstance(data, _BEGINS_SOMETHING):
-        return Objection("registry_closed", f"/{field}")
+def _only_lowers(states: States, inbound: Inbound) -> bool:
+    """Whether it takes back what stands, or answers what it was asked: such a message arrives also from a registry that
+    is closed (promise 9). A registry that is closed begins nothing and adds nothing."""
+    data = inbound.data
+    if isinstance(data, signups.SignupReported):
+        return bool(data.state == "withdrawn")
+    if isinstance(data, service.ServiceAttested):
+        known = states.get(ServiceState, (sender(inbound), data.record_ref))
+        return data.revoked or (known is not None and data.minutes <= known.minutes)
+    return isinstance(data, _TAKES_BACK)
+
+
+def _objection_to_other(border: Border, states: States, inbound: Inbound, field: str) -> Objection | None:
+    code, data = sender(inbound), inbound.data
+    named: str = getattr(data, field)
     if isinstance(data, signups.SignupReported):
         # A window at home is only the home's to report (host = home).
-        return None if other.code == code else Objection("not_yours", f"/{field}")
+        return None if named == code else Objection("not_yours", f"/{field}")
+    other = border.registries.get(named)
+    if other is None:
+        taken = isinstance(data, _TAKES_BACK) and _something_stands(states, code, data.volunteer_ref, named)
+        return None if taken else Objection("unknown_registry", f"/{field}")
+    if other.state == "closed" and isinstance(data, _BEGINS_SOMETHING):
+        return Objection("registry_closed", f"/{field}")
     if isinstance(data, signups.SignupRequested | signups.SignupWithdrawn):
         return None
-    return Objection("same_registry", f"/{field}") if other.code == code else None
+    return Objection("same_registry", f"/{field}") if named == code else None
+
+
+def _something_stands(states: States, code: str, ref: str, other: str) -> bool:
+    """Whether a consent or a tie stands between this volunteer and a registry that has left."""
+    account = states.get(Account, (code, ref))
+    tie = None if account is None else states.get(Link, (account.person, other if account.role == "home" else code))
+    return (tie is not None and other in (tie.home, tie.host)) or states.get(
+        ConsentState, (code, ref, other)
+    ) is not None
 
 
 def _at(data: Any, path: Iterable[str]) -> datetime:

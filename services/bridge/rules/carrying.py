@@ -14,7 +14,7 @@ from services.bridge.rules.transfer import Answer, Way
 from services.bridge.states import ConsentState, Link, Pause, ServiceState, Transfer
 from services.chassis.decisions import Decision, Inbound, States
 
-__all__ = ["receipt", "receipt_due", "release", "retry_due", "service_decided"]
+__all__ = ["receipt", "receipt_due", "release", "retry_due", "service_decided", "settled_by_hand"]
 
 _Fact: TypeAlias = attendance.ServiceConfirmed | attendance.ServiceHeld | attendance.ServiceRevoked
 _Receipt: TypeAlias = receipts.CreditAccepted | receipts.CreditRefused | receipts.CreditUnknown
@@ -137,6 +137,15 @@ def retry_due(border: Border, states: States, inbound: Inbound, now: datetime) -
     return draft.decision()
 
 
+def settled_by_hand(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+    """An operator asked the home, and says what became of a transfer of which nobody was sure."""
+    data: bridge.SettleTransfer = inbound.data
+    draft = Draft(inbound, now)
+    if transfer := states.get(Transfer, data.transfer_id):
+        _way_of(draft, border, states, transfer).settle_by_hand(transfer, data.outcome)
+    return draft.decision()
+
+
 def release(draft: Draft, border: Border, states: States, link: Link, consent: ConsentState | None) -> None:
     """Link or consent changed for the better: send what this person's transfers from this host were held back for.
 
@@ -146,7 +155,7 @@ def release(draft: Draft, border: Border, states: States, link: Link, consent: C
     """
     draft.change(link)  # as whoever holds a transfer back does
     still = obstacle(link, consent, draft.now)
-    asked = border.registries[link.home].capability != "idempotent"
+    asked = border.seat(link.home).capability != "idempotent"
     held_back = {
         transfer.record_key
         for reason in OBSTACLES

@@ -48,7 +48,9 @@ class Draft:
         """To a registry, in its own refs."""
         self.tell(_seat(DELIVERIES, registry), message)
 
-    def refuse(self, asked: Origin, reason: str, pointer: str | None = None) -> None:
+    def refuse(
+        self, asked: Origin, reason: str, pointer: str | None = None, *, standing_version: int | None = None
+    ) -> None:
         """Back to the sender of the message ``asked``; counted by registry and reason."""
         refused = MessageRefused(
             message_id=asked.message_id,
@@ -56,6 +58,7 @@ class Draft:
             reason=reason,
             pointer=pointer,
             refused_key=asked.key,
+            standing_version=standing_version,
         )
         self.tell(_seat(REFUSALS, asked.registry), refused)
         self.change(Refusal(self._fresh(), asked.registry, reason, asked.message_type, self.now))

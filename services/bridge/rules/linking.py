@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
+from contracts.consent import standing_after
 from contracts.messages import deliveries, identity, volunteers
 from contracts.topics import IDENTITY_COMMANDS
 from services.bridge.rules.admission import Border, origin, refuse, sender
 from services.bridge.rules.carrying import release
+from services.bridge.rules.consent import LinkState, Tie, given_as, keep, stale, tell_host
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.names import account_name, person_name
-from services.bridge.rules.people import consent_of, obstacle, unlinked, volunteer
+from services.bridge.rules.people import consent_of, unlinked, volunteer
 from services.bridge.rules.requests import all_answered, answered, asked
 from services.bridge.states import Account, ConsentState, Link
 from services.chassis.decisions import Decision, Inbound, States
 
-LinkState: TypeAlias = Literal["established", "broken", "restored"]
-
 __all__ = [
-    "consent_changed",
-    "consent_given",
-    "consent_withdrawn",
     "link_broken",
     "link_established",
     "link_offered",
@@ -33,8 +30,12 @@ __all__ = [
 
 
 def link_offered(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
-    """A home's offer goes to identity; the consent in it counts from here on."""
+    """A home's offer goes to identity; the consent in it counts from here on. With a stale consent it is no offer."""
     data: volunteers.LinkOffered = inbound.data
+    tie = Tie(states, sender(inbound), data.volunteer_ref, data.for_registry)
+    standing = standing_after(tie.standing, given_as(data.consent))
+    if standing is None:
+        return stale(inbound, now, tie)
     draft = Draft(inbound, now)
     offer = identity.OfferLink(
         home=sender(inbound),
@@ -48,10 +49,7 @@ def link_offered(border: Border, states: States, inbound: Inbound, now: datetime
         expires_at=data.expires_at,
     )
     draft.command(IDENTITY_COMMANDS, offer)
-    given = ConsentState(
-        sender(inbound), data.volunteer_ref, data.for_registry, data.consent.version, "given", data.consent.valid_until
-    )
-    _apply(draft, border, states, given)
+    keep(draft, border, tie, standing)
     return draft.decision()
 
 
@@ -70,59 +68,6 @@ def link_requested(border: Border, states: States, inbound: Inbound, now: dateti
     draft.command(IDENTITY_COMMANDS, request)
     asked(draft, states, request)
     return draft.decision()
-
-
-def consent_given(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
-    """A home says that sharing with a host is allowed: what was withheld for want of it is sent at once."""
-    data: volunteers.ConsentGiven = inbound.data
-    consent = data.consent
-    given = ConsentState(
-        sender(inbound), data.volunteer_ref, data.registry, consent.version, "given", consent.valid_until
-    )
-    return _consent_said(border, states, inbound, now, given)
-
-
-def consent_withdrawn(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
-    """A home says that sharing with a host ends: it does, with this very transaction (rule 40)."""
-    data: volunteers.ConsentWithdrawn = inbound.data
-    withdrawn = ConsentState(sender(inbound), data.volunteer_ref, data.registry, data.version, "withdrawn", None)
-    return _consent_said(border, states, inbound, now, withdrawn)
-
-
-def _consent_said(border: Border, states: States, inbound: Inbound, now: datetime, said: ConsentState) -> Decision:
-    known = volunteer(states, said.home, said.home_ref)
-    if known is not None and known.role == "host":
-        return refuse(inbound, now, "not_yours", "/volunteer_ref")
-    draft = Draft(inbound, now)
-    command = identity.RecordConsent(
-        home=said.home,
-        home_ref=said.home_ref,
-        host=said.host,
-        origin=origin(inbound),
-        state=said.state,
-        version=said.version,
-        consent=inbound.data.consent if said.state == "given" else None,
-    )
-    draft.command(IDENTITY_COMMANDS, command)
-    _apply(draft, border, states, said)
-    return draft.decision()
-
-
-def _apply(draft: Draft, border: Border, states: States, said: ConsentState) -> None:
-    """Keep what was said of consent, if it is newer; a renewal releases what was withheld."""
-    before = states.get(ConsentState, (said.home, said.home_ref, said.host))
-    if not said.newer_than(before):
-        return
-    draft.change(said)
-    known = volunteer(states, said.home, said.home_ref)
-    link = states.get(Link, (known.person, said.host)) if known is not None and known.role == "home" else None
-    if link is None:
-        return
-    draft.step(link.person, f"consent_{said.state}", said.host, version=said.version)
-    if said.state == "given":
-        if obstacle(link, before, draft.now) is not None and obstacle(link, said, draft.now) is None:
-            _tell_host(draft, link, said, "established")
-        release(draft, border, states, link, said)
 
 
 def link_broken(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
@@ -182,11 +127,12 @@ def link_established(border: Border, states: States, inbound: Inbound, now: date
         rests=() if known is None else known.rests,
     )
     draft.change(link)
-    said = ConsentState(fact.home, fact.home_ref, fact.host, fact.consent.version, "given", fact.consent.valid_until)
     consent = consent_of(states, link)
-    if said.newer_than(consent):
-        draft.change(said)
-        consent = said
+    if consent is None:
+        consent = ConsentState(fact.home, fact.home_ref, fact.host, *given_as(fact.consent))
+        draft.change(consent)
+    # Any word of the home that the border has decides: the copy in this fact is the same or older, and one that were
+    # taken as a word could make a later word of the home stale.
     all_answered(draft, states, fact)
     _tell_both(draft, link, consent, "established")
     release(draft, border, states, link, consent)
@@ -236,45 +182,9 @@ def link_rested(border: Border, states: States, inbound: Inbound, now: datetime)
 def _tell_both(
     draft: Draft, link: Link, consent: ConsentState | None, state: LinkState, reason: str | None = None
 ) -> None:
-    _tell_host(draft, link, consent, state, reason)
+    tell_host(draft, link, consent, state, reason)
     told = deliveries.LinkChanged(
         volunteer_ref=link.home_ref, registry=link.host, state=state, reason=reason, link_version=link.link_version
     )
     draft.deliver(link.home, told)
     draft.step(link.person, f"link_{state}", link.host, home=link.home, reason=reason)
-
-
-def _tell_host(
-    draft: Draft, link: Link, consent: ConsentState | None, state: LinkState, reason: str | None = None
-) -> None:
-    """How old she is and what her guardian said is her home's to share: only while the link holds and with consent.
-
-    Consent may have been withdrawn while identity's word was on its way here.
-    """
-    shared = obstacle(link, consent, draft.now) is None
-    told = deliveries.LinkChanged(
-        volunteer_ref=link.host_ref,
-        registry=link.home,
-        state=state,
-        reason=reason,
-        link_version=link.link_version,
-        age_band=link.age_band if shared else None,
-        guardian_approved=link.guardian_approved if shared else None,
-    )
-    draft.deliver(link.host, told)
-
-
-def consent_changed(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
-    """Identity follows the border; both registries are told. An older word on consent changes nothing here."""
-    fact: identity.ConsentChanged = inbound.data
-    draft = Draft(inbound, now)
-    until = fact.consent.valid_until if fact.consent is not None else None
-    _apply(draft, border, states, ConsentState(fact.home, fact.home_ref, fact.host, fact.version, fact.state, until))
-    link = states.get(Link, (fact.person, fact.host))
-    if link is not None:
-        for registry, ref, other in ((link.host, link.host_ref, link.home), (link.home, link.home_ref, link.host)):
-            draft.deliver(
-                registry,
-                deliveries.ConsentChanged(volunteer_ref=ref, registry=other, state=fact.state, version=fact.version),
-            )
-    return draft.decision()

@@ -82,5 +82,6 @@ def command_refused(border: Border, states: States, inbound: Inbound, now: datet
     """An inner service could not follow: the registry whose message it was learns why."""
     fact: _Refused = inbound.data
     draft = Draft(inbound, now)
-    draft.refuse(fact.origin, fact.reason)
+    standing = fact.standing_version if isinstance(fact, identity.CommandRefused) else None
+    draft.refuse(fact.origin, fact.reason, standing_version=standing)
     return draft.decision()

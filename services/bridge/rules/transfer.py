@@ -17,6 +17,7 @@ from services.bridge.rules.attempts import left_open, of_unknown
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import OBSTACLES, obstacle
 from services.bridge.rules.reports import report
+from services.bridge.rules.settling import BY_HAND, Outcome, not_settleable
 from services.bridge.states import OPEN, UNDER_WAY, WAITING, ConsentState, Link, ServiceState, Transfer
 
 __all__ = ["Answer", "Way"]
@@ -48,8 +49,9 @@ class Way:
         self._link = link
         self._obstacle = obstacle(link, consent, draft.now)
         self._receipt_due = border.receipt_due
-        self._capability = border.registries[service.home].capability
-        self._home_state = "paused" if paused else border.registries[service.home].state
+        home = border.seat(service.home)
+        self._capability = home.capability
+        self._home_state = "paused" if paused and home.state == "active" else home.state
         self._transfers = {transfer.version: transfer for transfer in transfers}
 
     def add(self, record: ServiceRecord) -> None:
@@ -97,10 +99,7 @@ class Way:
         if transfer.delta != delta:
             self._settle(transfer, "uncertain", "delta_conflict", unanswered=transfer.unanswered)
             return "receipt_conflict"
-        self.service = replace(self.service, posted=self.service.posted + delta)
-        self._draft.change(self.service)
-        self._settle(transfer, "credited", None)
-        self._advance()
+        self._credit(transfer, None)
         return None
 
     def refused(self, transfer: Transfer, reason: str, retry: bool, attempt: int | None) -> Answer | None:
@@ -146,6 +145,23 @@ class Way:
         """The home's "later" has come."""
         if transfer.state == "queued" and transfer.attempts == attempt:
             self._send(transfer)
+
+    def settle_by_hand(self, transfer: Transfer, outcome: Outcome) -> None:
+        """An operator's word, in place of a receipt. The home may have answered since the word was given: then the
+        answer stands."""
+        if not_settleable(transfer.state, transfer.attempts, self._home_state, outcome) is not None:
+            return
+        if outcome == "credited":
+            self._credit(transfer, BY_HAND)
+        else:
+            self._settle(transfer, "refused", BY_HAND)
+            self._advance()
+
+    def _credit(self, transfer: Transfer, reason: str | None) -> None:
+        self.service = replace(self.service, posted=self.service.posted + transfer.delta)
+        self._draft.change(self.service)
+        self._settle(transfer, "credited", reason)
+        self._advance()
 
     def _advance(self, *, retried: bool = False) -> None:
         """The newest waiting version goes if nothing is in its way; it takes the place of older waiting ones."""

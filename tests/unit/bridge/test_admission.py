@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from contracts.envelope import ContractError
-from contracts.messages import Message, opportunities, signups
+from contracts.messages import Message, attendance, identity, opportunities, signups, volunteers
 from contracts.messages.base import Consent
 from contracts.messages.refusals import MessageRefused
 from contracts.topics import IDENTITY_EVENTS, INBOUND
@@ -19,12 +19,23 @@ from services.bridge.service import build
 from services.chassis.service import Undecodable
 from services.chassis.settings import Settings
 from tests.support.bridge import World, of_kind
-from tests.support.bridge_messages import HOME, HOME_REF, HOST, MINUTE, T0, attested, checked_in, offered, signup
+from tests.support.bridge_messages import (
+    HOME,
+    HOME_REF,
+    HOST,
+    HOST_REF,
+    MINUTE,
+    T0,
+    attested,
+    checked_in,
+    offered,
+    signup,
+)
 
 DOCUMENT_NUMBER = "440106200401018821"
 
 
-def test_a_closed_registry_is_refused_whatever_it_says() -> None:
+def test_a_closed_registry_begins_nothing() -> None:
     world = World(states={HOME: "closed"})
     sends = world.say(HOME, offered())
     (refused,) = of_kind(sends, MessageRefused)
@@ -42,6 +53,63 @@ def test_consent_can_be_withdrawn_from_a_closed_registry() -> None:
     world = World(states={HOST: "closed"})
     world.withdraw(1)
     assert world.refused(HOME) == []
+
+
+def closed_after(code: str) -> World:
+    """S1 and G1 are one, a record of 60 minutes is on its way home, and then this registry was closed."""
+    world = World()
+    world.link()
+    world.confirm(1, 60)
+    world.configure(code, "closed")
+    return world
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "command"),
+    [
+        (HOME, volunteers.ConsentWithdrawn(volunteer_ref=HOME_REF, registry=HOST, version=1), identity.RecordConsent),
+        (HOME, volunteers.LinkBroken(volunteer_ref=HOME_REF, registry=HOST, reason="abuse"), identity.BreakLink),
+        (HOST, volunteers.LinkBroken(volunteer_ref=HOST_REF, registry=HOME, reason="abuse"), identity.BreakLink),
+        (HOST, signup(signups.SignupWithdrawn), opportunities.WithdrawSignup),
+        (HOST, attested(2, 30), attendance.AttestService),
+        (HOST, attested(2).model_copy(update={"revoked": True}), attendance.AttestService),
+        (
+            HOME,
+            signup(
+                signups.SignupReported, ref=HOME_REF, host=HOME, starts_at=T0, ends_at=T0 + MINUTE, state="withdrawn"
+            ),
+            opportunities.ReportSignup,
+        ),
+    ],
+    ids=lambda it: getattr(it, "TYPE", None) or getattr(it, "__name__", it),
+)
+def test_what_a_closed_registry_takes_back_is_taken(code: str, message: Message, command: type[Message]) -> None:
+    world = closed_after(code)
+    assert len(of_kind(world.say(code, message), command)) == 1
+    assert world.refused(code) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (HOME, volunteers.ConsentGiven(volunteer_ref=HOME_REF, registry=HOST, consent=Consent(version=2, given_at=T0))),
+        (HOME, volunteers.LinkRestored(volunteer_ref=HOME_REF, registry=HOST)),
+        (HOST, signup()),
+        (HOST, checked_in(T0)),
+        (HOST, attested(2, 90)),
+    ],
+    ids=lambda it: getattr(it, "TYPE", it),
+)
+def test_what_a_closed_registry_adds_is_refused(code: str, message: Message) -> None:
+    world = closed_after(code)
+    world.say(code, message)
+    assert world.refused(code) == ["registry_closed"]
+
+
+def test_what_a_closed_home_answers_about_a_credit_that_was_sent_counts() -> None:
+    world = closed_after(HOME)
+    world.accept(1)
+    assert (world.refused(HOME), world.service().posted) == ([], 60)
 
 
 _DAY = timedelta(hours=24)

@@ -109,6 +109,7 @@ def from_within() -> Iterator[Message]:
     yield attendance.CommandRefused(person=PERSON, host=HOST, signup_id=PERSON, reason="old", origin=origin())
     yield bridge.CheckReceipt(host=HOST, record_ref="R1", transfer_id=PERSON, attempt=1)
     yield bridge.RetryTransfer(host=HOST, record_ref="R1", transfer_id=PERSON, attempt=1)
+    yield bridge.SettleTransfer(host=HOST, record_ref="R1", transfer_id=PERSON, outcome="refused")
 
 
 def inbound(source: str, message: Message) -> Inbound:

@@ -76,7 +76,7 @@ INNER: Final[list[Message]] = [
 NEVER_WAIT: Final = {
     "LinkOffered", "LinkRequested", "ConsentGiven", "ConsentWithdrawn", "ProjectPublished", "ShiftPublished",
     "CreditAccepted", "CreditRefused", "CreditUnknown", "LinkEstablished", "LinkRefused", "ConsentChanged",
-    "CommandRefused", "CheckReceipt", "RetryTransfer",
+    "CommandRefused", "CheckReceipt", "RetryTransfer", "SettleTransfer",
 }  # fmt: skip
 """They need no link, or (identity's) bring it. ``LinkBroken`` and ``LinkRestored`` of identity raise without one."""
 

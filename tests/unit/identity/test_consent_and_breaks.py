@@ -52,17 +52,38 @@ def test_whatever_the_order_the_highest_version_stands_and_a_withdrawal_outweigh
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_stale_consent_changes_nothing_and_tells_nothing(world: World, version: int) -> None:
+def test_a_stale_giving_is_refused_with_the_version_that_stands(world: World, version: int) -> None:
     world.linked()
     world.take(world.withdraw(2))
-    assert world.take(world.give(version)) == []
-    assert world.take(world.withdraw(1)) == []
+    refused = world.one(CommandRefused, world.give(version))
+    assert (refused.reason, refused.standing_version) == ("stale_consent", 2)
     assert standing(world) == ("withdrawn", 2)
+
+
+def test_a_withdrawal_under_an_older_version_leaves_consent_withdrawn_at_the_highest(world: World) -> None:
+    world.linked()
+    world.take(world.give(5))
+    gone = world.one(ConsentChanged, world.withdraw(4))
+    assert (gone.state, gone.version, gone.consent) == ("withdrawn", 5, None)
+    assert standing(world) == ("withdrawn", 5)
+
+
+def test_a_home_that_withdraws_again_under_an_older_version_learns_the_one_that_stands(world: World) -> None:
+    world.linked()
+    world.take(world.withdraw(5))
+    assert world.one(ConsentChanged, world.withdraw(3)).version == 5
+    assert world.take(world.withdraw(5)) == [], "it knows this one"
+
+
+def test_a_giving_that_says_what_stands_changes_nothing_and_is_not_refused(world: World) -> None:
+    world.linked()
+    assert world.take(world.give(1)) == []
 
 
 def test_consent_given_before_the_link_is_kept_and_goes_with_it(world: World) -> None:
     world.take(world.give(3))
-    world.take(world.offer(version=1))
+    assert world.one(CommandRefused, world.offer(version=1)).standing_version == 3
+    world.take(world.offer(version=3))
     assert world.one(LinkEstablished, world.request()).consent.version == 3
 
 
@@ -95,8 +116,8 @@ def test_while_consent_is_withdrawn_no_fact_says_that_it_stands(world: World) ->
     world.linked()
     world.take(world.withdraw(1))
     assert world.one(LinkRefused, world.request()).reason == "already_linked"
-    assert world.take(world.offer("new", version=1, age_band=AgeBand.ADULT), at=T0 + MINUTE) == []
-    told, fact = world.take(world.give(2))
+    assert world.one(CommandRefused, world.offer("new", version=1), at=T0 + MINUTE).reason == "stale_consent"
+    told, fact = world.take(world.offer("new", version=2, age_band=AgeBand.ADULT), at=T0 + MINUTE)
     assert isinstance(told, ConsentChanged)
     assert isinstance(fact, LinkEstablished)
     assert (fact.age_band, fact.link_version, fact.consent.version) == (AgeBand.ADULT, 2, 2)

@@ -20,10 +20,18 @@ SEAT = {
     "capability": "queryable",
     "system": "some",
     "paused": None,
+    "open": None,
 }
+OPEN = {"host": "aa", "state": "sent", "reason": "", "transfers": 2, "minutes": 90, "since": "2026-07-05T10:00:00Z"}
+LEFT = SEAT | {"names": {"zh": "cc", "en": "cc"}, "state": "left", "capability": None, "system": None, "open": [OPEN]}
+TRANSFER = "3ba79ecd-aabd-5ab0-ab9f-204b50e3d388"
+BREAK = {
+    "transfer_id": TRANSFER, "host": "aa", "home": "cc", "record_ref": "R1", "version": 1, "total": 60, "delta": 60,
+    "state": "uncertain", "reason": "no_receipt", "attempts": 1, "since": "2026-07-05T10:00:00Z",
+}  # fmt: skip
 ANSWERS: dict[str, Any] = {
     "/operations/set-aside": {"summary": {}, "messages": [], "next": None},
-    "/registries": {"aa": SEAT, "bb": SEAT | {"state": "closed"}},
+    "/registries": {"aa": SEAT, "bb": SEAT | {"state": "closed"}, "cc": LEFT},
     "/flows": {"at": "2026-07-05T10:00:00Z", "open": [], "ended": [], "by_minute": []},
     "/breaks": {"total": 0, "uncertain": [], "conflicts": []},
     "/health/ready": {"ready": True, "lag": 0, "outbox_rows": 0, "outbox_oldest_seconds": 0.0, "set_aside": {}},
@@ -162,6 +170,52 @@ async def test_a_registry_that_its_file_closed_is_changed_there() -> None:
         shown = (await caller.open("/registries/bb")).text
     assert "已关闭" in shown
     assert "<form" not in shown.split("<main")[1]
+
+
+async def test_a_registry_that_left_shows_what_is_open_for_it_and_cannot_be_paused() -> None:
+    async with page() as caller:
+        await sign_in(caller)
+        shown = (await caller.open("/registries/cc")).text.split("<main")[1]
+    assert "已离开" in shown
+    assert "1 小时 30 分" in shown
+    assert "<form" not in shown
+
+
+def breaks(request: httpx.Request) -> httpx.Response | None:
+    """A bridge with one transfer that nobody is sure of."""
+    if request.url.path == "/breaks":
+        return httpx.Response(200, json={"total": 1, "uncertain": [BREAK], "conflicts": []})
+    return None
+
+
+async def test_what_the_home_did_is_told_to_the_bridge_in_the_operators_name() -> None:
+    told: list[tuple[str, bytes]] = []
+
+    def bridge(request: httpx.Request) -> httpx.Response | None:
+        if request.method == "POST":
+            told.append((request.url.path, request.content))
+        return breaks(request)
+
+    async with page(bridge) as caller:
+        await sign_in(caller)
+        assert TRANSFER in (await caller.open("/breaks")).text
+        answer = await caller.send(f"/transfers/{TRANSFER}/settle", **{"as": "credited", "why": "seen there"})
+        assert answer.headers["location"] == "/breaks"
+        assert "已收下" in (await caller.open("/breaks")).text
+        await caller.send(f"/transfers/{TRANSFER}/settle", **{"as": "credited", "why": ""})
+        assert (await caller.send("/transfers/no-uuid/settle", why="x")).status_code == 404
+    assert told == [(f"/transfers/{TRANSFER}/settle", b'{"as":"credited","why":"seen there"}')]
+
+
+async def test_a_word_that_the_bridge_does_not_take_is_told_in_plain_words() -> None:
+    def bridge(request: httpx.Request) -> httpx.Response | None:
+        return httpx.Response(409, json={"error": "not_possible"}) if request.method == "POST" else breaks(request)
+
+    async with page(bridge) as caller:
+        await sign_in(caller)
+        await caller.open("/breaks")
+        await caller.send(f"/transfers/{TRANSFER}/settle", **{"as": "refused", "why": "not there"})
+        assert "没有收下" in (await caller.open("/breaks")).text
 
 
 @pytest.mark.parametrize(
