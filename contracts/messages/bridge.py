@@ -1,4 +1,5 @@
-"""``bridge.commands.v1``, the bridge's own timers and what operators settle (key host:record), and ``bridge.events.v1`` (key person)."""
+"""``bridge.commands.v1``, the bridge's own timers and what operators settle (key host:record), and
+``bridge.events.v1`` (key person)."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ async def test_a_request_without_an_offer_is_refused_by_its_timer(linker: Linker
 
 
 async def test_what_a_batch_decided_is_known_to_the_next_one(linker: Linker) -> None:
-    await linker.batch(ask.give(2), ask.offer(), ask.request(), ask.break_it("gz", "abuse"))
+    await linker.batch(ask.give(2), ask.offer(version=2), ask.request(), ask.break_it("gz", "abuse"))
     await linker.batch(ask.restore("sz"), ask.restore("gz"), ask.withdraw(2))
     await linker.batch(ask.request())
     told = [(type(fact).__name__, getattr(fact, "reason", None)) for fact in await linker.facts()]
