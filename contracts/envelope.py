@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -40,6 +40,8 @@ MAX_BYTES: Final = 32 * 1024
 
 _REQUIRED: Final = ("id", "source", "type", "time")
 _CATALOGUE: Final = message_types()
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _INSTANT: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
 
 
@@ -76,8 +78,8 @@ def _time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def header_texts(event: Event) -> list[tuple[str, str]]:
-    """What stands in the headers of a record in binary mode, as text."""
+def header_texts(event: Event, decided_at: datetime | None = None) -> list[tuple[str, str]]:
+    """What stands in the headers of a record in binary mode, as text. ``decided_at``: of what a service says."""
     found = [
         ("ce_specversion", "1.0"),
         ("ce_id", event.id),
@@ -94,6 +96,8 @@ def header_texts(event: Event) -> list[tuple[str, str]]:
         found.append(("ce_causationid", event.causation))
     if event.traceparent:
         found += [("ce_traceparent", event.traceparent), ("traceparent", event.traceparent)]
+    if decided_at is not None:
+        found.append(("ce_decidedat", str((decided_at - _EPOCH) // _MICROSECOND)))
     return found
 
 

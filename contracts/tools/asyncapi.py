@@ -38,6 +38,11 @@ _HEADERS: Final[dict[str, Any]] = {
         "ce_partitionkey": {"type": "string", "maxLength": 300, "description": "Equal to the record key."},
         "ce_correlationid": {"type": "string", "maxLength": 300, "description": "The id of the first message."},
         "ce_causationid": {"type": "string", "maxLength": 300, "description": "The id of the message before."},
+        "ce_decidedat": {
+            "type": "string",
+            "pattern": "^[0-9]{1,20}$",
+            "description": "When a service decided it: whole microseconds since 1970. Ignored by readers.",
+        },
         "ce_traceparent": {"type": "string", "maxLength": 300, "description": "W3C Trace Context."},
         "traceparent": {"type": "string", "maxLength": 300, "description": "The same for tools that know no prefix."},
         "content-type": {"type": "string", "const": "application/json"},

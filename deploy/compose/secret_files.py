@@ -46,6 +46,8 @@ def write_all(root: Path, codes: list[str]) -> None:
             _write(folder / "shuangcheng_token", _once(root / "operator" / f"registry_{code}"))
             _write(folder / "shuangcheng_passcode", _once(root / "operator" / f"passcode_{code}"))
         else:
+            # Never another one: what the service has named already would get other names.
+            _once(folder / "shuangcheng_naming_secret")
             _write(folder / "tokens.yaml", yaml.safe_dump(tokens))
 
 

@@ -77,6 +77,8 @@ class Stack:
         """Database of each process, by the database's name (`bridge`, `sandbox_gz`, …)."""
         self.tokens: dict[str, str] = {}
         """Token of `operator` and of each `registry:<code>`."""
+        self.naming_secrets: dict[str, str] = {}
+        """From which a database's service names what it names: its own, for all processes on it."""
         self.passcode = secrets.token_urlsafe(9) if self.options.pages else None
         """What people sign in to the pages with."""
         self.broker: Broker
@@ -230,9 +232,16 @@ class Stack:
         write_registries(self.folder / "registries", self.options.kinds, capabilities=self.options.capabilities)
         bearers = ["operator", *(f"registry:{code}" for code in self.options.kinds)]
         self.tokens = {bearer: secrets.token_urlsafe(24) for bearer in bearers}
-        path = self.folder / "tokens.yaml"
+        services = [spec for spec in self.specs.values() if spec.module.startswith("services.")]
+        self.naming_secrets = {name: secrets.token_urlsafe(32) for name in databases(services)}
+        self._write_secret("tokens.yaml", {token: bearer for bearer, token in self.tokens.items()})
+        # Beside the databases, which may be kept, and are of no use without it.
+        self._write_secret("naming.yaml", self.naming_secrets)
+
+    def _write_secret(self, name: str, content: Mapping[str, str]) -> None:
+        path = self.folder / name
         path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump({token: bearer for bearer, token in self.tokens.items()}))
+        path.write_text(yaml.safe_dump(dict(content)))
 
     async def _migrate(self, spec: ProcessSpec) -> None:
         job = Child(

@@ -32,6 +32,7 @@ def variables(stack: Stack, spec: ProcessSpec) -> dict[str, str]:
         "TOKENS_FILE": str(stack.folder / "tokens.yaml"),
     }
     if spec.module.startswith("services."):
+        values["NAMING_SECRET"] = stack.naming_secrets[spec.database]
         values["READ_SECONDS"] = "5"  # all processes of a linkage, and whoever asks them, share this machine
     if spec.reads_kafka:
         values["KAFKA"] = stack.broker.address

@@ -88,7 +88,7 @@ def pass_on(_: States, inbound: Inbound, __: datetime, *, registry: str) -> Deci
     """Everything else: the registry's system is told, in the order of each key."""
     event = inbound.event
     notice = Notice(
-        id=inbound.fresh_id,
+        id=inbound.own_id,
         key=event.key,
         own=event.source == registry_source(registry),
         source=event.source,

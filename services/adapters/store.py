@@ -209,7 +209,7 @@ class Ear:
             if await connection.execute(_HEARD, after, said[-1].number) != "UPDATE 1":
                 return False
             events = [one.event for one in said if one.event is not None]
-            rows = [outbox.encoded(_topic(self._registry, event), event) for event in events]
+            rows = [outbox.encoded(_topic(self._registry, event), event, now) for event in events]
             await outbox.append(connection, rows)
             odd = [(one.number, one_line(one.trouble), now) for one in said if one.trouble is not None]
             await connection.executemany(_NOT_UNDERSTOOD, odd)

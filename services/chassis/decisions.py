@@ -29,8 +29,9 @@ class Inbound:
 
     event: Event
     topic: str
-    fresh_id: UUID
-    """Random, drawn by the chassis for this message, for ids that must not be guessable."""
+    own_id: UUID
+    """For what a decision names: it follows from this message and the service's secret, so it comes out the same again
+    and nobody outside can guess it."""
     received_at: datetime
     """When this service first saw it, by its clock; a wait is counted from here."""
     waited_out: bool = False

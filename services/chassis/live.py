@@ -11,13 +11,14 @@ from aiokafka import TopicPartition
 
 from contracts.envelope import ContractError
 from contracts.topics import TopicEntry
-from services.chassis import inbox, metrics, outbox, positions
+from services.chassis import inbox, metrics, positions
 from services.chassis.database import Batch, Connection, describe, transaction
 from services.chassis.decisions import Send
 from services.chassis.failpoints import failpoint
 from services.chassis.failures import FailureClass
 from services.chassis.isolating import Session, isolate
 from services.chassis.logs import Episode, log
+from services.chassis.naming import Cause
 from services.chassis.overtaking import decided_again
 from services.chassis.positions import FenceLost
 from services.chassis.processing import Effects, Processor, Work
@@ -157,7 +158,7 @@ class LiveBatches:
             if candidate.event is not None
         ]
         if failed is None:
-            await self.processor.decide(self.connection, works, effects, now)
+            await self.processor.decide(self.connection, works, effects)
         else:
             await self._set_failed_aside(works, effects, failed)
 
@@ -182,9 +183,9 @@ class LiveBatches:
     ) -> None:
         """Set aside what nobody decides, and tell its sender: both stand in one transaction, so once."""
         effects.asides.append(Aside(candidate.record, error.reason, now, detail=str(error)))
-        name = self.processor.service.name
         answers = self._refusal(candidate.record, error) if told else ()
-        effects.rows += [outbox.outgoing(send, name, now, None) for send in answers]
+        # It may have no id, or that of another message: where it stands in the log is what it causes things by.
+        effects.rows += self.processor.outgoing(answers, Cause.place(candidate.record), now)
 
     def _refusal(self, record: Record, error: ContractError) -> Sequence[Send]:
         if self.processor.service.refuse is None:

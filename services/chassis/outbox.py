@@ -40,15 +40,15 @@ class OutboxRow(NamedTuple):
     value: bytes
 
 
-def outgoing(send: Send | Timer, service: str, now: datetime, cause: Event | None) -> OutboxRow:
-    """Encode a message under a fresh UUIDv7 with its correlation and causation."""
+def outgoing(send: Send | Timer, service: str, id: str, now: datetime, cause: Event | None) -> OutboxRow:
+    """Encode a message under this id, with the moment at which it was decided and its correlation and causation."""
     source, time = service_source(service), now
     if isinstance(send, Timer):
         time = send.due
     else:
         source, time = send.source or source, send.time or now
     event = Event(
-        id=str(uuid_utils.uuid7()),
+        id=id,
         source=source,
         time=time,
         data=send.message,
@@ -56,16 +56,16 @@ def outgoing(send: Send | Timer, service: str, now: datetime, cause: Event | Non
         causation=None if cause is None else cause.id,
         traceparent=None if cause is None else cause.traceparent,
     )
-    return encoded(send.topic.name, event)
+    return encoded(send.topic.name, event, now)
 
 
-def encoded(topic: str, event: Event) -> OutboxRow:
+def encoded(topic: str, event: Event, decided_at: datetime) -> OutboxRow:
     """An event as it is, on its way to this topic. Raises ``ValueError`` for one that is too large."""
     value = body_bytes(event)
     if len(value) > MAX_OUTGOING:
         # The broker would refuse it for ever, and everything behind it in the outbox would wait for ever.
         raise ValueError(f"{event.type} of {len(value)} bytes is larger than {MAX_OUTGOING}")
-    return OutboxRow(topic, event.key, pack_texts(header_texts(event)), value)
+    return OutboxRow(topic, event.key, pack_texts(header_texts(event, decided_at)), value)
 
 
 async def append(db: Connection, rows: Sequence[OutboxRow], origin: str | None = None) -> None:
@@ -74,8 +74,11 @@ async def append(db: Connection, rows: Sequence[OutboxRow], origin: str | None =
 
 
 async def publish(db: Connection, sends: Iterable[Send], service: str, now: datetime) -> None:
-    """For workers: put messages into the outbox within their own transaction."""
-    await append(db, [outgoing(send, service, now, None) for send in sends])
+    """For workers: put messages into the outbox within their own transaction, under fresh ids in order of time.
+
+    They have no cause from which an id could follow: what came of a call to an outside system is never replayed.
+    """
+    await append(db, [outgoing(send, service, str(uuid_utils.uuid7()), now, None) for send in sends])
 
 
 async def backlog(db: Connection, origin: str, limit: int) -> bool:
@@ -120,7 +123,8 @@ async def fire_due_timers(db: Connection, now: datetime) -> int:
     """Move due timers to the outbox: they become ordinary messages. One statement; gives how many."""
     status = await db.execute(
         """WITH due AS (DELETE FROM timer WHERE due <= $1 RETURNING *)
-           INSERT INTO outbox (topic, key, headers, value) SELECT topic, key, headers, value FROM due ORDER BY due""",
+           INSERT INTO outbox (topic, key, headers, value)
+           SELECT topic, key, headers, value FROM due ORDER BY due, name""",
         now,
     )
     return int(status.split()[-1])

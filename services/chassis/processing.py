@@ -5,21 +5,21 @@ The number of SQL statements does not depend on how many messages a batch has.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import NamedTuple
-
-from uuid_utils.compat import uuid4
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from contracts.envelope import Event
 from contracts.topics import TopicEntry
 from services.chassis import channels, outbox, set_aside
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, describe
-from services.chassis.decisions import CancelTimer, Decision, Inbound, States, Timer, Wait
+from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer, Wait
 from services.chassis.failpoints import raise_if_asked
+from services.chassis.faults import CannotStart
 from services.chassis.logs import log
+from services.chassis.naming import Cause, Naming
 from services.chassis.outbox import OutboxRow
 from services.chassis.records import Record, appended_at
 from services.chassis.service import Service
@@ -28,12 +28,19 @@ from services.chassis.settings import Settings
 
 __all__ = ["Effects", "Processor", "Work"]
 
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NOT_NAMED: Final = (
+    "SHUANGCHENG_NAMING_SECRET is not set: give this database's own, the same at every start, or make one of 32 "
+    'characters or more (python -c "import secrets; print(secrets.token_urlsafe(32))")'
+)
+
 
 class Work(NamedTuple):
     """A message to decide, and the row it stands in when it was set aside before."""
 
     inbound: Inbound
     record: Record
+    cause: Cause
     aside: Aside | None = None
 
 
@@ -54,6 +61,9 @@ class Processor:
     """Decides messages of one service. Holds no connection and no state between batches."""
 
     def __init__(self, service: Service, settings: Settings, clock: Clock) -> None:
+        if settings.naming_secret is None:
+            raise CannotStart(_NOT_NAMED)
+        self.naming = Naming(settings.naming_secret.get_secret_value())
         self.service = service
         self.settings = settings
         self.clock = clock
@@ -62,24 +72,20 @@ class Processor:
         """Groups that an operator holds."""
         return () if self.service.held is None else await self.service.held(db)
 
-    def inbound(self, event: Event, topic: str, received_at: datetime, appended_at: datetime | None = None) -> Inbound:
-        """A message with its fresh random id (UUIDv4)."""
-        # From the system's randomness: nobody can guess the id.
-        return Inbound(event, topic, uuid4(), received_at, appended_at=appended_at)
-
     def work(
         self, event: Event, record: Record, entry: TopicEntry, received_at: datetime, aside: Aside | None = None
     ) -> Work:
         """A message where it stands in its log, first seen then."""
+        cause = _cause(event, record, aside)
         arrived = appended_at(record, entry, received_at)
-        return Work(self.inbound(event, entry.name, received_at, arrived), record, aside)
+        own_id = self.naming.own_id(cause)
+        return Work(Inbound(event, entry.name, own_id, received_at, appended_at=arrived), record, cause, aside)
 
     async def decide(
         self,
         db: Connection,
         works: Sequence[Work],
         effects: Effects,
-        now: datetime,
         heard: Mapping[str, datetime] | None = None,
     ) -> None:
         """Lock, load and decide; states are saved, everything else is left in ``effects`` for ``write``.
@@ -87,6 +93,9 @@ class Processor:
         Works that come from ``set_aside`` open their own parked subject; live ones go behind a parked one. A wait is
         over when its deadline is not after the moment up to which its channels were ``heard`` and applied; without
         one, as for live messages, no wait is over, whatever the clock says.
+
+        The clock is read under the locks, and each decision has a microsecond of its own: of two decisions about one
+        row the later one has the later moment, whoever made them. A replay decides in the order of these moments.
         """
         if not works:
             return
@@ -101,7 +110,9 @@ class Processor:
             table.declare(states)
         await self.service.store.load(batch, [work.inbound for work in works], states)
         blocked: set[str] = set()
-        for work, subject in zip(works, subjects, strict=True):
+        locked_at = self.clock.now()
+        for place, (work, subject) in enumerate(zip(works, subjects, strict=True)):
+            now = locked_at + place * _MICROSECOND
             if subject in blocked:
                 if work.aside is None:
                     effects.asides.append(Aside(work.record, "behind", work.inbound.received_at, subject))
@@ -165,12 +176,15 @@ class Processor:
         self, decision: Decision, work: Work, states: States, batch: Batch, effects: Effects, now: datetime
     ) -> None:
         # Encoding can fail on a decision's own fault, so it comes before the first change: all or nothing.
-        name, cause = self.service.name, work.inbound.event
-        rows = [outbox.outgoing(send, name, now, cause) for send in decision.sends]
-        timers = {
-            timer.name: timer if isinstance(timer, CancelTimer) else (timer, outbox.outgoing(timer, name, now, cause))
-            for timer in decision.timers
-        }
+        cause, event = work.cause, work.inbound.event
+        rows = self.outgoing(decision.sends, cause, now, event)
+        timers: dict[str, tuple[Timer, OutboxRow] | CancelTimer] = {}
+        for place, timer in enumerate(decision.timers):
+            if isinstance(timer, CancelTimer):
+                timers[timer.name] = timer
+            else:
+                named = self.naming.timer_id(cause, place)
+                timers[timer.name] = timer, outbox.outgoing(timer, self.service.name, named, now, event)
         if not batch.locked.issuperset(decision.facts):
             unlocked = sorted(set(decision.facts) - batch.locked)
             raise RuntimeError(f"makes known {unlocked}, which this batch did not lock")
@@ -180,6 +194,16 @@ class Processor:
         effects.timers.update(timers)
         effects.facts.update(decision.facts)
         effects.applied.append(work)
+
+    def outgoing(
+        self, sends: Iterable[Send], cause: Cause, now: datetime, event: Event | None = None
+    ) -> list[OutboxRow]:
+        """What is sent because of this cause, each message under the id of its place."""
+        name = self.service.name
+        return [
+            outbox.outgoing(send, name, self.naming.send_id(cause, place), now, event)
+            for place, send in enumerate(sends)
+        ]
 
     @staticmethod
     def _aside(
@@ -209,3 +233,7 @@ class Processor:
         await set_aside.remove(db, done)
         await set_aside.park(db, effects.parked)
         effects.released = await set_aside.release_facts(db, effects.facts)
+
+
+def _cause(event: Event, record: Record, aside: Aside | None) -> Cause:
+    return Cause.released(record) if aside is not None and aside.own_right else Cause.message(event, record)

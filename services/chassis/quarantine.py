@@ -142,9 +142,10 @@ class Quarantine:
         named: dict[int, str] = {}
         for seq, candidate in readable.items():
             assert candidate.event is not None
-            inbound = self.processor.inbound(candidate.event, candidate.record.topic, rows[seq].received_at)
+            entry, _ = self._entries[candidate.record.topic]
+            work = self.processor.work(candidate.event, candidate.record, entry, rows[seq].received_at)
             try:
-                named[seq] = self.processor.service.subject(inbound)
+                named[seq] = self.processor.service.subject(work.inbound)
             except Exception as error:
                 told.kept.append(Kept(seq, "unwritable", describe(error)))
         return named

@@ -87,7 +87,7 @@ class Reentry:
         done = 0
         for stream in streams:
             if mine := [entry.name for entry in stream.topics if entry.name in active]:
-                done += await self._turn(stream, mine, now, heard, limit)
+                done += await self._turn(stream, mine, heard, limit)
             else:
                 self._of_group[stream.group].over()
         return done
@@ -102,9 +102,7 @@ class Reentry:
                 heard[channels] = moment
         return heard
 
-    async def _turn(
-        self, stream: Stream, topics: Sequence[str], now: datetime, heard: Mapping[str, datetime], limit: int
-    ) -> int:
+    async def _turn(self, stream: Stream, topics: Sequence[str], heard: Mapping[str, datetime], limit: int) -> int:
         """One batch of a group. A failure is told, and the group rests a little, while others have their turns."""
         group, clock, episode = stream.group, asyncio.get_running_loop().time, self._of_group[stream.group]
         if clock() < self._resting.get(group, 0.0):
@@ -115,7 +113,7 @@ class Reentry:
                 if stream.backlog_limit is not None and await outbox.backlog(session.db, group, stream.backlog_limit):
                     return 0
                 rows = await set_aside.rows_of(session.db, topics, heard, limit)
-                done = await self._decide(session, rows, now, heard, group)
+                done = await self._decide(session, rows, heard, group)
         except Exception as error:
             episode.met(error)
             self._resting[group] = clock() + min(_LONGEST_REST, 2.0 ** min(episode.count, 3))
@@ -123,14 +121,12 @@ class Reentry:
         episode.over()
         return done
 
-    async def _decide(
-        self, session: Session, rows: Sequence[Aside], now: datetime, heard: Mapping[str, datetime], group: str
-    ) -> int:
+    async def _decide(self, session: Session, rows: Sequence[Aside], heard: Mapping[str, datetime], group: str) -> int:
         if not rows:
             return 0
 
         async def commit(some: Sequence[Aside]) -> int:
-            return await decided_again("re-entry", lambda: self._commit(session.db, some, now, heard, group))
+            return await decided_again("re-entry", lambda: self._commit(session.db, some, heard, group))
 
         async def give_up(row: Aside, error: Exception) -> int:
             log().error("message set aside again", detail=describe(error))
@@ -139,14 +135,12 @@ class Reentry:
 
         return sum(await isolate(rows, commit, give_up, session))
 
-    async def _commit(
-        self, db: Connection, rows: Sequence[Aside], now: datetime, heard: Mapping[str, datetime], group: str
-    ) -> int:
+    async def _commit(self, db: Connection, rows: Sequence[Aside], heard: Mapping[str, datetime], group: str) -> int:
         effects = Effects()
         async with transaction(db):
             await one_at_a_time(db)
             works = [self._work(row) for row in await set_aside.decidable(db, rows, heard)]
-            await self.processor.decide(db, works, effects, now, heard)
+            await self.processor.decide(db, works, effects, heard)
             effects.parked.clear()  # they are parked already; what remains keeps them so
             await self.processor.write(db, effects, group)
             # Only subjects locked by this batch: another one may be parking just now.

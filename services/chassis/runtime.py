@@ -13,7 +13,7 @@ import uvicorn
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
-from services.chassis import http, kafka, logs, migrations, positions
+from services.chassis import http, kafka, logs, migrations, positions, same_secret
 from services.chassis.acts import OF_THE_COMMAND, Acts
 from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError
@@ -79,6 +79,7 @@ class Runtime:
         self.reads = Reads(self.pool, readers)
         try:
             await self._check_migrated()
+            await same_secret.check(self.pool, self.processor.naming)
             await self._check_log()
             self.relay.instance = number = await self.instance.take()
             logs.about(instance=number)

@@ -59,6 +59,8 @@ class Aside:
     seq: int | None = None
     brought_by: str | None = None
     """Of one that waits: what ``channels.named`` makes of its channels."""
+    own_right: bool = False
+    """Its id is another message's too, and an operator has released it."""
 
 
 async def insert(db: Connection, rows: Sequence[Aside]) -> None:
@@ -255,6 +257,7 @@ def _aside(row: Any) -> Aside:
         row["attempts"],
         row["seq"],
         row["brought_by"],
+        row["own_right"],
     )
 
 
@@ -274,7 +277,8 @@ async def line_up(db: Connection, subjects: Mapping[int, str]) -> None:
     The subjects are locked and are parked from here on: what comes later stands behind.
     """
     await db.execute(
-        """UPDATE set_aside AS s SET reason = 'behind', subject = n.subject
+        """UPDATE set_aside AS s SET reason = 'behind', subject = n.subject,
+             own_right = s.own_right OR s.reason = 'reused_id'
            FROM unnest($1::bigint[], $2::text[]) AS n(seq, subject) WHERE s.seq = n.seq""",
         list(subjects),
         list(subjects.values()),

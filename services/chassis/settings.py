@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     sandbox_url: str | None = None
     tokens_file: Path | None = None
     """YAML: token -> ``registry:<code>`` or ``operator``."""
+    naming_secret: SecretStr | None = Field(default=None, min_length=32)
+    """From which all ids follow that the service gives. One a database, for as long as that lives."""
     lanes: int = Field(default=1, ge=1, le=16)
     batch: int = Field(default=500, ge=1, le=5000)
     await_facts: float = Field(default=60.0, gt=0)

@@ -50,7 +50,7 @@ class Case:
         account = states.get(Account, (command.home, command.home_ref))
         made = account is None
         if account is None:
-            account = Account(command.home, command.home_ref, inbound.fresh_id)
+            account = Account(command.home, command.home_ref, inbound.own_id)
         key = account.person, command.host
         case = cls(
             states,

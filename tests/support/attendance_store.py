@@ -17,18 +17,23 @@ from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_EVENTS, TopicEnt
 from services.attendance.service import build
 from services.chassis.clock import Clock
 from services.chassis.database import Connection
-from services.chassis.decisions import Inbound
 from services.chassis.live import LiveBatches
 from services.chassis.migrations import migrate
-from services.chassis.processing import Effects, Processor, Work
+from services.chassis.processing import Effects, Processor
 from services.chassis.records import Record, unpack_headers
 from services.chassis.settings import Settings
 from tests.support.attendance import NOW, event_of
+from tests.support.naming import SECRET
+
+
+def topic_of(event: Event) -> TopicEntry:
+    """The topic in which it travels."""
+    return ATTENDANCE_COMMANDS if type(event.data) in ATTENDANCE_COMMANDS.messages else OPPORTUNITIES_EVENTS
 
 
 def as_record(event: Event, offset: int = 0) -> Record:
     """The event as it stands in its topic."""
-    entry = ATTENDANCE_COMMANDS if type(event.data) in ATTENDANCE_COMMANDS.messages else OPPORTUNITIES_EVENTS
+    entry = topic_of(event)
     value, headers = encode(event)
     partition = partition_for(event.key, entry.partitions)
     return Record(entry.name, partition, offset, 0, event.key.encode(), headers, value)
@@ -45,7 +50,11 @@ class AttendanceOnPostgres:
 
     def __post_init__(self) -> None:
         self.settings = Settings(
-            day_cap_minutes=self.cap, await_facts=self.await_facts, database=SecretStr(self.dsn), profile="test"
+            day_cap_minutes=self.cap,
+            await_facts=self.await_facts,
+            database=SecretStr(self.dsn),
+            profile="test",
+            naming_secret=SECRET,
         )
         self.service = build(self.settings)
         self.processor = Processor(self.service, self.settings, Clock())
@@ -63,12 +72,11 @@ class AttendanceOnPostgres:
             offset = next(self.offsets)
             event = event_of(message, NOW + timedelta(seconds=offset))
             record = as_record(event, offset)
-            inbound = Inbound(event, record.topic, self.processor.inbound(event, record.topic, now).fresh_id, received)
-            works.append(Work(inbound, record))
+            works.append(self.processor.work(event, record, topic_of(event), received))
         effects = Effects()
         channels = [f"{OPPORTUNITIES_EVENTS.name}/{number}" for number in range(OPPORTUNITIES_EVENTS.partitions)]
         async with db.transaction():
-            await self.processor.decide(db, works, effects, now, {} if patient else dict.fromkeys(channels, now))
+            await self.processor.decide(db, works, effects, {} if patient else dict.fromkeys(channels, now))
             await self.processor.write(db, effects, None)
         return effects
 

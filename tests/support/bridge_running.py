@@ -43,6 +43,7 @@ from services.chassis.settings import Settings
 from tests.support.bridge_messages import (
     registry,
 )
+from tests.support.naming import SECRET
 from tests.support.own_topics import under_names
 from tests.support.registries import new_code
 from tests.support.rig import http
@@ -119,6 +120,7 @@ async def running_border(
         profile="test" if broker.idempotent else "embedded",
         kafka=broker.address,
         database=SecretStr(database),
+        naming_secret=SECRET,
         registries=configured(folder / "registries", host, home),
         tokens_file=tokens,
         http_port=free_port(),

@@ -41,6 +41,7 @@ from services.chassis.reentry import Reentry
 from services.chassis.service import Stream
 from services.chassis.settings import Settings
 from tests.support.bridge_messages import T0
+from tests.support.naming import SECRET
 
 Kind = TypeVar("Kind", bound=Message)
 _INNER = (IDENTITY_EVENTS, OPPORTUNITIES_EVENTS, ATTENDANCE_EVENTS, BRIDGE_COMMANDS)
@@ -149,7 +150,7 @@ class BridgeOnPostgres:
 @asynccontextmanager
 async def bridge_on(dsn: str, registries: Path = CONFIGURED, **settings: Any) -> AsyncIterator[BridgeOnPostgres]:
     """A migrated border with a connection a lane."""
-    chosen = Settings(profile="test", database=SecretStr(dsn), registries=registries, **settings)
+    chosen = Settings(profile="test", database=SecretStr(dsn), naming_secret=SECRET, registries=registries, **settings)
     await migrate(dsn, build(chosen).migrations)
     pool = await open_pool(dsn, size=4, application="test")
     border = BridgeOnPostgres(pool, chosen)

@@ -18,13 +18,13 @@ from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS, service_source
 from services.chassis import outbox
 from services.chassis.clock import Clock
 from services.chassis.database import Connection
-from services.chassis.decisions import Inbound
 from services.chassis.migrations import migrate
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import Record, unpack_headers
 from services.chassis.settings import Settings
 from services.identity.service import build
 from tests.support.identity import T0
+from tests.support.naming import SECRET
 
 
 class FixedClock(Clock):
@@ -42,7 +42,7 @@ class Linker:
     """The service's processor over one connection."""
 
     def __init__(self, db: Connection, clock: FixedClock | None = None) -> None:
-        settings = Settings(profile="test", await_facts=60)
+        settings = Settings(profile="test", await_facts=60, naming_secret=SECRET)
         self.db = db
         self.clock = clock or FixedClock()
         self.service = build(settings)
@@ -52,17 +52,16 @@ class Linker:
     def work(self, command: Message, at: datetime | None = None) -> Work:
         """A command as a consumer hands it over."""
         event = Event(str(uuid.uuid4()), service_source("bridge"), at or self.clock.now(), command)
-        inbound: Inbound = self.processor.inbound(event, IDENTITY_COMMANDS.name, self.clock.now())
         value, headers = encode(event)
         partition = partition_for(event.key, IDENTITY_COMMANDS.partitions)
         record = Record(IDENTITY_COMMANDS.name, partition, next(self._offsets), 0, event.key.encode(), headers, value)
-        return Work(inbound, record)
+        return self.processor.work(event, record, IDENTITY_COMMANDS, self.clock.now())
 
     async def batch(self, *commands: Message, meet: asyncio.Barrier | None = None) -> Effects:
         """Decide and commit one batch; before it commits, whoever else is at the barrier has decided too, or waits."""
         effects = Effects()
         async with self.db.transaction():
-            await self.processor.decide(self.db, [self.work(one) for one in commands], effects, self.clock.now())
+            await self.processor.decide(self.db, [self.work(one) for one in commands], effects)
             await self.processor.write(self.db, effects, "identity")
             if meet is not None:
                 await meet.wait()

@@ -12,6 +12,7 @@ import httpx
 
 from deploy.local.ports import free_port
 from deploy.local.processes import Child, own_environment
+from tests.support.naming import SECRET
 from tests.support.rig import Rig, http
 from tests.support.waiting import eventually
 
@@ -28,6 +29,7 @@ class TallyChild:
             "PROFILE": rig.settings.profile,
             "KAFKA": rig.settings.kafka,
             "DATABASE": rig.settings.database.get_secret_value(),
+            "NAMING_SECRET": SECRET.get_secret_value(),
             "HTTP_PORT": str(self.port),
             "TOKENS_FILE": str(rig.settings.tokens_file),
             **settings,

@@ -19,6 +19,7 @@ from services.chassis.decisions import Channel, Decision, Inbound, States
 from services.chassis.migrations import migrate
 from services.chassis.service import Service, Stream
 from services.chassis.settings import Settings
+from tests.support.naming import SECRET
 from tests.support.rig import TOKENS, Rig
 from tests.support.tally import MIGRATION, SOURCE, Tally, as_record
 from tests.support.waiting import eventually
@@ -94,6 +95,7 @@ async def two_cities(broker: Broker, database: str, suffix: str, folder: Path) -
         profile="test" if broker.idempotent else "embedded",
         kafka=broker.address,
         database=SecretStr(database),
+        naming_secret=SECRET,
         http_port=0,
         await_facts=1.0,
         tokens_file=folder / "tokens.yaml",

@@ -84,4 +84,4 @@ class Draft:
         return Decision(tuple(self._rows), tuple(self._sends), tuple(self._timers), tuple(self._facts))
 
     def _fresh(self) -> UUID:
-        return uuid5(self.inbound.fresh_id, str(len(self._rows)))
+        return uuid5(self.inbound.own_id, str(len(self._rows)))

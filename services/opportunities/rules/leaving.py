@@ -60,7 +60,7 @@ def _without(
     ordered = sorted(leaving, key=lambda signup: signup.signup_id)
     gone = [signup.ended() for signup in ordered]
     outcomes = [
-        Outcome(inbound.fresh_id, signup.signup_id, "withdrawn", reason, now) for signup in ordered if signup.given
+        Outcome(inbound.own_id, signup.signup_id, "withdrawn", reason, now) for signup in ordered if signup.given
     ]
     told = tuple(tell(messages.SignupWithdrawn, signup, signup, reason=reason) for signup in gone)
     return both(Decision(changes=(shift, *gone, *outcomes), sends=told), settle(states, gone))

@@ -24,11 +24,11 @@ def give(inbound: Inbound, command: messages.RequestSignup, shift: Shift, now: d
     timers: tuple[Timer, ...] = ()
     if shift.free and not shift.waitlisted:
         shift, position = replace(shift, confirmed=shift.confirmed + 1), None
-        outcome = Outcome.post(inbound.fresh_id, command.signup_id, "confirmed", shift, now)
+        outcome = Outcome.post(inbound.own_id, command.signup_id, "confirmed", shift, now)
     elif shift.waitlisted < shift.waitlist_posts:
         position = shift.last_position + 1
         shift = replace(shift, waitlisted=shift.waitlisted + 1, last_position=position)
-        outcome = Outcome(inbound.fresh_id, command.signup_id, "waitlisted", None, now)
+        outcome = Outcome(inbound.own_id, command.signup_id, "waitlisted", None, now)
         timers = (end_of_line(shift, command, now),)
     else:
         return None
@@ -51,7 +51,7 @@ def promote(states: States, inbound: Inbound, shift: Shift, leaving: Sequence[Si
     outcomes = []
     for head in promoted:
         shift = replace(shift, confirmed=shift.confirmed + 1, waitlisted=shift.waitlisted - 1)
-        outcomes.append(Outcome.post(inbound.fresh_id, head.signup_id, "promoted", shift, now))
+        outcomes.append(Outcome.post(inbound.own_id, head.signup_id, "promoted", shift, now))
     return Decision(
         changes=(shift, *promoted, *outcomes),
         sends=tuple(tell(messages.SignupPromoted, signup, signup) for signup in promoted),

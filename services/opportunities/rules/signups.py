@@ -56,7 +56,7 @@ def withdraw_signup(states: States, inbound: Inbound, now: datetime) -> Decision
     told = Decision(changes=(gone,), sends=(tell(messages.SignupWithdrawn, command, held),))
     shift = states.get(Shift, held.shift)
     if shift is not None and held.given:
-        outcome = Outcome(inbound.fresh_id, gone.signup_id, "withdrawn", None, now)
+        outcome = Outcome(inbound.own_id, gone.signup_id, "withdrawn", None, now)
         told = both(told, Decision(changes=(outcome,)))
         told = both(told, promote(states, inbound, _without(shift, held), (held,), now))
     return both(told, settle(states, (gone,)))
@@ -97,5 +97,5 @@ def _refuse(
     inbound: Inbound, command: messages.RequestSignup, shift: Shift | None, reason: SignupRefusal, now: datetime
 ) -> Decision:
     """Say no. What she holds under the same id, if anything, stays as it is."""
-    outcome = Outcome(inbound.fresh_id, command.signup_id, "refused", reason, now)
+    outcome = Outcome(inbound.own_id, command.signup_id, "refused", reason, now)
     return Decision(changes=(outcome,), sends=(tell(messages.SignupRefused, command, shift, reason=reason),))

@@ -19,6 +19,7 @@ from services.chassis.processing import Effects, Processor
 from services.chassis.settings import Settings
 from tests.benchmarks.forms.common import Order, topic_of
 from tests.benchmarks.forms.stopwatch import Stopwatch
+from tests.support.naming import SECRET
 
 __all__ = ["run"]
 
@@ -49,6 +50,7 @@ async def run(order: Order) -> Stopwatch:
         profile="test",
         kafka=order.kafka,
         database=SecretStr(order.database),
+        naming_secret=SECRET,
         lanes=order.lanes,
         log_level="WARNING",
     )

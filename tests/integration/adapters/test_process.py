@@ -20,6 +20,7 @@ from deploy.local.broker import Broker
 from deploy.local.processes import own_environment
 from deploy.local.topics import ensure_topics
 from tests.conftest import NewDatabase
+from tests.support.naming import SECRET
 from tests.support.registries import attested, credit, decided, link, new_code, offered, own, requested, said, told
 from tests.support.sandboxes import rest_api
 from tests.support.waiting import eventually
@@ -56,6 +57,7 @@ async def adapter_environment(
         "SHUANGCHENG_PROFILE": "test" if broker.idempotent else "embedded",
         "SHUANGCHENG_KAFKA": broker.address,
         "SHUANGCHENG_DATABASE": await new_database(),
+        "SHUANGCHENG_NAMING_SECRET": SECRET.get_secret_value(),
         "SHUANGCHENG_REGISTRIES": str(folder),
         "SHUANGCHENG_REGISTRY": code,
         "SHUANGCHENG_SANDBOX_URL": url,

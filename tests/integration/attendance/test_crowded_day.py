@@ -20,7 +20,7 @@ from services.attendance.store import RECORDS
 from services.chassis.database import Batch
 from services.chassis.decisions import States
 from tests.support.attendance import MONDAY, PROJECT, at, attest, check_in, event_of, signup, told
-from tests.support.attendance_store import AttendanceOnPostgres, outgoing
+from tests.support.attendance_store import AttendanceOnPostgres, as_record, outgoing, topic_of
 
 Db: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 CROWD = 400
@@ -160,7 +160,8 @@ async def test_a_batch_about_another_day_loads_nothing_of_a_crowded_one(
     for table in attendance.service.store.tables:
         table.declare(states)
     message = attest("r", "s1", at("09:00", 1), at("10:00", 1), person=person)
-    inbound = attendance.processor.inbound(event_of(message), "t", at("09:00"))
+    event = event_of(message)
+    inbound = attendance.processor.work(event, as_record(event), topic_of(event), at("09:00")).inbound
     async with db.transaction():
         await attendance.service.store.load(Batch(db), [inbound], states)
     assert states.changed(Standing) == []

@@ -15,6 +15,7 @@ from deploy.local.broker import Broker
 from deploy.local.topics import ensure_topics
 from services.chassis.migrations import migrate
 from services.chassis.settings import Settings
+from tests.support.naming import SECRET
 from tests.support.rig import TOKENS, Rig
 from tests.support.tally import MIGRATION, Tally
 
@@ -30,6 +31,7 @@ async def rig(broker: Broker, database: str, unique: Callable[[str], str], tmp_p
         profile="test" if broker.idempotent else "embedded",
         kafka=broker.address,
         database=SecretStr(database),
+        naming_secret=SECRET,
         http_port=0,
         await_facts=2.0,
         tokens_file=tmp_path / "tokens.yaml",

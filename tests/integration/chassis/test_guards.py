@@ -186,7 +186,7 @@ async def test_a_subject_that_is_just_being_parked_is_not_opened_by_a_look_at_an
             await set_aside.insert(parker, [waiting])
             await set_aside.park(parker, ["volunteer:wait-u-1"])
             async with pool.acquire() as db:
-                await asyncio.wait_for(reentry._commit(db, [gone], clock.now(), {}, rig.tally.group), 5)
+                await asyncio.wait_for(reentry._commit(db, [gone], {}, rig.tally.group), 5)
         assert await rig.db.fetchval("SELECT parked FROM entity WHERE name = 'volunteer:wait-u-1'") is True
     finally:
         await parker.close()

@@ -22,6 +22,7 @@ from services.chassis.service import Stream
 from services.chassis.settings import Settings
 from services.identity.service import build
 from tests.support.identity import T0, World
+from tests.support.naming import SECRET
 from tests.support.waiting import eventually
 
 
@@ -34,6 +35,7 @@ async def test_commands_on_kafka_become_facts_on_kafka_once(
         profile="test" if broker.idempotent else "embedded",
         kafka=broker.address,
         database=SecretStr(database),
+        naming_secret=SECRET,
         http_port=0,
     )
     sources = frozenset({service_source("bridge"), service_source("identity")})

@@ -19,15 +19,16 @@ from contracts.messages import Message
 from contracts.topics import OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS
 from deploy.local.broker import Broker
 from deploy.local.topics import ensure_topics
-from services.chassis.clock import Clock
 from services.chassis.database import Connection
 from services.chassis.migrations import migrate
-from services.chassis.processing import Effects, Processor, Work
+from services.chassis.processing import Effects, Processor
 from services.chassis.records import Record, unpack_headers
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.opportunities.service import build
+from tests.support.identity_database import FixedClock
+from tests.support.naming import SECRET
 from tests.support.opportunities import BEFORE, event
 from tests.support.own_topics import under_names
 
@@ -46,10 +47,10 @@ class Books:
         for command, at in batch:
             value, headers = encode(event(command, at))
             record = Record(OPPORTUNITIES_COMMANDS.name, 0, 0, 0, command.key.encode(), headers, value)
-            works.append(Work(self.processor.inbound(decode(value, headers), record.topic, now), record))
+            works.append(self.processor.work(decode(value, headers), record, OPPORTUNITIES_COMMANDS, now))
         effects = Effects()
         async with self.db.transaction():
-            await self.processor.decide(self.db, works, effects, now)
+            await self.processor.decide(self.db, works, effects)
             await self.processor.write(self.db, effects, "opportunities")
         assert effects.asides == []
         return [decode(row.value, unpack_headers(row.headers)).data for row in effects.rows]
@@ -70,12 +71,14 @@ class Books:
 @pytest.fixture
 async def books(database: str) -> AsyncIterator[Books]:
     """A migrated database."""
-    settings = Settings(profile="test")
+    settings = Settings(profile="test", naming_secret=SECRET)
     service = build(settings)
     await migrate(database, service.migrations)
+    clock = FixedClock()
+    clock.moment = BEFORE
     db: Connection = await asyncpg.connect(database)
     try:
-        yield Books(db, Processor(service, settings, Clock()))
+        yield Books(db, Processor(service, settings, clock))
     finally:
         await db.close()
 
@@ -125,6 +128,7 @@ async def rig(broker: Broker, database: str, unique: Callable[[str], str]) -> As
         profile="test" if broker.idempotent else "embedded",
         kafka=broker.address,
         database=SecretStr(database),
+        naming_secret=SECRET,
         http_port=0,
         await_facts=20.0,
     )

@@ -21,6 +21,7 @@ from services.adapters.states import Credit, Outcome, Posted, Refused
 from services.adapters.store import Calls
 from services.chassis.database import Batch, Pool, open_pool
 from services.chassis.settings import Settings
+from tests.support.naming import SECRET
 from tests.support.registries import credit, seat
 from tests.support.unlocked import Unlocked, overtaken, unlocked
 
@@ -29,7 +30,9 @@ NOW = datetime(2026, 7, 20, tzinfo=UTC)
 
 @pytest.fixture
 async def service(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
-    settings = Settings(profile="test", registries=CONFIGURED, registry="sz", sandbox_url="http://127.0.0.1:1")
+    settings = Settings(
+        profile="test", naming_secret=SECRET, registries=CONFIGURED, registry="sz", sandbox_url="http://127.0.0.1:1"
+    )
     async with unlocked(monkeypatch, database, build(settings), settings) as made:
         yield made
 

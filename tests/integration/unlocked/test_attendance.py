@@ -13,6 +13,7 @@ from contracts.messages.attendance import ServiceConfirmed, ServiceHeld, Service
 from services.attendance.service import build
 from services.chassis.settings import Settings
 from tests.support.attendance import NOW, at, attest, check_in, event_of, signup
+from tests.support.naming import SECRET
 from tests.support.unlocked import Unlocked, overtaken, unlocked
 
 LANES = 4
@@ -20,7 +21,7 @@ LANES = 4
 
 @pytest.fixture
 async def service(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
-    settings = Settings(profile="test", day_cap_minutes=480)
+    settings = Settings(profile="test", naming_secret=SECRET, day_cap_minutes=480)
     async with unlocked(monkeypatch, database, build(settings), settings, lanes=LANES) as made:
         yield made
 

@@ -18,12 +18,13 @@ from services.bridge.service import build
 from services.chassis.settings import Settings
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, T0, confirmed, consent, established, person
 from tests.support.bridge_store import HandClock
+from tests.support.naming import SECRET
 from tests.support.unlocked import Unlocked, overtaken, unlocked
 
 
 @pytest.fixture
 async def border(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
-    settings = Settings(profile="test", registries=CONFIGURED)
+    settings = Settings(profile="test", naming_secret=SECRET, registries=CONFIGURED)
     async with unlocked(monkeypatch, database, build(settings), settings, lanes=3, clock=HandClock()) as made:
         yield made
 

@@ -15,6 +15,7 @@ from services.chassis.settings import Settings
 from services.identity.service import build
 from tests.support.identity import T0, World
 from tests.support.identity_database import FixedClock
+from tests.support.naming import SECRET
 from tests.support.unlocked import Unlocked, overtaken, unlocked
 
 ask = World()
@@ -22,7 +23,7 @@ ask = World()
 
 @pytest.fixture
 async def service(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
-    settings = Settings(profile="test", await_facts=60)
+    settings = Settings(profile="test", naming_secret=SECRET, await_facts=60)
     async with unlocked(monkeypatch, database, build(settings), settings, clock=FixedClock()) as made:
         yield made
 

@@ -14,6 +14,7 @@ from contracts.messages.opportunities import SignupConfirmed, SignupPromoted, Si
 from services.chassis.database import open_pool
 from services.chassis.settings import Settings
 from services.opportunities.service import build
+from tests.support.naming import SECRET
 from tests.support.opportunities import World, event, project, report, request, shift, withdraw
 from tests.support.unlocked import Unlocked, overtaken, unlocked
 
@@ -22,7 +23,7 @@ LANES = 4
 
 @pytest.fixture
 async def service(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
-    settings = Settings(profile="test")
+    settings = Settings(profile="test", naming_secret=SECRET)
     async with unlocked(monkeypatch, database, build(settings), settings, lanes=LANES) as made:
         yield made
 

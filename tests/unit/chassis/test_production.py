@@ -22,3 +22,21 @@ def test_a_service_in_production_does_not_start_with_what_is_for_tests_only(name
     )
     assert done.returncode == 2
     assert done.stderr.strip() == f"services.identity: refused in the production profile: SHUANGCHENG_{name}"
+
+
+@pytest.mark.parametrize(("given", "said"), [(None, "is not set: give this database's own"), ("short", "at least 32")])
+def test_a_service_does_not_run_without_the_secret_from_which_it_names(given: str | None, said: str) -> None:
+    told = {} if given is None else {"SHUANGCHENG_NAMING_SECRET": given}
+    done = subprocess.run(
+        [sys.executable, "-m", "services.identity"],
+        env=dict(os.environ) | told,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("services.identity: SHUANGCHENG_NAMING_SECRET")
+    assert said in line
+    assert given is None or given not in line

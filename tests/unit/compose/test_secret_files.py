@@ -37,6 +37,7 @@ def test_each_process_gets_its_own_files_and_a_sandbox_its_own_registrys_token_o
         "postgres/superuser",
         "bridge/password",
         "bridge/shuangcheng_database",
+        "bridge/shuangcheng_naming_secret",
         "bridge/tokens.yaml",
         "sandbox_gz/password",
         "sandbox_gz/shuangcheng_database",
