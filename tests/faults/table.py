@@ -19,6 +19,7 @@ from tests.faults.otherlogs import log_cells
 from tests.faults.outages import outages
 from tests.faults.poison import poison_cells
 from tests.faults.raised import raised_cells
+from tests.faults.restored import restored_cells
 from tests.faults.strangers import stranger_cells
 from tests.faults.unsure import unsure_cells
 
@@ -37,6 +38,7 @@ def cells() -> list[Cell]:
         *instance_cells(),
         *unsure_cells(),
         *answer_cells(),
+        *restored_cells(),
         *raised_cells(),
         *poison_cells(),
         *stranger_cells(),

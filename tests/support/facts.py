@@ -1,0 +1,91 @@
+"""The facts of a linkage: what its databases hold of people, posts and minutes, but for moments of deciding."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import deploy.sandbox
+import services
+from deploy.demo.books import Books
+
+__all__ = ["MOMENTS", "Facts", "differences", "facts_of", "taken"]
+
+Facts: TypeAlias = Mapping[str, Counter[str]]
+"""Rows by ``database.table``, each as JSON."""
+
+MOMENTS: Final[Mapping[str, frozenset[str]]] = {
+    "bridge.link": frozenset({"since"}),
+    "bridge.transfer": frozenset({"changed_at"}),
+    "bridge.step": frozenset({"number", "at"}),
+    "bridge.refusal": frozenset({"at"}),
+    "opportunities.signup_outcome": frozenset({"number", "decided_at"}),
+    "adapter.credit": frozenset({"seq", "due_at", "attempted_at"}),
+    "adapter.notice": frozenset({"seq", "due_at"}),
+    "adapter.not_understood": frozenset({"heard_at"}),
+}
+"""By table the columns that are moments of deciding, or numbers in the order of deciding: they may come out otherwise
+when a restored service decides again. Every other column of every table of a service's own is a fact."""
+
+_OF_A_SANDBOX: Final = ("inbox", "position", "outbox")
+"""What a registry keeps for its own transport: it grows with each message that comes to it again."""
+_CREATED: Final = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
+_ASIDE: Final = "SELECT 'set_aside' AS name, reason || ' ' || coalesce(subject, '') AS row FROM set_aside"
+_TIMERS: Final = "SELECT 'timer' AS name, name AS row FROM timer"
+
+
+async def taken(books: Books, databases: Iterable[str]) -> dict[str, Counter[str]]:
+    """The facts of these databases now."""
+    found: dict[str, Counter[str]] = {}
+    for database in databases:
+        found |= await facts_of(books, database)
+    return found
+
+
+async def facts_of(books: Books, database: str) -> dict[str, Counter[str]]:
+    """The facts of one database, of all its tables in one statement."""
+    tables = _tables(database)
+    parts = [_rows(database, table) for table in tables]
+    if not database.startswith("sandbox_"):
+        parts += [_ASIDE, _TIMERS]
+        tables += ["set_aside", "timer"]
+    found: dict[str, Counter[str]] = {f"{database}.{table}": Counter() for table in tables}
+    for name, row in await books.fetch(database, " UNION ALL ".join(parts)):
+        found[f"{database}.{name}"][row] += 1
+    return found
+
+
+def differences(before: Facts, after: Facts, *, most: int = 4) -> list[str]:
+    """In words what is in one of them and not in the other."""
+    told = []
+    for name in sorted(before.keys() | after.keys()):
+        one, other = before.get(name, Counter()), after.get(name, Counter())
+        for word, rows in (("lost", one - other), ("new", other - one)):
+            told += [f"{name}: {word} {row}" for row in sorted(rows.elements())[:most]]
+            if len(rows) > most:
+                told.append(f"{name}: {word} {rows.total() - most} more")
+    return told
+
+
+def _rows(database: str, table: str) -> str:
+    moments = MOMENTS.get(f"{_kind(database)}.{table}", frozenset())
+    listed = ", ".join(f"'{column}'" for column in sorted(moments))
+    return f"SELECT '{table}' AS name, (to_jsonb(t) - ARRAY[{listed}]::text[])::text AS row FROM {table} AS t"
+
+
+def _kind(database: str) -> str:
+    return database.partition("_")[0]
+
+
+def _tables(database: str) -> list[str]:
+    """The tables that its own migrations make; the chassis's are transport."""
+    if (kind := _kind(database)) == "sandbox":
+        # Of which kind the sandbox is makes no difference: tables that are its transport alone are left out.
+        folders = [Path(deploy.sandbox.__file__ or "").parent / "migrations"]
+    else:
+        folders = [Path(services.__path__[0]) / ("adapters" if kind == "adapter" else kind) / "migrations"]
+    texts = [file.read_text("utf-8") for folder in folders for file in sorted(folder.glob("*.sql"))]
+    return [name for text in texts for name in _CREATED.findall(text) if name not in _OF_A_SANDBOX]
