@@ -22,7 +22,17 @@ from tests.support.processes import died
 from tests.support.topics_read import TopicsRead
 from tests.support.waiting import eventually
 
-__all__ = ["restored_cells"]
+__all__ = ["EVERY_DAY", "restored_cells"]
+
+EVERY_DAY: Final = (
+    "restored-identity-linking",
+    "restored-opportunities-linking",
+    "restored-attendance-race",
+    "restored-bridge-begin",
+    "restored-adapter_sz-sent",
+    "restored-bridge-killed",
+)
+"""What the tests do; the whole is part of the matrix."""
 
 _VISITS: Final = 4
 _PASSINGS: Final = 6
@@ -36,10 +46,11 @@ _MAY_SAY: Final = {"adapter_sz": RECEIPTS.of("sz").name}
 
 @dataclass
 class _Run:
-    """The course of a site, once it was run: all cells put services back to its moments."""
+    """The course of a site: all cells put services back to its moments. One that failed is not run again."""
 
     course: Course
     topics: TopicsRead
+    failed: BaseException | None = None
 
 
 _runs: WeakKeyDictionary[Site, _Run] = WeakKeyDictionary()
@@ -96,9 +107,14 @@ async def _killed_again(name: str, site: Site, rng: random.Random) -> Outcome:
 async def _run_once(site: Site, rng: random.Random) -> _Run:
     """The course of this site: the first cell runs it."""
     if site not in _runs:
-        course = Course(site, rng)
-        await course.run()
-        _runs[site] = _Run(course, TopicsRead(site.stack.broker.address, site.stack.options.kinds))
+        topics = TopicsRead(site.stack.broker.address, site.stack.options.kinds)
+        run = _runs[site] = _Run(Course(site, rng), topics)
+        try:
+            await run.course.run()
+        except BaseException as error:
+            run.failed = error
+            raise
+    assert (failed := _runs[site].failed) is None, f"the course came to no end: {failed}"
     return _runs[site]
 
 

@@ -268,13 +268,16 @@ class Site:
 
 @contextlib.asynccontextmanager
 async def site(
-    broker: str | None, *, keep: bool = False, patience: float = 1.0, **options: object
+    broker: str | None, *, keep: bool = False, patience: float = 1.0, profile: str = "test", **options: object
 ) -> AsyncIterator[Site]:
-    """A linkage with a registry of each kind, so that an adapter is on the way."""
+    """A linkage with a registry of each kind, so that an adapter is on the way.
+
+    ``profile``: ``test`` on Apache Kafka, ``embedded`` elsewhere; production refuses failpoints.
+    """
     chosen = StackOptions(
         broker=broker,
         default_broker="java",
-        profile="test",  # production refuses failpoints
+        profile=profile,
         settings=SETTINGS,
         keep_folder=keep,
         **options,  # type: ignore[arg-type]

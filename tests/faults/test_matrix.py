@@ -8,7 +8,9 @@ from pathlib import Path
 import services
 from deploy.local.specs import process_table
 from services.chassis.failpoints import NAMES
+from tests.faults.course import RESTORED
 from tests.faults.kills import ON_THE_JOURNEY, WHERE, matrix
+from tests.faults.restored import EVERY_DAY, restored_cells
 from tests.faults.table import LOG_SECONDS, cells, chosen
 
 _CALL = re.compile(r'\bfailpoint\("(P\d+)"\)')
@@ -58,6 +60,13 @@ def test_a_slice_is_drawn_by_its_seed_from_what_can_be_done_and_fits_with_one_cu
     assert drawn == whole | cut
 
 
-def test_only_the_great_loads_and_the_topic_that_grows_are_too_long_for_a_slice() -> None:
+def test_only_the_great_loads_the_restored_and_the_topic_that_grows_are_too_long_for_a_slice() -> None:
+    """Whichever of the restored ones comes first runs the course for all of them; the tests do some of them anyhow."""
     long = {cell.id for cell in cells() if cell.takes > (60 if cell.leaves == "whole" else LOG_SECONDS)}
-    assert long == {"flood", "homes-down", "log-growing"}
+    assert long == {"flood", "homes-down", "log-growing", *(cell.id for cell in restored_cells())}
+
+
+def test_the_restored_cells_of_every_day_put_back_each_service_and_are_in_the_matrix() -> None:
+    every_day = [cell for cell in restored_cells() if cell.id in EVERY_DAY]
+    assert len(every_day) == len(EVERY_DAY)
+    assert {cell.service for cell in every_day} == set(RESTORED)
