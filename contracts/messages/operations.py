@@ -20,15 +20,15 @@ class OperatorActed(Message):
     registry: Annotated[RegistryCode | None, Field(description="Of an adapter: the seat that it stands for.")] = None
     act: Annotated[
         ReasonCode,
-        Field(description="release, discard, pause, resume, forget_positions; open, more may come."),
+        Field(description="release, discard, pause, resume, settle_credited, settle_refused, forget_positions; open."),
     ]
     about: Annotated[
         Text,
         Field(
             min_length=1,
             max_length=300,
-            description="What was acted on: <topic>/<partition>/<offset> of a message set aside, a registry's code, or "
-            "a topic.",
+            description="What was acted on: <topic>/<partition>/<offset> of a message set aside, a registry's "
+            "code, a transfer, or a topic.",
         ),
     ]
     operator: Annotated[

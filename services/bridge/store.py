@@ -217,6 +217,7 @@ async def settle(db: Connection, order: bridge.SettleTransfer, operator: str, wh
     async with db.transaction():
         await db.execute(said, order.transfer_id, order.outcome, operator, why, now)
         await outbox.publish(db, [Send(BRIDGE_COMMANDS, order)], "bridge", now)
+        await _ACTS.say(db, f"settle_{order.outcome}", [str(order.transfer_id)], operator, now)
 
 
 async def resuming(db: Connection) -> list[tuple[str, datetime]]:

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +48,20 @@ class Linkage:
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("SHUANGCHENG_")}
         self._environment |= {f"SHUANGCHENG_{name}_PORT": port for name, port in self.ports.items()}
         self._environment["SHUANGCHENG_IMAGE"] = _IMAGE
+        # What `docker compose` of an operator's own command reads
+        self._environment |= {"COMPOSE_PROJECT_NAME": _PROJECT, "COMPOSE_PROFILES": "sandbox"}
+        self._environment["COMPOSE_ENV_FILES"] = os.devnull
+        self._environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{self._environment['PATH']}"
 
     def compose(self, *arguments: str, stdin: str | None = None, seconds: float = 120) -> str:
         """Run `docker compose … ARGUMENTS` and give its standard output. Raises ComposeFailed."""
         command = ["docker", "compose", "--project-name", _PROJECT, "--file", str(FILE), "--env-file", os.devnull]
         return self._run([*command, "--profile", "sandbox", *arguments], stdin, seconds)
+
+    def shell(self, command: str, **variables: object) -> str:
+        """Run a command of a runbook as it stands there and give its standard output. Raises ComposeFailed."""
+        told = {name: str(value) for name, value in variables.items()}
+        return self._run(["bash", "-euc", command], None, 900, told)
 
     def up(self) -> None:
         """Build and start everything, and return once it is healthy."""
@@ -81,10 +92,10 @@ class Linkage:
         found: list[dict[str, Any]] = json.loads(self._run(["docker", "inspect", container], None, 30))
         return found[0]
 
-    def _run(self, command: list[str], stdin: str | None, seconds: float) -> str:
+    def _run(self, command: list[str], stdin: str | None, seconds: float, more: Mapping[str, str] | None = None) -> str:
         done = subprocess.run(
             command, input=stdin or "", capture_output=True, text=True, timeout=seconds, check=False,
-            env=self._environment, cwd=ROOT,
+            env=self._environment | dict(more or {}), cwd=ROOT,
         )  # fmt: skip
         if done.returncode:
             raise ComposeFailed(f"status {done.returncode}: {' '.join(command)}\n{done.stdout}\n{done.stderr[-4000:]}")
