@@ -27,13 +27,15 @@ __all__ = ["scram_verifier", "write_all"]
 _NOT_ROLES = frozenset({"operator", "postgres"})
 _SANDBOX = "sandbox_"
 """Sandboxes stand for strangers: they get their own registry's token, and a passcode for their pages."""
+_ADAPTER = "adapter_"
+"""An adapter talks to strangers: of the tokens for our APIs it knows the operator's alone."""
 
 
 def write_all(root: Path, codes: list[str]) -> None:
     """Make what is missing, keep what is there. `codes`: the registries whose apps get a token."""
     _once(root / "postgres" / "superuser")
-    tokens = {_once(root / "operator" / "operator"): "operator"}
-    tokens |= {_once(root / "operator" / f"registry_{code}"): f"registry:{code}" for code in codes}
+    operators = {_once(root / "operator" / "operator"): "operator"}
+    registries = {_once(root / "operator" / f"registry_{code}"): f"registry:{code}" for code in codes}
     for folder in sorted(root.iterdir()):
         role = folder.name
         if role in _NOT_ROLES:
@@ -41,13 +43,16 @@ def write_all(root: Path, codes: list[str]) -> None:
         password = _once(folder / "password")
         _write(folder / "shuangcheng_database", f"postgresql://{role}:{password}@postgres:5432/{role}")
         _write(root / "postgres" / f"{role}.scram", scram_verifier(password, os.urandom(16)))
+        code = role.partition("_")[2]
+        if role.startswith((_SANDBOX, _ADAPTER)):
+            _write(folder / "shuangcheng_system_token", _once(root / "operator" / f"system_{code}"))
         if role.startswith(_SANDBOX):
-            code = role.removeprefix(_SANDBOX)
             _write(folder / "shuangcheng_token", _once(root / "operator" / f"registry_{code}"))
             _write(folder / "shuangcheng_passcode", _once(root / "operator" / f"passcode_{code}"))
         else:
             # Never another one: what the service has named already would get other names.
             _once(folder / "shuangcheng_naming_secret")
+            tokens = operators if role.startswith(_ADAPTER) else operators | registries
             _write(folder / "tokens.yaml", yaml.safe_dump(tokens))
 
 

@@ -86,8 +86,11 @@ class Books:
 
     async def misbehave(self, registry: str, wanted: Mapping[str, Any]) -> None:
         """Ask a registry's sandbox to misbehave. Raises ``LocalError`` when it does not take the request."""
+        headers = {"authorization": f"Bearer {self._tokens[f'system:{registry}']}"}
         try:
-            answer = await self._http.post(f"{self._urls[f'sandbox_{registry}']}/misbehave", json=wanted)
+            answer = await self._http.post(
+                f"{self._urls[f'sandbox_{registry}']}/misbehave", json=wanted, headers=headers
+            )
             answer.raise_for_status()
         except httpx.HTTPError as error:
             raise LocalError(f"the sandbox of {registry} does not misbehave on request: {error}") from error

@@ -76,7 +76,8 @@ class Stack:
         self.dsn: dict[str, str] = {}
         """Database of each process, by the database's name (`bridge`, `sandbox_gz`, …)."""
         self.tokens: dict[str, str] = {}
-        """Token of `operator` and of each `registry:<code>`."""
+        """Token of `operator`, of each `registry:<code>`, and what each registry's own system asks for:
+        `system:<code>`."""
         self.naming_secrets: dict[str, str] = {}
         """From which a database's service names what it names: its own, for all processes on it."""
         self.passcode = secrets.token_urlsafe(9) if self.options.pages else None
@@ -231,10 +232,11 @@ class Stack:
             self._ports[name] = free_port() if first is None else require_free(first + index)
         write_registries(self.folder / "registries", self.options.kinds, capabilities=self.options.capabilities)
         bearers = ["operator", *(f"registry:{code}" for code in self.options.kinds)]
-        self.tokens = {bearer: secrets.token_urlsafe(24) for bearer in bearers}
+        systems = [f"system:{code}" for code in self.options.kinds]
+        self.tokens = {bearer: secrets.token_urlsafe(24) for bearer in (*bearers, *systems)}
         services = [spec for spec in self.specs.values() if spec.module.startswith("services.")]
         self.naming_secrets = {name: secrets.token_urlsafe(32) for name in databases(services)}
-        self._write_secret("tokens.yaml", {token: bearer for bearer, token in self.tokens.items()})
+        self._write_secret("tokens.yaml", {self.tokens[bearer]: bearer for bearer in bearers})
         # Beside the databases, which may be kept, and are of no use without it.
         self._write_secret("naming.yaml", self.naming_secrets)
 

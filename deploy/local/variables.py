@@ -38,6 +38,7 @@ def variables(stack: Stack, spec: ProcessSpec) -> dict[str, str]:
         values["KAFKA"] = stack.broker.address
     if spec.registry is not None:
         values["REGISTRY"] = spec.registry
+        values["SYSTEM_TOKEN"] = stack.tokens[f"system:{spec.registry}"]
     if spec.sandbox is not None:
         values["SANDBOX_URL"] = stack.url(spec.sandbox)
     if stack.passcode is not None and sandbox:

@@ -55,6 +55,8 @@ class SandboxSettings(BaseSettings):
     """Folder of the registries' own people, ``<code>.yaml``; by default ``people`` beside this file."""
     token: SecretStr | None = None
     """This registry's token for the linkage's read APIs."""
+    system_token: SecretStr | None = Field(default=None, min_length=16)
+    """What whoever uses an interface for machines must bring: its adapter, and whoever has it misbehave."""
     opportunities_url: str = "http://127.0.0.1:8082"
     bridge_url: str = "http://127.0.0.1:8084"
     neighbours: dict[RegistryCode, str] = {}

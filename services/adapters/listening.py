@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from services.adapters import rules
 from services.adapters.parts import Part
+from services.adapters.states import Said
 from services.adapters.store import Ear
 from services.adapters.systems import System, SystemAway
 from services.adapters.worker import Rest
-from services.chassis.database import Pool
+from services.chassis.database import Pool, describe
+from services.chassis.failures import blames_nobody
 from services.chassis.logs import log
 from services.chassis.pauses import Pause
 
@@ -45,12 +48,38 @@ class Listener:
                 await asyncio.sleep(self._rest.left)
                 continue
             self._rest.back()
-            for one in said:
-                if one.trouble is not None:
-                    log().error("not understood", number=one.number, detail=rules.one_line(one.trouble))
-            kept = bool(said) and await self._ear.keep(after, said, self._now())
+            new = bool(said) and await self._keep(after, said)
             self._part.interrupted.over()
-            if kept:
+            if new:
                 self._pause.found()
             else:
                 await self._pause.wait()
+
+    async def _keep(self, after: int, said: Sequence[Said]) -> bool:
+        """Keep what was said; False where none of it is new. One that cannot be kept holds up no other."""
+        try:
+            odd = await self._ear.keep(after, said, self._now())
+        except Exception as error:
+            if blames_nobody(error):
+                raise
+            return await self._keep_each(after, said)
+        for one in odd or ():
+            log().error("not understood", number=one.number, detail=rules.one_line(one.trouble or ""))
+        return bool(odd) or (odd is not None and any(one.number is not None for one in said))
+
+    async def _keep_each(self, after: int, said: Sequence[Said]) -> bool:
+        new = False
+        for one in said:
+            try:
+                odd = await self._ear.keep(after, [one], self._now())
+            except Exception as error:
+                if blames_nobody(error):
+                    raise
+                log().error("not kept", number=one.number, detail=describe(error))
+                trouble = f"a message that cannot be kept: {describe(error)}"
+                odd = await self._ear.keep(after, [replace(one, event=None, trouble=trouble)], self._now())
+            if odd is None:
+                return True
+            new = new or bool(odd) or one.number is not None
+            after = max(after, one.number or 0)
+        return new

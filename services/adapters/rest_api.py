@@ -13,17 +13,18 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.messages.base import Delta, Instant
-from contracts.messages.service import ServiceAttested
 from services.adapters.asked import LeftAlone, Quiet, retry_after
+from services.adapters.credentials import Credentials, certificate_refused
 from services.adapters.lines import Lines
 from services.adapters.portions import Unreadable, in_portions
 from services.adapters.rest_api_said import read
+from services.adapters.rest_api_told import letter
 from services.adapters.states import Away, Credit, Lost, Notice, NotPosted, Outcome, Posted, Refused, Said
 from services.adapters.systems import SystemAway, Told
 from services.adapters.worker import IN_FLIGHT
 from services.chassis.database import describe
 
-__all__ = ["RestApi", "letter", "read_answer"]
+__all__ = ["RestApi", "read_answer"]
 
 _POST = quote("/接口/入账")
 _LISTEN = quote("/接口/上报")
@@ -32,99 +33,16 @@ _REASONS: Final = {"流水号冲突": "conflict", "查无此人": "volunteer_unk
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NOT_READ = frozenset({400, 413, 415, 422})
 """It could not read what it was sent. Any other fault of ours, as it says, may come from behind the ledger."""
-_NEVER_TAKEN = frozenset({401, 403, 404, 405, 429})
-"""Without a receipt in the answer these come from before the ledger: wrong key, wrong address, too fast."""
+_NOT_LET_IN = frozenset({401, 403})
+"""It asks for other credentials than ours. That is no word about a credit, whatever else the answer says."""
+_NEVER_TAKEN = frozenset({404, 405, 429})
+"""Without a receipt in the answer these come from before the ledger: wrong address, too fast."""
 _CLOSED = 503
 """Closed; but a gateway also says so of a system that it gave the request to and no longer hears."""
 
-_CATEGORIES: Final = {
-    "shuangcheng.volunteers.link_offered.v1": "外派申请",
-    "shuangcheng.volunteers.link_requested.v1": "来访申请",
-    "shuangcheng.volunteers.consent_given.v1": "授权",
-    "shuangcheng.volunteers.consent_withdrawn.v1": "撤回授权",
-    "shuangcheng.volunteers.link_broken.v1": "解除关联",
-    "shuangcheng.volunteers.link_restored.v1": "恢复关联",
-    "shuangcheng.shifts.project_published.v1": "项目",
-    "shuangcheng.shifts.shift_published.v1": "班次",
-    "shuangcheng.signups.signup_requested.v1": "报名申请",
-    "shuangcheng.signups.signup_withdrawn.v1": "退出报名",
-    "shuangcheng.signups.signup_reported.v1": "本地报名",
-    "shuangcheng.service.checked_in.v1": "签到",
-    "shuangcheng.service.checked_out.v1": "签退",
-    "shuangcheng.service.service_attested.v1": "服务记录",
-    "shuangcheng.deliveries.link_changed.v1": "关联结果",
-    "shuangcheng.deliveries.consent_changed.v1": "授权结果",
-    "shuangcheng.deliveries.signup_changed.v1": "报名结果",
-    "shuangcheng.deliveries.service_decided.v1": "记录核定",
-    "shuangcheng.deliveries.credit_reported.v1": "入账进度",
-    "shuangcheng.refusals.message_refused.v1": "退回",
-}
-_WORDS: Final = {
-    "asker": "申请方",
-    "at": "时间",
-    "break_minutes": "休息分钟",
-    "category": "分类",
-    "detail": "说明",
-    "ended_at": "结束时间",
-    "ends_at": "结束时间",
-    "evidence_class": "凭证类别",
-    "for_registry": "对方",
-    "home": "户籍方",
-    "host": "服务方",
-    "message_id": "消息号",
-    "method": "方式",
-    "minimum_age": "最低年龄",
-    "minutes": "分钟",
-    "organiser_ref": "组织编号",
-    "pointer": "位置",
-    "posts": "岗位",
-    "project_ref": "项目编号",
-    "reason": "原因",
-    "record_ref": "记录编号",
-    "registry": "对方",
-    "revoked": "已撤销",
-    "shift_ref": "班次编号",
-    "signup_closes_at": "报名截止",
-    "signup_id": "报名流水",
-    "signup_opens_at": "报名开始",
-    "signup_ref": "报名编号",
-    "started_at": "开始时间",
-    "starts_at": "开始时间",
-    "state": "状态",
-    "title": "名称",
-    "total": "累计分钟",
-    "transfer_id": "流水号",
-    "version": "版本",
-    "volunteer_ref": "志愿者编号",
-    "waitlist_posts": "候补",
-}
-
-
-def letter(notice: Notice) -> dict[str, Any]:
-    """A notice as this kind of system takes it: flat, in its own words; what it has no word for stays behind."""
-    body = notice.body
-    content = {_WORDS[name]: value for name, value in body.items() if name in _WORDS}
-    category = _CATEGORIES[notice.type]
-    if category == "来访申请":
-        content["对方"] = body["home"]
-    elif category == "项目" and "campaign" in body:
-        content |= {"专区编号": body["campaign"]["ref"], "专区名称": body["campaign"]["title"]}
-    elif category == "班次":
-        content |= {"区划代码": body["place"]["division_code"], "地点": body["place"]["text"]}
-    elif category == "本地报名" and body.get("state") == "withdrawn":
-        category = "退出报名"
-    elif category == "服务记录":
-        content |= {"消息号": notice.message_id, "分钟": ServiceAttested.model_validate(body).minutes}
-    elif category in ("签到", "签退"):
-        content["消息号"] = notice.message_id
-    return {
-        "来源": notice.source,
-        "消息号": notice.message_id,
-        "时间": notice.time.isoformat(),
-        "类别": category,
-        "志愿者编号": body.get("volunteer_ref"),
-        "内容": content,
-    }
+_RECEIPT_BYTES: Final = 64 * 1024
+_LIST_BYTES: Final = 4 * 1024 * 1024
+"""Longest answers that are read: to one credit, and to many notices or of many letters."""
 
 
 class _Booking(BaseModel):
@@ -139,10 +57,18 @@ class _Booking(BaseModel):
 class RestApi:
     """A client of one such system."""
 
-    def __init__(self, url: str, registry: str = "", quiet: Quiet | None = None, *, seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        registry: str = "",
+        quiet: Quiet | None = None,
+        credentials: Credentials | None = None,
+        *,
+        seconds: float = 5.0,
+    ) -> None:
         self._registry = registry
         self._quiet = quiet or Quiet()
-        self._lines = Lines(url, IN_FLIGHT, seconds=seconds)
+        self._lines = Lines(url, IN_FLIGHT, seconds=seconds, credentials=credentials or Credentials())
 
     async def post(self, credit: Credit) -> Outcome:
         """POST 入账: any answer that cannot be read as one is no answer."""
@@ -177,36 +103,38 @@ class RestApi:
         except LeftAlone as error:
             raise SystemAway(str(error), error.seconds) from None
         except httpx.HTTPError as error:
-            raise SystemAway(f"{type(error).__name__}: {error}") from None
+            raise SystemAway(_failure(error)) from None
         if answer.status_code == 404:
             return []
+        if answer.status_code in _NOT_LET_IN:
+            raise SystemAway(_not_let_in(f"上报 answered {answer.status_code}"))
         if not answer.is_success:
             raise SystemAway(f"上报 answered {answer.status_code}", retry_after(answer))
         try:
-            said = [read(one, self._registry) for one in answer.json()["上报"]]
+            said = [read(one, self._registry) for one in orjson.loads(answer.content)["上报"]]
         except (ValueError, KeyError, TypeError) as error:
             raise SystemAway(f"上报 gave what cannot be read: {type(error).__name__}") from None
-        return [one for one in said if one.number > after]
+        return [one for one in said if one.number is None or one.number > after]
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._lines.close()
 
-    async def _request(self, method: str, address: str, content: bytes | None = None) -> httpx.Response:
+    async def _request(
+        self, method: str, address: str, content: bytes | None = None, *, most: int = _LIST_BYTES
+    ) -> httpx.Response:
         self._quiet.check()
-        answer = await self._lines.request(method, address, content)
+        answer = await self._lines.request(method, address, content, most=most)
         self._quiet.heard(answer)
         return answer
 
     async def _outcome(self, credit: Credit, method: str, address: str, content: bytes | None) -> Outcome:
         try:
-            answer = await self._request(method, address, content)
+            answer = await self._request(method, address, content, most=_RECEIPT_BYTES)
         except LeftAlone as error:
             return Away(str(error), seconds=error.seconds)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            return Away(f"{type(error).__name__}: {error}")
         except httpx.HTTPError as error:
-            return Lost(f"{type(error).__name__}: {error}")
+            return Away(_failure(error)) if _surely_not_read(error) else Lost(_failure(error))
         return read_answer(credit, answer, asked=method == "GET")
 
     async def _tell(self, notices: Sequence[Notice]) -> Mapping[UUID, str]:
@@ -216,9 +144,13 @@ class RestApi:
             answer = await self._request("POST", address, content)
         except LeftAlone as error:
             raise SystemAway(str(error), error.seconds) from None
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise SystemAway(f"{type(error).__name__}: {error}") from None
+        except httpx.HTTPError as error:
+            if not _surely_not_read(error):
+                raise
+            raise SystemAway(_failure(error)) from None
         status = answer.status_code
+        if status in _NOT_LET_IN:
+            raise SystemAway(_not_let_in(f"{name} answered {status}"))
         if answer.is_success:
             return _rejected(notices, answer)
         if status in _NOT_READ:
@@ -226,6 +158,20 @@ class RestApi:
         if status in _NEVER_TAKEN or status == _CLOSED:
             raise SystemAway(f"{address} answered {status}", retry_after(answer))
         raise RuntimeError(f"answered {status}")
+
+
+def _surely_not_read(error: httpx.HTTPError) -> bool:
+    """Whether the system cannot have read the request over which this was met."""
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) or certificate_refused(error) is not None
+
+
+def _failure(error: httpx.HTTPError) -> str:
+    alert = certificate_refused(error)
+    return _not_let_in(alert) if alert else f"{type(error).__name__}: {error}"
+
+
+def _not_let_in(how: str) -> str:
+    return f"refuses our credentials ({how}): see SHUANGCHENG_SYSTEM_TOKEN and SHUANGCHENG_SYSTEM_CERTIFICATE"
 
 
 def _rejected(notices: Sequence[Notice], answer: httpx.Response) -> dict[UUID, str]:
@@ -240,6 +186,8 @@ def read_answer(credit: Credit, answer: httpx.Response, *, asked: bool = False) 
     """What an answer to a post, or to a question, means. One that says two things, or nonsense, is none."""
     status = answer.status_code
     receipts = _receipts(credit, answer)
+    if status in _NOT_LET_IN and all(one["结果"] != "已入账" for one in receipts):
+        return Away(_not_let_in(f"answered {status}"))
     if receipts:
         said = receipts[0]
         if any(other != said for other in receipts):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.envelope import Event
@@ -95,21 +97,25 @@ _LARGEST: Final = 2**63 - 1
 
 
 def read(raw: object, registry: str) -> Said:
-    """One letter; what is wrong with it is said beside its number, so that it holds up none behind it.
-
-    Raises ``ValueError`` for one that does not even have a number.
-    """
-    if not isinstance(raw, dict) or not isinstance(raw.get("序号"), int) or abs(raw["序号"]) > _LARGEST:
-        raise ValueError("a letter without a number that can be kept")
-    number: int = raw["序号"]
+    """One letter of an answer that was read as JSON; what is wrong with it is said beside it, so that it holds up none
+    behind it. One without a number that can be kept is not heard: nobody would know that it was."""
+    digest = hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).digest()
+    number = _number(raw)
+    if number is None:
+        return Said(None, None, f"its 序号 is no whole number from 1 to {_LARGEST}", digest)
     try:
         letter = _Letter.model_validate(raw)
         message = _message(letter)
     except ValidationError as error:
-        return Said(number, None, describe(error))
+        return Said(number, None, describe(error), digest)
     except ValueError as error:
-        return Said(number, None, str(error))
-    return Said(number, Event(letter.id, registry_source(registry), letter.at, message), None)
+        return Said(number, None, str(error), digest)
+    return Said(number, Event(letter.id, registry_source(registry), letter.at, message), None, digest)
+
+
+def _number(raw: object) -> int | None:
+    number = raw.get("序号") if isinstance(raw, dict) else None
+    return number if type(number) is int and 1 <= number <= _LARGEST else None  # True is no number
 
 
 def _message(letter: _Letter) -> Message:

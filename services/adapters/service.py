@@ -15,6 +15,7 @@ from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, registry_s
 from services.adapters import rules
 from services.adapters.api import api
 from services.adapters.asked import Quiet
+from services.adapters.credentials import Credentials, read_credentials
 from services.adapters.listening import Listener
 from services.adapters.parts import PARTS, Part, figures
 from services.adapters.rest_api import RestApi
@@ -31,7 +32,7 @@ from services.chassis.settings import Settings
 
 __all__ = ["KINDS", "build"]
 
-KINDS: Final[dict[str, Callable[[str, str, Quiet], System]]] = {"rest_api": RestApi}
+KINDS: Final[dict[str, Callable[[str, str, Quiet, Credentials], System]]] = {"rest_api": RestApi}
 """How the kinds of outside systems are reached; the registry's YAML names its kind as ``system``."""
 
 Now: TypeAlias = Callable[[], datetime]
@@ -40,8 +41,10 @@ _OWN: Final = tuple(entry for entry in INBOUND if entry is not RECEIPTS)
 
 
 def build(settings: Settings) -> Service:
-    """The service as the chassis runs it. Raises ``ConfigurationError`` (no seat, unknown kind, no address)."""
+    """The service as the chassis runs it. Raises ``ConfigurationError`` (no seat, unknown kind, no address, credentials
+    that cannot be used)."""
     registry = _registry(settings)
+    credentials = read_credentials(settings)
     code = registry.code
     parts = tuple(Part(name) for name in PARTS)
     return Service(
@@ -65,7 +68,7 @@ def build(settings: Settings) -> Service:
         locks=lambda _: (),
         migrations=Path(__file__).parent / "migrations",
         api=api,
-        workers=_workers(registry, parts),
+        workers=_workers(registry, parts, credentials),
         episodes=tuple(part.interrupted for part in parts),
         figures=partial(_figures, parts),
     )
@@ -85,7 +88,7 @@ async def _figures(parts: Sequence[Part], db: Connection) -> Figures:
     return figures(parts, await waiting(db))
 
 
-def _workers(registry: Registry, parts: Sequence[Part]) -> tuple[Worker, ...]:
+def _workers(registry: Registry, parts: Sequence[Part], credentials: Credentials) -> tuple[Worker, ...]:
     code = registry.code
     calls, notices, listening = parts
     quiet = Quiet()
@@ -95,7 +98,7 @@ def _workers(registry: Registry, parts: Sequence[Part]) -> tuple[Worker, ...]:
     ) -> Worker:
         async def work(pool: Pool, settings: Settings, committed: asyncio.Event) -> None:
             clock = Clock(timedelta(seconds=settings.clock_offset))
-            system = KINDS[registry.system](settings.sandbox_url or "", registry.code, quiet)
+            system = KINDS[registry.system](settings.sandbox_url or "", registry.code, quiet, credentials)
             try:
                 await persistent(session_of(pool, system, clock.now, committed), part.interrupted)
             finally:

@@ -72,11 +72,16 @@ class Notice:
 
 @frozen
 class Said:
-    """What the registry says that people did there: its number for it, and the message or what is wrong with it."""
+    """What the registry says that people did there: its number for it, and the message or what is wrong with it.
 
-    number: int
+    ``number`` is None where it says none that can be kept. ``digest`` is of all that it said: two that differ stand
+    apart, though they have one number, and the same again is the same.
+    """
+
+    number: int | None
     event: Event | None
     trouble: str | None
+    digest: bytes
 
 
 @frozen

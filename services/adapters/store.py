@@ -77,11 +77,14 @@ SELECT message_id, type, key, tries, due_at, rejected, trouble FROM (
     SELECT * FROM notice WHERE rejected IS NOT NULL
     UNION ALL SELECT * FROM notice WHERE rejected IS NULL AND tries > 0) AS notice ORDER BY seq LIMIT $1
 """
-_UNREAD = "SELECT number, heard_at, trouble FROM not_understood ORDER BY number LIMIT $1"
-_HEARD = "UPDATE heard SET number = $2 WHERE number = $1"
-_NOT_UNDERSTOOD = (
-    "INSERT INTO not_understood (number, trouble, heard_at) VALUES ($1, $2, $3) ON CONFLICT (number) DO NOTHING"
-)
+_UNREAD = "SELECT number, heard_at, trouble FROM not_understood ORDER BY seq LIMIT $1"
+_HEARD = "UPDATE heard SET number = greatest($1, $2) WHERE number = $1"
+_NOT_UNDERSTOOD = """
+INSERT INTO not_understood (number, trouble, digest, heard_at)
+SELECT number, trouble, digest, $4::timestamptz
+  FROM unnest($1::bigint[], $2::text[], $3::bytea[]) AS said(number, trouble, digest)
+ON CONFLICT (digest) DO NOTHING RETURNING digest
+"""
 _THE_ONE_CALLER = 0x5C_0A
 """Advisory lock: two callers on one database would take each other's calls for left behind."""
 
@@ -203,17 +206,24 @@ class Ear:
             number: int = await connection.fetchval("SELECT number FROM heard")
             return number
 
-    async def keep(self, after: int, said: Sequence[Said], now: datetime) -> bool:
-        """Put what was said into the outbox; False when another listener was there first, and nothing was done."""
+    async def keep(self, after: int, said: Sequence[Said], now: datetime) -> list[Said] | None:
+        """Put what was said into the outbox, and what is no message aside; gives what is new of the latter.
+
+        None when another listener was there first, and nothing was done.
+        """
         async with self._pool.acquire() as connection, connection.transaction():
-            if await connection.execute(_HEARD, after, said[-1].number) != "UPDATE 1":
-                return False
+            # The highest, for the numbers need not rise, and a number of which all was heard must not come again.
+            if await connection.execute(_HEARD, after, max((one.number or 0 for one in said), default=0)) != "UPDATE 1":
+                return None
             events = [one.event for one in said if one.event is not None]
             rows = [outbox.encoded(_topic(self._registry, event), event, now) for event in events]
             await outbox.append(connection, rows)
-            odd = [(one.number, one_line(one.trouble), now) for one in said if one.trouble is not None]
-            await connection.executemany(_NOT_UNDERSTOOD, odd)
-            return True
+            odd = {one.digest: one for one in said if one.trouble is not None}
+            if not odd:
+                return []
+            columns = ([one.number for one in odd.values()], [one_line(one.trouble or "") for one in odd.values()])
+            new = await connection.fetch(_NOT_UNDERSTOOD, *columns, list(odd), now)
+            return [odd[row["digest"]] for row in new]
 
 
 def _topic(registry: str, event: Event) -> str:

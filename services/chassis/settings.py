@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,6 +16,9 @@ from services.chassis.addresses import require_address, require_brokers, require
 __all__ = ["Settings", "read_settings"]
 
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
+
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class Settings(BaseSettings):
@@ -32,6 +36,14 @@ class Settings(BaseSettings):
     registry: str | None = None
     """The seat that an adapter or sandbox stands for."""
     sandbox_url: str | None = None
+    system_token: SecretStr | None = None
+    """What an adapter brings to its registry's system as ``Authorization: Bearer …`` (RFC 6750)."""
+    system_certificate: Path | None = None
+    """PEM: the certificate, with its chain, by which the registry's system knows its adapter; ``system_key``: its key,
+    where that is not in the same file."""
+    system_key: Path | None = None
+    system_ca: Path | None = None
+    """PEM: who must have signed the certificate of the registry's system; else whoever is trusted in public."""
     tokens_file: Path | None = None
     """YAML: token -> ``registry:<code>`` or ``operator``."""
     naming_secret: SecretStr | None = Field(default=None, min_length=32)
@@ -65,6 +77,13 @@ class Settings(BaseSettings):
     def _can_be_asked(cls, given: str | None) -> str | None:
         if given:
             require_url(given)
+        return given
+
+    @field_validator("system_token")
+    @classmethod
+    def _fits_into_a_header(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and not _TOKEN.fullmatch(given.get_secret_value()):
+            raise ValueError("a token of letters, digits and -._~+/= is meant (RFC 6750)")
         return given
 
     @field_validator("kafka")

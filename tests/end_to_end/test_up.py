@@ -77,7 +77,7 @@ async def test_up_is_ready_with_every_process_and_leaves_none_after_ctrl_c(
         for name, process in processes.items():
             answer = await client.get(f"{process['url']}/health/ready")
             assert answer.status_code == 200, f"{name}: {answer.text}"
-    assert set(document["tokens"]) == {"operator", "registry:gz", "registry:sz"}
+    assert set(document["tokens"]) == {"operator", "registry:gz", "registry:sz", "system:gz", "system:sz"}
     launcher.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(launcher.wait(), timeout=30) == 0
     pids = [process["pid"] for process in processes.values()]

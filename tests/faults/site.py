@@ -180,7 +180,8 @@ class Site:
 
     async def misbehaviour_left(self, code: str) -> dict[str, Any]:
         """What a sandbox was asked for and has not done yet."""
-        answer = await self._http.get(f"{self.stack.url(f'sandbox_{code}')}/misbehave")
+        headers = {"authorization": f"Bearer {self.stack.tokens[f'system:{code}']}"}
+        answer = await self._http.get(f"{self.stack.url(f'sandbox_{code}')}/misbehave", headers=headers)
         return {name: left for name, left in answer.json().items() if left}
 
     def in_time(self, what: str, seconds: float, limit: float = RECOVERY_SECONDS) -> dict[str, bool]:

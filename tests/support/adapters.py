@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 import services.adapters.service
 from contracts.envelope import decode
@@ -20,6 +21,7 @@ from contracts.messages import Message, deliveries
 from contracts.registry import Capability
 from services.adapters import rules
 from services.adapters.api import api
+from services.adapters.credentials import Credentials
 from services.adapters.rest_api import RestApi
 from services.adapters.states import Credit, Notice, Outcome
 from services.adapters.store import CREDITS, AdapterStore
@@ -33,10 +35,12 @@ from services.chassis.records import unpack_headers
 from services.chassis.settings import Settings
 from tests.conftest import NewDatabase
 from tests.support.registries import offered, own, said, seat
-from tests.support.sandboxes import Sandbox, rest_api
+from tests.support.sandboxes import SYSTEM_TOKEN, Sandbox, rest_api
 from tests.support.waiting import eventually
 
 TOKENS = {"token-of-operator": Principal("operator"), "token-of-sz": Principal("registry", "sz")}
+OURS = Credentials(SecretStr(SYSTEM_TOKEN))
+"""What the sandboxes of these tests ask for."""
 FOLDER = Path(services.adapters.service.__file__).parent / "migrations"
 
 
@@ -44,7 +48,7 @@ class Watched(RestApi):
     """Counts what is under way, and can be told to die after a call as the process would."""
 
     def __init__(self, url: str, seconds: float) -> None:
-        super().__init__(url, seconds=seconds)
+        super().__init__(url, credentials=OURS, seconds=seconds)
         self.posts: Counter[uuid.UUID] = Counter()
         self.asks: Counter[uuid.UUID] = Counter()
         self.under_way: Counter[str] = Counter()

@@ -221,7 +221,8 @@ class Linkage:
 
     async def misbehave(self, code: str, **how: Any) -> None:
         """Ask a sandbox to misbehave."""
-        async with httpx.AsyncClient() as client:
+        headers = {"authorization": f"Bearer {self.stack.tokens[f'system:{code}']}"}
+        async with httpx.AsyncClient(headers=headers) as client:
             answer = await client.post(f"{self.stack.url(f'sandbox_{code}')}/misbehave", json=how)
             answer.raise_for_status()
 

@@ -86,6 +86,11 @@ class Stage:
         """Where a city's page is, or the operator's."""
         return self.stack.url(code if code == OPERATOR else f"sandbox_{code}") + path
 
+    async def misbehave(self, code: str, **how: object) -> None:
+        """Ask a city's system to misbehave."""
+        headers = {"authorization": f"Bearer {self.stack.tokens[f'system:{code}']}"}
+        (await self.http.post(self.url(code, "/misbehave"), json=how, headers=headers)).raise_for_status()
+
     async def person(self, code: str, age_band: str = "adult", *, guardian: bool = False) -> str:
         """Somebody new at home in this registry; gives her number."""
         ref = f"{code}-{uuid.uuid4().hex[:10]}"

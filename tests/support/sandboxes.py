@@ -20,8 +20,11 @@ import deploy.sandbox.kafka_native.app
 import deploy.sandbox.rest_api.app
 from deploy.sandbox.database import migrate
 from deploy.sandbox.settings import SandboxSettings
+from tests.support.tls import Signed
 from tests.support.waiting import eventually
 
+SYSTEM_TOKEN = "token-of-the-system"
+"""What a sandbox of these tests asks of whoever uses its interface."""
 KAFKA_MIGRATIONS = Path(deploy.sandbox.kafka_native.app.__file__).parent / "migrations"
 REST_MIGRATIONS = Path(deploy.sandbox.rest_api.app.__file__).parent / "migrations"
 
@@ -56,42 +59,56 @@ class Sandbox:
 
 
 @contextlib.asynccontextmanager
-async def rest_api(dsn: str, **settings: Any) -> AsyncIterator[Sandbox]:
-    """One of the kind rest_api."""
-    async with _running(deploy.sandbox.rest_api.app.build, _settings(dsn, settings), dsn) as sandbox:
+async def rest_api(
+    dsn: str, *, ready: bool = True, tls: Signed | None = None, **settings: Any
+) -> AsyncIterator[Sandbox]:
+    """One of the kind rest_api, once it is ``ready``; ``tls``: over https, and to clients of this authority alone."""
+    build = deploy.sandbox.rest_api.app.build
+    async with _running(build, _settings(dsn, settings), dsn, ready, tls) as sandbox:
         yield sandbox
 
 
 @contextlib.asynccontextmanager
-async def kafka_native(dsn: str, **settings: Any) -> AsyncIterator[Sandbox]:
-    """One of the kind kafka_native; its topics have to be there."""
-    async with _running(deploy.sandbox.kafka_native.app.build, _settings(dsn, settings), dsn) as sandbox:
+async def kafka_native(dsn: str, *, ready: bool = True, **settings: Any) -> AsyncIterator[Sandbox]:
+    """One of the kind kafka_native; its topics have to be there before it is ``ready``."""
+    async with _running(deploy.sandbox.kafka_native.app.build, _settings(dsn, settings), dsn, ready) as sandbox:
         yield sandbox
 
 
 def _settings(dsn: str, given: dict[str, Any]) -> SandboxSettings:
-    usual = {"registry": "sz", "profile": "test", "database": SecretStr(dsn)}
+    usual = {"registry": "sz", "profile": "test", "database": SecretStr(dsn), "system_token": SYSTEM_TOKEN}
     return SandboxSettings.model_validate(usual | given)
 
 
 @contextlib.asynccontextmanager
 async def _running(
-    build: Callable[[SandboxSettings], FastAPI], settings: SandboxSettings, dsn: str
+    build: Callable[[SandboxSettings], FastAPI],
+    settings: SandboxSettings,
+    dsn: str,
+    whole: bool,
+    tls: Signed | None = None,
 ) -> AsyncIterator[Sandbox]:
     await migrate(settings, KAFKA_MIGRATIONS, REST_MIGRATIONS)
     listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(build(settings), log_config=None, timeout_graceful_shutdown=1, timeout_keep_alive=30)
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
+    over: dict[str, Any] = tls.served() if tls else {}
+    config = uvicorn.Config(
+        build(settings), log_config=None, timeout_graceful_shutdown=1, timeout_keep_alive=30, **over
+    )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
+    bearer = {"authorization": f"Bearer {SYSTEM_TOKEN}"}
     try:
-        async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+        context = tls.client_context() if tls else True
+        async with httpx.AsyncClient(
+            base_url=url, timeout=10, trust_env=False, headers=bearer, verify=context
+        ) as client:
 
             async def ready() -> bool:
                 if serving.done():
                     serving.result()
                 try:
-                    return (await client.get("/health/ready")).status_code == 200
+                    return (await client.get("/health/ready" if whole else "/health/live")).status_code == 200
                 except httpx.TransportError:
                     return False
 

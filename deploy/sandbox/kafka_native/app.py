@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import APIRouter, Depends, FastAPI, HTTPException
 
 from deploy.sandbox import pages
+from deploy.sandbox.credentials import bearer_of
 from deploy.sandbox.database import Pool, open_pool
 from deploy.sandbox.kafka_native.reader import Reader
 from deploy.sandbox.kafka_native.receipts import Publisher
@@ -35,7 +36,7 @@ def build(settings: SandboxSettings) -> FastAPI:
             async with running([publisher.run, reader.run]), opened(site, settings, pool, OutboxVoice(publisher)):
                 yield
 
-    app = FastAPI(title=f"sandbox {seat.code}", lifespan=lifespan)
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
     site = pages_on(app, settings, seat, lambda: mischief.down)
 
     def pool() -> Pool:
@@ -48,20 +49,22 @@ def build(settings: SandboxSettings) -> FastAPI:
 
     app.include_router(health_routes(pool, lacking))
     app.include_router(mischief_routes(mischief, settings))
+    books = APIRouter(prefix="/books", dependencies=[Depends(bearer_of(settings.system_token))])
 
-    @app.get("/books/volunteers/{ref}")
+    @books.get("/volunteers/{ref}")
     async def volunteer(ref: str) -> dict[str, Any]:
         page = await pages.volunteer(pool(), seat, ref)
         if page is None:
             raise HTTPException(404, "no such volunteer here")
         return page
 
-    @app.get("/books/shifts")
+    @books.get("/shifts")
     async def shifts(project_ref: str | None = None) -> list[dict[str, Any]]:
         return await pages.shifts(pool(), seat, project_ref)
 
-    @app.get("/books/returned")
+    @books.get("/returned")
     async def returned() -> list[dict[str, Any]]:
         return await pages.returned(pool())
 
+    app.include_router(books)
     return app

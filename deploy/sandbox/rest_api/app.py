@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import APIRouter, Depends, FastAPI, HTTPException
 
 from deploy.sandbox import pages
+from deploy.sandbox.credentials import bearer_of
 from deploy.sandbox.database import Pool, open_pool
 from deploy.sandbox.mischief import Mischief, mischief_routes
 from deploy.sandbox.rest_api.clerk import Clerk
@@ -23,7 +24,9 @@ __all__ = ["build"]
 
 
 def build(settings: SandboxSettings) -> FastAPI:
-    """The application; it connects when it starts."""
+    """The application; it connects when it starts. Raises ``ValueError`` without a token for its interface."""
+    if settings.system_token is None:
+        raise ValueError("set SHUANGCHENG_SYSTEM_TOKEN to the token that its adapter brings, 16 characters or more")
     seat = settings.seat(rounding=30)
     mischief = Mischief()
 
@@ -34,7 +37,7 @@ def build(settings: SandboxSettings) -> FastAPI:
             async with running([app.state.clerk.run]), opened(site, settings, pool, SpokenVoice()):
                 yield
 
-    app = FastAPI(title=f"sandbox {seat.code}", lifespan=lifespan)
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
     site = pages_on(app, settings, seat, lambda: mischief.down)
 
     def pool() -> Pool:
@@ -47,9 +50,10 @@ def build(settings: SandboxSettings) -> FastAPI:
 
     app.include_router(health_routes(pool, list))
     app.include_router(mischief_routes(mischief, settings))
-    app.include_router(interface(seat, mischief, pool, clerk))
+    app.include_router(interface(seat, settings.system_token, mischief, pool, clerk))
+    books = APIRouter(prefix="/books", dependencies=[Depends(bearer_of(settings.system_token))])
 
-    @app.get("/books/volunteers/{ref}")
+    @books.get("/volunteers/{ref}")
     async def volunteer(ref: str) -> dict[str, Any]:
         page = await pages.volunteer(pool(), seat, ref)
         if page is None:
@@ -57,14 +61,15 @@ def build(settings: SandboxSettings) -> FastAPI:
         found: dict[str, Any] = in_own_words(page)
         return found
 
-    @app.get("/books/shifts")
+    @books.get("/shifts")
     async def shifts(project_ref: str | None = None) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = in_own_words(await pages.shifts(pool(), seat, project_ref))
         return found
 
-    @app.get("/books/returned")
+    @books.get("/returned")
     async def returned() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = in_own_words(await pages.returned(pool()))
         return found
 
+    app.include_router(books)
     return app

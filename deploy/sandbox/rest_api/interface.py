@@ -10,9 +10,10 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from deploy.sandbox import books
+from deploy.sandbox.credentials import bearer_of
 from deploy.sandbox.database import Pool
 from deploy.sandbox.entries import Query
 from deploy.sandbox.ledger import Answer
@@ -37,10 +38,13 @@ def _open_for_business(mischief: Mischief) -> None:
         raise HTTPException(429, "请求过多", {"Retry-After": str(seconds)})
 
 
-def interface(seat: Seat, mischief: Mischief, pool: Callable[[], Pool], clerk: Callable[[], Clerk]) -> APIRouter:
-    """The routes under ``/接口``."""
+def interface(
+    seat: Seat, token: SecretStr, mischief: Mischief, pool: Callable[[], Pool], clerk: Callable[[], Clerk]
+) -> APIRouter:
+    """The routes under ``/接口``, for the bearer of this token: they book minutes, and tell codes in clear."""
 
-    router = APIRouter(prefix="/接口", dependencies=[Depends(lambda: _open_for_business(mischief))])
+    dependencies = [Depends(bearer_of(token)), Depends(lambda: _open_for_business(mischief))]
+    router = APIRouter(prefix="/接口", dependencies=dependencies)
 
     @router.post("/入账")
     async def post(request: Request) -> Response:

@@ -105,7 +105,7 @@ async def test_a_record_that_nobody_is_sure_of_is_a_break_until_its_home_says_wh
     her = await Surfer.linked(stage, surf, "gz", "sz")
     await her.join("sz", shift)
     await her.sees("报名成功", "")
-    await stage.http.post(stage.url("gz", "/misbehave"), json={"down_for_seconds": 600})
+    await stage.misbehave("gz", down_for_seconds=600)
     try:
         await check_in_and_attest(stage, surf, her, shift)
         await operator.sees("", "Sent")
@@ -117,7 +117,7 @@ async def test_a_record_that_nobody_is_sure_of_is_a_break_until_its_home_says_wh
         await operator.sees("", "its receipt says other minutes")
         await operator.sees("", "Receipts of the last day that contradict")
     finally:
-        await stage.http.post(stage.url("gz", "/misbehave"), json={"down_for_seconds": 0})
+        await stage.misbehave("gz", down_for_seconds=0)
 
     async def settled() -> bool:
         await operator.page.reload()

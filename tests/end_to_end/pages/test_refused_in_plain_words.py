@@ -103,11 +103,11 @@ async def test_a_registry_that_is_down_says_so_and_nothing_is_lost(stage: Stage,
 
 async def join_while_down(stage: Stage, her: Surfer, shift: Shift) -> None:
     """She asks at home while the host's registry is down: its page says so, and it hears of her later."""
-    await stage.http.post(stage.url("gz", "/misbehave"), json={"down_for_seconds": 600})
+    await stage.misbehave("gz", down_for_seconds=600)
     try:
         await her.go("gz", shift.path)
         await her.sees("系统暂时不可用", "")
         await her.join("sz", shift)
         await her.sees("报名成功", "")
     finally:
-        await stage.http.post(stage.url("gz", "/misbehave"), json={"down_for_seconds": 0})
+        await stage.misbehave("gz", down_for_seconds=0)

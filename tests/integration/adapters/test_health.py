@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-import pytest
-
 from services.adapters.listening import Listener
 from services.adapters.parts import Part, figures
-from services.adapters.rest_api_said import read
 from services.adapters.states import Said
 from services.adapters.store import NOTICES, Ear, Waiting, waiting
 from services.adapters.worker import Caller, Messenger, persistent
 from services.chassis.logs import Episode
 from tests.conftest import NewDatabase
-from tests.support.adapters import adapter, notice_of
+from tests.support.adapters import adapter, notice_of, troubles
 from tests.support.registries import offered, own, seat
 from tests.support.waiting import eventually
 
@@ -107,14 +104,11 @@ async def test_two_letters_of_one_number_that_cannot_be_read_end_nothing(new_dat
     """They met the key of the table for operators; the process ended, at every start again."""
     async with adapter(new_database) as ours:
         ear = Ear(ours.pool, "sz")
-        assert await ear.keep(0, [Said(1, None, "once"), Said(1, None, "twice")], datetime.now(UTC))
+        said = [Said(1, None, "once", b"1"), Said(1, None, "twice", b"2")]
+        assert await ear.keep(0, said, datetime.now(UTC)) == said
         assert await ear.heard() == 1
-        assert await ours.pool.fetchval("SELECT count(*) FROM not_understood") == 1
-
-
-def test_a_letter_whose_number_no_column_takes_is_none() -> None:
-    with pytest.raises(ValueError, match="without a number that can be kept"):
-        read({"序号": 2**63}, "sz")
+        assert (await troubles(ours)).json()["not_understood"][1]["trouble"] == "twice"
+        assert await ear.keep(1, said, datetime.now(UTC)) == [], "said again, they are nothing new"
 
 
 def test_nothing_that_waits_is_a_figure_too() -> None:

@@ -12,7 +12,7 @@ from services.adapters.rest_api import RestApi
 from services.adapters.systems import SystemAway
 from services.adapters.worker import Caller
 from tests.conftest import NewDatabase
-from tests.support.adapters import Adapter, adapter, notice_of
+from tests.support.adapters import OURS, Adapter, adapter, notice_of
 from tests.support.registries import credit, own, requested, seat
 from tests.support.waiting import eventually
 
@@ -41,7 +41,7 @@ async def test_who_starts_anew_keeps_to_what_the_home_asked_for(new_database: Ne
             await eventually(lambda: ours.pool.fetchval("SELECT due_at > now() + interval '500 seconds' FROM credit"))
         [due_at] = [row[0] for row in await ours.pool.fetch("SELECT due_at FROM credit")]
         moment = due_at - timedelta(seconds=1)
-        client = RestApi(ours.sandbox.url)
+        client = RestApi(ours.sandbox.url, credentials=OURS)
         ours.caller = Caller(ours.pool, client, seat("idempotent", settles=0.5), lambda: moment)
         async with ours.running():
             await ours.due(credit("H-2", 10))
@@ -56,7 +56,7 @@ async def test_who_starts_anew_keeps_to_what_the_home_asked_for(new_database: Ne
 async def test_what_one_caller_was_asked_for_binds_the_others_of_the_same_system(new_database: NewDatabase) -> None:
     async with adapter(new_database) as ours:
         quiet = Quiet()
-        messenger, listener = RestApi(ours.sandbox.url, "sz", quiet), RestApi(ours.sandbox.url, "sz", quiet)
+        messenger, listener = (RestApi(ours.sandbox.url, "sz", quiet, OURS) for _ in range(2))
         await ours.sandbox.misbehave(leave_alone_seconds=600)
         try:
             with pytest.raises(SystemAway) as told:

@@ -22,7 +22,7 @@ from deploy.local.topics import ensure_topics
 from tests.conftest import NewDatabase
 from tests.support.naming import SECRET
 from tests.support.registries import attested, credit, decided, link, new_code, offered, own, requested, said, told
-from tests.support.sandboxes import rest_api
+from tests.support.sandboxes import SYSTEM_TOKEN, rest_api
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -61,6 +61,7 @@ async def adapter_environment(
         "SHUANGCHENG_REGISTRIES": str(folder),
         "SHUANGCHENG_REGISTRY": code,
         "SHUANGCHENG_SANDBOX_URL": url,
+        "SHUANGCHENG_SYSTEM_TOKEN": SYSTEM_TOKEN,
         "SHUANGCHENG_HTTP_PORT": "0",
         "PATH": os.environ["PATH"],
     }

@@ -15,7 +15,7 @@ from tests.conftest import NewDatabase
 
 ROOT = Path(__file__).parents[3]
 KINDS = ("kafka_native", "rest_api")
-SEAT = {"SHUANGCHENG_REGISTRY": "gz"}
+SEAT = {"SHUANGCHENG_REGISTRY": "gz", "SHUANGCHENG_SYSTEM_TOKEN": "secret-of-the-system"}
 
 
 async def ends(kind: str, settings: dict[str, str], *arguments: str) -> tuple[int | None, str]:
@@ -35,6 +35,12 @@ async def ends(kind: str, settings: dict[str, str], *arguments: str) -> tuple[in
     return process.returncode, errors.decode()
 
 
+async def test_a_registry_without_a_token_for_its_interface_does_not_begin() -> None:
+    code, said = await ends("rest_api", {"SHUANGCHENG_REGISTRY": "gz"})
+    assert (code, said.count("\n")) == (2, 1), said
+    assert "set SHUANGCHENG_SYSTEM_TOKEN" in said
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("settings", "arguments", "complaint"),
@@ -42,6 +48,7 @@ async def ends(kind: str, settings: dict[str, str], *arguments: str) -> tuple[in
         ({}, [], "SHUANGCHENG_REGISTRY: Field required"),
         ({"SHUANGCHENG_REGISTRY": "Guangzhou!"}, [], "SHUANGCHENG_REGISTRY: "),
         (SEAT, ["migrat"], "unknown argument 'migrat'"),
+        (SEAT | {"SHUANGCHENG_SYSTEM_TOKEN": "secret"}, [], "SHUANGCHENG_SYSTEM_TOKEN: "),
         (SEAT | {"SHUANGCHENG_HTTP_PORT": "99999"}, [], "SHUANGCHENG_HTTP_PORT: "),
         (SEAT | {"SHUANGCHENG_REGISTRIES": "/nowhere"}, [], "/nowhere/gz.yaml"),
         (SEAT | {"SHUANGCHENG_DATABASE": "mysql://u:secret@127.0.0.1/x"}, [], "SHUANGCHENG_DATABASE: does not begin"),

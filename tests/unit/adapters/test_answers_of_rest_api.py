@@ -40,9 +40,26 @@ def test_a_receipt_is_taken_at_its_word(status: int, receipts: list[dict[str, An
     assert read_answer(CREDIT, httpx.Response(status, json={"回执": receipts})) == meaning
 
 
-@pytest.mark.parametrize("status", [401, 404, 429])
+@pytest.mark.parametrize("status", [404, 405, 429])
 def test_what_is_turned_away_before_the_ledger_is_surely_not_posted(status: int) -> None:
     assert read_answer(CREDIT, httpx.Response(status, text="closed")) == Away(f"answered {status}")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize(
+    "answer", [{"回执": [receipt(结果="拒绝", 原因="无权限", 可重试=False)]}, {"回执": [receipt(结果="查无")]}, {}]
+)
+def test_who_wants_other_credentials_has_said_nothing_of_the_credit(status: int, asked: bool, answer: object) -> None:
+    outcome = read_answer(CREDIT, httpx.Response(status, json=answer), asked=asked)
+    assert isinstance(outcome, Away)
+    assert outcome.surely
+    assert outcome.detail.startswith(f"refuses our credentials (answered {status})")
+    assert rules.settle(CREDIT, outcome, seat("neither"), MORNING) == (CREDIT, ())
+
+
+def test_who_turns_us_away_and_says_that_it_posted_contradicts_himself() -> None:
+    assert isinstance(read_answer(CREDIT, httpx.Response(403, json={"回执": [FINE]})), Lost)
 
 
 def test_closed_may_be_said_by_a_gateway_that_passed_the_request_on() -> None:

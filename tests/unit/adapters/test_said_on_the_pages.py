@@ -50,8 +50,15 @@ def test_what_cannot_be_read_is_told_beside_its_number(changes: dict[str, Any], 
     assert trouble in (said.trouble or "")
 
 
-def test_a_letter_without_a_number_is_no_letter() -> None:
-    letters: list[object] = [{}, [], "x", {"序号": "3"}]
-    for raw in letters:
-        with pytest.raises(ValueError, match="without a number"):
-            read(raw, "sz")
+def test_a_letter_without_a_number_that_can_be_kept_is_not_heard_and_holds_up_nothing() -> None:
+    numbers: list[object] = ["3", 0, -1, 2**63, 2.0, True, None, [3]]
+    letters: list[object] = [{}, [], "x", None, *(letter(序号=number) for number in numbers)]
+    said = [read(raw, "sz") for raw in letters]
+    assert {(one.number, one.event) for one in said} == {(None, None)}
+    assert all("whole number" in (one.trouble or "") for one in said)
+    assert len({one.digest for one in said}) == len(letters)
+
+
+def test_two_letters_of_one_number_stand_apart_and_the_same_again_is_the_same() -> None:
+    one, other = letter(消息号=""), letter(消息号="", 类别="天气")
+    assert read(one, "sz").digest == read(dict(reversed(one.items())), "sz").digest != read(other, "sz").digest

@@ -11,7 +11,7 @@ import pytest
 from contracts.messages import Message, volunteers
 from deploy.sandbox.kafka_native.letters import letter as as_kafka_reads_it
 from deploy.sandbox.rest_api.forms import Unreadable, read_letter
-from services.adapters import rest_api, rules
+from services.adapters import rest_api_told, rules
 from services.adapters.states import Notice
 from services.chassis.decisions import Inbound, States
 from tests.support.registries import MORNING, one_of_each, own, told
@@ -27,7 +27,7 @@ def notice_of(message: Message, *, is_own: bool) -> tuple[Notice, Inbound]:
 @pytest.mark.parametrize(("message", "is_own"), one_of_each(), ids=lambda value: getattr(value, "TYPE", str(value)))
 def test_a_message_means_the_same_over_http_as_over_kafka(message: Message, is_own: bool) -> None:
     notice, inbound = notice_of(message, is_own=is_own)
-    over_http = read_letter(orjson.loads(orjson.dumps(rest_api.letter(notice))), own=is_own)
+    over_http = read_letter(orjson.loads(orjson.dumps(rest_api_told.letter(notice))), own=is_own)
     over_kafka = as_kafka_reads_it(inbound.event, own=is_own)
 
     assert over_http.entry == over_kafka.entry
@@ -41,18 +41,18 @@ def test_a_one_time_code_is_neither_kept_nor_passed_on() -> None:
             secret = message.code if isinstance(message, volunteers.LinkRequested) else message.code_hash
             notice, _ = notice_of(message, is_own=is_own)
             assert secret.encode() not in orjson.dumps(asdict(notice))
-            assert secret.encode() not in orjson.dumps(rest_api.letter(notice))
+            assert secret.encode() not in orjson.dumps(rest_api_told.letter(notice))
 
 
 def test_a_letter_of_an_unknown_category_is_named_and_not_guessed() -> None:
     notice, _ = notice_of(one_of_each()[0][0], is_own=True)
     with pytest.raises(Unreadable, match="没有类别"):
-        read_letter(rest_api.letter(notice) | {"类别": "贺卡"}, own=True)
+        read_letter(rest_api_told.letter(notice) | {"类别": "贺卡"}, own=True)
 
 
 def test_a_letter_that_lacks_a_field_is_refused_with_its_place() -> None:
     notice, _ = notice_of(one_of_each()[6][0], is_own=True)
-    form = rest_api.letter(notice)
+    form = rest_api_told.letter(notice)
     del form["内容"]["版本"]
     with pytest.raises(Unreadable, match="version"):
         read_letter(form, own=True)

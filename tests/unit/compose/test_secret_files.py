@@ -16,7 +16,7 @@ from services.chassis.settings import read_settings
 
 @pytest.fixture
 def volumes(tmp_path: Path) -> Path:
-    for name in ("operator", "postgres", "bridge", "sandbox_gz"):
+    for name in ("operator", "postgres", "bridge", "sandbox_gz", "sandbox_sz", "adapter_sz"):
         (tmp_path / name).mkdir()
     write_all(tmp_path, ["gz", "sz"])
     return tmp_path
@@ -42,12 +42,35 @@ def test_each_process_gets_its_own_files_and_a_sandbox_its_own_registrys_token_o
         "sandbox_gz/password",
         "sandbox_gz/shuangcheng_database",
         "sandbox_gz/shuangcheng_passcode",
+        "sandbox_gz/shuangcheng_system_token",
         "sandbox_gz/shuangcheng_token",
+        "operator/passcode_sz",
+        "operator/system_gz",
+        "operator/system_sz",
+        "sandbox_sz/password",
+        "sandbox_sz/shuangcheng_database",
+        "sandbox_sz/shuangcheng_passcode",
+        "sandbox_sz/shuangcheng_system_token",
+        "sandbox_sz/shuangcheng_token",
+        "adapter_sz/password",
+        "adapter_sz/shuangcheng_naming_secret",
+        "adapter_sz/shuangcheng_database",
+        "adapter_sz/shuangcheng_system_token",
+        "adapter_sz/tokens.yaml",
     }
     found = files(volumes)
     assert found["sandbox_gz/shuangcheng_token"] == found["operator/registry_gz"]
     assert found["sandbox_gz/shuangcheng_passcode"] == found["operator/passcode_gz"]
     assert (volumes / "postgres" / "bridge.scram").exists()
+
+
+def test_an_adapter_brings_the_token_that_its_own_registrys_system_asks_for_and_knows_no_other_registrys(
+    volumes: Path,
+) -> None:
+    found = files(volumes)
+    asked = found["sandbox_sz/shuangcheng_system_token"]
+    assert found["adapter_sz/shuangcheng_system_token"] == asked != found["sandbox_gz/shuangcheng_system_token"]
+    assert yaml.safe_load(found["adapter_sz/tokens.yaml"]) == {found["operator/operator"]: "operator"}
 
 
 def test_nobody_else_may_read_them(volumes: Path) -> None:

@@ -1,0 +1,34 @@
+"""Who may use what is for machines alone: whoever brings the token that this registry and its adapter were given."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from fastapi import HTTPException, Request
+from pydantic import SecretStr
+
+__all__ = ["bearer_of"]
+
+_ONLY_READ: Final = frozenset({"GET", "HEAD"})
+
+
+def bearer_of(token: SecretStr | None) -> Callable[[Request], Awaitable[None]]:
+    """A dependency: the bearer of this token (RFC 6750), else 401; nobody, where there is none.
+
+    What is sent must say that it is JSON, else 415. A page of another origin can send neither without asking first
+    (CORS), and no cookie counts. It looks at headers alone: a stranger's body is not read.
+    """
+    wanted = b"" if token is None else token.get_secret_value().encode()
+
+    async def check(request: Request) -> None:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        same = hmac.compare_digest(given.strip().encode(), wanted)
+        if not (same and wanted and scheme.lower() == "bearer"):
+            raise HTTPException(401, "需要令牌 a token is needed", {"WWW-Authenticate": "Bearer"})
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if request.method not in _ONLY_READ and kind != "application/json":
+            raise HTTPException(415, "只收 application/json only")
+
+    return check
