@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Final, Literal
 from uuid import UUID
 
@@ -77,7 +78,8 @@ def change_consent(states: States, inbound: Inbound, now: datetime, *, registry:
         return passed
     stopped = [
         _refuse(credit, Refused("consent_withdrawn", retry=True))
-        for credit in states.group(Credit, "volunteer_ref", told.volunteer_ref)
+        # Not in the order in which a database gives them: each receipt has the id of its place.
+        for credit in sorted(states.group(Credit, "volunteer_ref", told.volunteer_ref), key=attrgetter("transfer_id"))
         if credit.state == "due" and credit.body is not None and credit.body.host == told.registry
     ]
     changes = (*passed.changes, *(credit for credit, _ in stopped))

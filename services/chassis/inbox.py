@@ -57,11 +57,13 @@ async def first_sightings(
     if len(known) != repeated:
         # A transaction within a transaction has another number: everything would look as if it had been seen before.
         raise RuntimeError(f"{repeated} were seen before, but {len(known)} are known: not in a transaction of its own")
-    for name, digest in known.items():
-        if digest == unique[name].digest:
+    for name, candidate in unique.items():  # in their own order, not in that of the database
+        if name not in known:
+            continue
+        if known[name] == candidate.digest:
             duplicates += 1
         else:
-            reused.append(unique[name])
+            reused.append(candidate)
     return [candidate for name, candidate in unique.items() if name not in known], reused, duplicates
 
 

@@ -3,84 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
 
-from contracts.envelope import Event, encode
+from contracts.envelope import Event
 from contracts.messages import Message
-from contracts.partitioner import partition_for
 from contracts.topics import (
     ATTENDANCE_EVENTS,
     IDENTITY_COMMANDS,
     IDENTITY_EVENTS,
-    TopicEntry,
-    all_topics,
     registry_source,
-    registry_topic_for,
-    service_source,
 )
-from deploy.local.registries import CONFIGURED
 from services.bridge.service import build as bridge
 from services.chassis.faults import CannotStart
 from services.chassis.records import Record
 from services.chassis.runtime import Runtime
-from services.chassis.service import Service
-from services.chassis.settings import Settings
 from services.identity.service import build as identity
 from tests.conftest import NewDatabase
-from tests.support.books import Books, books_of
-from tests.support.bridge_messages import HOME, HOST, T0, attested, confirmed, established, signup
-from tests.support.bridge_store import HandClock
+from tests.support.books import T0, Batch, Books, Build, Log, books_of
+from tests.support.bridge_messages import HOST, attested, confirmed, established, signup
 from tests.support.identity import World
-from tests.support.identity_database import FixedClock
 from tests.support.naming import SECRET
 from tests.support.rig import Rig, first_lane
 
 OTHER = SecretStr("from-this-all-ids-of-another-linkage")
-_OUTER = {entry.name: entry for entry in all_topics([HOST, HOME])}
-
-
-class Log:
-    """Records at their places, stamped a second apart."""
-
-    def __init__(self) -> None:
-        self._offsets: defaultdict[tuple[str, int], count[int]] = defaultdict(count)
-        self._moments = count(int(T0.timestamp() * 1000), 1000)
-
-    def record(self, entry: TopicEntry, event: Event, value: bytes | None = None) -> Record:
-        """An event where its key belongs; with ``value``, other bytes under its headers."""
-        body, headers = encode(event)
-        place = (entry.name, partition_for(event.key, entry.partitions))
-        key, moment = event.key.encode(), next(self._moments)
-        return Record(*place, next(self._offsets[place]), moment, key, headers, value or body, None, appended=True)
-
-    def inner(self, entry: TopicEntry, sender: str, message: Message) -> Record:
-        """A service's."""
-        return self.record(entry, Event(str(uuid4()), service_source(sender), T0, message))
-
-    def outer(self, event: Event, value: bytes | None = None) -> Record:
-        """A registry's."""
-        return self.record(_OUTER[registry_topic_for(event.source, type(event.data)) or ""], event, value)
 
 
 async def decided(
-    new_database: NewDatabase,
-    build: Callable[[Settings], Service],
-    batches: Sequence[Sequence[Record]],
-    clock: Any,
-    secret: SecretStr,
+    new_database: NewDatabase, build: Build, batches: Sequence[Sequence[Record]], secret: SecretStr
 ) -> Books:
-    dsn = await new_database()
-    settings = Settings(profile="test", database=SecretStr(dsn), registries=CONFIGURED, naming_secret=secret)
-    return await books_of(dsn, build(settings), settings, batches, clock)
+    return await books_of(await new_database(), build, [Batch(T0, records) for records in batches], secret)
 
 
 async def test_identity_gives_the_same_persons_and_events_the_same_ids_on_every_database(
@@ -93,12 +49,10 @@ async def test_identity_gives_the_same_persons_and_events_the_same_ids_on_every_
         asked = world.request(f"code {number}" if number else "another", f"G{number}", home_ref=f"S{number}")
         commands += [asked, offer] if number % 2 else [offer, asked]
     batches = [[log.inner(IDENTITY_COMMANDS, "bridge", one)] for one in commands]
-    first, again, other = [
-        await decided(new_database, identity, batches, FixedClock(), secret) for secret in (SECRET, SECRET, OTHER)
-    ]
+    first, again, other = [await decided(new_database, identity, batches, secret) for secret in (SECRET, SECRET, OTHER)]
     assert len(first.tables["account"]) == 5
     assert len(first.tables["timer"]) > 0
-    assert len(first.events) >= 4
+    assert len(first.said) >= 4
     assert again.tables == first.tables
     for name in ("account", "timer", "link"):
         assert set(first.tables[name]).isdisjoint(other.tables[name])
@@ -124,10 +78,11 @@ async def test_what_a_service_says_bears_the_moment_of_its_decision_and_a_later_
     offers = [log.inner(IDENTITY_COMMANDS, "bridge", world.offer("code", home_ref=f"S{n}")) for n in range(3)]
     asked = [world.request("code", f"G{n}", home_ref=f"S{n}") for n in range(3)]
     batches = [offers, [log.inner(IDENTITY_COMMANDS, "bridge", one) for one in asked]]
-    clock = FixedClock()
-    books = await decided(new_database, identity, batches, clock, SECRET)
-    first = (clock.moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    said = [int(event["ce_decidedat"]) for event in books.events if event["ce_type"].endswith("link_established.v1")]
+    books = await decided(new_database, identity, batches, SECRET)
+    first = (T0 - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    said = [
+        int(headers["ce_decidedat"]) for headers, _ in books.said if headers["ce_type"].endswith("link_established.v1")
+    ]
     assert said == [first, first + 1, first + 2]
 
 
@@ -141,11 +96,8 @@ async def test_the_border_says_writes_down_and_refuses_the_same_again(new_databa
         [log.outer(asked), log.outer(stranger), log.outer(reused), log.outer(service), log.outer(service, b"no JSON")],
         [log.inner(ATTENDANCE_EVENTS, "attendance", confirmed(1, 60))],
     ]
-    first, again, other = [
-        await decided(new_database, bridge, batches, HandClock(), secret) for secret in (SECRET, SECRET, OTHER)
-    ]
-    said = {event["ce_type"].split(".")[2] for event in first.events}
-    assert {"request_signup", "credit_posted", "message_refused"} <= said
+    first, again, other = [await decided(new_database, bridge, batches, secret) for secret in (SECRET, SECRET, OTHER)]
+    assert {"request_signup", "credit_posted", "message_refused"} <= first.types()
     assert len(first.tables["step"]) > 0
     assert len(first.tables["timer"]) > 0
     assert again.tables == first.tables
