@@ -18,7 +18,7 @@ from contracts.topics import OPERATIONS_EVENTS
 from deploy.backup.manifest import Database
 from deploy.local.errors import LocalError
 
-__all__ = ["Act", "acts_since", "again", "module_of"]
+__all__ = ["Act", "acts_since", "again", "lacks", "module_of", "whose"]
 
 _ADAPTER: Final = "adapter_"
 _IDLE_MS: Final = 300
@@ -44,7 +44,7 @@ async def acts_since(kafka: str, databases: Mapping[str, Database]) -> dict[str,
     found: dict[str, list[Act]] = {name: [] for name in databases}
     for place, offset, said in await _all(kafka):
         for name, one in databases.items():
-            if _whose(name) != (said.service, said.registry) or not _after(one, place, offset, said.at):
+            if whose(name) != (said.service, said.registry) or not lacks(one, place, offset, said.at):
                 continue
             found[name].append(Act(said.act, said.about, said.operator, said.at))
     return {name: sorted(acts, key=lambda act: act.at) for name, acts in found.items()}
@@ -80,11 +80,13 @@ def _run(name: str, compose: Path | None) -> str:
     return f"{within}python -m {module_of(name)}"
 
 
-def _whose(name: str) -> tuple[str, str | None]:
+def whose(name: str) -> tuple[str, str | None]:
+    """The service, and of an adapter the seat, as acts name them."""
     return ("adapters", name.removeprefix(_ADAPTER)) if name.startswith(_ADAPTER) else (name, None)
 
 
-def _after(one: Database, partition: int, offset: int, at: datetime) -> bool:
+def lacks(one: Database, partition: int, offset: int, at: datetime) -> bool:
+    """Whether a dump was made before the act that lies there."""
     if not one.said:
         return at >= one.taken_at
     until = {p.partition: p.next_offset for p in one.said if p.topic == OPERATIONS_EVENTS.name}

@@ -84,8 +84,7 @@ async def restore(folder: Path, manifest: Manifest, wanted: Wanted) -> list[Rest
             marked[name] = await _made_beside(name, one, files[name], owners[name] or one.owner, wanted)
         old = await _swapped({name: owner is not None for name, owner in owners.items()}, wanted)
     for name, secret in secrets.items():
-        await wanted.secrets.put_naming(name, secret)
-        wanted.say(f"{name}: has the naming secret of the backup")
+        await _put(name, secret, wanted)
     if wanted.drop_old:
         for kept in old.values():
             await wanted.server.ask("postgres", _DROP.format(database=quoted(kept)))
@@ -123,6 +122,19 @@ async def _secrets_to_put(folder: Path, manifest: Manifest, wanted: Wanted) -> d
             )
         put[name] = file
     return put
+
+
+async def _put(name: str, secret: Path, wanted: Wanted) -> None:
+    """Last of all: with the backup's secret the database that was there would not be served any more."""
+    try:
+        await wanted.secrets.put_naming(name, secret)
+    except LocalError as error:
+        raise LocalError(
+            f"the databases are restored, but {name} has not got the naming secret of the backup: {error.problem}",
+            details=error.details,
+            todo=f"copy {secret} into the secrets of {name}; until then its service does not start",
+        ) from error
+    wanted.say(f"{name}: has the naming secret of the backup")
 
 
 async def _owner(name: str, one: Database, wanted: Wanted) -> str | None:

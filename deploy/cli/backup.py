@@ -132,6 +132,14 @@ class _Place:
         twin = "" if "_" in name else f" {name}-twin"
         return f"docker compose -f {self.compose} stop {_service(name)}{twin}"
 
+    def drop(self, name: str) -> str:
+        """The command that drops a database which nobody needs any more."""
+        return (
+            f"docker compose -f {self.compose} exec postgres dropdb -U postgres {name}"
+            if self.compose
+            else f"dropdb {name}"
+        )
+
     def start(self, one: Restored, service: bool) -> list[str]:
         """What starts it again, and before that the commands by which a dump from before that says that it is one."""
         service_of_compose, module = _service(one.name), acts.module_of(one.name)
@@ -197,6 +205,7 @@ def _report(one: Restored, manifest: Manifest, place: _Place, said: Sequence[act
         "taken_at": database.taken_at.isoformat(),
         "rows": sum(database.rows.values()),
         "old": one.old,
+        "drop": None if one.old is None else place.drop(one.old),
         "marked": one.marked,
         "start": place.start(one, database.service),
         "acts": [
@@ -213,7 +222,7 @@ def _print(report: dict[str, dict[str, object]], unread: str | None) -> None:
     for name, one in report.items():
         typer.echo(f"{name}: restored as of {one['taken_at']}, {one['rows']} rows")
         if one["old"]:
-            typer.echo(f'  the one that was there is {one["old"]} now; once all is well: DROP DATABASE "{one["old"]}"')
+            typer.echo(f"  the one that was there is {one['old']} now; once all is well: {one['drop']}")
         for command in one["start"]:  # type: ignore[attr-defined]
             typer.echo(f"  next: {command}")
         if one["marked"]:

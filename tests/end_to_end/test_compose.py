@@ -183,8 +183,9 @@ def test_a_service_sees_its_own_secrets_only_and_no_password_is_in_its_environme
     for name in PROCESSES:
         files = linkage.compose("exec", "-T", name, "find", "/run/shuangcheng", "/secrets", "-type", "f").split()
         of_pages = ["shuangcheng_passcode", "shuangcheng_token"]
-        tokens = of_pages if name.startswith("sandbox") else ["tokens.yaml"]
-        expected = {f"/run/shuangcheng/{file}" for file in ["password", "shuangcheng_database", *tokens]}
+        tokens = of_pages if name.startswith("sandbox") else ["tokens.yaml", "shuangcheng_naming_secret"]
+        between = ["shuangcheng_system_token"] if name.startswith(("sandbox", "adapter")) else []
+        expected = {f"/run/shuangcheng/{file}" for file in ["password", "shuangcheng_database", *tokens, *between]}
         assert set(files) == expected
         password = linkage.compose("exec", "-T", name, "cat", "/run/shuangcheng/password")
         assert len(password) >= 40
