@@ -11,6 +11,7 @@ from contracts.messages.base import (
     AgeBand,
     Count,
     Delta,
+    EventId,
     Instant,
     Message,
     Minutes,
@@ -44,7 +45,11 @@ class _ToRegistry(Message, abstract=True):
 
 
 class LinkChanged(_ToRegistry):
-    """To both sides: how the tie with ``registry`` stands. At ``established`` the host makes the full account."""
+    """To both sides: how the tie with ``registry`` stands. At ``established`` the host makes the full account.
+
+    ``answers`` is the id of the host's LinkRequested to which this is the answer. At ``established`` the account is
+    ``volunteer_ref``, also where the request named a new number.
+    """
 
     registry: RegistryCode
     state: Literal["established", "refused", "broken", "restored"]
@@ -52,6 +57,7 @@ class LinkChanged(_ToRegistry):
     link_version: Count = 0
     age_band: AgeBand | None = None
     guardian_approved: bool | None = None
+    answers: EventId | None = None
 
 
 class ConsentChanged(_ToRegistry):

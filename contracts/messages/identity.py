@@ -36,12 +36,15 @@ class _OfHomeAccount(Message, abstract=True):
 
 
 class OfferLink(_OfHomeAccount):
-    """Hold an offer of this volunteer for ``host`` until ``expires_at``; a newer offer replaces an older one."""
+    """Hold an offer of this volunteer for ``host`` until ``expires_at``; a newer offer replaces an older one.
+
+    ``consent`` is there when it counts: an offer for a pair that is linked already leaves consent as it stands.
+    """
 
     code_hash: Sha256
     age_band: AgeBand
     guardian_approved: bool
-    consent: Consent
+    consent: Consent | None = None
     expires_at: Instant
 
 
@@ -91,17 +94,25 @@ class _OfPerson(Message, abstract=True):
 
 
 class LinkEstablished(_OfPerson):
-    """``host_ref`` and ``home_ref`` are one person. Carries all that the border stamps on commands."""
+    """``host_ref`` and ``home_ref`` are one person. Carries all that the border stamps on commands.
+
+    ``origin`` is the request that is answered, if one is. It may have asked under another ref (``origin.key``): of a
+    person whom the host knows already, ``host_ref`` is the account that she has there.
+    """
 
     host_ref: Ref
     link_version: Version
     age_band: AgeBand
     guardian_approved: bool
     consent: Consent
+    origin: Origin | None = None
 
 
 class LinkRefused(_OfPerson):
-    """The request ``origin.message_id`` of ``host`` is refused for good."""
+    """The request ``origin.message_id`` of ``host`` is refused for good.
+
+    A ref that its home never spoke of is nobody's: ``person`` is an id of this message alone then, kept nowhere.
+    """
 
     host_ref: Ref
     reason: LinkRefusal

@@ -18,19 +18,27 @@ class _OfVolunteer(Message, abstract=True):
 class LinkOffered(_OfVolunteer):
     """Home: the volunteer tapped "serve there" in her own app. This is the consent (rules 38-40, 80).
 
-    ``code_hash`` is the SHA-256 of the one-time code in lower-case hex; the code goes by deep link or QR.
+    ``code_hash`` is the SHA-256 of the one-time code in lower-case hex; the code goes by deep link or QR. It is good
+    for one LinkRequested, until ``expires_at``: offer no longer than half an hour. The code of a pair that is linked
+    already opens the account that she has at the host; ``consent`` does not count then, and may be left out:
+    ConsentGiven and ConsentWithdrawn alone speak of that.
     """
 
     for_registry: RegistryCode
     code_hash: Sha256
     age_band: AgeBand
     guardian_approved: bool
-    consent: Consent
+    consent: Consent | None = None
     expires_at: Instant
 
 
 class LinkRequested(_OfVolunteer):
-    """Host: she brought the code along. ``volunteer_ref`` is the host's own new number for her (rule 80)."""
+    """Host: she brought the code along. ``volunteer_ref`` is the host's own new number for her (rule 80).
+
+    The answer is a LinkChanged that names this message in ``answers``. Make no account before it: if the host knows
+    her already, it names the account that she has. Open one session for it, in the browser in which she said that it
+    is she.
+    """
 
     home: RegistryCode
     home_ref: Ref

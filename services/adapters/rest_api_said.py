@@ -134,6 +134,6 @@ def _fields(content: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, 
         if isinstance(word, str):
             if content.get(word) is not None:
                 found[name] = content[word]
-        else:
-            found[name] = _fields(content, word)
+        elif inner := _fields(content, word):
+            found[name] = inner
     return found

@@ -32,6 +32,7 @@ _CATEGORIES: Final = {
     "shuangcheng.refusals.message_refused.v1": "退回",
 }
 _WORDS: Final = {
+    "answers": "答复消息号",
     "asker": "申请方",
     "at": "时间",
     "break_minutes": "休息分钟",

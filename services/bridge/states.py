@@ -59,7 +59,7 @@ class LinkUnderWay:
     host: str
     """Who asked: ``registry`` itself, or the host to which the volunteer of ``registry`` is to be linked."""
     requests: int
-    """LinkRequested without an answer; 0 when none is under way. A number, since identity gives each one answer."""
+    """LinkRequested without an answer; behind the last one the row goes. A number: identity gives each one answer."""
     newest_at: datetime
     """When the border admitted the newest of them."""
 

@@ -113,6 +113,8 @@ class Decision:
     facts: tuple[str, ...] = ()
     """Facts that are here now: what waits for them is decided again, soon and in order."""
     wait: Wait | None = None
+    gone: tuple[Any, ...] = ()
+    """Rows that nothing needs any longer: the row with this key is deleted, once ``changes`` are entered."""
 
 
 @dataclass(slots=True)
@@ -122,6 +124,7 @@ class _Kind:
     rows: dict[Hashable, Any] = field(default_factory=dict)
     grouped: dict[str, dict[Hashable, dict[Hashable, Any]]] = field(default_factory=dict)
     changed: dict[Hashable, Any] = field(default_factory=dict)
+    gone: dict[Hashable, Any] = field(default_factory=dict)
     versions: dict[Hashable, int] = field(default_factory=dict)
     """Of the rows that were loaded: what PostgreSQL calls the row's ``xmin``, the transaction that wrote it."""
 
@@ -164,6 +167,25 @@ class States:
         kind, key = self._enter(row)
         kind.changed[key] = row
 
+    def drop(self, row: Any) -> None:
+        """Take the row with this row's key out; it will be deleted where the database has it."""
+        kind = self._kinds[type(row)]
+        key = kind.key(row)
+        old = kind.rows.pop(key, None)
+        if old is None:
+            return
+        for name, group_of in kind.groups.items():
+            if (group := group_of(old)) is not None:
+                kind.grouped[name][group].pop(key)
+        kind.changed.pop(key, None)
+        if key in kind.versions:
+            kind.gone[key] = old
+
+    def dropped(self, kind: type[R]) -> tuple[list[R], list[int]]:
+        """Rows of this type to delete, with the versions that were loaded."""
+        found = self._kinds[kind]
+        return list(found.gone.values()), [found.versions[key] for key in found.gone]
+
     def changed(self, kind: type[R]) -> list[R]:
         """Rows of this type to save, the last state of each."""
         return list(self._kinds[kind].changed.values())
@@ -183,6 +205,7 @@ class States:
         key = kind.key(row)
         old = kind.rows.get(key)
         kind.rows[key] = row
+        kind.gone.pop(key, None)
         for name, group_of in kind.groups.items():
             group, members = group_of(row), kind.grouped[name]
             if old is not None and (before := group_of(old)) != group and before is not None:

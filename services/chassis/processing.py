@@ -190,6 +190,8 @@ class Processor:
             raise RuntimeError(f"makes known {unlocked}, which this batch did not lock")
         for row in decision.changes:
             states.put(row)
+        for row in decision.gone:
+            states.drop(row)
         effects.rows += rows
         effects.timers.update(timers)
         effects.facts.update(decision.facts)

@@ -116,10 +116,12 @@ class Table(Generic[R]):
         return [self._read(row) for row in await db.fetch(f"{self._select} FROM {self.name} {condition}", *arguments)]
 
     async def save(self, db: Connection, states: States) -> None:
-        """Save what was changed of these rows: one statement, or two where some are new and ``adds_many`` holds.
+        """Save what was changed of these rows: one statement, or two where some are new and ``adds_many`` holds; one
+        more deletes, where some are gone.
 
         Raises ``Overtaken`` when another writer has changed one of them since it was loaded, or made one.
         """
+        await self._delete_gone(db, states)
         loaded, versions, new = states.changes(self.row)
         if self.adds_many:
             await self.add(db, new)
@@ -134,6 +136,13 @@ class Table(Generic[R]):
             raise self._overtaken(error) from error
         if saved != len(loaded):
             raise Overtaken(self.name)
+
+    async def _delete_gone(self, db: Connection, states: States) -> None:
+        gone, versions = states.dropped(self.row)
+        if gone:
+            keys = [[getattr(row, name) for row in gone] for name in self.key]
+            if await db.execute(self._delete, *keys, versions) != f"DELETE {len(gone)}":
+                raise Overtaken(self.name)
 
     async def add(self, db: Connection, rows: Sequence[R]) -> None:
         """Insert rows that are new. One statement; none when there is nothing. Raises ``Overtaken``."""
@@ -168,6 +177,16 @@ class Table(Generic[R]):
     def _select(self) -> str:
         # The alias is the table's own name, so that a store's condition may join and still name columns.
         return f"SELECT {', '.join(f'{self.name}.{name}' for name in self._names)}"
+
+    @cached_property
+    def _delete(self) -> str:
+        types = {column.name: column.sql_type for column in self.columns}
+        arrays = ", ".join(f"${i}::{types[name]}[]" for i, name in enumerate(self.key, 1))
+        same = " AND ".join(f"{self.name}.{name} = gone.{name}" for name in self.key)
+        return f"""
+DELETE FROM {self.name}
+ USING unnest({arrays}, ${len(self.key) + 1}::xid[]) AS gone({", ".join(self.key)}, loaded_version)
+ WHERE {same} AND {self.name}.xmin = gone.loaded_version"""  # noqa: S608
 
     @cached_property
     def _save(self) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hmac import compare_digest
 from typing import Any, Literal
+from uuid import UUID
 
 from contracts.consent import Standing, standing_after
 from contracts.messages import Message
@@ -16,10 +17,8 @@ from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS
 from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer
 from services.identity.states import Account, ConsentState, Link, Offer, Outcome, Request, Role
 
-__all__ = ["MOST_PENDING", "MOST_WRONG_CODES", "Case"]
+__all__ = ["MOST_PENDING", "Case"]
 
-MOST_WRONG_CODES = 5
-"""Wrong codes that an offer bears; then it is void."""
 MOST_PENDING = 5
 """Requests for one home account that may wait for an offer at one host."""
 
@@ -33,41 +32,58 @@ class Case:
     """Reads the loaded states, gathers the decision. Lives for one message."""
 
     states: States
-    account: Account
+    home: str
+    home_ref: str
     host: str
     now: datetime
+    nobody: UUID
+    """Who a number is of which its home has not said anything."""
+    account: Account | None
+    """None while her home has not said anything about this number: it may be nobody's."""
     offer: Offer | None
     link: Link | None
     consent: ConsentState | None
     changes: list[Any] = field(default_factory=list)
+    gone: list[Any] = field(default_factory=list)
     sends: list[Send] = field(default_factory=list)
     timers: list[Timer | CancelTimer] = field(default_factory=list)
 
     @classmethod
     def of(cls, states: States, inbound: Inbound, now: datetime) -> Case:
-        """The case that this command is about. A home account seen for the first time gets its person here."""
+        """The case that this command is about."""
         command = inbound.data
         account = states.get(Account, (command.home, command.home_ref))
-        made = account is None
-        if account is None:
-            account = Account(command.home, command.home_ref, inbound.own_id)
-        key = account.person, command.host
-        case = cls(
+        key = None if account is None else (account.person, command.host)
+        return cls(
             states,
-            account,
+            command.home,
+            command.home_ref,
             command.host,
             now,
+            inbound.own_id,
+            account,
             offer=states.get(Offer, key),
             link=states.get(Link, key),
             consent=states.get(ConsentState, key),
         )
-        if made:
-            case.changes.append(account)
+
+    @classmethod
+    def of_home(cls, states: States, inbound: Inbound, now: datetime) -> Case:
+        """The same for what a home says of its own: an account that is new gets its person here."""
+        case = cls.of(states, inbound, now)
+        if case.account is None:
+            case.account = Account(case.home, case.home_ref, case.nobody)
+            case.changes.append(case.account)
         return case
+
+    @property
+    def person(self) -> UUID:
+        """Who she is."""
+        return self.nobody if self.account is None else self.account.person
 
     def decision(self) -> Decision:
         """All of it."""
-        return Decision(tuple(self.changes), tuple(self.sends), tuple(self.timers))
+        return Decision(tuple(self.changes), tuple(self.sends), tuple(self.timers), gone=tuple(self.gone))
 
     @property
     def given(self) -> Consent | None:
@@ -77,14 +93,14 @@ class Case:
     @property
     def role(self) -> Literal["home", "host"] | None:
         """What this home account is so far: a guest's account is nobody's home."""
-        known = self.states.get(Role, (self.account.home, self.account.home_ref))
+        known = self.states.get(Role, (self.home, self.home_ref))
         return None if known is None else known.role
 
     def keep_offer(self, offer: Offer) -> None:
         """Let this offer stand. The first one makes the account a home."""
         self.offer = offer
         if self.role is None:
-            self.changes.append(Role(self.account.home, self.account.home_ref, "home"))
+            self.changes.append(Role(self.home, self.home_ref, "home"))
         self.changes.append(offer)
 
     def hear_consent(self, said: Standing, consent: Consent | None) -> bool | None:
@@ -95,7 +111,7 @@ class Case:
             return None
         if standing == before:
             return False
-        self.consent = ConsentState(self.account.person, self.host, standing.state, standing.version, consent)
+        self.consent = ConsentState(self.person, self.host, standing.state, standing.version, consent)
         self.changes.append(self.consent)
         return True
 
@@ -108,9 +124,12 @@ class Case:
 
     def tell(self, kind: type[Message], *, time: datetime | None = None, **fields: Any) -> None:
         """Send a fact about this person and host, of this moment when no other is said."""
-        account = self.account
-        head = {"person": account.person, "home": account.home, "home_ref": account.home_ref, "host": self.host}
-        self.sends.append(Send(IDENTITY_EVENTS, kind(**head, **fields), time))
+        about = {"person": self.person, **self._pair}
+        self.sends.append(Send(IDENTITY_EVENTS, kind(**about, **fields), time))
+
+    @property
+    def _pair(self) -> dict[str, str]:
+        return {"home": self.home, "home_ref": self.home_ref, "host": self.host}
 
     def tell_consent(self) -> None:
         """Consent as it stands."""
@@ -118,8 +137,8 @@ class Case:
         kept = self.consent
         self.tell(messages.ConsentChanged, state=kept.state, version=kept.version, consent=kept.consent)
 
-    def tell_link(self, consent: Consent) -> None:
-        """The whole link, as the border stamps it."""
+    def tell_link(self, consent: Consent, answers: Request | None = None) -> None:
+        """The whole link, as the border stamps it; in answer to a request, if to one."""
         assert self.link is not None
         link = self.link
         self.tell(
@@ -129,21 +148,22 @@ class Case:
             age_band=link.age_band,
             guardian_approved=link.guardian_approved,
             consent=consent,
+            origin=None if answers is None else answers.origin,
         )
 
-    def catch_up(self, *, always: bool = False) -> None:
+    def catch_up(self) -> None:
         """Let an active link take over what the newest offer says of her, once consent stands."""
         link, offer, consent = self.link, self.offer, self.given
         if link is None or offer is None or consent is None or not link.active:
             return
         news = {"age_band": offer.age_band, "guardian_approved": offer.guardian_approved}
-        if always or news != {name: getattr(link, name) for name in news}:
+        if news != {name: getattr(link, name) for name in news}:
             self.change_link(**news)
             self.tell_link(consent)
 
     def pending(self) -> list[Request]:
         """Requests of this host that wait for an offer."""
-        return list(self.states.group(Request, "stands_at", (self.account.person, self.host)))
+        return list(self.states.group(Request, "stands_at", (self.home, self.home_ref, self.host)))
 
     def settle(self, new: Request | None = None) -> Outcome | None:
         """Answer every request that can be answered now; give the outcome of the new one.
@@ -159,42 +179,41 @@ class Case:
             if request is new:
                 of_new = outcome
             if outcome is not None:
-                self._answer(request, outcome, timer=request is not new)
+                self._answer(request, outcome, stood=request is not new)
         return of_new
 
     def _judge(self, request: Request) -> Outcome | None:
-        """None: an offer that is still under way may decide it, so it stands."""
-        if self.link is not None:
-            return self._judge_linked(self.link, request)
-        if self._taken(request):
+        """None: an offer that is still under way may decide it, so it stands.
+
+        Wrong codes are not counted: whoever knows her number could make her offer void by guessing, and 128 random
+        bits are guessed by nobody.
+        """
+        link, offer = self.link, self.offer
+        hers = link is not None and link.host_ref == request.host_ref
+        if (link is not None and not link.active) or (not hers and self._taken(request)):
             return "already_linked"
-        offer = self.offer
+        if link is not None and _fits(link.code_hash, request):
+            # Repeated by the account that has it, for an answer that was lost. Anybody else comes too late.
+            return "code_used" if not hers else "established" if self.given is not None else "already_linked"
         if offer is None or self.given is None:
             return None
-        void = offer.wrong_codes >= MOST_WRONG_CODES
         live = request.asked_at < offer.expires_at
         if _fits(offer.code_hash, request):
-            return "too_many_attempts" if void else "established" if live else "expired"
-        return "wrong_code" if live and not void else None
-
-    def _judge_linked(self, link: Link, request: Request) -> Outcome:
-        spent = _fits(link.code_hash, request)
-        if link.host_ref != request.host_ref:
-            return "code_used" if spent else "already_linked"
-        known = spent or (self.offer is not None and _fits(self.offer.code_hash, request))
-        return "established" if known and link.active and self.given is not None else "already_linked"
+            return "established" if live else "expired"
+        spent = link is not None and link.code_hash == offer.code_hash
+        return "wrong_code" if live and not spent else None
 
     def _taken(self, request: Request) -> bool:
         """Whether the host account is another person's already, as a guest's or as a home."""
         return self.states.get(Role, (request.host, request.host_ref)) is not None
 
-    def _answer(self, request: Request, outcome: Outcome, *, timer: bool) -> None:
-        if timer:
+    def _answer(self, request: Request, outcome: Outcome, *, stood: bool) -> None:
+        if stood:
+            self.forget(request)
             self.timers.append(CancelTimer(_timer_name(request)))
         if outcome != "established":
             self.refuse(request, outcome)
             return
-        self.changes.append(replace(request, outcome=outcome))
         offer, consent = self.offer, self.given
         assert offer is not None
         assert consent is not None
@@ -209,34 +228,34 @@ class Case:
                 offer.guardian_approved,
             )
             self.changes += (self.link, Role(request.host, request.host_ref, "host"))
-        self.tell_link(consent)
+        elif self.link.code_hash != request.code_hash:
+            # She comes again, under whatever number: she has her account there, and this code is spent as well.
+            self.link = replace(self.link, code_hash=request.code_hash)
+            self.changes.append(self.link)
+        self.tell_link(consent, answers=request)
 
     def refuse(self, request: Request, reason: LinkRefusal) -> None:
-        """Close the request and tell the host no, for good."""
-        self.changes.append(replace(request, outcome=reason))
+        """Tell the host no, for good. Nothing is kept of it: not even whom it named need exist."""
         self.tell(messages.LinkRefused, host_ref=request.host_ref, reason=reason, origin=request.origin)
+
+    def forget(self, request: Request) -> None:
+        """It stood, and is answered."""
+        self.gone.append(request)
 
     def let_stand(self, request: Request, until: datetime) -> None:
         """Keep it until an offer comes, or its deadline."""
         self.changes.append(request)
-        account = self.account
-        expire = messages.ExpireLinkRequest(
-            home=account.home,
-            home_ref=account.home_ref,
-            host=self.host,
-            origin=request.origin,
-            request_id=request.request_id,
-        )
+        expire = messages.ExpireLinkRequest(**self._pair, origin=request.origin, request_id=request.request_id)
         self.timers.append(Timer(_timer_name(request), until, IDENTITY_COMMANDS, expire))
 
     def last_word(self, request: Request) -> LinkRefusal:
         """Why a request whose time is up is refused. Of offers elsewhere only who holds their code is told."""
-        others = (o for o in self.states.group(Offer, "person", self.account.person) if o.host != self.host)
+        if self.account is None:
+            return "no_offer"
+        others = (o for o in self.states.group(Offer, "person", self.person) if o.host != self.host)
         if any(_fits(other.code_hash, request) for other in others):
             return "other_registry"
-        if self.offer is None or self.given is None:
-            return "no_offer"
-        return "too_many_attempts" if self.offer.wrong_codes >= MOST_WRONG_CODES else "wrong_code"
+        return "no_offer" if self.offer is None or self.given is None else "wrong_code"
 
 
 def _timer_name(request: Request) -> str:

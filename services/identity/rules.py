@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -33,25 +32,27 @@ def _refuse(case: Case, inbound: Inbound, reason: CommandRefusal) -> Decision:
 
 
 def offer_link(states: States, inbound: Inbound, now: datetime) -> Decision:
-    """Hold the newest offer and its consent; answer the requests it decides; renew a link that is there.
+    """Hold the newest offer and its consent; answer the requests it decides; renew age and guardian of a link.
 
     Newest by event time: a late older offer changes nothing. Of its consent the version says how new it is: the border
     judges by the same rule and refuses what is stale, so that a stale consent comes here from a border that went back.
+    Where the pair is linked the border leaves it out.
     """
-    case, command = Case.of(states, inbound, now), inbound.data
+    case, command = Case.of_home(states, inbound, now), inbound.data
     if command.home == command.host:
         return _refuse(case, inbound, "own_registry")
     if case.role == "host":
         return _refuse(case, inbound, "guest_account")
     consent = command.consent
-    renewed = case.hear_consent(Standing(consent.version, "given", consent.valid_until), consent)
+    renewed: bool | None = False
+    if consent is not None:
+        renewed = case.hear_consent(Standing(consent.version, "given", consent.valid_until), consent)
     if renewed is None:
         return _refuse(case, inbound, "stale_consent")
-    newest = case.offer is None or inbound.time >= case.offer.offered_at
-    if newest:
+    if case.offer is None or inbound.time >= case.offer.offered_at:
         case.keep_offer(
             Offer(
-                case.account.person,
+                case.person,
                 command.host,
                 command.code_hash,
                 command.age_band,
@@ -60,10 +61,9 @@ def offer_link(states: States, inbound: Inbound, now: datetime) -> Decision:
                 expires_at=command.expires_at,
             )
         )
-    if case.link is not None:
-        if renewed:
-            case.tell_consent()
-        case.catch_up(always=newest)
+    if case.link is not None and renewed:
+        case.tell_consent()
+    case.catch_up()
     case.settle()
     return case.decision()
 
@@ -73,7 +73,8 @@ def request_link(states: States, inbound: Inbound, now: datetime, *, stands_for:
     case, command = Case.of(states, inbound, now), inbound.data
     request = Request(
         inbound.event.id,
-        case.account.person,
+        command.home,
+        command.home_ref,
         command.host,
         command.host_ref,
         command.code_hash,
@@ -86,9 +87,6 @@ def request_link(states: States, inbound: Inbound, now: datetime, *, stands_for:
         case.refuse(request, "too_many_attempts")
     elif outcome is None:
         case.let_stand(request, now + stands_for)
-    elif outcome == "wrong_code" and case.offer is not None:
-        # Only guesses at an offer that is here count: those made before it came would make it void in advance.
-        case.keep_offer(replace(case.offer, wrong_codes=case.offer.wrong_codes + 1))
     return case.decision()
 
 
@@ -97,6 +95,7 @@ def expire_link_request(states: States, inbound: Inbound, now: datetime) -> Deci
     case = Case.of(states, inbound, now)
     for request in case.pending():
         if request.request_id == inbound.data.request_id:
+            case.forget(request)
             case.refuse(request, case.last_word(request))
     return case.decision()
 
@@ -125,10 +124,10 @@ def record_consent(states: States, inbound: Inbound, now: datetime) -> Decision:
 
 def break_link(states: States, inbound: Inbound, now: datetime) -> Decision:
     """Let the tie rest. Each side's break stands by itself, so that neither can lift the other's."""
-    case, by = Case.of(states, inbound, now), inbound.data.by
-    if case.link is None or by not in (case.account.home, case.host):
+    case, by = Case.of_home(states, inbound, now), inbound.data.by
+    if case.link is None or by not in (case.home, case.host):
         return _refuse(case, inbound, "not_linked")
-    side = "home_break" if by == case.account.home else "host_break"
+    side = "home_break" if by == case.home else "host_break"
     if getattr(case.link, side) is not None:
         return _refuse(case, inbound, "already_broken")
     case.change_link(**{side: inbound.data.reason})
@@ -138,13 +137,13 @@ def break_link(states: States, inbound: Inbound, now: datetime) -> Decision:
 
 def restore_link(states: States, inbound: Inbound, now: datetime) -> Decision:
     """Take back one's own break. The tie holds again once neither side's stands; until then the other's is told."""
-    case, by = Case.of(states, inbound, now), inbound.data.by
+    case, by = Case.of_home(states, inbound, now), inbound.data.by
     link = case.link
     if link is None:
         return _refuse(case, inbound, "not_linked")
     if link.active:
         return _refuse(case, inbound, "not_broken")
-    home = case.account.home
+    home = case.home
     own = link.home_break if by == home else link.host_break if by == case.host else None
     if own is None:
         return _refuse(case, inbound, "not_yours_to_restore")

@@ -12,6 +12,7 @@ from services.chassis.decisions import Inbound
 from services.chassis.service import Service, Stream
 from services.chassis.settings import Settings
 from services.identity import rules
+from services.identity.api import api
 from services.identity.store import IdentityStore
 
 __all__ = ["build"]
@@ -43,6 +44,7 @@ def build(settings: Settings) -> Service:
         subject=_home_account,
         locks=lambda inbound: (),  # the rest is known after the first look: store.load locks it
         migrations=Path(__file__).parent / "migrations",
+        api=api,
     )
 
 

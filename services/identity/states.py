@@ -48,26 +48,25 @@ class Offer:
     guardian_approved: bool
     offered_at: datetime
     expires_at: datetime
-    wrong_codes: int = 0
 
 
 @frozen
 class Request:
-    """What a host asked: pending while no offer decides it, then with its outcome."""
+    """What a host asked, while no offer decides it. Answered, it is gone; whoever it names need not exist."""
 
     request_id: str
-    person: UUID
+    home: str
+    home_ref: str
     host: str
     host_ref: str
     code_hash: str
     asked_at: datetime
     origin: Origin
-    outcome: Literal[Outcome, "pending"] = "pending"
 
     @property
-    def stands_at(self) -> tuple[UUID, str] | None:
-        """Person and host while it is pending: a decision does not look at those that are answered."""
-        return (self.person, self.host) if self.outcome == "pending" else None
+    def stands_at(self) -> tuple[str, str, str]:
+        """Home account and host."""
+        return (self.home, self.home_ref, self.host)
 
 
 @frozen
@@ -79,7 +78,7 @@ class Link:
     host_ref: str
     version: int
     code_hash: str
-    """Of the code that made it: the code is spent."""
+    """Of the code that was taken last: the code is spent."""
     age_band: AgeBand
     guardian_approved: bool
     home_break: str | None = None

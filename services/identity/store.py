@@ -1,17 +1,18 @@
-"""Identity's database: six tables, and how a batch's rows are found."""
+"""Identity's database: six tables, how a batch's rows are found, and what a host asks about a code."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from contracts.messages.identity import RequestLink
-from services.chassis.database import Batch
+from services.chassis.database import Batch, Connection
 from services.chassis.decisions import Inbound, States
 from services.chassis.tables import Table
 from services.identity.states import Account, ConsentState, Link, Offer, Request, Role
 
-__all__ = ["ACCOUNTS", "CONSENTS", "LINKS", "OFFERS", "REQUESTS", "ROLES", "IdentityStore"]
+__all__ = ["ACCOUNTS", "CONSENTS", "LINKS", "OFFERS", "REQUESTS", "ROLES", "IdentityStore", "offer_stands"]
 
 ACCOUNTS: Final = Table(Account, "account", key=("home", "home_ref"))
 OFFERS: Final = Table(Offer, "offer", key=("person", "host"), groups=("person",))
@@ -21,9 +22,25 @@ ROLES: Final = Table(Role, "role", key=("registry", "ref"))
 CONSENTS: Final = Table(ConsentState, "consent", key=("person", "host"))
 
 _THESE = "JOIN unnest($1::text[], $2::text[]) AS wanted(home, home_ref) USING (home, home_ref)"
-_PENDING = f"JOIN account USING (person) {_THESE} WHERE outcome = 'pending'"
 _OF_PERSONS = "WHERE person = ANY($1)"
 _ROLES = "JOIN unnest($1::text[], $2::text[]) AS wanted(registry, ref) USING (registry, ref)"
+
+_STANDS = """
+SELECT EXISTS (
+    SELECT FROM account AS a
+    JOIN offer AS o USING (person)
+    JOIN consent AS c ON c.person = a.person AND c.host = o.host
+    LEFT JOIN link AS l ON l.person = a.person AND l.host = o.host
+    WHERE a.home = $1 AND a.home_ref = $2 AND o.host = $3
+      AND o.code_hash = $4 AND o.expires_at > $5
+      AND c.state = 'given' AND coalesce((c.consent ->> 'valid_until')::timestamptz > $5, true)
+      AND (l.person IS NULL OR (l.code_hash <> $4 AND l.home_break IS NULL AND l.host_break IS NULL)))"""
+
+
+async def offer_stands(db: Connection, home: str, home_ref: str, host: str, code_hash: str, now: datetime) -> bool:
+    """Whether this code would be accepted now, for the first time."""
+    found: bool = await db.fetchval(_STANDS, home, home_ref, host, code_hash, now)
+    return found
 
 
 class IdentityStore:
@@ -35,7 +52,7 @@ class IdentityStore:
         """Home accounts with all that hangs on them, and what the host accounts are that may be tied to them."""
         db = batch.connection
         homes = {(message.data.home, message.data.home_ref) for message in messages}
-        pending = await REQUESTS.load(db, states, _PENDING, *_columns(homes))
+        pending = await REQUESTS.load(db, states, _THESE, *_columns(homes))
         pairs = homes | {(request.host, request.host_ref) for request in pending}
         pairs |= {(m.data.host, m.data.host_ref) for m in messages if isinstance(m.data, RequestLink)}
         # An offer ties host accounts that only its pending requests name. Whoever ties an account, from either end,

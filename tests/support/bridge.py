@@ -165,6 +165,8 @@ class World:
         allowed = {subject(inbound), *locks(inbound)}
         for row in decision.changes:
             self.states.put(row)
+        for row in decision.gone:
+            self.states.drop(row)
         for timer in decision.timers:
             if isinstance(timer, CancelTimer):
                 self.timers.pop(timer.name, None)

@@ -54,6 +54,8 @@ class World:
         decision = self.service.decisions[type(command)](self.states, inbound, self.now)
         for row in decision.changes:
             self.states.put(row)
+        for row in decision.gone:
+            self.states.drop(row)
         for timer in decision.timers:
             if isinstance(timer, CancelTimer):
                 del self.timers[timer.name]  # a timer that never stood would be a mistake
@@ -98,7 +100,7 @@ class World:
         home: str = "sz",
         home_ref: str = "S1",
         host: str = "gz",
-        version: int = 1,
+        version: int | None = 1,
         age_band: AgeBand = AgeBand.FROM_16,
         guardian: bool = True,
         expires_at: datetime = T0 + 10 * MINUTE,
@@ -109,7 +111,7 @@ class World:
             code_hash=hash_of(code),
             age_band=age_band,
             guardian_approved=guardian,
-            consent=consent(version, valid_until),
+            consent=None if version is None else consent(version, valid_until),
             expires_at=expires_at,
         )
 

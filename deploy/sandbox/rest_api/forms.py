@@ -15,6 +15,7 @@ from deploy.sandbox.ledger import Answer
 __all__ = ["CreditForm", "Unreadable", "in_own_words", "read_letter", "receipt"]
 
 _WORDS: Final = {
+    "answers": "答复消息号",
     "asker": "申请方",
     "at": "时间",
     "break_minutes": "休息分钟",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from contracts.consent import Standing, standing_after
 from contracts.messages import deliveries, identity, volunteers
@@ -123,22 +123,20 @@ def keep(draft: Draft, border: Border, tie: Tie, standing: Standing) -> None:
         release(draft, border, tie.states, link, consent)
 
 
-def tell_host(
-    draft: Draft, link: Link, consent: ConsentState | None, state: LinkState, reason: str | None = None
-) -> None:
+def tell_host(draft: Draft, link: Link, consent: ConsentState | None, state: LinkState, **why: Any) -> None:
     """How old she is and what her guardian said is her home's to share: only while the link holds and with consent.
 
-    Consent may have been withdrawn while identity's word was on its way here.
+    Consent may have been withdrawn while identity's word was on its way here. ``why``: ``reason``, or ``answers``.
     """
     shared = obstacle(link, consent, draft.now) is None
     told = deliveries.LinkChanged(
         volunteer_ref=link.host_ref,
         registry=link.home,
         state=state,
-        reason=reason,
         link_version=link.link_version,
         age_band=link.age_band if shared else None,
         guardian_approved=link.guardian_approved if shared else None,
+        **why,
     )
     draft.deliver(link.host, told)
 

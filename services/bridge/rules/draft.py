@@ -28,6 +28,7 @@ class Draft:
         self.inbound = inbound
         self.now = now
         self._rows: list[Any] = []
+        self._gone: list[Any] = []
         self._sends: list[Send] = []
         self._timers: list[Timer | CancelTimer] = []
         self._facts: list[str] = []
@@ -35,6 +36,10 @@ class Draft:
     def change(self, row: Any) -> None:
         """A state as it stands from now on."""
         self._rows.append(row)
+
+    def forget(self, row: Any) -> None:
+        """A state that nothing needs any longer."""
+        self._gone.append(row)
 
     def command(self, topic: TopicEntry, message: Message) -> None:
         """To an inner service, at the time of the registry's own message: windows are judged at it."""
@@ -81,7 +86,9 @@ class Draft:
 
     def decision(self) -> Decision:
         """All of it."""
-        return Decision(tuple(self._rows), tuple(self._sends), tuple(self._timers), tuple(self._facts))
+        return Decision(
+            tuple(self._rows), tuple(self._sends), tuple(self._timers), tuple(self._facts), gone=tuple(self._gone)
+        )
 
     def _fresh(self) -> UUID:
         return uuid5(self.inbound.own_id, str(len(self._rows)))

@@ -30,11 +30,16 @@ __all__ = [
 
 
 def link_offered(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
-    """A home's offer goes to identity; the consent in it counts from here on. With a stale consent it is no offer."""
+    """A home's offer goes to identity; the consent in it counts from here on. With a stale consent it is no offer.
+
+    Unless the two are linked already: then it is a fresh code for the account that she has. What she said of consent
+    since stands: ConsentGiven alone gives again what she took back.
+    """
     data: volunteers.LinkOffered = inbound.data
     tie = Tie(states, sender(inbound), data.volunteer_ref, data.for_registry)
-    standing = standing_after(tie.standing, given_as(data.consent))
-    if standing is None:
+    consent = data.consent if tie.link is None else None
+    standing = None if consent is None else standing_after(tie.standing, given_as(consent))
+    if consent is not None and standing is None:
         return stale(inbound, now, tie)
     draft = Draft(inbound, now)
     offer = identity.OfferLink(
@@ -45,11 +50,12 @@ def link_offered(border: Border, states: States, inbound: Inbound, now: datetime
         code_hash=data.code_hash,
         age_band=data.age_band,
         guardian_approved=data.guardian_approved,
-        consent=data.consent,
+        consent=consent,
         expires_at=data.expires_at,
     )
     draft.command(IDENTITY_COMMANDS, offer)
-    keep(draft, border, tie, standing)
+    if standing is not None:
+        keep(draft, border, tie, standing)
     return draft.decision()
 
 
@@ -134,7 +140,8 @@ def link_established(border: Border, states: States, inbound: Inbound, now: date
     # Any word of the home that the border has decides: the copy in this fact is the same or older, and one that were
     # taken as a word could make a later word of the home stale.
     all_answered(draft, states, fact)
-    _tell_both(draft, link, consent, "established")
+    answers = None if fact.origin is None else fact.origin.message_id
+    _tell_both(draft, link, consent, "established", answers=answers)
     release(draft, border, states, link, consent)
     for name in (
         account_name(fact.host, fact.host_ref),
@@ -150,10 +157,14 @@ def link_refused(border: Border, states: States, inbound: Inbound, now: datetime
     fact: identity.LinkRefused = inbound.data
     draft = Draft(inbound, now)
     answered(draft, states, fact)
-    draft.deliver(
-        fact.host,
-        deliveries.LinkChanged(volunteer_ref=fact.host_ref, registry=fact.home, state="refused", reason=fact.reason),
+    told = deliveries.LinkChanged(
+        volunteer_ref=fact.host_ref,
+        registry=fact.home,
+        state="refused",
+        reason=fact.reason,
+        answers=fact.origin.message_id,
     )
+    draft.deliver(fact.host, told)
     return draft.decision()
 
 
@@ -170,7 +181,7 @@ def link_rested(border: Border, states: States, inbound: Inbound, now: datetime)
     if isinstance(fact, identity.LinkBroken):
         link = link.rest_from(inbound.time, fact.link_version)
         draft.change(link)
-        _tell_both(draft, link, consent, "broken", fact.reason)
+        _tell_both(draft, link, consent, "broken", reason=fact.reason)
         return draft.decision()
     link = link.hold_from(inbound.time, fact.link_version)
     draft.change(link)
@@ -179,10 +190,9 @@ def link_rested(border: Border, states: States, inbound: Inbound, now: datetime)
     return draft.decision()
 
 
-def _tell_both(
-    draft: Draft, link: Link, consent: ConsentState | None, state: LinkState, reason: str | None = None
-) -> None:
-    tell_host(draft, link, consent, state, reason)
+def _tell_both(draft: Draft, link: Link, consent: ConsentState | None, state: LinkState, **why: Any) -> None:
+    tell_host(draft, link, consent, state, **why)
+    reason = why.get("reason")
     told = deliveries.LinkChanged(
         volunteer_ref=link.home_ref, registry=link.host, state=state, reason=reason, link_version=link.link_version
     )

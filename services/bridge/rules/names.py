@@ -45,7 +45,8 @@ def accounts_of(inbound: Inbound) -> list[tuple[str, str]]:
     """The refs (registry, ref) that a message speaks of; their rows are read and may change."""
     data = inbound.data
     if isinstance(data, identity.LinkEstablished | identity.LinkRefused):
-        return [(data.host, data.host_ref), (data.home, data.home_ref)]
+        named = [(data.host, data.host_ref), (data.home, data.home_ref)]
+        return named if data.origin is None else [*named, (data.host, data.origin.key)]
     if isinstance(data, volunteers.LinkRequested):
         return [(sender(inbound), data.volunteer_ref), (data.home, data.home_ref)]
     if isinstance(data, identity.ConsentChanged):

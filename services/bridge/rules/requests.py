@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -35,21 +36,32 @@ def asked(draft: Draft, states: States, request: RequestLink) -> None:
 
 def answered(draft: Draft, states: States, refused: LinkRefused) -> None:
     """One request less. Behind the last one nobody waits any longer than behind none."""
-    for registry, ref in _refs(refused):
-        before = states.get(LinkUnderWay, (registry, ref, refused.host))
-        left = before.requests - 1 if before is not None and before.requests > 0 else 0
-        if before is not None and before.requests > 0:
-            draft.change(replace(before, requests=left))
-        if left == 0:
-            draft.fact(account_name(registry, ref))
+    _one_less(draft, states, refused.host, _refs(refused))
 
 
 def all_answered(draft: Draft, states: States, linked: LinkEstablished) -> None:
-    """These two refs are linked for ever, so that nothing waits for it: answers still to come change nothing."""
+    """These two refs are linked for ever, so that nothing waits for it: answers still to come change nothing.
+
+    A number under which she asked while she had an account already is nobody's: what waits for it waits no longer.
+    """
     for registry, ref in _refs(linked):
-        before = states.get(LinkUnderWay, (registry, ref, linked.host))
-        if before is not None and before.requests > 0:
-            draft.change(replace(before, requests=0))
+        if (before := states.get(LinkUnderWay, (registry, ref, linked.host))) is not None:
+            draft.forget(before)
+    asked_as = None if linked.origin is None else linked.origin.key
+    if asked_as not in (None, linked.host_ref):
+        _one_less(draft, states, linked.host, [(linked.host, asked_as)])
+
+
+def _one_less(draft: Draft, states: States, host: str, refs: Iterable[tuple[str, str]]) -> None:
+    for registry, ref in refs:
+        before = states.get(LinkUnderWay, (registry, ref, host))
+        left = before.requests - 1 if before is not None else 0
+        if before is not None and left > 0:
+            draft.change(replace(before, requests=left))
+            continue
+        if before is not None:
+            draft.forget(before)
+        draft.fact(account_name(registry, ref))
 
 
 def under_way_since(states: States, registry: str, ref: str, hosts: tuple[str, ...]) -> datetime | None:

@@ -48,16 +48,16 @@ async def test_every_row_comes_back_as_it_was_saved_and_as_it_was_changed(linker
     origin = ask.request().origin
     rows: list[Any] = [
         Account("sz", "S1", person),
-        Offer(person, "gz", hash_of("code"), AgeBand.UNDER_14, False, T0, T0 + MINUTE, 5),
-        Request("e1", person, "gz", "G1", hash_of("code"), T0, origin),
+        Offer(person, "gz", hash_of("code"), AgeBand.UNDER_14, False, T0, T0 + MINUTE),
+        Request("e1", "sz", "S1", "gz", "G1", hash_of("code"), T0, origin),
         a_link(person=person),
         ConsentState(person, "gz", "given", 3, consent(3, T0 + MINUTE)),
         Role("gz", "G1", "host"),
     ]
     changed: list[Any] = [
         rows[0],
-        dataclasses.replace(rows[1], wrong_codes=0, age_band=AgeBand.ADULT),
-        dataclasses.replace(rows[2], outcome="too_many_attempts"),
+        dataclasses.replace(rows[1], code_hash=hash_of("new"), age_band=AgeBand.ADULT),
+        dataclasses.replace(rows[2], host_ref="G2"),
         dataclasses.replace(rows[3], version=2, home_break=None, host_break="abuse"),
         ConsentState(person, "gz", "withdrawn", 3, None),
         rows[5],
@@ -104,7 +104,32 @@ async def test_a_request_without_an_offer_is_refused_by_its_timer(linker: Linker
     (fact,) = await linker.facts()
     assert isinstance(fact, LinkRefused)
     assert fact.reason == "no_offer"
-    assert await linker.db.fetchval("SELECT outcome FROM request") == "no_offer"
+    assert await kept(linker) == 0
+
+
+async def kept(linker: Linker) -> int:
+    """Rows of all of identity's own tables."""
+    return sum([await linker.db.fetchval(f"SELECT count(*) FROM {table.name}") for table in IdentityStore.tables])
+
+
+async def test_what_strangers_asked_about_numbers_that_are_nobodys_leaves_no_row(linker: Linker) -> None:
+    """300 guesses made 300 persons and 300 requests, for ever."""
+    guesses = [ask.request(f"guess{n}", f"G{n}", home_ref=f"nobody{n}") for n in range(300)]
+    await linker.batch(*guesses[:150])
+    await linker.batch(*guesses[150:])
+    linker.clock.moment += 5 * MINUTE
+    due = await linker.due()
+    await linker.batch(*due)
+    reasons = [fact.reason for fact in await linker.facts() if isinstance(fact, LinkRefused)]
+    assert reasons == ["no_offer"] * 300
+    assert await kept(linker) == 0
+
+
+async def test_a_request_that_comes_and_is_answered_in_one_batch_is_never_written(linker: Linker) -> None:
+    await linker.batch(ask.request("late", "G2", home_ref="S2"))
+    await linker.batch(ask.request(), ask.offer(), ask.offer("late", home_ref="S2"))
+    assert await linker.db.fetchval("SELECT count(*) FROM request") == 0
+    assert await linker.db.fetchval("SELECT count(*) FROM link") == 2
 
 
 async def test_what_a_batch_decided_is_known_to_the_next_one(linker: Linker) -> None:

@@ -1,4 +1,4 @@
-"""Identity without its locks: an account is one person's, a guest is nobody's home, and every guess is counted."""
+"""Identity without its locks: an account is one person's, a guest is nobody's home, and a code is good once."""
 
 from __future__ import annotations
 
@@ -73,10 +73,14 @@ async def test_an_account_that_is_tied_as_a_guests_and_offered_as_a_home_at_once
     ]
 
 
-async def test_guesses_at_once_are_counted_each(service: Unlocked) -> None:
-    await alone(service, ask.offer())
-    await together(service, ask.request("guess", "G1"), ask.request("other guess", "G2"))
-    assert await service.db.fetchval("SELECT wrong_codes FROM offer") == 2
+async def test_a_fresh_code_that_two_bring_at_once_is_good_for_one(service: Unlocked) -> None:
+    await alone(service, ask.offer(), ask.request(), ask.offer("new", version=None))
+    before = overtaken()
+    await together(service, ask.request("new", "G2"), ask.request("new", "G3"))
+    assert overtaken() == before + 1
+    told = [message.host_ref for message in await service.told(LinkEstablished)]
+    assert told == ["G1", "G1"]
+    assert [refused.reason for refused in await service.told(LinkRefused)] == ["code_used"]
 
 
 async def test_words_on_consent_at_once_leave_the_newest(service: Unlocked) -> None:

@@ -120,9 +120,11 @@ def test_a_break_that_waited_for_its_link_counts_from_when_it_was_said() -> None
 def test_a_newer_offer_leaves_standing_since_when_the_link_holds_and_when_it_rested(next_week: Linkage) -> None:
     next_week.say(HOME, BROKEN[HOME], at=MONDAY)
     next_week.say(HOME, RESTORED[HOME], at=WEDNESDAY)
-    next_week.offer("new", version=2)
+    grown = offer("new", age_band=AgeBand.ADULT, expires_at=T0 + 21 * DAY)
+    next_week.say(HOME, grown)
     next_week.settle()
     link = link_of(next_week)
+    assert link.age_band == AgeBand.ADULT
     assert (link.link_version, link.since, link.rests) == (4, WEDNESDAY, ((MONDAY, WEDNESDAY),))
 
 
@@ -179,19 +181,3 @@ def test_consent_given_under_a_broken_link_is_acted_on_when_the_link_is_restored
         ("broken", None, None),
         ("restored", AgeBand.FROM_16, True),
     ]
-
-
-def test_a_late_offer_whose_consent_is_newer_means_the_same_to_border_and_identity(next_week: Linkage) -> None:
-    """The border sent what was withheld, while identity still held the link's consent to be withdrawn."""
-    late = offer("late", version=3, expires_at=T0 + 21 * DAY)
-    next_week.offer("new", version=1)
-    next_week.settle()
-    next_week.withdraw(2)
-    next_week.say(HOME, late, at=MONDAY)
-    next_week.settle()
-    next_week.request("new")
-    next_week.settle()
-    told = [told for told in next_week.border.told(HOST, deliveries.LinkChanged) if told.state == "refused"]
-    assert told == []
-    consents = next_week.border.told(HOST, deliveries.ConsentChanged)
-    assert [(consent.state, consent.version) for consent in consents] == [("withdrawn", 2), ("given", 3)]
