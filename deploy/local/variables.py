@@ -53,5 +53,6 @@ def _of_pages(stack: Stack, code: str, passcode: str) -> dict[str, str]:
         "TOKEN": stack.tokens[f"registry:{code}"],
         "OPPORTUNITIES_URL": stack.url("opportunities"),
         "BRIDGE_URL": stack.url("bridge"),
+        "IDENTITY_URL": stack.url("identity"),
         "NEIGHBOURS": json.dumps(others),
     }

@@ -73,7 +73,7 @@ class _Page:
 
     @property
     def statement(self) -> str:
-        columns = ", ".join(field.name for field in fields(self.entry))
+        columns = ", ".join(_columns(self.entry))
         return (
             f"INSERT INTO {self.table} ({columns}) SELECT {columns} "  # noqa: S608
             f"FROM jsonb_populate_recordset(NULL::{self.table}, $1::jsonb) "
@@ -91,8 +91,12 @@ class _Page:
         return list(kept.values())
 
 
+def _columns(entry: type[Any]) -> list[str]:
+    return [field.name for field in fields(entry) if field.metadata.get("kept", True)]
+
+
 def _replace(entry: type[Any], key: tuple[str, ...], extra: str = "", guard: str = "") -> str:
-    changed = ", ".join(f"{f.name} = excluded.{f.name}" for f in fields(entry) if f.name not in key)
+    changed = ", ".join(f"{name} = excluded.{name}" for name in _columns(entry) if name not in key)
     return f"DO UPDATE SET {changed}{extra} {guard}".rstrip()
 
 
@@ -137,6 +141,30 @@ UPDATE link SET established = true
 WHERE NOT established AND (ref, registry) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 """
 
+# A code that was pressed on our page is answered: its session is signed in to the account that the answer names, which
+# is made now if it is new; an answer that took longer than the code is good for signs nobody in. What was noted under
+# the number of the request goes where that number is nobody's.
+_ANSWERED = """
+WITH answered AS (
+    UPDATE opened AS o SET ref = t.ref, state = t.state, reason = t.reason
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS t(message_id, ref, state, reason)
+     WHERE o.message_id = t.message_id AND o.state = 'asked'
+    RETURNING o.*
+), made AS (
+    INSERT INTO account (ref, kind, home) SELECT ref, 'visitor', home FROM answered WHERE state = 'established'
+    ON CONFLICT DO NOTHING
+), signed_in AS (
+    UPDATE web_session AS s SET ref = a.ref FROM answered AS a
+     WHERE s.token_hash = a.session AND s.ref IS NULL AND a.state = 'established'
+       AND a.pressed_at > now() - interval '30 minutes'
+), unlinked AS (
+    DELETE FROM link AS l USING answered AS a
+     WHERE l.ref = a.asked_as AND NOT l.established AND (a.state = 'refused' OR a.ref <> a.asked_as)
+)
+DELETE FROM volunteer AS v USING answered AS a
+ WHERE v.ref = a.asked_as AND (a.state = 'refused' OR a.ref <> a.asked_as)
+"""
+
 
 def _text(rows: Sequence[Any]) -> str:
     return orjson.dumps(rows).decode()
@@ -163,6 +191,7 @@ async def keep(connection: Connection, letters: Sequence[Letter]) -> list[Letter
         if chosen:
             await connection.execute(page.statement, _text(chosen))
     await _keep_established(connection, entries)
+    await _keep_answers(connection, entries)
     return fresh
 
 
@@ -177,3 +206,15 @@ async def _keep_established(connection: Connection, entries: Sequence[Entry]) ->
     tied = [entry for entry in entries if isinstance(entry, LinkTold) and entry.state != "refused"]
     if tied:
         await connection.execute(_ESTABLISHED, [entry.ref for entry in tied], [entry.registry for entry in tied])
+
+
+async def _keep_answers(connection: Connection, entries: Sequence[Entry]) -> None:
+    told = [entry for entry in entries if isinstance(entry, LinkTold) and entry.answers is not None]
+    if told:
+        await connection.execute(
+            _ANSWERED,
+            [entry.answers for entry in told],
+            [entry.ref for entry in told],
+            [entry.state for entry in told],
+            [entry.reason for entry in told],
+        )

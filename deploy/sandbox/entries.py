@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 __all__ = [
@@ -26,6 +26,9 @@ __all__ = [
     "TransferTold",
 ]
 
+_NOT_KEPT: Final = {"kept": False}
+"""Of a field that is no column of its table."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkAsked:
@@ -44,6 +47,8 @@ class LinkTold:
     registry: str
     state: Literal["established", "refused", "broken", "restored"]
     reason: str | None = None
+    answers: str | None = field(default=None, metadata=_NOT_KEPT)
+    """Which request of ours it answers. It may name another account than the request did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class SandboxSettings(BaseSettings):
     """What whoever uses an interface for machines must bring: its adapter, and whoever has it misbehave."""
     opportunities_url: str = "http://127.0.0.1:8082"
     bridge_url: str = "http://127.0.0.1:8084"
+    identity_url: str = "http://127.0.0.1:8081"
     neighbours: dict[RegistryCode, str] = {}
     """Where the pages of other registries are, as JSON: ``{"sz": "https://…"}``."""
 
@@ -68,7 +69,7 @@ class SandboxSettings(BaseSettings):
         require_address(given.get_secret_value())
         return given
 
-    @field_validator("opportunities_url", "bridge_url")
+    @field_validator("opportunities_url", "bridge_url", "identity_url")
     @classmethod
     def _can_be_asked(cls, given: str) -> str:
         require_url(given)

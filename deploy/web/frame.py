@@ -6,8 +6,10 @@ import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, cast
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -18,7 +20,7 @@ from starlette.datastructures import FormData
 from deploy.web.trouble import Forbidden, NotFound, SignInFirst, Trouble
 from deploy.web.words import LANGUAGES, Language, Words
 
-__all__ = ["Frame", "Visit", "go"]
+__all__ = ["Frame", "Visit", "go", "local"]
 
 _HERE: Final = Path(__file__).parent
 _LANGUAGE: Final = "language"
@@ -58,6 +60,16 @@ class Visit(Generic[W, S]):
         """Whether htmx asks, which renews a part of a page."""
         return self.request.headers.get("hx-request") == "true"
 
+    @property
+    def address(self) -> str:
+        """Where the request came from, behind trusted proxies; of IPv6 the network, since a house has many numbers."""
+        host = self.request.client.host if self.request.client else ""
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return host
+        return host if address.version == 4 else str(ip_network((address, 64), strict=False))
+
     def text(self, name: str) -> str:
         """A field of the form, trimmed; empty where it is missing."""
         value = self.form.get(name, "")
@@ -67,6 +79,12 @@ class Visit(Generic[W, S]):
 def go(to: str) -> Response:
     """After a form was taken: so that reload and the back button repeat nothing."""
     return RedirectResponse(to, status_code=303)
+
+
+def local(to: str) -> str:
+    """The page of ours that this names, or the first one."""
+    ours = to.startswith("/") and not to.startswith("//") and "\\" not in to and to.isprintable()
+    return to if ours else "/"
 
 
 class Frame(ABC, Generic[V]):
@@ -171,8 +189,7 @@ class Frame(ABC, Generic[V]):
 
     async def speak(self, visit: V) -> Response:
         """The other language, on the page where it was asked for: the form of ``frame.html``."""
-        to, language = visit.text("to"), visit.text("language")
-        response = go(to if to.startswith("/") and not to.startswith("//") and "\\" not in to else "/")
+        response, language = go(local(visit.text("to"))), visit.text("language")
         if language in LANGUAGES:
             response.set_cookie(_LANGUAGE, language, samesite="lax", max_age=365 * 86400)
         return response
@@ -180,7 +197,11 @@ class Frame(ABC, Generic[V]):
 
 def _to_sign_in(visit: Visit[Any, Any]) -> Response:
     # A part of a page that is renewed must not become a sign-in page within the page.
-    return Response(headers={"HX-Redirect": "/sign-in"}) if visit.fragment else go("/sign-in")
+    if visit.fragment:
+        return Response(headers={"HX-Redirect": "/sign-in"})
+    asked = visit.request.url
+    to = asked.path + (f"?{asked.query}" if asked.query else "")
+    return go("/sign-in" if to == "/" else f"/sign-in?to={quote(to, safe='/')}")
 
 
 def _check_form(visit: Visit[Any, Any]) -> None:

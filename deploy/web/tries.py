@@ -16,6 +16,8 @@ class Tries:
 
     def __init__(self, most: int, seconds: float = 300) -> None:
         self._most, self._seconds = most, seconds
+        self.seconds = int(seconds)
+        """How long whoever was wrong too often waits at most."""
         self._wrong: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def spent(self, who: str) -> bool:
@@ -26,7 +28,12 @@ class Tries:
         return len(wrong) >= self._most
 
     def wrong(self, who: str) -> None:
-        """She was wrong once more."""
+        """She was wrong once more; or will be, unless ``right`` takes it back."""
         if len(self._wrong) > _MOST_NAMES:  # whoever tries under many names is not remembered for ever
             self._wrong = defaultdict(deque, {name: wrong for name, wrong in self._wrong.items() if self.spent(name)})
         self._wrong[who].append(time.monotonic())
+
+    def right(self, who: str) -> None:
+        """What was counted last as wrong was right."""
+        if wrong := self._wrong.get(who):
+            wrong.pop()

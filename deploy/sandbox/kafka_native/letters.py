@@ -109,7 +109,7 @@ def _attested(event: Event, data: service.ServiceAttested) -> entries.Entry:
 
 
 def _link(_: Event, data: deliveries.LinkChanged) -> entries.Entry:
-    return entries.LinkTold(data.volunteer_ref, data.registry, data.state, data.reason)
+    return entries.LinkTold(data.volunteer_ref, data.registry, data.state, data.reason, data.answers)
 
 
 def _consent(_: Event, data: deliveries.ConsentChanged) -> entries.Entry:

@@ -102,7 +102,11 @@ def _letter(event: Event) -> dict[str, Any]:
 
 def _consent(_: Event, body: dict[str, Any]) -> dict[str, Any]:
     consent = body.get("consent")
-    return {} if consent is None else {"授权版本": consent["version"], "同意时间": consent["given_at"], "授权至": consent.get("valid_until")}
+    return (
+        {}
+        if consent is None
+        else {"授权版本": consent["version"], "同意时间": consent["given_at"], "授权至": consent.get("valid_until")}
+    )
 
 
 def _minutes(event: Event, _: dict[str, Any]) -> dict[str, Any]:

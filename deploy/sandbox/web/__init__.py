@@ -61,6 +61,11 @@ async def opened(site: Site | None, settings: SandboxSettings, pool: Pool, voice
     token = "" if settings.token is None else settings.token.get_secret_value()
     bearer = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(headers=bearer, timeout=3, trust_env=False) as client:
-        linkage = Linkage(client, settings.opportunities_url.rstrip("/"), settings.bridge_url.rstrip("/"))
+        linkage = Linkage(
+            client,
+            settings.opportunities_url.rstrip("/"),
+            settings.bridge_url.rstrip("/"),
+            settings.identity_url.rstrip("/"),
+        )
         site.opened(pool, Desk(settings.registry, pool, voice), linkage)
         yield

@@ -16,8 +16,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.messages.base import AgeBand, Ref
 from deploy.sandbox.database import Connection, Pool
 
-__all__ = ["Account", "Session", "enter_people", "find", "listed", "open_session", "session_of", "sign_in", "sign_out"]
+__all__ = [
+    "Account",
+    "Session",
+    "digest",
+    "enter_people",
+    "find",
+    "listed",
+    "new_session",
+    "open_session",
+    "session_of",
+    "sign_in",
+    "sign_out",
+]
 
+_KINDS: Final = ("volunteer", "visitor", "organiser")
 _STAYS: Final = timedelta(hours=12)
 _ACCOUNT = "SELECT ref, kind, name, age_band, guardian_approved, home FROM account"
 
@@ -86,9 +99,9 @@ async def enter_people(pool: Pool, file: Path) -> None:
 
 
 async def listed(pool: Pool) -> list[Account]:
-    """Everyone who can sign in, at most 200."""
-    rows = await pool.fetch(f"{_ACCOUNT} ORDER BY kind DESC, ref LIMIT 200")
-    return [Account(*row) for row in rows]
+    """Who can sign in, at most 200 of each kind: however many visitors there are, organisers are in it."""
+    kinds = " UNION ALL ".join(f"({_ACCOUNT} WHERE kind = '{kind}' ORDER BY ref LIMIT 200)" for kind in _KINDS)
+    return [Account(*row) for row in await pool.fetch(kinds)]
 
 
 async def find(pool: Pool | Connection, ref: str) -> Account | None:
@@ -97,23 +110,28 @@ async def find(pool: Pool | Connection, ref: str) -> Account | None:
     return None if row is None else Account(*row)
 
 
-def _digest(token: str) -> bytes:
+def digest(token: str) -> bytes:
+    """What is kept of a secret that somebody else keeps."""
     return hashlib.sha256(token.encode()).digest()
 
 
 async def open_session(pool: Pool, ref: str | None = None) -> Session:
     """A new session under a new token: a token from before a sign-in is never one after it (session fixation)."""
-    session = Session(
-        secrets.token_urlsafe(32), secrets.token_urlsafe(24), None if ref is None else await find(pool, ref)
-    )
-    await pool.execute(
+    token = secrets.token_urlsafe(32)
+    return Session(token, await new_session(pool, token, ref), None if ref is None else await find(pool, ref))
+
+
+async def new_session(db: Pool | Connection, token: str, ref: str | None = None) -> str:
+    """A session under this token; gives the secret of its forms."""
+    csrf = secrets.token_urlsafe(24)
+    await db.execute(
         "INSERT INTO web_session (token_hash, csrf, ref, expires_at) VALUES ($1, $2, $3, $4)",
-        _digest(session.token),
-        session.csrf,
+        digest(token),
+        csrf,
         ref,
         datetime.now(UTC) + _STAYS,
     )
-    return session
+    return csrf
 
 
 async def session_of(pool: Pool, token: str | None) -> Session | None:
@@ -123,7 +141,7 @@ async def session_of(pool: Pool, token: str | None) -> Session | None:
     row = await pool.fetchrow(
         """SELECT s.csrf, a.ref, a.kind, a.name, a.age_band, a.guardian_approved, a.home
            FROM web_session s LEFT JOIN account a USING (ref) WHERE s.token_hash = $1 AND s.expires_at > now()""",
-        _digest(token),
+        digest(token),
     )
     if row is None:
         return None
@@ -141,5 +159,5 @@ async def sign_out(pool: Pool, session: Session | None) -> None:
     """End this session, and forget those whose time is up."""
     await pool.execute(
         "DELETE FROM web_session WHERE token_hash = $1 OR expires_at < now()",
-        b"" if session is None else _digest(session.token),
+        b"" if session is None else digest(session.token),
     )

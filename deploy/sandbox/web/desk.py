@@ -19,6 +19,7 @@ from contracts.messages.base import AgeBand, Consent, EvidenceClass
 from contracts.topics import registry_source
 from deploy.sandbox.database import Connection, Pool
 from deploy.sandbox.web.accounts import Account
+from deploy.sandbox.web.arrivals import Arrival, open_with
 from deploy.sandbox.web.views import Place, signup_at, times_asked
 from deploy.sandbox.web.voice import Voice
 from deploy.web.trouble import NotPossible
@@ -34,6 +35,7 @@ SELECT state, version FROM (
     UNION ALL SELECT 'given', consent_version FROM offer WHERE ref = $1 AND registry = $2
 ) AS each_one ORDER BY version DESC, state DESC LIMIT 1
 """
+_TIE = "SELECT state FROM link WHERE (ref, registry) = ($1, $2) AND role = 'home' AND established"
 _BUSY = """
 SELECT 1 FROM signup WHERE ref = $1 AND state IN ('confirmed', 'promoted', 'waitlisted', 'reported')
 AND starts_at < $3 AND $2 < ends_at LIMIT 1
@@ -52,6 +54,8 @@ class Offer:
     registry: str
     code: str
     expires_at: datetime
+    linked: bool
+    """Whether it opens an account that she has there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +83,25 @@ class Desk:
 
     # -- links and consent -------------------------------------------------------------------------------------
 
-    async def offer(self, account: Account, registry: str, form: str) -> Offer:
-        """She agrees that her service over there comes home; the same form gives the same offer."""
+    async def consent_stands(self, ref: str, registry: str) -> bool:
+        """Whether she lets ``registry`` share, as far as we know."""
+        known = await self._pool.fetchrow(_CONSENT, ref, registry)
+        return known is not None and known["state"] == "given"
+
+    async def offer(self, account: Account, registry: str, form: str, *, agreed: bool = False) -> Offer:
+        """A code to take along; the same form gives the same one.
+
+        With the first one she agrees that her service over there comes home. Once she is linked it opens the account
+        that she has, and leaves consent alone: withdrawn, it is given again only if she has ``agreed`` to that.
+        """
         if account.minor and not account.guardian_approved:
             raise NotPossible("guardian_first")
         now = datetime.now(UTC)
         async with self._pool.acquire() as connection, connection.transaction():
             known = await connection.fetchrow(_CONSENT, account.ref, registry)
+            linked = await connection.fetchrow(_TIE, account.ref, registry)
+            if linked is not None:
+                await self._renew(connection, account.ref, registry, linked["state"], known, agreed)
             await connection.execute(
                 "INSERT INTO offer (form, ref, registry, code, consent_version, expires_at) "
                 "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
@@ -93,7 +109,7 @@ class Desk:
                 account.ref,
                 registry,
                 secrets.token_urlsafe(32),
-                1 if known is None else known["version"] + 1,
+                1 if known is None else known["version"] if linked is not None else known["version"] + 1,
                 now + _OFFER_STANDS,
             )
             row = await connection.fetchrow("SELECT * FROM offer WHERE form = $1", form)
@@ -105,28 +121,41 @@ class Desk:
                 code_hash=hashlib.sha256(row["code"].encode()).hexdigest(),
                 age_band=AgeBand(account.age_band or "adult"),
                 guardian_approved=account.guardian_approved,
-                consent=_consent(row["consent_version"], now),
+                consent=None if linked is not None else _consent(row["consent_version"], now),
                 expires_at=row["expires_at"],
             )
             await self._say(connection, f"offer-{_short(form)}", message, now)
         self._voice.wake()
-        return Offer(registry, row["code"], row["expires_at"])
+        return Offer(registry, row["code"], row["expires_at"], linked is not None)
 
-    async def visit(self, home: str, home_ref: str, code: str) -> str:
-        """She brought a code along; gives her new number here. It is nobody's until the linkage says that it is hers.
+    async def _renew(
+        self, connection: Connection, ref: str, registry: str, state: str, known: Any, agreed: bool
+    ) -> None:
+        """She goes over there again: the link must hold, and consent stand, or be given with these words."""
+        if state == "broken":
+            raise NotPossible("reason_link_broken")
+        if known is None or known["state"] != "given":
+            if not agreed:
+                raise NotPossible("agree_first")
+            await self._give(connection, ref, registry, 1 if known is None else known["version"] + 1)
 
-        The number follows from the code alone, so that one who guesses somebody's number at home, without the code,
-        gets another account, which is never tied to anyone.
+    async def visit(self, arrival: Arrival) -> None:
+        """It is she who brought this code along. There is no account before the linkage says which one is hers.
+
+        The number under which it is asked follows from the code, so that whoever brings another one for the same number
+        at home asks for somebody else. Raises ``NotPossible`` where the code was used before.
         """
-        ref = f"{self.code}-v-{_short('visit', code)}"
-        message = volunteers.LinkRequested(volunteer_ref=ref, home=home, home_ref=home_ref, code=code)
+        ref, name = f"{self.code}-v-{_short('visit', arrival.code)}", f"visit-{_short(arrival.code)}"
+        message = volunteers.LinkRequested(
+            volunteer_ref=ref, home=arrival.home, home_ref=arrival.home_ref, code=arrival.code
+        )
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(
-                "INSERT INTO account (ref, kind, home) VALUES ($1, 'visitor', $2) ON CONFLICT DO NOTHING", ref, home
-            )
-            await self._say(connection, f"visit-{_short(code)}", message)
+            first = await open_with(connection, arrival, f"web-{name}", ref)
+            if first is None:
+                raise NotPossible("code_used")
+            if first:
+                await self._say(connection, name, message)
         self._voice.wake()
-        return ref
 
     async def withdraw_consent(self, ref: str, registry: str) -> None:
         """Nothing more is shared with ``registry`` from now on (rule 40)."""
@@ -140,15 +169,17 @@ class Desk:
 
     async def give_consent(self, ref: str, registry: str) -> None:
         """Sharing is allowed again: what was withheld goes home."""
-        now = datetime.now(UTC)
         async with self._pool.acquire() as connection, connection.transaction():
             known = await connection.fetchrow(_CONSENT, ref, registry)
             if known is None or known["state"] != "withdrawn":
                 raise NotPossible("consent_stands")
-            version = known["version"] + 1
-            message = volunteers.ConsentGiven(volunteer_ref=ref, registry=registry, consent=_consent(version, now))
-            await self._say(connection, f"consent-{_short(ref, registry, version)}", message, now)
+            await self._give(connection, ref, registry, known["version"] + 1)
         self._voice.wake()
+
+    async def _give(self, connection: Connection, ref: str, registry: str, version: int) -> None:
+        now = datetime.now(UTC)
+        message = volunteers.ConsentGiven(volunteer_ref=ref, registry=registry, consent=_consent(version, now))
+        await self._say(connection, f"consent-{_short(ref, registry, version)}", message, now)
 
     async def approve_as_guardian(self, ref: str) -> None:
         """Her guardian agrees; nothing is sent yet, it goes with her next offer."""

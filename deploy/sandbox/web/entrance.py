@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import hmac
 import secrets
+import time
+from typing import Final
 
 from fastapi import Response
+from pydantic import ValidationError
 
-from deploy.sandbox.web import accounts, views
+from contracts.messages.volunteers import LinkRequested
+from deploy.sandbox.web import accounts, arrivals, views
 from deploy.sandbox.web.site import Site, Visit
-from deploy.web.frame import go
-from deploy.web.trouble import Forbidden, NotFound
+from deploy.web.frame import go, local
+from deploy.web.trouble import Forbidden, NotFound, SignInFirst
 
 __all__ = ["entrance"]
+
+_OFFER_LATE: Final = 10.0
+"""Seconds that an offer may be behind its code: people are faster than another city's adapter."""
+_LOOKS_EVERY: Final = 0.4
 
 
 def entrance(site: Site) -> None:
@@ -26,6 +36,8 @@ def entrance(site: Site) -> None:
     site.post("/consent/{registry}/withdraw", withdraw)
     site.post("/consent/{registry}/give", agree_again)
     site.post("/visit", arrive, public=True)
+    site.get("/visit", ask)
+    site.post("/visit/open", it_is_me, public=True)  # its form carries the arrival's secret: she has no session yet
     site.get("/welcome", welcome)
 
 
@@ -33,26 +45,27 @@ def entrance(site: Site) -> None:
 
 
 async def sign_in_page(visit: Visit, wrong: str | None = None, status: int = 200) -> Response:
-    """Whom the visitor of these pages is."""
+    """Whom the visitor of these pages is; then she goes on to where she was."""
+    to = local(visit.text("to") or visit.request.query_params.get("to", "/"))
     if visit.session is None:
         visit.session = await accounts.open_session(visit.site.pool)
-    response = visit.page("sign_in.html", status, people=await accounts.listed(visit.site.pool), wrong=wrong)
+    response = visit.page("sign_in.html", status, people=await accounts.listed(visit.site.pool), wrong=wrong, to=to)
     visit.site.keep(visit, visit.session.token, response)
     return response
 
 
 async def sign_in(visit: Visit) -> Response:
     """A number of this registry and the sandbox's passcode."""
-    ref, client = visit.text("ref"), visit.request.client
+    ref = visit.text("ref")
     # Of this account from there: otherwise whoever shares an address with a guesser would be locked out with him.
-    who = f"sign-in {client.host if client else ''} {ref}"
+    who = f"sign-in {visit.address} {ref}"
     if visit.site.tries.spent(who):
         return await sign_in_page(visit, "too_many_tries", 429)
     if not visit.site.is_passcode(visit.text("passcode")) or await accounts.find(visit.site.pool, ref) is None:
         visit.site.tries.wrong(who)
         return await sign_in_page(visit, "wrong_passcode", 403)
     session = await accounts.sign_in(visit.site.pool, visit.session, ref)
-    response = go("/")
+    response = go(local(visit.text("to")))
     visit.site.keep(visit, session.token, response)
     return response
 
@@ -76,15 +89,20 @@ def _neighbour(visit: Visit) -> str:
 
 
 async def consent_page(visit: Visit) -> Response:
-    """Who gets what, for what, until when; refusing is a link of the same size."""
-    visit.of_kind("volunteer")
-    return visit.page("consent.html", registry=_neighbour(visit), form=secrets.token_urlsafe(16))
+    """Who gets what, for what, until when; refusing is a link of the same size. Where consent stands, only the way."""
+    account, registry = visit.of_kind("volunteer"), _neighbour(visit)
+    ties = await views.ties(visit.site.pool, account.ref)
+    state = next((tie["state"] for tie in ties if tie["registry"] == registry and tie["established"]), None)
+    over = state == "broken" or (state and await visit.site.desk.consent_stands(account.ref, registry))
+    form = secrets.token_urlsafe(16)
+    return visit.page("over.html" if over else "consent.html", registry=registry, form=form, state=state)
 
 
 async def agree(visit: Visit) -> Response:
-    """She agrees: the offer is made, and the button to the other city's page is hers."""
+    """She agrees, or has agreed: the offer is made, and the button to the other city's page is hers."""
     account, registry = visit.of_kind("volunteer"), _neighbour(visit)
-    offer = await visit.site.desk.offer(account, registry, visit.text("form"))
+    agreed = visit.text("agreed") == "1"
+    offer = await visit.site.desk.offer(account, registry, visit.text("form"), agreed=agreed)
     return visit.page("carry.html", registry=registry, url=visit.site.neighbours[registry].url, offer=offer)
 
 
@@ -112,23 +130,81 @@ async def agree_again(visit: Visit) -> Response:
     return go("/")
 
 
+# -- the other city's page brought her here --------------------------------------------------------------------------
+
+
 async def arrive(visit: Visit) -> Response:
-    """From the other city's page: she comes with the code, which is her proof; her account here is made by itself."""
-    home, home_ref, code = visit.text("home"), visit.text("ref"), visit.text("code")
-    if home not in visit.site.neighbours or not home_ref or len(code) < 22:
-        raise NotFound("not_found")
+    """From the other city's page, with a code. Nobody is signed in by coming: anybody's page could send her here.
+
+    Nothing is written for a code that is no good, and whoever brings many of them waits.
+    """
+    home, home_ref, code, site = visit.text("home"), visit.text("ref"), visit.text("code"), visit.site
+    who = visit.address
+    if site.strangers.spent(who) or site.everybody.spent(""):
+        return visit.too_many(site.strangers)
+    # Counted before it is looked at, so that many at once are as many.
+    site.strangers.wrong(who)
+    site.everybody.wrong("")
+    stands = None
     try:
-        ref = await visit.site.desk.visit(home, home_ref, code)
-    except ValueError:
-        raise NotFound("not_found") from None
-    session = await accounts.sign_in(visit.site.pool, visit.session, ref)
+        stands = home in site.neighbours and await _stands(visit, home, home_ref, code)
+    finally:
+        if stands is not False:
+            site.strangers.right(who)
+            site.everybody.right("")
+    if not stands:
+        raise NotFound("code_no_good")
+    arrival = await arrivals.arrive(site.pool, home, home_ref, code)
+    response = go("/visit")
+    site.keep_arrival(visit, arrival.token, response)
+    return response
+
+
+async def _stands(visit: Visit, home: str, home_ref: str, code: str) -> bool:
+    """Whether the linkage knows of the offer. It may still be on its way, by her home's own system."""
+    try:
+        message = LinkRequested(volunteer_ref="new", home=home, home_ref=home_ref, code=code)
+    except ValidationError:
+        return False
+    hashed, site = arrivals.code_hash(message.code), visit.site
+    until = time.monotonic() + _OFFER_LATE
+    while not await site.linkage.code_stands(home, home_ref, site.seat.code, hashed):
+        if time.monotonic() > until:
+            return False
+        await asyncio.sleep(_LOOKS_EVERY)
+    return True
+
+
+async def _arrival(visit: Visit) -> arrivals.Arrival:
+    arrival = await arrivals.arrival_of(visit.site.pool, visit.site.arrived_with(visit.request))
+    if arrival is None:
+        raise NotFound("come_from_home")
+    return arrival
+
+
+async def ask(visit: Visit) -> Response:
+    """Which account she is about to open: is that you?"""
+    return visit.page("visit.html", arrival=await _arrival(visit))
+
+
+async def it_is_me(visit: Visit) -> Response:
+    """Her own press, on our own page: the code is used, for a session of this browser."""
+    arrival = await _arrival(visit)
+    if not hmac.compare_digest(arrival.csrf.encode(), visit.text("csrf").encode()):
+        raise Forbidden("form_is_old")
+    await visit.site.desk.visit(arrival)
+    if visit.session is not None and visit.session.token != arrival.session:
+        await accounts.sign_out(visit.site.pool, visit.session)
     response = go("/welcome")
-    visit.site.keep(visit, session.token, response)
+    visit.site.keep(visit, arrival.session, response)
     return response
 
 
 async def welcome(visit: Visit) -> Response:
     """While the home is asked, and once it has answered."""
-    account = visit.of_kind("visitor")
-    tie = next((tie for tie in await views.ties(visit.site.pool, account.ref)), None)
-    return visit.page("_welcome.html" if visit.fragment else "welcome.html", tie=tie)
+    if visit.session is None:
+        raise SignInFirst
+    answer = await arrivals.answer_of(visit.site.pool, visit.session.token)
+    if answer is None:
+        raise NotFound("come_from_home")
+    return visit.page("_welcome.html" if visit.fragment else "welcome.html", answer=answer)

@@ -16,11 +16,12 @@ __all__ = ["Linkage"]
 
 @dataclass(frozen=True, slots=True)
 class Linkage:
-    """The read APIs of opportunities and of the bridge. ``NotReached`` is raised when one does not answer in time."""
+    """The read APIs of the services. ``NotReached`` is raised when one does not answer in time."""
 
     client: httpx.AsyncClient
     opportunities: str
     bridge: str
+    identity: str
 
     async def search(self, asked: Mapping[str, Any], busy: Sequence[str] = ()) -> dict[str, Any]:
         """Shifts that can be joined, one page: ``{"shifts": […], "next": cursor or null}``."""
@@ -43,6 +44,15 @@ class Linkage:
         whose = [("registry", registry), ("ref", ref)]
         found: dict[str, Any] | None = await self._get(f"{self.bridge}/timeline", whose)
         return found
+
+    async def code_stands(self, home: str, home_ref: str, host: str, code_hash: str) -> bool:
+        """Whether this code would open an account here; says nothing about anybody to anyone."""
+        asked = [("home", home), ("home_ref", home_ref), ("host", host)]
+        try:
+            found = await self._get(f"{self.identity}/codes/{code_hash}", asked)
+        except ValueError:
+            return False
+        return bool(found and found["stands"])
 
     async def _get(self, url: str, parameters: Sequence[tuple[str, Any]]) -> Any:
         try:

@@ -16,6 +16,7 @@ from deploy.sandbox.database import Pool
 from deploy.sandbox.settings import Seat
 from deploy.sandbox.web import views
 from deploy.sandbox.web.accounts import Account, Session, session_of
+from deploy.sandbox.web.arrivals import STANDS
 from deploy.sandbox.web.desk import Desk
 from deploy.sandbox.web.linkage import Linkage
 from deploy.sandbox.web.words import Words
@@ -27,6 +28,9 @@ from deploy.web.words import LANGUAGES
 __all__ = ["Neighbour", "Site", "Visit"]
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
+_CODES_OF_ONE: Final = 30
+"""Codes that are no good, or that are being looked at, from one address: a school stands behind one."""
+_CODES_OF_ALL: Final = 600
 _ACCENTS: Final = ("gz", "sz")
 
 
@@ -65,6 +69,12 @@ class Visit(frame.Visit[Words, Session]):
             raise NotFound("no_shift")
         return found
 
+    def too_many(self, tries: Tries) -> Response:
+        """Come again later (RFC 6585 §4)."""
+        response = self.page("message.html", 429, key="too_many_tries")
+        response.headers["Retry-After"] = str(tries.seconds)
+        return response
+
     def page(self, template: str, status: int = 200, **given: Any) -> Response:
         """An HTML page."""
         return self.site.page(self, template, status, given)
@@ -93,8 +103,11 @@ class Site(frame.Frame[Visit]):
             f"session_{seat.code}",  # browsers do not tell the ports of one machine apart
             [one.url for one in neighbours.values()],
         )
+        self._arrival = f"arrival_{seat.code}"
         self.seat, self.names, self.neighbours = seat, names, neighbours
         self.tries = Tries(10)
+        self.strangers, self.everybody = Tries(_CODES_OF_ONE), Tries(_CODES_OF_ALL)
+        """Codes that were no good, by the address from which they came, and all of them."""
         self._passcode, self._is_down = passcode, is_down
         self.pool: Pool
         self.desk: Desk
@@ -113,6 +126,19 @@ class Site(frame.Frame[Visit]):
         if self._is_down():
             raise OSError("down, as asked")
         visit.session = await session_of(self.pool, token)
+
+    def keep_arrival(self, visit: Visit, token: str, response: Response) -> None:
+        """Remember in this browser what it brought along. Not in the session's cookie: whoever sends her here must not
+        be able to sign her out."""
+        secure = visit.request.url.scheme == "https"
+        response.set_cookie(
+            self._arrival, token, path="/visit", httponly=True, secure=secure, samesite="lax",
+            max_age=int(STANDS.total_seconds()),
+        )  # fmt: skip
+
+    def arrived_with(self, request: Request) -> str | None:
+        """The cookie that ``keep_arrival`` set."""
+        return request.cookies.get(self._arrival)
 
     def common(self, visit: Visit) -> dict[str, Any]:
         """The registry, its neighbours, and who signed in."""

@@ -116,14 +116,14 @@ def _same_signup(told: Any, asked: Any) -> bool:
 
 def _requests_to_link(book: Book) -> Iterator[Violation]:
     refused = Counter((x.data.host, x.data.origin.message_id) for x in book.of(identity.LinkRefused))
-    linked = {(x.data.home, x.data.home_ref, x.data.host, x.data.host_ref) for x in book.of(identity.LinkEstablished)}
-    stands = {row["request_id"] for row in book.rows("identity", "request") if row["outcome"] == "pending"}
+    answers = [x.data for x in book.of(identity.LinkEstablished) if x.data.origin is not None]
+    linked = Counter((told.host, told.origin.message_id) for told in answers)
+    stands = {row["request_id"] for row in book.rows("identity", "request")}
     for line in book.of(identity.RequestLink):
-        asked = line.data
-        tied = (asked.home, asked.home_ref, asked.host, asked.host_ref) in linked
-        said_no = refused[asked.host, asked.origin.message_id]
-        if said_no > 1 or not (said_no or tied or line.id in stands or book.stands_aside(line)):
-            yield at(book, "I7", line, f"a request to link was established: {tied}, and refused {said_no} times")
+        asked = line.data.host, line.data.origin.message_id
+        said_yes, said_no = linked[asked], refused[asked]
+        if said_yes + said_no != 1 and not (line.id in stands or book.stands_aside(line)):
+            yield at(book, "I7", line, f"a request to link was established {said_yes} and refused {said_no} times")
 
 
 def _attestations(book: Book) -> Iterator[Violation]:

@@ -72,7 +72,7 @@ async def _answered(books: Books, quiet: Quiet) -> None:
 
     async def answered() -> bool:
         await quiet.until(lambda look: not look.total(waiting=True))
-        return bool(await books.value("identity", "SELECT count(*) = 0 FROM request WHERE outcome = 'pending'"))
+        return bool(await books.value("identity", "SELECT count(*) = 0 FROM request"))
 
     await eventually(answered, 90, every=0.2, what="an answer to each link request")
 
@@ -223,7 +223,7 @@ async def settled(stack: Stack) -> World:
         on_its_way = (
             check(world, only=("I16",)).red
             or any(row["state"] in ("queued", "sent") for row in tables["bridge"]["transfer"])
-            or any(row["outcome"] == "pending" for row in tables["identity"]["request"])
+            or tables["identity"]["request"]
         )
         return world if before == seen and not on_its_way else None
 

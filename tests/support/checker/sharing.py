@@ -81,6 +81,8 @@ class Sharing:
         for line in book.of(identity.OfferLink, identity.RecordConsent):
             command: Any = line.data
             given = command.consent
+            if given is None and isinstance(command, identity.OfferLink):
+                continue  # a fresh code for a pair that is linked already
             withdrawn = getattr(command, "state", "given") == "withdrawn"
             version = given.version if isinstance(command, identity.OfferLink) else command.version
             until = None if withdrawn or given is None else given.valid_until

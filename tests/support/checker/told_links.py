@@ -29,7 +29,11 @@ def links(book: Book) -> Iterator[Due]:
             continue
         if isinstance(fact, identity.LinkRefused):
             said = deliveries.LinkChanged(
-                volunteer_ref=fact.host_ref, registry=fact.home, state="refused", reason=fact.reason
+                volunteer_ref=fact.host_ref,
+                registry=fact.home,
+                state="refused",
+                reason=fact.reason,
+                answers=fact.origin.message_id,
             )
             yield Due(deliveries_of(fact.host), line.id, said, line)
         elif isinstance(fact, _TIES) and fact.link_version >= newest[key]:
@@ -47,8 +51,12 @@ def _both(book: Book, line: Line, tie: identity.LinkEstablished) -> Iterator[Due
     about = {"state": state, "reason": fact.reason if broken else None, "link_version": fact.link_version}
     to_home = deliveries.LinkChanged(volunteer_ref=fact.home_ref, registry=fact.host, **about)
     yield Due(deliveries_of(fact.home), line.id, to_home, line)
+    origin = getattr(fact, "origin", None)
+    answers = None if origin is None else origin.message_id
     of_her = {name: getattr(tie, name) for name in _OF_HER} if not broken and _shared(book, tie, line) else {}
-    to_host = deliveries.LinkChanged(volunteer_ref=fact.host_ref, registry=fact.home, **about, **of_her)
+    to_host = deliveries.LinkChanged(
+        volunteer_ref=fact.host_ref, registry=fact.home, answers=answers, **about, **of_her
+    )
     yield Due(deliveries_of(fact.host), line.id, to_host, line)
 
 

@@ -177,14 +177,16 @@ def _identity(book: Book) -> Iterator[Violation]:
         person, home = fact.person, key[:2]
         if cause is None or (cause.data.home, cause.data.home_ref, cause.data.host) != key:
             yield at(book, "I9", line, f"no command about {fact.home_ref} of {fact.home} and {fact.host} led to it")
+        elif isinstance(fact, identity.LinkRefused) and (fact.host, fact.host_ref, fact.origin) not in asked:
+            yield at(book, "I9", line, f"{fact.host} never asked for this in these words")
+        elif isinstance(fact, identity.LinkRefused):
+            continue  # of whom no home has spoken is nobody: another one each time
         elif persons.setdefault(person, home) != home or accounts.setdefault(home, person) != person:
             yield at(book, "I9", line, f"she is another person than {fact.home_ref} of {fact.home}")
         elif consent is not None and consent not in said[key]:
             yield at(book, "I9", line, f"{fact.home} never gave this consent")
         elif isinstance(fact, identity.LinkBroken | identity.LinkRestored) and not _rests_with(fact, cause.data):
             yield at(book, "I9", line, f"{fact.by} never said so")
-        elif isinstance(fact, identity.LinkRefused) and (fact.host, fact.host_ref, fact.origin) not in asked:
-            yield at(book, "I9", line, f"{fact.host} never asked for this in these words")
 
 
 def _rests_with(fact: Any, command: Any) -> bool:

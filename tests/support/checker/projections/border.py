@@ -58,14 +58,15 @@ def _tie(link: Expected, line: Line) -> None:
 def _under_way(book: Book) -> Expected:
     """Requests that nobody has answered yet, by either ref. One that is linked counts none."""
     under_way = Expected("bridge", "link_under_way", ("registry", "ref", "host"))
-    pending = {row["request_id"] for row in book.rows("identity", "request") if row["outcome"] == "pending"}
+    pending = {row["request_id"] for row in book.rows("identity", "request")}
     counts: Counter[tuple[str, str, str]] = Counter()
     for line in book.of(identity.RequestLink):
         asked = line.data
         for registry, ref in ((asked.host, asked.host_ref), (asked.home, asked.home_ref)):
             key = (registry, ref, asked.host)
             counts[key] += line.id in pending
-            under_way.put(line, *key, requests=OneOf(range(counts[key] + 1)))
+            if counts[key]:
+                under_way.put(line, *key, requests=OneOf(range(1, counts[key] + 1)))
     return under_way
 
 
@@ -75,6 +76,8 @@ def _consent(book: Book) -> Expected:
     for line in book.published("identity.commands.v1"):
         command, given = line.data, getattr(line.data, "consent", None)
         if isinstance(command, identity.OfferLink):
+            if command.consent is None:
+                continue
             version, state = command.consent.version, "given"
         elif isinstance(command, identity.RecordConsent):
             version, state = command.version, command.state

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.messages import identity as messages
+from contracts.messages.base import Origin
 from tests.support.checker.book import Book
 from tests.support.checker.projections.expected import Expected
 from tests.support.checker.world import Line
@@ -43,12 +44,14 @@ class _Identity:
         self.link = Expected("identity", "link", ("person", "host"))
         self.consent = Expected("identity", "consent", ("person", "host"))
         self._asked: dict[tuple[str, str], str] = {}
-        """(host, id of its LinkRequested) → request."""
-        self._pending: dict[tuple[str, str, str], dict[str, str]] = {}
-        """(home, home_ref, host) → request without an answer → host_ref."""
+        """(host, id of its LinkRequested) → request that stands."""
         # Who has only been offered is on no topic yet: her number is taken as it stands.
         self._persons = {(row["home"], row["home_ref"]): row["person"] for row in book.rows("identity", "account")}
-        told = {(x.data.home, x.data.home_ref): x.data.person for x in book.published("identity.events.v1")}
+        told = {
+            (x.data.home, x.data.home_ref): x.data.person
+            for x in book.published("identity.events.v1")
+            if not isinstance(x.data, messages.LinkRefused)  # of whom no home has spoken is nobody
+        }
         told |= {home: person for person, home in book.home_of.items()}  # of those who are linked everybody knows
         self._persons |= told
         self._known = told
@@ -57,12 +60,15 @@ class _Identity:
         """One command and what it led to."""
         said = line.data
         home = (said.home, said.home_ref)
-        self.account.put(line, *home, **({"person": self._known[home]} if home in self._known else {}))
-        if home not in self._persons:
-            return  # the account is missing, and found to be
         effects = self._book.effects(line, *_EVENTS)
-        if not any(isinstance(x.data, messages.CommandRefused) for x in effects):
-            self._take(line, self._persons[home])
+        if isinstance(said, messages.RequestLink):
+            self._request(line)  # nobody's account is made for what a host asks
+        elif not isinstance(said, messages.ExpireLinkRequest):
+            self.account.put(line, *home, **({"person": self._known[home]} if home in self._known else {}))
+            if home not in self._persons:
+                return  # the account is missing, and found to be
+            if not any(isinstance(x.data, messages.CommandRefused) for x in effects):
+                self._take(line, self._persons[home])
         for event in effects:
             self._event(event, line)
 
@@ -75,15 +81,19 @@ class _Identity:
                 if before is None or line.event.time >= before:
                     names = ("code_hash", "age_band", "guardian_approved", "expires_at")
                     columns = {name: getattr(said, name) for name in names}
-                    self.offer.put(line, *key, **columns, offered_at=line.event.time, wrong_codes=0)
-                self._hear(line, person, "given", said.consent)
+                    self.offer.put(line, *key, **columns, offered_at=line.event.time)
+                if said.consent is not None:
+                    self._hear(line, person, "given", said.consent)
             case messages.RecordConsent():
                 self._hear(line, person, said.state, said.consent)
-            case messages.RequestLink():
-                self._asked[said.host, said.origin.message_id] = line.id
-                self._pending.setdefault((said.home, said.home_ref, said.host), {})[line.id] = said.host_ref
-                columns = {name: getattr(said, name) for name in ("host", "host_ref", "code_hash", "origin")}
-                self.request.put(line, line.id, person=person, **columns, asked_at=line.event.time, outcome="pending")
+
+    def _request(self, line: Line) -> None:
+        said = line.data
+        assert line.event is not None
+        self._asked[said.host, said.origin.message_id] = line.id
+        names = ("home", "home_ref", "host", "host_ref", "code_hash", "origin")
+        columns = {name: getattr(said, name) for name in names}
+        self.request.put(line, line.id, **columns, asked_at=line.event.time)
 
     def _hear(self, line: Line, person: UUID, state: str, consent: Any) -> None:
         """The newest word on consent counts; at one version a withdrawal is the later one."""
@@ -100,12 +110,7 @@ class _Identity:
         key = (fact.person, fact.host)
         match fact:
             case messages.LinkRefused():
-                self._answer(event, self._asked.get((fact.host, fact.origin.message_id)), fact.reason)
-                of_itself = getattr(command.data, "origin", None) == fact.origin
-                if fact.reason == "wrong_code" and of_itself and isinstance(command.data, messages.RequestLink):
-                    wrong = self.offer.column(key, "wrong_codes")
-                    if wrong is not None:
-                        self.offer.put(event, *key, wrong_codes=wrong + 1)
+                self._answer(fact.host, fact.origin)
             case messages.LinkEstablished():
                 self._establish(event)
             case messages.LinkBroken():
@@ -124,25 +129,15 @@ class _Identity:
         key = (fact.person, fact.host)
         first: dict[str, Any] = {}
         if key not in self.link.rows:
-            first = {"code_hash": self.offer.column(key, "code_hash"), "home_break": None, "host_break": None}
+            first = {"home_break": None, "host_break": None}
+        if fact.origin is not None and (request := self._answer(fact.host, fact.origin)) is not None:
+            first["code_hash"] = request["code_hash"]
         names = ("host_ref", "age_band", "guardian_approved")
         columns = {name: getattr(fact, name) for name in names}
         self.link.put(event, *key, version=fact.link_version, **columns, **first)
-        waiting = self._pending.get((fact.home, fact.home_ref, fact.host), {})
-        for request in [request for request, host_ref in waiting.items() if host_ref == fact.host_ref]:
-            if not self._refused(event, request):
-                self._answer(event, request, "established")
 
-    def _refused(self, event: Line, request: str) -> bool:
-        """Whether the same decision refused it."""
-        assert event.event is not None
-        origin = self.request.column((request,), "origin")
-        told = self._book.effects_of(event.event.causation or "", messages.LinkRefused)
-        return any(x.data.origin == origin for x in told)
-
-    def _answer(self, event: Line, request: str | None, outcome: str) -> None:
-        if request is None or (request,) not in self.request.rows:
-            return
-        self.request.put(event, request, outcome=outcome)
-        asked = event.data
-        self._pending.get((asked.home, asked.home_ref, asked.host), {}).pop(request, None)
+    def _answer(self, host: str, origin: Origin) -> dict[str, Any] | None:
+        """The request is answered, and gone; gives what it asked."""
+        request = self._asked.pop((host, origin.message_id), None)
+        gone = None if request is None else self.request.rows.pop((request,), None)
+        return None if gone is None else gone[0]
