@@ -26,7 +26,7 @@ def offer(
     *,
     ref: str = HOME_REF,
     host: str = HOST,
-    version: int = 1,
+    version: int | None = 1,
     expires_at: datetime,
     age_band: AgeBand = AgeBand.FROM_16,
 ) -> volunteers.LinkOffered:
@@ -37,7 +37,7 @@ def offer(
         code_hash=sha256(code_of(word).encode()).hexdigest(),
         age_band=age_band,
         guardian_approved=True,
-        consent=consent(version),
+        consent=None if version is None else consent(version),
         expires_at=expires_at,
     )
 
@@ -68,7 +68,7 @@ class Linkage:
         self._collect()
         return sends
 
-    def offer(self, word: str = "code", *, ref: str = HOME_REF, host: str = HOST, version: int = 1) -> None:
+    def offer(self, word: str = "code", *, ref: str = HOME_REF, host: str = HOST, version: int | None = 1) -> None:
         """The home offers her, for ten minutes."""
         self.say(HOME, offer(word, ref=ref, host=host, version=version, expires_at=self.now + 10 * MINUTE))
 

@@ -269,6 +269,24 @@ class Surfer:
         await self.press(f"我要去{city}服务", f"Serve in {city}")
         await self.page.locator("main form button.main").click()  # agree
         await self.press(f"去{city}，一键注册", f"To {city}: one-click registration")
+        await self.press("是我，打开", "It is me: open")
+
+    async def carried(self, host: str) -> dict[str, str]:
+        """What the button on the carrying page would send to the other city; it is not pressed."""
+        form = self.page.locator(f"form[action^='{self.stage.url(host, '')}']")
+        fields = form.locator("input[type=hidden]")
+        return {
+            await one.get_attribute("name") or "": await one.get_attribute("value") or "" for one in await fields.all()
+        }
+
+    async def bring(self, host: str, fields: dict[str, str]) -> None:
+        """Come to a city with a form that was made elsewhere, as a foreign page would send this browser there."""
+        inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in fields.items())
+        await self.page.goto("about:blank")
+        form = f"<form method=post action='{self.stage.url(host, '/visit')}'>{inputs}<button>go</button></form>"
+        await self.page.set_content(form)
+        await self.page.click("button")
+        await self.page.wait_for_load_state()
 
     async def join(self, code: str, shift: Shift) -> None:
         """Open a shift's page at a city and sign up."""

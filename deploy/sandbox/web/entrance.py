@@ -168,11 +168,13 @@ async def _stands(visit: Visit, home: str, home_ref: str, code: str) -> bool:
         return False
     hashed, site = arrivals.code_hash(message.code), visit.site
     until = time.monotonic() + _OFFER_LATE
-    while not await site.linkage.code_stands(home, home_ref, site.seat.code, hashed):
+    while True:
+        async with site.looking:
+            if await site.linkage.code_stands(home, home_ref, site.seat.code, hashed):
+                return True
         if time.monotonic() > until:
             return False
         await asyncio.sleep(_LOOKS_EVERY)
-    return True
 
 
 async def _arrival(visit: Visit) -> arrivals.Arrival:

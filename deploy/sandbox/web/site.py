@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 _CODES_OF_ONE: Final = 30
 """Codes that are no good, or that are being looked at, from one address: a school stands behind one."""
 _CODES_OF_ALL: Final = 600
+_LOOKS_AT_ONCE: Final = 4
+"""Codes that the linkage is asked about at a time: it answers few questions at once, and others ask as well."""
 _ACCENTS: Final = ("gz", "sz")
 
 
@@ -108,6 +111,7 @@ class Site(frame.Frame[Visit]):
         self.tries = Tries(10)
         self.strangers, self.everybody = Tries(_CODES_OF_ONE), Tries(_CODES_OF_ALL)
         """Codes that were no good, by the address from which they came, and all of them."""
+        self.looking = asyncio.Semaphore(_LOOKS_AT_ONCE)
         self._passcode, self._is_down = passcode, is_down
         self.pool: Pool
         self.desk: Desk

@@ -130,8 +130,9 @@ def refuse(
 def _said_to_be_past(inbound: Inbound) -> Iterable[tuple[datetime, str]]:
     """Moments that a message says have come, with their places in it."""
     yield inbound.event.time, "/time"
-    if path := _ALREADY_PAST.get(type(inbound.data)):
-        yield _at(inbound.data, path), "".join(f"/{name}" for name in path)
+    path = _ALREADY_PAST.get(type(inbound.data), ())
+    if path and (moment := _at(inbound.data, path)) is not None:
+        yield moment, "".join(f"/{name}" for name in path)
 
 
 def _too_early(inbound: Inbound, latest: datetime) -> Wait | None:
@@ -189,10 +190,10 @@ def _something_stands(states: States, code: str, ref: str, other: str) -> bool:
     ) is not None
 
 
-def _at(data: Any, path: Iterable[str]) -> datetime:
+def _at(data: Any, path: Iterable[str]) -> datetime | None:
     for name in path:
-        data = getattr(data, name)
-    found: datetime = data
+        data = getattr(data, name, None)
+    found: datetime | None = data
     return found
 
 

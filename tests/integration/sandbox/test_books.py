@@ -148,7 +148,15 @@ async def test_every_letter_takes_effect_once(connection: Connection) -> None:
 
 
 async def _everything(connection: Connection) -> dict[str, list[object]]:
-    elsewhere = ["posting", "account", "web_session", "offer", "check_in_secret"]  # the ledger's and the pages'
+    elsewhere = [
+        "posting",
+        "account",
+        "web_session",
+        "offer",
+        "check_in_secret",
+        "arrival",
+        "opened",
+    ]  # the ledger's and the pages'
     tables = await connection.fetch(
         "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> ALL($1)", elsewhere
     )

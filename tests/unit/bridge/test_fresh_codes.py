@@ -35,9 +35,12 @@ def test_an_offer_of_a_linked_pair_gives_no_consent_again_to_border_or_identity(
     assert [told.state for told in linkage.border.told(HOST, deliveries.LinkChanged)] == ["established"]
 
 
-def test_a_fresh_code_is_answered_to_the_request_with_the_account_that_she_has(linkage: Linkage) -> None:
+@pytest.mark.parametrize("version", [1, None])
+def test_a_fresh_code_is_answered_to_the_request_with_the_account_that_she_has(
+    linkage: Linkage, version: int | None
+) -> None:
     linkage.link()
-    linkage.offer("new", version=1)
+    linkage.offer("new", version=version)
     linkage.say(HOST, request("new", ref="G2"), id="again")
     linkage.say(HOST, signup(ref="G2"), id="n-1")
     linkage.settle()
