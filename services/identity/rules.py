@@ -106,7 +106,7 @@ def record_consent(states: States, inbound: Inbound, now: datetime) -> Decision:
     A withdrawal under an older version is answered also where consent was withdrawn before: its home learns which
     version stands.
     """
-    case, command = Case.of(states, inbound, now), inbound.data
+    case, command = Case.of_home(states, inbound, now), inbound.data
     consent = command.consent if command.state == "given" else None
     if command.state == "given" and (consent is None or consent.version != command.version):
         return _refuse(case, inbound, "consent_incomplete")

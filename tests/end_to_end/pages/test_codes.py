@@ -189,8 +189,8 @@ async def test_a_foreign_link_signs_nobody_in_and_nobody_out(stage: Stage, surf:
     await her.sees("您即将打开", "")
     await her.sees(attacker.ref, "")
     await her.sees("您现在以", "")
-    for forged in ({}, {"csrf": "x" * 32}):
-        answer = await her.context.request.post(stage.url("gz", "/visit/open"), form=forged)
+    for secret in ("", "x" * 32):
+        answer = await her.context.request.post(stage.url("gz", "/visit/open"), form={"csrf": secret})
         assert answer.status == 403
     await her.press("不是我", "")
     await her.go("gz", "/mine")

@@ -71,6 +71,7 @@ async def test_a_minor_goes_once_her_guardian_has_agreed(stage: Stage, surf: Bro
     await her.press("我是监护人，我同意", "")
     await her.page.get_by_role("button", name="同意", exact=True).click()
     await her.press("去广州，一键注册", "")
+    await her.press("是我，打开", "")
     await her.sees("账号已建好", "")
 
 

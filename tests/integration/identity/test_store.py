@@ -117,7 +117,7 @@ async def test_what_strangers_asked_about_numbers_that_are_nobodys_leaves_no_row
     guesses = [ask.request(f"guess{n}", f"G{n}", home_ref=f"nobody{n}") for n in range(300)]
     await linker.batch(*guesses[:150])
     await linker.batch(*guesses[150:])
-    linker.clock.moment += 5 * MINUTE
+    linker.clock.moment += 6 * MINUTE
     due = await linker.due()
     await linker.batch(*due)
     reasons = [fact.reason for fact in await linker.facts() if isinstance(fact, LinkRefused)]

@@ -30,7 +30,7 @@ def test_a_home_that_went_back_to_an_older_database_can_still_withdraw() -> None
     assert credits(world.confirm(1, 60)) == []
 
 
-@pytest.mark.parametrize("message", [given(4), given(5), offered(given=consent(5))], ids=["older", "same", "offer"])
+@pytest.mark.parametrize("message", [given(4), given(5)], ids=["older", "same"])
 def test_a_stale_giving_is_refused_and_its_sender_learns_the_version_that_stands(message: Message) -> None:
     world = linked()
     world.withdraw(5)
@@ -43,10 +43,22 @@ def test_a_stale_giving_is_refused_and_its_sender_learns_the_version_that_stands
     assert standing(world) == ("given", 6)
 
 
-def test_a_giving_that_says_what_stands_already_is_handed_on() -> None:
+def test_an_offer_whose_consent_is_stale_is_refused_while_there_is_no_link() -> None:
+    world = World()
+    world.withdraw(5)
+    (only,) = world.say(HOME, offered(given=consent(5)))
+    assert isinstance(only.message, MessageRefused)
+    assert (only.message.reason, only.message.standing_version) == ("stale_consent", 5)
+
+
+@pytest.mark.parametrize("version", [1, 4, 9])
+def test_the_consent_of_an_offer_is_not_looked_at_once_there_is_a_link(version: int) -> None:
+    """It is a fresh code for the account that she has; what she took back stays taken back."""
     world = linked()
-    assert world.refused(HOME) == []
-    assert len(of_kind(world.say(HOME, offered(given=consent(1))), identity.OfferLink)) == 1
+    world.withdraw(5)
+    (offer,) = of_kind(world.say(HOME, offered(given=consent(version))), identity.OfferLink)
+    assert offer.consent is None
+    assert standing(world) == ("withdrawn", 5)
 
 
 def test_a_refusal_of_identity_carries_the_version_that_stands() -> None:
