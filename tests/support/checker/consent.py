@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from uuid import UUID
 
 from contracts.messages import deliveries
 from tests.support.checker.book import Book
@@ -34,7 +33,7 @@ def consent(book: Book) -> Iterator[Violation]:
 
 def _covered(book: Book, key: Permission, line: Line) -> Iterator[Violation]:
     assert line.event is not None
-    stands = Sharing.of(book).word(key, UUID(line.id))
+    stands = Sharing.of(book).word(key, line.moment)
     if stands is None:
         yield at(book, "I13", line, f"{key[0]} never gave consent for {key[2]}")
     elif stands.withdrawn:

@@ -1,13 +1,13 @@
 """What a home lets its host know, moment by moment: consent as the border heard it, and whether the tie holds.
 
-No order exists between topics, so the bridge's own event ids give it: UUIDv7 of one clock, drawn while the person
-is locked. Consent counts from the command that its admission made (rule 40), a break or its end from the moment when
-the border told the host of it.
+No order exists between topics, so the moments of the bridge's own decisions give it, taken from one clock while the
+person is locked. Consent counts from the command that its admission made (rule 40), a break or its end from the moment
+when the border told the host of it.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import defaultdict
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
@@ -27,7 +27,7 @@ _LINKS = (identity.LinkEstablished, identity.LinkBroken, identity.LinkRestored)
 class Word(NamedTuple):
     """What a home said of consent, and what it stands beside: the newest that was heard until then."""
 
-    heard: UUID
+    heard: int
     version: int
     withdrawn: bool
     valid_until: datetime | None
@@ -43,9 +43,9 @@ class Word(NamedTuple):
 
 
 class Tie(NamedTuple):
-    """How a tie stands since a message of this id."""
+    """How a tie stands since this moment."""
 
-    since: UUID
+    since: int
     active: bool
     line: Line
 
@@ -63,7 +63,7 @@ class Sharing:
                 told = [
                     x for x in book.effects(line, deliveries.LinkChanged) if x.topic.split(".")[1] == line.data.host
                 ]
-                since = UUID((told[0] if told else line).id)
+                since = (told[0] if told else line).moment
                 tie = Tie(since, not isinstance(line.data, identity.LinkBroken), line)
                 self._ties[line.data.person, line.data.host].append(tie)
         for ties in self._ties.values():
@@ -87,7 +87,7 @@ class Sharing:
             version = given.version if isinstance(command, identity.OfferLink) else command.version
             until = None if withdrawn or given is None else given.valid_until
             key = (command.home, command.home_ref, command.host)
-            said[key].append(Word(UUID(line.id), version, withdrawn, until, line))
+            said[key].append(Word(line.moment, version, withdrawn, until, line))
         for key, words in said.items():
             kept: list[Word] = []
             for word in sorted(words, key=lambda word: word.heard):
@@ -95,22 +95,22 @@ class Sharing:
                     kept.append(word)
             self.words[key] = kept
 
-    def word(self, key: Permission, moment: UUID) -> Word | None:
-        """What stands of consent when the message of this id is made."""
+    def word(self, key: Permission, moment: int) -> Word | None:
+        """What stands of consent at this moment of the border."""
         words = self.words.get(key, [])
-        at = bisect_left(words, moment, key=lambda word: word.heard)
+        at = bisect_right(words, moment, key=lambda word: word.heard)
         return words[at - 1] if at else None
 
-    def tie(self, person: UUID, host: str, moment: UUID) -> tuple[Tie | None, identity.LinkEstablished | None]:
-        """How the tie stands when the message of this id is made, and the last word on whom it ties."""
+    def tie(self, person: UUID, host: str, moment: int) -> tuple[Tie | None, identity.LinkEstablished | None]:
+        """How the tie stands at this moment of the border, and the last word on whom it ties."""
         ties = self._ties.get((person, host), [])
-        at = bisect_left(ties, moment, key=lambda tie: tie.since)
+        at = bisect_right(ties, moment, key=lambda tie: tie.since)
         told = (t.line.data for t in reversed(ties[:at]) if isinstance(t.line.data, identity.LinkEstablished))
         return (ties[at - 1] if at else None), next(told, None)
 
     def open(self, link: identity.LinkEstablished, line: Line) -> bool:
         """Whether the home shares with the host when this message of the border is made."""
         assert line.event is not None
-        word = self.word((link.home, link.home_ref, link.host), UUID(line.id))
-        tie, _ = self.tie(link.person, link.host, UUID(line.id))
+        word = self.word((link.home, link.home_ref, link.host), line.moment)
+        tie, _ = self.tie(link.person, link.host, line.moment)
         return tie is not None and tie.active and word is not None and word.covers(line.event.time)

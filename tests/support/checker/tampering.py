@@ -92,6 +92,7 @@ class Tamper:
         data = old.data.model_copy(update=changes)
         event = replace(old.event, id=id or old.id, causation=cause or old.event.causation, data=data)
         new = self._line(event, old.topic, old.partition, old.offset, old.timestamp)
+        new = replace(new, headers=[*new.headers, *(one for one in old.headers if one[0] == "ce_decidedat")])
         lines = self.world.lines[old.topic]
         lines[lines.index(old)] = new
         return new

@@ -63,7 +63,7 @@ def _both(book: Book, line: Line, tie: identity.LinkEstablished) -> Iterator[Due
 def _shared(book: Book, tie: identity.LinkEstablished, line: Line) -> bool:
     """Whether consent stood when the host was told."""
     told = next((x for x in book.effects(line, deliveries.LinkChanged) if code_of(x.topic) == tie.host), None)
-    word = None if told is None else Sharing.of(book).word((tie.home, tie.home_ref, tie.host), UUID(told.id))
+    word = None if told is None else Sharing.of(book).word((tie.home, tie.home_ref, tie.host), told.moment)
     return word is not None and told is not None and told.event is not None and word.covers(told.event.time)
 
 

@@ -87,7 +87,7 @@ def _sending(book: Book, line: Line) -> Line | None:
     assert line.event is not None
     sent = [x for x in book.transfers.get(line.data.transfer_id, ()) if x.data.state == "sent"]
     same = (x for x in sent if x.event is not None and x.event.causation == line.event.causation)
-    return next(same, None) or next((x for x in reversed(sent) if UUID(x.id) < UUID(line.id)), None)
+    return next(same, None) or next((x for x in reversed(sent) if x.moment < line.moment), None)
 
 
 def _transfers(book: Book) -> Iterator[Violation]:

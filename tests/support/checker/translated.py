@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
-from uuid import UUID
 
 from contracts.ids import signup_id
 from contracts.messages import Message, attendance, identity, opportunities, service, shifts, signups, volunteers
@@ -136,7 +135,7 @@ def _signup(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
 
 def _asked(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
     """With the stamp of what the border knows of tie and consent; her age is I19's."""
-    command, moment = line.data, UUID(line.id)
+    command, moment = line.data, line.moment
     sharing, home = Sharing.of(book), book.home_of.get(line.data.person, ("", ""))
     tie, _ = sharing.tie(command.person, command.host, moment)
     word = sharing.word((*home, command.host), moment)

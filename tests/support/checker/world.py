@@ -21,6 +21,10 @@ __all__ = ["INNER_DATABASES", "Headers", "Line", "Row", "Topics", "World", "code
 
 Row: TypeAlias = dict[str, Any]
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
+_PARTS = 1 << 64
+"""Of a microsecond, so that the ids of one millisecond keep their order."""
+_BELOW_TIME = 80
+"""Bits of a UUIDv7 below its milliseconds."""
 INNER_DATABASES = ("identity", "opportunities", "attendance", "bridge")
 
 
@@ -49,6 +53,18 @@ class Line:
         """The event's id. Only of lines in the contract."""
         assert self.event is not None
         return self.event.id
+
+    @property
+    def moment(self) -> int:
+        """When its service decided it, to be compared with that service's other messages. Only of a service's.
+
+        Of a message that does not tell (a recording of before they told) the time in its id, a UUIDv7 of one clock.
+        """
+        for name, told in self.headers:
+            if name == "ce_decidedat":
+                return int(told) * _PARTS
+        id_ = UUID(self.id).int
+        return (id_ >> _BELOW_TIME) * 1000 * _PARTS + (id_ % (1 << _BELOW_TIME)) * 1000 * _PARTS // (1 << _BELOW_TIME)
 
     @property
     def data(self) -> Any:
