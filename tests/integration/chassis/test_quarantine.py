@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from aiokafka import AIOKafkaConsumer
 
 from contracts import envelope
 from contracts.envelope import Event, encode
@@ -32,6 +34,17 @@ def _older_version() -> Iterator[None]:
 async def _seen(rig: Rig, ref: str) -> list[int] | None:
     seen = await rig.db.fetchval("SELECT seen FROM total WHERE ref = $1", ref)
     return None if seen is None else json.loads(seen)
+
+
+async def _ids_said(rig: Rig, wanted: int) -> list[str]:
+    """The ids of so many messages that the tally has published."""
+    ids: list[str] = []
+    async with AIOKafkaConsumer(
+        rig.tally.outlet.name, bootstrap_servers=rig.settings.kafka, auto_offset_reset="earliest"
+    ) as consumer:
+        while len(ids) < wanted:
+            ids.append(dict((await asyncio.wait_for(consumer.getone(), 120)).headers)["ce_id"].decode())
+    return ids
 
 
 async def _set_aside(rig: Rig, count: int) -> None:
@@ -108,6 +121,8 @@ async def test_a_reused_id_is_decided_in_its_own_right_once_an_operator_says_so(
         await rig.send(credit("v", 300, id="e1"))
         await _set_aside(rig, 1)
         assert await rig.aside() == {"reused_id": 1}
+        # Two that were added up and two refusals, each under an id of its own.
+        assert len(set(await _ids_said(rig, 4))) == 4
     assert await _seen(rig, "v") == [1, 20]
 
 
