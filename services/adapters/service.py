@@ -67,6 +67,8 @@ def build(settings: Settings) -> Service:
         subject=partial(_subject, code),
         locks=lambda _: (),
         migrations=Path(__file__).parent / "migrations",
+        says=(RECEIPTS.of(code),),
+        speaks_as=registry_source(code),
         api=api,
         workers=_workers(registry, parts, credentials),
         episodes=tuple(part.interrupted for part in parts),

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from contracts.messages import Message, attendance, opportunities
-from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_EVENTS, service_source
+from contracts.topics import ATTENDANCE_COMMANDS, ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS, service_source
 from services.attendance import rules
 from services.attendance.api import api
 from services.attendance.states import person_name, signup_name
@@ -49,6 +49,7 @@ def build(settings: Settings) -> Service:
         subject=subject,
         locks=locks,
         migrations=Path(__file__).parent / "migrations",
+        says=(ATTENDANCE_EVENTS,),
         api=api,
     )
 

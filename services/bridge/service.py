@@ -24,11 +24,17 @@ from contracts.messages import (
 )
 from contracts.registry import Registry
 from contracts.topics import (
+    ATTENDANCE_COMMANDS,
     ATTENDANCE_EVENTS,
     BRIDGE_COMMANDS,
+    BRIDGE_EVENTS,
+    DELIVERIES,
+    IDENTITY_COMMANDS,
     IDENTITY_EVENTS,
     INBOUND,
+    OPPORTUNITIES_COMMANDS,
     OPPORTUNITIES_EVENTS,
+    REFUSALS,
     registry_source,
     service_source,
 )
@@ -97,6 +103,8 @@ FROM_WITHIN: Final[Mapping[type[Message], BorderDecide]] = {
     bridge.SettleTransfer: carrying.settled_by_hand,
 }
 
+_SAID_WITHIN: Final = (IDENTITY_COMMANDS, OPPORTUNITIES_COMMANDS, ATTENDANCE_COMMANDS, BRIDGE_EVENTS)
+
 
 def build(settings: Settings) -> Service:
     """The border of the registries in ``settings.registries``.
@@ -114,6 +122,7 @@ def build(settings: Settings) -> Service:
         subject=subject,
         locks=locks,
         migrations=Path(__file__).parent / "migrations",
+        says=(*_SAID_WITHIN, *(entry.of(code) for code in registries for entry in (DELIVERIES, REFUSALS))),
         refuse=_refuse,
         api=partial(_api, border),
         held=held_groups,

@@ -35,11 +35,11 @@ _NOT_LET_IN: Final = (
     asyncpg.InvalidCatalogNameError,
 )
 """What the database and its driver say of an address that is wrong. None of it shows a password."""
-_USAGE: Final = "migrate, or forget-positions TOPIC…, or nothing"
+_USAGE: Final = "migrate, or forget-positions TOPIC…, or restored, or nothing"
 
 
 def main(package: str) -> None:
-    """``python -m services.<name> [migrate | forget-positions TOPIC…]``: exit 0, 1 stopped by a fault, 2 usage.
+    """``python -m services.<name> [migrate | forget-positions TOPIC… | restored]``: exit 0, 1 stopped, 2 usage.
 
     ``package`` has a module ``service`` with ``build(settings)``, and a folder ``migrations``.
     """
@@ -69,12 +69,15 @@ def _job(package: str, arguments: list[str], settings: Settings) -> Coroutine[An
     if arguments == ["migrate"]:
         return migrations.migrate(settings.database.get_secret_value(), Path(str(files(package))) / "migrations")
     forgetting = arguments[:1] == ["forget-positions"] and len(arguments) > 1
-    if arguments and not forgetting:
+    restored = arguments == ["restored"]
+    if arguments and not forgetting and not restored:
         raise ValueError(f"unknown arguments {arguments}; there are {_USAGE}")
     from services.chassis import runtime
 
     if forgetting:
         return runtime.forget(package.rpartition(".")[2], settings, arguments[1:])
+    if restored:
+        return runtime.restored(settings)
     service: Service = importlib.import_module(f"{package}.service").build(settings)
     return runtime.run(service, settings)
 

@@ -59,6 +59,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self.movement = Movement(stream.group)
         self._subscriber: Any = None
         self._next: dict[TopicPartition, int] = {}
+        self._reached: dict[TopicPartition, int] = {}
         self._batches: LiveBatches | None = None
         self._gaps: set[tuple[TopicPartition, int]] = set()
         self._seek_lock = asyncio.Lock()
@@ -80,11 +81,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._subscriber.get_msg = self._arrivals
 
     async def _arrivals(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
-        """What has come, at once, or nothing after a while.
-
-        FastStream's own sleeps after each empty poll as long as it waited, however soon something comes: idle lanes
-        that were to be quick woke up 50 times a second.
-        """
+        """What has come, at once, or nothing after a while."""
+        # FastStream's own sleeps after each empty poll as long as it waited: idle lanes woke up 50 times a second.
         most = min(self.settings.batch, self.stream.most or self.settings.batch)
         try:
             found = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=most)
@@ -147,6 +145,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _take_over(self, assigned: list[TopicPartition]) -> None:
         await kafka.check_partitions(self.settings, self.stream.topics)
         stored = await self._stored(assigned) if assigned else {}
+        positions.not_set_back(stored, self._reached)
         await self._connected()
         for tp, position in stored.items():
             self.consumer.seek(tp, position.next_offset)
@@ -185,6 +184,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             if records:
                 batches = await self._connected()
                 effects = await batches.apply(records, standing)
+                self._reached |= {tp: self._next[tp] for tp in standing.keys() & self._next.keys()}
                 applied, asides = len(effects.applied), len(effects.asides)
                 metrics.count(self.stream.group, len(records), applied, asides, time.perf_counter() - started)
                 failpoint("P3")

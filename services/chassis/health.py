@@ -18,7 +18,9 @@ from services.chassis.metrics import Figure, exposition
 from services.chassis.probe import BrokerProbe
 from services.chassis.reentry import Reentry
 from services.chassis.relay import Relay
+from services.chassis.restoring.restored import Restoring
 from services.chassis.service import Service
+from services.chassis.set_aside import SAID_OTHERWISE
 
 __all__ = ["Health"]
 
@@ -29,12 +31,13 @@ PATIENCE: Final = 60.0
 _SECONDS: Final = 3.0
 _REASONS: Final = (
     "raised", "waiting", "ready", "behind", "unwritable", "reused_id", "too_large", "unreadable", "bytes", "envelope",
-    "schema", "unknown_type", "wrong_source", "wrong_topic", "wrong_key", "wrong_partition",
+    "schema", "unknown_type", "wrong_source", "wrong_topic", "wrong_key", "wrong_partition", SAID_OTHERWISE,
 )  # fmt: skip
 """Reasons whose number is told though nothing is set aside for them."""
 
 _OUTBOX: Final = """SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 1000000) AS counted) AS rows,
-(SELECT extract(epoch FROM now() - made_at)::float8 FROM outbox ORDER BY id LIMIT 1) AS age"""
+(SELECT extract(epoch FROM now() - made_at)::float8 FROM outbox ORDER BY id LIMIT 1) AS age,
+(SELECT count(*) FROM (SELECT FROM said_since WHERE NOT again LIMIT 1000000) AS counted) AS not_said_again"""
 # A million is the most that is counted: a count that takes seconds would look like a database that is away.
 _SET_ASIDE: Final = "SELECT reason, count(*) FROM set_aside GROUP BY reason"
 
@@ -57,12 +60,14 @@ class Health:
         pool: Pool,
         probe: BrokerProbe,
         parts: tuple[Sequence[Lane], Relay, Reentry, Hearing],
+        restoring: Restoring,
         ended: Callable[[], str | None],
     ) -> None:
         self.service = service
         self.pool = pool
         self.probe = probe
         self.lanes, self.relay, self.reentry, self.hearing = parts
+        self.restoring = restoring
         self._ended = ended
         self._reasons: set[str] = set(_REASONS)
 
@@ -78,6 +83,8 @@ class Health:
         found = _Found({"service": self.service.name})
         if (ended := self._ended()) is not None:
             found.why.append(ended)
+        if (restoring := self.restoring.why) is not None:
+            found.why.append(restoring)
         found.state["broker"] = await self.probe.answers()
         found.figures.append(Figure("broker_answers", float(found.state["broker"])))
         if not found.state["broker"]:
@@ -111,7 +118,7 @@ class Health:
             if place["seconds"] > GRACE:
                 where = place["topic"] if place["partition"] is None else f"{place['topic']}/{place['partition']}"
                 found.why.append(f"{where} takes no rows for {place['seconds']:.0f} s: {place['reason']}")
-        if not relay.alive and not relay.interrupted.active:
+        if not relay.alive and not relay.interrupted.active and self.restoring.why is None:
             found.why.append("the relay has not begun")
         self._stands(found, "re-entry", [self.reentry.trouble], 0.0, "")
         self._stands(found, "hearing", [self.hearing.trouble], 0.0, "")
@@ -146,7 +153,12 @@ class Health:
         assert outbox is not None
         age = outbox["age"] or 0.0
         found.state |= {"database": "ok", "outbox_rows": outbox["rows"], "outbox_oldest_seconds": age}
-        found.state["set_aside"] = aside
+        found.state |= {"set_aside": aside, "not_said_again": outbox["not_said_again"]}
+        if otherwise := aside.get(SAID_OTHERWISE):
+            found.why.append(
+                f"{otherwise} messages would say something else than was said under their ids before the database was "
+                "restored; look at them (shuangcheng set-aside list --reason said_otherwise), settle, discard"
+            )
         self._reasons |= aside.keys()
         found.figures += [
             Figure("database_answers", 1.0),

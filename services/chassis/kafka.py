@@ -36,6 +36,7 @@ __all__ = [
     "new_producer",
     "no_decoding",
     "open_reader",
+    "partition_counts",
     "reading_ended",
     "static_name",
     "wait_for_broker",
@@ -176,12 +177,8 @@ async def wait_for_broker(settings: Settings, seconds: float = 30.0) -> None:
             await admin.close()
 
 
-async def check_partitions(settings: Settings, entries: Iterable[TopicEntry]) -> None:
-    """Compare the log's partition counts with the contract's. Creates nothing, whatever the broker is set to.
-
-    Raises ``PartitionDrift``.
-    """
-    expected = {entry.name: entry.partitions for entry in entries}
+async def partition_counts(settings: Settings) -> dict[str, int]:
+    """How many partitions each topic has that there is. Creates nothing, whatever the broker is set to."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="shuangcheng-check")
     await admin.start()
     try:
@@ -189,7 +186,16 @@ async def check_partitions(settings: Settings, entries: Iterable[TopicEntry]) ->
         described = await admin.describe_topics()
     finally:
         await admin.close()
-    found = {topic["topic"]: len(topic["partitions"]) for topic in described}
+    return {topic["topic"]: len(topic["partitions"]) for topic in described}
+
+
+async def check_partitions(settings: Settings, entries: Iterable[TopicEntry]) -> None:
+    """Compare the log's partition counts with the contract's. Creates nothing.
+
+    Raises ``PartitionDrift``.
+    """
+    expected = {entry.name: entry.partitions for entry in entries}
+    found = await partition_counts(settings)
     for name, partitions in expected.items():
         if found.get(name, 0) != partitions:
             what = f"has {found[name]} partitions" if found.get(name) else "does not exist"

@@ -13,7 +13,19 @@ from services.chassis.database import Connection, Pool
 from services.chassis.faults import Stopped
 from services.chassis.records import Record, mark, record_of
 
-__all__ = ["FenceLost", "LogMismatch", "Place", "Position", "advance", "behind", "forget", "read", "verify"]
+__all__ = [
+    "FenceLost",
+    "LogMismatch",
+    "Place",
+    "Position",
+    "SetBack",
+    "advance",
+    "behind",
+    "forget",
+    "not_set_back",
+    "read",
+    "verify",
+]
 
 Place = tuple[str, TopicPartition]
 """A consumer group and a partition that it reads."""
@@ -27,6 +39,10 @@ class FenceLost(Exception):
 
 class LogMismatch(Stopped):
     """The log is not the one that the stored offsets speak of. Stops the service until an operator decides."""
+
+
+class SetBack(LogMismatch):
+    """The database stands before what this process itself has committed: it was restored under a running process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +126,16 @@ async def forget(db: Connection, topics: Iterable[str]) -> list[str]:
     """
     rows = await db.fetch("DELETE FROM consumed WHERE topic = ANY($1) RETURNING topic", list(topics))
     return [row[0] for row in rows]
+
+
+def not_set_back(stored: Mapping[TopicPartition, Position], reached: Mapping[TopicPartition, int]) -> None:
+    """Compare with the offsets up to which this process has committed. Raises ``SetBack``."""
+    for tp, position in stored.items():
+        if position.next_offset < reached.get(tp, 0):
+            raise SetBack(
+                f"{tp.topic}/{tp.partition}: this process has applied up to {reached[tp]}, and the database stands at "
+                f"{position.next_offset}: it was restored, or its positions were forgotten; start again"
+            )
 
 
 async def verify(

@@ -18,14 +18,15 @@ from services.chassis.processing import Processor
 from services.chassis.reading import Reads
 from services.chassis.records import Candidate, decode_record
 from services.chassis.reentry import one_at_a_time
-from services.chassis.set_aside import UNDER_WAY, Aside
+from services.chassis.set_aside import SAID_OTHERWISE, UNDER_WAY, Aside
 
 __all__ = ["Kept", "Quarantine", "Released"]
 
 
 class Kept(NamedTuple):
     """A message that stays. ``error`` is unknown, under_way, not_whole (only its first bytes are kept), not_read,
-    reused_id, unwritable (its subject cannot be named), or the reason for which it is not in the contract even now."""
+    reused_id, unwritable (its subject cannot be named), said_otherwise, or the reason for which it is not in the
+    contract even now."""
 
     seq: int
     error: str
@@ -59,7 +60,7 @@ class Quarantine:
         told = Released()
         async with self.pool.acquire() as db, db.transaction():
             await one_at_a_time(db)
-            rows = await _quarantined(db, sequences, told.kept)
+            rows = _not_our_own(await _quarantined(db, sequences, told.kept), told.kept)
             subjects = {seq: row.subject for seq, row in rows.items() if row.subject is not None}
             readable = await self._readable(db, {seq: row for seq, row in rows.items() if seq not in subjects}, told)
             # Before the inbox: what it takes in and nobody decides would be forgotten as a repeat the next time.
@@ -149,6 +150,13 @@ class Quarantine:
             except Exception as error:
                 told.kept.append(Kept(seq, "unwritable", describe(error)))
         return named
+
+
+def _not_our_own(rows: Mapping[int, Aside], kept: list[Kept]) -> dict[int, Aside]:
+    """Without messages that this service itself was about to send."""
+    detail = "it is the service's own word, and the log has another under its id: settle what follows, then discard it"
+    kept += [Kept(seq, SAID_OTHERWISE, detail) for seq, row in rows.items() if row.reason == SAID_OTHERWISE]
+    return {seq: row for seq, row in rows.items() if row.reason != SAID_OTHERWISE}
 
 
 async def _quarantined(db: Connection, sequences: Sequence[int], kept: list[Kept]) -> dict[int, Aside]:

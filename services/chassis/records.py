@@ -21,6 +21,7 @@ __all__ = [
     "Candidate",
     "Record",
     "appended_at",
+    "content_digest",
     "decode_record",
     "mark",
     "pack_headers",
@@ -146,8 +147,12 @@ def decode_record(record: Record, entry: TopicEntry, sources: frozenset[str]) ->
         # A fault of ours, but of this record alone: others must not wait for it.
         log().error("decoding raised", topic=record.topic, partition=record.partition, detail=describe(error))
         return Candidate(record, None, ContractError("bytes", f"cannot be read: {describe(error)}"))
-    content = hashlib.blake2b(record.value or b"", digest_size=16, key=event.type.encode()[:64])
-    return Candidate(record, event, None, content.digest())
+    return Candidate(record, event, None, content_digest(event.type, record.value))
+
+
+def content_digest(type: str, value: bytes | None) -> bytes:
+    """What a message says: two of one id with the same digest are one message."""
+    return hashlib.blake2b(value or b"", digest_size=16, key=type.encode()[:64]).digest()
 
 
 def _only_a_part(record: Record, part: Part) -> ContractError:

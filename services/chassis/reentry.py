@@ -121,6 +121,12 @@ class Reentry:
         episode.over()
         return done
 
+    async def decide(self, rows: Sequence[Aside], heard: Mapping[str, datetime], stream: Stream) -> int:
+        """Decide these rows of a group in a replay; what comes of a failure of the database is raised."""
+        async with Pooled(self.pool) as pooled:
+            session = Session(pooled.db, self._of_group[stream.group], pooled.renew)
+            return await self._decide(session, rows, heard, stream.group)
+
     async def _decide(self, session: Session, rows: Sequence[Aside], heard: Mapping[str, datetime], group: str) -> int:
         if not rows:
             return 0

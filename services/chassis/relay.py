@@ -25,6 +25,7 @@ from services.chassis.database import Connection, describe
 from services.chassis.failpoints import failpoint
 from services.chassis.logs import Episode
 from services.chassis.pauses import Pause
+from services.chassis.restoring import said
 from services.chassis.sending import WHOLE_TOPIC, Place, Row, Sent, abandon, send
 from services.chassis.settings import Settings
 from services.chassis.stuck import Stuck
@@ -63,6 +64,8 @@ class Relay:
         self._first: int | None = None
         self._partitions: dict[str, int] = {}
         self._singly: set[str] = set()
+        self._said_since = False
+        """Whether a later life of this database, which was restored, said what this one may say again."""
         self._stuck = Stuck(settings)
 
     @property
@@ -131,6 +134,7 @@ class Relay:
     async def _lead(self, db: Connection) -> None:
         self._partitions.clear()
         await self._stuck.begin(db)
+        self._said_since = await said.some_open(db)
         while True:
             await outbox.fire_due_timers(db, self.clock.now())
             await self._stuck.look(db)
@@ -151,20 +155,24 @@ class Relay:
         if not rows:
             return 0
         failpoint("P4")
+        count = len(rows)
+        if self._said_since:
+            rows = await said.sift(db, rows, self.clock)
         going, stuck = await self._sorted(rows)
         assert self.producer is not None
         sent = await send(self.producer, going, frozenset(self._singly))
         failpoint("P5")
         acknowledged = [id for one in sent.values() for id in one.acknowledged]
         if acknowledged:
-            await db.execute("DELETE FROM outbox WHERE id = ANY($1)", acknowledged)
+            ends = {place: one.end for place, one in sent.items() if one.end is not None}
+            await said.tell(db, acknowledged, ends)
             metrics.relayed.inc(len(acknowledged))
         failed = {place: one for place, one in sent.items() if one.error is not None}
         if failed:
             for place in await self._judged(failed):
                 stuck[place] = going[place][len(failed[place].acknowledged) :]
         await self._stuck.mark(db, stuck)
-        return len(rows)
+        return count
 
     async def _sorted(self, rows: Sequence[Row]) -> tuple[dict[Place, list[Row]], dict[Place, list[Row]]]:
         """Rows by their place, in order: those that go out, and those that cannot at present."""

@@ -32,10 +32,12 @@ from services.chassis.quarantine import Quarantine
 from services.chassis.reading import READERS, Reads
 from services.chassis.reentry import Reentry
 from services.chassis.relay import Relay
+from services.chassis.restoring import looking
+from services.chassis.restoring.restored import Restoring
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 
-__all__ = ["Runtime", "forget", "run"]
+__all__ = ["Runtime", "forget", "restored", "run"]
 
 _LAST_ANSWERS = 5
 """Seconds for answers that are under way when the process stops."""
@@ -87,22 +89,13 @@ class Runtime:
             hearing = Hearing(self.service, settings, self.clock, self.pool, self.lanes, self._heard, number)
             self.reentry = Reentry(self.processor, self.pool, self.relay.wake, hearing.since)
             parts = (self.lanes, self.relay, self.reentry, hearing)
-            self._health = Health(self.service, self.pool, self.probe, parts, self._why_it_ends)
+            restoring = Restoring(self.service, settings, self.clock, self.pool, number)
+            self._health = Health(self.service, self.pool, self.probe, parts, restoring, self._why_it_ends)
             server = self._server()
             serving = self._start(server.serve())
             self._start(self.instance.keep())
-            self._start(self.relay.run())
-            self._start(hearing.run())
-            self._start(self.reentry.run())
-            for listener in self.service.listeners:
-                self._start(listener(self.pool, hearing.since, self.clock))
-            for worker in self.service.workers:
-                committed = asyncio.Event()
-                self._wakes.append(committed)
-                self._start(worker(self.pool, settings, committed))
-            await broker.start()
-            self._start(collect_rarely())
-            log().info("started", kind=self.service.name, lanes=settings.lanes, profile=settings.profile)
+            if await self._may_begin(restoring):
+                await self._begin(broker, hearing)
             await self.stopping.wait()
             await self._stop(broker, server, serving)
         finally:
@@ -113,6 +106,33 @@ class Runtime:
             await self.instance.close()
         if self.fatal is not None:
             raise self.fatal
+
+    async def _may_begin(self, restoring: Restoring) -> bool:
+        """Once it is known what the database and the log have of each other; False when it stops before that."""
+        looking = asyncio.create_task(restoring.run())
+        stopping = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await _end([stopping, looking])
+        if looking.cancelled():
+            return False
+        if isinstance(error := looking.exception(), Exception):
+            self._fail(error)
+        return not self.stopping.is_set()
+
+    async def _begin(self, broker: KafkaBroker, hearing: Hearing) -> None:
+        self._start(self.relay.run())
+        self._start(hearing.run())
+        self._start(self.reentry.run())
+        for listener in self.service.listeners:
+            self._start(listener(self.pool, hearing.since, self.clock))
+        for worker in self.service.workers:
+            committed = asyncio.Event()
+            self._wakes.append(committed)
+            self._start(worker(self.pool, self.settings, committed))
+        await broker.start()
+        self._start(collect_rarely())
+        lanes, profile = self.settings.lanes, self.settings.profile
+        log().info("started", kind=self.service.name, lanes=lanes, profile=profile)
 
     async def _check_migrated(self) -> None:
         missing = await migrations.pending(self.settings.database.get_secret_value(), self.service.migrations)
@@ -264,4 +284,13 @@ async def forget(name: str, settings: Settings, topics: list[str]) -> None:
         now = Clock(timedelta(seconds=settings.clock_offset)).now()
         await Acts.of(name, settings).say(db, "forget_positions", sorted(set(forgotten)), OF_THE_COMMAND, now)
     log().info("positions forgotten", count=len(forgotten))
+    await pool.close()
+
+
+async def restored(settings: Settings) -> None:
+    """Say that the database was restored: the next start replays. The service does not run meanwhile."""
+    pool = await open_pool(settings.database.get_secret_value(), size=1, application="restored")
+    async with pool.acquire() as db:
+        await looking.mark(db, "an operator")
+    log().info("the next start replays what came since the database was saved")
     await pool.close()

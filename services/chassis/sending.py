@@ -38,6 +38,8 @@ class Sent:
     """Their ids."""
     error: Exception | None = None
     """Why those after them were not acknowledged; no later row was sent."""
+    end: int | None = None
+    """The offset behind the last of them."""
 
     @property
     def too_large(self) -> bool:
@@ -77,7 +79,10 @@ async def _send_place(
                 ids.append(row["id"])
             batch.close()
             async with asyncio.timeout(ANSWER_SECONDS):
-                await (await producer.send_batch(batch, topic, partition=partition))
+                told = await (await producer.send_batch(batch, topic, partition=partition))
+            if told.offset < 0:  # a repeat that the broker knows no more: it is sent once more, and then told
+                raise RuntimeError("acknowledged without an offset")
+            sent.end = told.offset + len(ids)
             sent.acknowledged += ids
             at += len(ids)
     except TimeoutError:

@@ -13,7 +13,7 @@ from fastapi import APIRouter
 
 from contracts.envelope import ContractError, Event
 from contracts.messages import Message
-from contracts.topics import TopicEntry
+from contracts.topics import TopicEntry, service_source
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, Pool
 from services.chassis.decisions import Decide, Inbound, Send, States
@@ -117,10 +117,17 @@ class Service:
     says: tuple[TopicEntry, ...] = field(default=())
     """Topics that it writes and does not read itself: what stands there that the database does not know of was said by
     a later life of it, so the database was restored."""
+    speaks_as: str | None = None
+    """The CloudEvents source of an adapter, which speaks as its registry; None is the service itself."""
     restored: Callable[[Connection, Sequence[Event]], Awaitable[None]] | None = None
     """Called once for a database that was restored: in the transaction that ends the replay, before the relay and the
     workers begin, with all messages of its own that a later life of the database said on ``says``, in the order of each
     partition. It may be called again after a crash, for a transaction that was not committed."""
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source of what it says."""
+        return self.speaks_as or service_source(self.name)
 
     def entries(self) -> dict[str, tuple[TopicEntry, Stream]]:
         """The topics that are read at present, by name, each with its stream."""

@@ -4,7 +4,8 @@ Reasons that block nothing have no subject (bytes, schema, reused_id, …: contr
 too_large and of a batch that is unreadable only the first bytes are kept: these never come back. With a subject:
 ``raised`` (its decision raised), ``waiting`` (for ``fact``, until ``deadline``, by what is said on the channels
 ``brought_by``), ``ready`` (to be decided again), ``behind`` (a later message of a parked subject). The last three go
-on by themselves; what an operator does about the others stands in ``quarantine.py``.
+on by themselves; what an operator does about the others stands in ``quarantine.py``. One reason is of messages that
+this service was about to send (``said_otherwise``, ``restoring``).
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from services.chassis.database import Connection, add_rows
 from services.chassis.records import Record, pack_headers, unpack_headers
 
 __all__ = [
+    "SAID_OTHERWISE",
     "UNDER_WAY",
     "Aside",
     "by_sequence",
+    "chosen",
     "decidable",
     "first_deadlines",
     "insert",
@@ -37,6 +40,9 @@ __all__ = [
 
 UNDER_WAY: Final = frozenset({"waiting", "ready", "behind"})
 """Reasons of messages that are decided without anybody's help."""
+
+SAID_OTHERWISE: Final = "said_otherwise"
+"""The reason of a message of our own: a restored database would say it under an id under which the log has another."""
 
 _COLUMNS: Final = (
     "reason", "subject", "fact", "deadline", "topic", "partition", "offset", "timestamp", "key", "headers",
@@ -267,8 +273,12 @@ def _part(row: Any) -> Part:
 
 async def by_sequence(db: Connection, sequences: Sequence[int]) -> list[Aside]:
     """Those of these messages that are there, in order."""
-    rows = await db.fetch("SELECT * FROM set_aside WHERE seq = ANY($1) ORDER BY seq", list(sequences))
-    return [_aside(row) for row in rows]
+    return await chosen(db, "SELECT * FROM set_aside WHERE seq = ANY($1) ORDER BY seq", list(sequences))
+
+
+async def chosen(db: Connection, query: str, *arguments: Any) -> list[Aside]:
+    """The rows that a statement chooses of this table."""
+    return [_aside(row) for row in await db.fetch(query, *arguments)]
 
 
 async def line_up(db: Connection, subjects: Mapping[int, str]) -> None:

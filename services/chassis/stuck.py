@@ -18,6 +18,7 @@ from typing import Any, Final
 from services.chassis import kafka, metrics
 from services.chassis.database import Connection, describe
 from services.chassis.logs import Episode
+from services.chassis.restoring import said
 from services.chassis.sending import WHOLE_TOPIC, Place, Row, abandon, send
 from services.chassis.settings import Settings
 
@@ -28,7 +29,6 @@ WHERE outbox.id = m.id"""
 _FIRST = """SELECT first.* FROM unnest($1::text[], $2::int[]) AS place(topic, partition),
 LATERAL (SELECT id, topic, stuck, key, headers, value FROM outbox
          WHERE outbox.topic = place.topic AND outbox.stuck = place.partition ORDER BY id LIMIT 1) AS first"""
-_DELETE = "DELETE FROM outbox WHERE id = ANY($1)"
 _FREE = """UPDATE outbox SET stuck = NULL FROM unnest($1::text[], $2::int[]) AS place(topic, partition)
 WHERE outbox.topic = place.topic AND outbox.stuck = place.partition"""
 _FREE_ALL = "UPDATE outbox SET stuck = NULL WHERE stuck IS NOT NULL"
@@ -50,7 +50,8 @@ class _Trouble:
 class _Trial:
     """What was found out of places: the row that went out, that a topic is there again, or why nothing went out."""
 
-    acknowledged: dict[Place, int]
+    acknowledged: dict[Place, tuple[int, int]]
+    """The row's id, and the offset behind it."""
     there: list[Place]
     reasons: dict[Place, str]
 
@@ -146,7 +147,8 @@ class Stuck:
             self.add(place, reason)
         if free := [*trial.acknowledged, *trial.there]:
             async with db.transaction():
-                await db.execute(_DELETE, list(trial.acknowledged.values()))
+                rows = trial.acknowledged
+                await said.tell(db, [id for id, _ in rows.values()], {place: end for place, (_, end) in rows.items()})
                 await db.execute(_FREE, *_columns(free))
             metrics.relayed.inc(len(trial.acknowledged))
             for place in free:
@@ -187,9 +189,9 @@ async def _try(settings: Settings, firsts: Mapping[Place, Row]) -> _Trial:
                 else:
                     going[place] = [row]
             for place, sent in (await send(producer, going)).items():
-                if sent.error is None:
-                    trial.acknowledged[place] = sent.acknowledged[0]
-                else:
+                if sent.error is None and sent.end is not None:
+                    trial.acknowledged[place] = sent.acknowledged[0], sent.end
+                elif sent.error is not None:
                     trial.reasons[place] = describe(sent.error)
     finally:
         await abandon(producer)

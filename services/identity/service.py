@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.messages import identity as messages
-from contracts.topics import IDENTITY_COMMANDS, service_source
+from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS, service_source
 from services.chassis.decisions import Inbound
 from services.chassis.service import Service, Stream
 from services.chassis.settings import Settings
@@ -45,6 +45,7 @@ def build(settings: Settings) -> Service:
         locks=lambda inbound: (),  # the rest is known after the first look: store.load locks it
         migrations=Path(__file__).parent / "migrations",
         api=api,
+        says=(IDENTITY_EVENTS,),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from contracts.messages import opportunities as messages
-from contracts.topics import OPPORTUNITIES_COMMANDS, service_source
+from contracts.topics import OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS, service_source
 from services.chassis.decisions import Inbound
 from services.chassis.service import Service, Stream
 from services.chassis.settings import Settings
@@ -37,6 +37,7 @@ def build(settings: Settings) -> Service:
         subject=subject,
         locks=locks,
         migrations=Path(__file__).parent / "migrations",
+        says=(OPPORTUNITIES_EVENTS,),
         api=api,
     )
 

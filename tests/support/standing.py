@@ -16,6 +16,7 @@ async def standing() -> str:
     """A line for each lane that runs here; of its partitions those where something is not applied yet."""
     module: Any = sys.modules.get("services.chassis.consuming")
     gc.unfreeze()  # a running service freezes what it stands on, and frozen objects are not listed
+    gc.collect()  # or lanes of services that ended long ago are
     lanes = [] if module is None else [one for one in gc.get_objects() if type(one) is module.Lane]
     return "".join([f"\n  {await _lane(lane)}" for lane in lanes if lane.consumer is not None])
 

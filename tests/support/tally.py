@@ -56,6 +56,8 @@ class Tally:
             f"tally-out-{suffix}", "volunteer_ref", "tally", (), (CreditAccepted, MessageRefused), "out", partitions
         )
         self.broken = True
+        self.says_twice_as_much = False
+        """Another rule: what it says of a credit is another body."""
         self.refused = 0
         """How often a message was refused whose time was up."""
         self.migrations = migrations
@@ -72,6 +74,7 @@ class Tally:
             locks=_locks,
             migrations=self.migrations,
             refuse=self.refuse,
+            says=(self.outlet,),
         )
 
     def decide(self, states: States, inbound: Inbound, now: datetime) -> Decision:
@@ -89,7 +92,10 @@ class Tally:
         total = states.get(Total, ref) or Total(ref, 0, [])
         total = replace(total, minutes=total.minutes + delta, seen=[*total.seen, delta])
         facts = (f"fact:{ref}",) if ref.startswith("fact-") else ()
-        return Decision(changes=(total,), sends=(Send(self.outlet, inbound.data),), facts=facts)
+        said = inbound.data
+        if self.says_twice_as_much:
+            said = said.model_copy(update={"delta": 2 * delta})
+        return Decision(changes=(total,), sends=(Send(self.outlet, said),), facts=facts)
 
     def refuse(self, unreadable: Undecodable) -> Iterable[Send]:
         """Tell the sender."""

@@ -1,0 +1,115 @@
+"""Records of several partitions in the order in which they were decided: pure.
+
+What a decision said tells when it was made (``decidedat``); of one that said nothing only the time of its record is
+known. A partition keeps its order. A message that came back from what was set aside was decided long after those behind
+it in the log: it comes as early as they do, and waits again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from services.chassis.records import Record
+
+__all__ = ["TOGETHER", "Merged", "Moment", "Taken"]
+
+TOGETHER: Final = timedelta(milliseconds=100)
+"""What was decided within this time is decided in one batch."""
+
+
+class Moment(NamedTuple):
+    """A record with the moment at which it was decided, as far as that is known, and when its record was written."""
+
+    record: Record
+    decided_at: datetime | None
+    written_at: datetime
+
+
+class Taken(NamedTuple):
+    """A record whose turn has come. It is decided for good where its turn is the moment at which it was decided."""
+
+    record: Record
+    turn: datetime
+    decided_at: datetime | None
+
+
+class _Queue:
+    """The records of one partition that are read ahead, each with its turn."""
+
+    def __init__(self) -> None:
+        self.records: deque[Moment] = deque()
+        self.turns: deque[datetime] = deque()
+        self.last: datetime | None = None
+
+    def add(self, moments: Iterable[Moment]) -> None:
+        self.records.extend(moments)
+        # From behind: nobody comes later than one behind him that told his moment.
+        bounds: list[datetime | None] = []
+        least: datetime | None = None
+        for one in reversed(self.records):
+            if one.decided_at is not None and (least is None or one.decided_at < least):
+                least = one.decided_at
+            bounds.append(least)
+        self.turns.clear()
+        before = self.last
+        for one, bound in zip(self.records, reversed(bounds), strict=True):
+            turn = one.decided_at or one.written_at
+            if before is not None:
+                turn = max(turn, before)
+            if bound is not None:
+                turn = min(turn, bound)
+            self.turns.append(turn)
+            before = turn
+
+    def take(self) -> Moment:
+        self.last = self.turns.popleft()
+        return self.records.popleft()
+
+
+class Merged:
+    """What is read ahead of each partition."""
+
+    def __init__(self) -> None:
+        self._queues: dict[tuple[str, int], _Queue] = {}
+
+    def add(self, moments: Sequence[Moment]) -> None:
+        """Records of one partition, behind those that were added before."""
+        if moments:
+            place = moments[0].record.topic, moments[0].record.partition
+            self._queues.setdefault(place, _Queue()).add(moments)
+
+    def ahead(self, place: tuple[str, int]) -> int:
+        """How many records of this partition are read ahead."""
+        return len(self._queues[place].records) if place in self._queues else 0
+
+    @property
+    def next(self) -> datetime | None:
+        """The moment of what comes next."""
+        return min((queue.turns[0] for queue in self._queues.values() if queue.turns), default=None)
+
+    def take(self, limit: int, group: Callable[[str], str], before: datetime | None) -> list[Taken]:
+        """What comes next and may be decided together: of one ``group`` of topics, within a tenth of a second, and
+        ``before`` something else happens. There is one at least."""
+        taken: list[Taken] = []
+        chosen = ""
+        while len(taken) < limit:
+            place = min((place for place in self._queues if self._queues[place].turns), key=self._order, default=None)
+            if place is None:
+                break
+            turn = self._queues[place].turns[0]
+            if taken and (group(place[0]) != chosen or turn - taken[0].turn > TOGETHER or (before and turn >= before)):
+                break
+            chosen = group(place[0])
+            one = self._queues[place].take()
+            taken.append(Taken(one.record, turn, one.decided_at))
+            if one.decided_at is not None and one.decided_at > turn:
+                before = one.decided_at if before is None else min(before, one.decided_at)  # then it comes back
+            if self.ahead(place) == 0:
+                break  # what is behind it is not read yet, and may come next
+        return taken
+
+    def _order(self, place: tuple[str, int]) -> tuple[datetime, str, int]:
+        return self._queues[place].turns[0], *place

@@ -1,0 +1,231 @@
+"""What came since the dump is decided again, in the order in which it was decided before.
+
+The clock shows the moment of each decision, so windows and waits end as they did. What was said then is read first: it
+tells the moments, and nothing of it is said twice (``said.sift``). Whatever stops the replay, it begins anew from what
+is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from services.chassis import kafka, positions
+from services.chassis.clock import Clock
+from services.chassis.database import Connection, Pool, open_connection
+from services.chassis.live import LiveBatches
+from services.chassis.naming import Cause
+from services.chassis.processing import Effects, Processor, Work
+from services.chassis.records import Record, decode_record
+from services.chassis.reentry import Reentry
+from services.chassis.restoring import said
+from services.chassis.restoring.asides import Asides, Moments, over
+from services.chassis.restoring.merging import Merged, Moment, Taken
+from services.chassis.restoring.spans import Spans
+from services.chassis.service import Service, Stream
+from services.chassis.set_aside import Aside
+from services.chassis.settings import Settings
+
+__all__ = ["Replay"]
+
+_AHEAD: Final = 300
+"""So many records of a partition are read ahead at least, where there are so many."""
+_READ: Final = 2000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Shown(Clock):
+    """Shows the moment of what is decided again. It never goes back."""
+
+    def __init__(self, offset: timedelta) -> None:
+        super().__init__(offset)
+        self._moment = _EPOCH
+
+    def show(self, moment: datetime) -> None:
+        """From now on it is this moment, or later."""
+        self._moment = max(self._moment, moment)
+
+    def now(self) -> datetime:
+        """The moment shown."""
+        return self._moment
+
+
+class _Again(Processor):
+    """Decides each message at the moment at which it was decided for good, as far as that is known.
+
+    Who waits at that moment has waited its time out then: in the other life it was heard out.
+    """
+
+    def __init__(self, service: Service, settings: Settings, clock: Clock) -> None:
+        super().__init__(service, settings, clock)
+        self._moments: dict[tuple[str, int, int], datetime] = {}
+
+    def at(self, moments: Iterable[tuple[Record, datetime]]) -> None:
+        """For the next batch: these messages are decided for good, at these moments."""
+        self._moments = {_place(record): moment for record, moment in moments}
+
+    def moment(self, work: Work, now: datetime) -> datetime:
+        """That moment; of others what the clock shows."""
+        return self._moments.get(_place(work.record), now)
+
+    def ends_here(self, work: Work) -> bool:
+        """Whether it is decided for good."""
+        return _place(work.record) in self._moments
+
+
+def _place(record: Record) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset
+
+
+class Replay:
+    """One replay of one database, over connections of its own."""
+
+    def __init__(self, service: Service, settings: Settings, pool: Pool, clock: Clock) -> None:
+        self.service = service
+        self.settings = settings
+        self.pool = pool
+        self._now = clock.now()
+        self._clock = _Shown(clock.offset)
+        self._processor = _Again(service, settings, self._clock)
+        self._reentry = Reentry(self._processor, pool, asyncio.Event(), lambda _, due: due)
+        self._entries = service.entries()
+        self._streams: dict[str, Stream] = {}
+        self._batches: dict[str, LiveBatches] = {}
+        self._spans: Mapping[TopicPartition, tuple[int, int]] = {}
+        self._merged = Merged()
+        self.total = 0
+        self.done = 0
+        """Messages of the log that are applied, of ``total``."""
+
+    async def run(self, db: Connection, client: str) -> None:
+        """Apply all that lies in the log at this moment. Raises ``LogMismatch``, ``FenceLost``, and what the database
+        and the broker raise."""
+        held = await self._processor.held(db)
+        streams = [stream for stream in self.service.streams if stream.group not in held]
+        self._streams = {entry.name: stream for stream in streams for entry in stream.topics}
+        places = [
+            TopicPartition(entry.name, number)
+            for stream in streams
+            for entry in stream.topics
+            for number in range(entry.partitions)
+        ]
+        if not places:
+            return
+        reader = await kafka.open_reader(self.settings, client, places)
+        try:
+            await self._start(reader, streams, places)
+            asides = Asides(db, list(self._streams), self._turns_of(db))
+            await self._apply_all(db, Spans(reader, self._spans), asides)
+        finally:
+            await reader.stop()
+            for batches in self._batches.values():
+                batches.connection.terminate()
+
+    async def _start(self, reader: AIOKafkaConsumer, streams: Sequence[Stream], places: list[TopicPartition]) -> None:
+        by_fetch = self.settings.embedded_broker
+        begins = await kafka.beginnings(reader, places)
+        ends = await kafka.ends(reader, places, by_fetch=by_fetch)
+        spans: dict[TopicPartition, tuple[int, int]] = {}
+        for stream in streams:
+            names = {entry.name for entry in stream.topics}
+            mine = {tp: begins[tp] for tp in places if tp.topic in names}
+            stored = await positions.read(self.pool, stream.group, mine)
+            await positions.verify(reader, stored, ends_by_fetch=by_fetch)
+            known = {tp: position.next_offset for tp, position in stored.items()}
+            dsn = self.settings.database.get_secret_value()
+            connection = await open_connection(dsn, application=f"{stream.group}-replay")
+            self._batches[stream.group] = LiveBatches(self._processor, stream, connection, known)
+            spans |= {tp: (at, ends[tp]) for tp, at in known.items()}
+        self._spans = spans
+        self.total = sum(end - begin for begin, end in spans.values())
+
+    async def _apply_all(self, db: Connection, spans: Spans, asides: Asides) -> None:
+        await asides.renew()
+        while True:
+            await self._read_ahead(db, spans)
+            moment, turn = self._merged.next, asides.next
+            if turn is not None and (moment is None or turn <= moment):
+                await self._turn(asides, moment)
+            elif moment is not None:
+                effects = await self._apply(self._merged.take(self.settings.batch, self._group, turn))
+                if not effects.asides and not effects.released:
+                    continue
+            else:
+                return
+            self._processor.at(())
+            await asides.renew()
+            while rows := await asides.ready():
+                if not await self._decide(rows):
+                    break
+
+    def _group(self, topic: str) -> str:
+        return self._streams[topic].group
+
+    async def _apply(self, taken: Sequence[Taken]) -> Effects:
+        self._clock.show(taken[0].turn)
+        self._processor.at((one.record, one.turn) for one in taken if one.turn == one.decided_at)
+        effects = await self._batches[self._group(taken[0].record.topic)].apply([one.record for one in taken])
+        self.done += sum(one.record.last - one.record.offset + 1 for one in taken)
+        return effects
+
+    async def _turn(self, asides: Asides, before: datetime | None) -> None:
+        """What was decided next in the other life of what is set aside."""
+        due, rows = await asides.due(before)
+        self._clock.show(min(due.values()))
+        self._processor.at((row.record, due[row.seq]) for row in rows if row.seq in due)
+        await self._decide(rows)
+        asides.passed(due)
+
+    async def _decide(self, rows: Sequence[Aside]) -> int:
+        by_stream: dict[str, list[Aside]] = defaultdict(list)
+        for row in rows:
+            by_stream[self._group(row.record.topic)].append(row)
+        heard = over(rows)
+        streams = {stream.group: stream for stream in self._streams.values()}
+        return sum([await self._reentry.decide(some, heard, streams[group]) for group, some in by_stream.items()])
+
+    async def _read_ahead(self, db: Connection, spans: Spans) -> None:
+        """Nothing is decided before the next of every partition is known."""
+        wanted = [tp for tp in spans.left if self._merged.ahead((tp.topic, tp.partition)) < _AHEAD]
+        while wanted:
+            for records in (await spans.more(wanted, _READ)).values():
+                if records:
+                    self._merged.add(await self._moments(db, records))
+            wanted = [tp for tp in spans.left if not self._merged.ahead((tp.topic, tp.partition))]
+
+    async def _moments(self, db: Connection, records: Sequence[Record]) -> list[Moment]:
+        causes = [self._causes(record) for record in records]
+        ids = {cause: self._processor.naming.send_id(cause, 0) for some in causes for cause in some}
+        told = await said.moments(db, self.service.source, list(ids.values()))
+        return [
+            Moment(record, next((told[ids[one]] for one in some if ids[one] in told), None), self._written(record))
+            for record, some in zip(records, causes, strict=True)
+        ]
+
+    def _causes(self, record: Record) -> list[Cause]:
+        """By which its decision may have named what it said; an id used twice is answered by its place."""
+        entry, stream = self._entries[record.topic]
+        event = decode_record(record, entry, stream.sources).event
+        place = Cause.place(record)
+        return [place] if event is None else [Cause.message(event, record), place]
+
+    def _written(self, record: Record) -> datetime:
+        # A stranger may have written the time, and the clock shown never goes back.
+        real = min(max(record.timestamp, 0), int(self._now.timestamp() * 1000))
+        return _EPOCH + timedelta(milliseconds=real)
+
+    def _turns_of(self, db: Connection) -> Moments:
+        async def turns(rows: Sequence[Aside]) -> Mapping[int, datetime]:
+            ids: dict[str, int] = {}
+            for row in rows:
+                causes = [Cause.released(row.record)] if row.own_right else self._causes(row.record)
+                ids |= {self._processor.naming.send_id(cause, 0): row.seq or 0 for cause in causes}
+            told = await said.moments(db, self.service.source, list(ids))
+            return {ids[id]: moment for id, moment in told.items()}
+
+        return turns

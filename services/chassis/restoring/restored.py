@@ -1,0 +1,160 @@
+"""At its start a service finds out whether its database was restored, and replays before it does anything else.
+
+One process of a service does so at a time; others wait for it. While it lasts, the service is not ready, and neither
+lanes nor relay nor workers run. A database that was not restored costs two questions to the broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from contracts.envelope import ContractError, Event, decode
+from services.chassis import kafka
+from services.chassis.clock import Clock
+from services.chassis.database import Connection, Pool, transaction
+from services.chassis.faults import CannotStart, Stopped
+from services.chassis.logs import Episode, log
+from services.chassis.restoring import said
+from services.chassis.restoring.looking import Beyond, is_later, look, mark
+from services.chassis.restoring.replay import Replay
+from services.chassis.restoring.spans import Spans
+from services.chassis.service import Service
+from services.chassis.settings import Settings
+
+__all__ = ["Restoring"]
+
+_ONE_AT_A_TIME: Final = 0x5C_06
+_LOOK_SECONDS: Final = 0.5
+_AT_ONCE: Final = 1000
+_OUTBOX: Final = "SELECT id, topic, key, headers, value FROM outbox WHERE id > $1 ORDER BY id LIMIT $2"
+
+
+class Restoring:
+    """``why`` says for health what keeps the service from its work; None once it is over, and before it begins."""
+
+    def __init__(self, service: Service, settings: Settings, clock: Clock, pool: Pool, instance: int) -> None:
+        self.service = service
+        self.settings = settings
+        self.clock = clock
+        self.pool = pool
+        self._client = f"{service.name}-restored-{instance}"
+        self._episode = Episode("whether the database was restored is not known")
+        self._replay: Replay | None = None
+        self._waits = True
+        self._over = False
+
+    @property
+    def why(self) -> str | None:
+        """What is to be said of a service that does not work yet; None of one that may."""
+        if self._over:
+            return None
+        if self._episode.active:
+            return f"it does not know whether its database was restored: {self._episode.detail}"
+        if self._replay is not None:
+            return f"restored: replays {self._replay.done} of {self._replay.total} messages"
+        if self._waits:
+            return "another process of this service looks whether the database was restored, or replays"
+        return "it looks whether its database was restored"
+
+    async def run(self) -> None:
+        """Return when the service may begin. What fails is tried again, from what is committed by then.
+
+        Raises ``CannotStart`` and ``Stopped``.
+        """
+        while True:
+            try:
+                await self._once()
+                self._episode.over()
+                self._over = True
+                return
+            except (CannotStart, Stopped):
+                raise
+            except Exception as error:
+                self._episode.met(error)
+                await asyncio.sleep(1)
+
+    async def _once(self) -> None:
+        self._replay = None
+        # The lock ends with the session, or when the session goes back to the pool.
+        async with self.pool.acquire() as db:
+            self._waits = True
+            while not await db.fetchval("SELECT pg_try_advisory_lock($1)", _ONE_AT_A_TIME):
+                await asyncio.sleep(_LOOK_SECONDS)
+            self._waits = False
+            places = await self._outputs()
+            async with self._reader(places) as reader:
+                await self._find_out(db, reader, places)
+
+    async def _outputs(self) -> list[TopicPartition]:
+        """The partitions that the service writes and does not read, of the topics that there are."""
+        counts = await kafka.partition_counts(self.settings)
+        names = [entry.name for entry in self.service.says]
+        return [TopicPartition(name, number) for name in names for number in range(counts.get(name, 0))]
+
+    @contextlib.asynccontextmanager
+    async def _reader(self, places: Sequence[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer | None]:
+        """None without places: a reader that was never assigned anything hangs in its stop."""
+        reader = await kafka.open_reader(self.settings, self._client, places) if places else None
+        try:
+            yield reader
+        finally:
+            if reader is not None:
+                await reader.stop()
+
+    async def _find_out(
+        self, db: Connection, reader: AIOKafkaConsumer | None, places: Sequence[TopicPartition]
+    ) -> None:
+        led = places if reader is None else sorted(kafka.led(reader, places))
+        beyond = await look(db, reader, led, ends_by_fetch=self.settings.embedded_broker)
+        by = beyond.by
+        if by is None and reader is not None and await is_later(db, reader, beyond, self.service.source):
+            by = "the service: the log has words of its own that its database does not know"
+            await mark(db, by)
+        if by is None:
+            return
+        log().warning("the database was restored; what came since is replayed", detail=by)
+        if len(led) < len(places):
+            raise RuntimeError("partitions that this service writes have no leader: what was said there is not known")
+        events = [] if reader is None else await self._learn(db, reader, beyond)
+        self._replay = Replay(self.service, self.settings, self.pool, self.clock)
+        await self._replay.run(db, f"{self._client}-inputs")
+        await self._end(db, beyond, events)
+
+    async def _learn(self, db: Connection, reader: AIOKafkaConsumer, beyond: Beyond) -> list[Event]:
+        """Keep what a later life said. Gives it too, where the service wants to know."""
+        events: list[Event] = []
+        async for records in Spans(reader, beyond.spans).all():
+            messages = [(record, said.of_record(record, self.service.source)) for record in records]
+            own = [(record, message) for record, message in messages if message is not None]
+            await said.keep(db, own)
+            if self.service.restored is not None:
+                for record, _ in own:
+                    with contextlib.suppress(ContractError):
+                        events.append(decode(record.value, record.headers))
+        return events
+
+    async def _end(self, db: Connection, beyond: Beyond, events: Sequence[Event]) -> None:
+        """Nothing is said twice, what was said counts as said, and the database is no longer a restored one."""
+        after = 0
+        while rows := await db.fetch(_OUTBOX, after, _AT_ONCE):
+            after = rows[-1]["id"]
+            await said.sift(db, rows, self.clock)
+        await said.sift_timers(db, self.clock)
+        async with transaction(db):
+            await said.start_from(db, beyond.ends)
+            if self.service.restored is not None:
+                await self.service.restored(db, events)
+            await db.execute("DELETE FROM restored")
+        assert self._replay is not None
+        found = await said.counts(db)
+        log().warning(
+            "replayed",
+            count=self._replay.done,
+            detail=f"of {found.since} messages that were said since, {found.again} were decided again and "
+            f"{found.since - found.again} were not; {found.otherwise} would be said otherwise",
+        )

@@ -1,0 +1,62 @@
+"""Lives of a database: a service on it, a copy as a dump would give it, and all that was said on a topic."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from aiokafka import AIOKafkaConsumer
+
+from contracts.envelope import Event, decode
+from deploy.local.broker import Broker
+from services.chassis.runtime import Runtime
+from services.chassis.service import Service
+from services.chassis.settings import Settings
+from tests.support.waiting import eventually
+
+__all__ = ["living", "name_of", "said_on", "twice"]
+
+
+def name_of(dsn: str) -> str:
+    """A database as `new_database` knows it as a template."""
+    return urlsplit(dsn).path[1:]
+
+
+@contextlib.asynccontextmanager
+async def living(service: Service, settings: Settings, *, ready: bool = True) -> AsyncIterator[Runtime]:
+    """The service in this process, once it is ready; stopped in order."""
+    runtime = Runtime(service, settings)
+    running = asyncio.create_task(runtime.run())
+
+    async def begun() -> bool:
+        if running.done():
+            running.result()
+        return bool((await runtime.health())["ready"])
+
+    try:
+        if ready:
+            await eventually(begun, what="the service is ready")
+        yield runtime
+    finally:
+        runtime.stopping.set()
+        await running
+
+
+async def said_on(broker: Broker, topic: str) -> list[Event]:
+    """Everything that stands on a topic now."""
+    found: list[Event] = []
+    async with AIOKafkaConsumer(topic, bootstrap_servers=broker.address, auto_offset_reset="earliest") as consumer:
+        quiet = 0
+        while quiet < 3:
+            batch = await consumer.getmany(timeout_ms=300)
+            quiet = 0 if batch else quiet + 1
+            found += [decode(r.value, r.headers) for records in batch.values() for r in records]
+    return found
+
+
+def twice(events: list[Event]) -> list[str]:
+    """Ids that stand there more than once."""
+    return [id for id, count in Counter(event.id for event in events).items() if count > 1]
