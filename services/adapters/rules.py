@@ -7,10 +7,11 @@ and believed only once nothing can be under way there any more; any other is nev
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 from contracts.messages import Message
@@ -21,7 +22,20 @@ from contracts.topics import RECEIPTS, registry_source
 from services.adapters.states import Away, Credit, Lost, Notice, NotPosted, Outcome, Posted, Refused
 from services.chassis.decisions import Decision, Inbound, Send, States
 
-__all__ = ["change_consent", "next_step", "one_line", "pass_on", "query", "receive", "send", "settle"]
+__all__ = [
+    "Receipt",
+    "change_consent",
+    "next_step",
+    "one_line",
+    "pass_on",
+    "query",
+    "receive",
+    "remembered",
+    "send",
+    "settle",
+]
+
+Receipt: TypeAlias = CreditAccepted | CreditRefused | CreditUnknown
 
 _SECRETS: Final = {"code", "code_hash"}
 """Nobody needs them any more, so nobody keeps them."""
@@ -200,6 +214,32 @@ def _repeated(known: Credit, registry: str, asked: tuple[int, ...]) -> Decision:
         case _:
             return Decision(changes=(replace(known, asked=(*known.asked, *asked)),) if asked else ())
     return Decision(sends=(send(registry, said),))
+
+
+def remembered(credit: Credit, said: Sequence[Receipt], now: datetime) -> Credit:
+    """The credit in a database that was restored: as a later life of it ``said`` in receipts that it does not know of.
+
+    Minutes that were accepted stand, a last word is one. "Later" and "nobody knows" hold for the attempts that they
+    name. Whatever is due after that may have been called in that life, so it is as if this one had called it.
+    """
+    answered = {one.attempt for one in said}
+    open_ = tuple(number for number in credit.asked if number not in answered)
+    accepted = [one for one in said if isinstance(one, CreditAccepted)]
+    final = [one for one in said if isinstance(one, CreditRefused) and not one.retry]
+    if accepted:
+        delta, posted_at = accepted[0].delta, accepted[0].posted_at
+        done = replace(credit, state="accepted", posted_delta=delta, posted_at=posted_at, reason=None, retry=False)
+    elif final:
+        done = replace(credit, state="refused", reason=final[-1].reason, retry=False)
+    elif not said or open_:
+        if credit.state != "due":
+            return replace(credit, asked=open_)
+        return replace(credit, state="unknown", attempted_at=now, due_at=now, asked=open_)
+    elif isinstance(last := said[-1], CreditRefused):
+        done = replace(credit, state="refused", reason=last.reason, retry=True)
+    else:
+        done = replace(credit, state="uncertain")
+    return replace(done, asked=(), trouble=None)
 
 
 def one_line(text: str) -> str:

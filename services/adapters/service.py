@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
+from uuid import UUID
 
+from contracts.envelope import Event
 from contracts.messages import Message, deliveries
+from contracts.messages.receipts import CreditAccepted, CreditRefused, CreditUnknown
 from contracts.registry import Capability, Registry
 from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, registry_source, service_source
 from services.adapters import rules
@@ -20,7 +24,7 @@ from services.adapters.listening import Listener
 from services.adapters.parts import PARTS, Part, figures
 from services.adapters.rest_api import RestApi
 from services.adapters.states import account_name
-from services.adapters.store import AdapterStore, waiting
+from services.adapters.store import AdapterStore, remember, waiting
 from services.adapters.systems import System
 from services.adapters.worker import Caller, Messenger, persistent
 from services.chassis.clock import Clock
@@ -69,6 +73,7 @@ def build(settings: Settings) -> Service:
         migrations=Path(__file__).parent / "migrations",
         says=(RECEIPTS.of(code),),
         speaks_as=registry_source(code),
+        restored=partial(_restored, code, Clock(timedelta(seconds=settings.clock_offset))),
         api=api,
         workers=_workers(registry, parts, credentials),
         episodes=tuple(part.interrupted for part in parts),
@@ -84,6 +89,17 @@ def _decisions(code: str, capability: Capability) -> dict[type[Message], Decide]
         deliveries.CreditQueried: partial(rules.query, registry=code, capability=capability),
         deliveries.ConsentChanged: partial(rules.change_consent, registry=code),
     }
+
+
+async def _restored(code: str, clock: Clock, db: Connection, events: Sequence[Event]) -> None:
+    """Nothing that a later life of this database may have posted is posted again unasked."""
+    said: defaultdict[UUID, list[rules.Receipt]] = defaultdict(list)
+    for event in events:
+        if isinstance(event.data, CreditAccepted | CreditRefused | CreditUnknown):
+            said[event.data.transfer_id].append(event.data)
+    now = clock.now()
+    topic = RECEIPTS.of(code).name
+    await remember(db, topic, lambda one: rules.remembered(one, said.get(one.transfer_id, ()), now), said)
 
 
 async def _figures(parts: Sequence[Part], db: Connection) -> Figures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from contracts.envelope import Event
@@ -21,6 +21,7 @@ __all__ = [
     "Posted",
     "Refused",
     "Said",
+    "Waiting",
     "account_name",
 ]
 
@@ -121,6 +122,13 @@ class Away:
     detail: str
     surely: bool = True
     seconds: float = 0.0
+
+
+class Waiting(NamedTuple):
+    """Rows that are due to the registry's system, and for how long the oldest has been."""
+
+    rows: int
+    seconds: float
 
 
 Outcome: TypeAlias = Posted | NotPosted | Refused | Lost | Away

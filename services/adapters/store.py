@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from contracts.envelope import Event
@@ -13,7 +13,7 @@ from contracts.messages import Message
 from contracts.messages.deliveries import ConsentChanged, CreditPosted, CreditQueried
 from contracts.topics import registry_source, registry_topic_for
 from services.adapters.rules import one_line, send
-from services.adapters.states import Credit, Notice, Outcome, Posted, Said, account_name
+from services.adapters.states import Credit, Notice, Outcome, Posted, Said, Waiting, account_name
 from services.adapters.systems import Told
 from services.chassis import outbox
 from services.chassis.database import Batch, Connection, Pool
@@ -22,10 +22,12 @@ from services.chassis.logs import log
 from services.chassis.overtaking import decided_again
 from services.chassis.tables import Table
 
-__all__ = ["CREDITS", "NOTICES", "AdapterStore", "Calls", "Ear", "Settle", "Waiting", "troubles", "waiting"]
+__all__ = ["CREDITS", "NOTICES", "AdapterStore", "Calls", "Ear", "Settle", "Waiting", "remember", "troubles", "waiting"]
 
 Settle: TypeAlias = Callable[[Credit, Outcome], tuple[Credit, tuple[Message, ...]]]
 """What an outcome makes of a credit, and the receipts to give."""
+
+Remember: TypeAlias = Callable[[Credit], Credit]
 
 CREDITS: Final = Table(Credit, "credit", key=("transfer_id",), groups=("volunteer_ref",))
 NOTICES: Final = Table(Notice, "notice", key=("id",), append_only=True)
@@ -40,6 +42,12 @@ WHERE state IN ('due', 'unknown') AND due_at <= $1 AND volunteer_ref <> ALL($2)
       ORDER BY first.seq LIMIT 1
   )
 ORDER BY seq LIMIT $3
+"""
+_DUE_OR_NAMED = "WHERE state = 'due' OR transfer_id = ANY($1)"
+_TAKE_BACK = """
+DELETE FROM outbox
+WHERE topic = $1 AND convert_from(value, 'UTF8')::jsonb @> '{"reason": "consent_withdrawn", "retry": true}'
+RETURNING convert_from(value, 'UTF8')::jsonb ->> 'transfer_id', convert_from(value, 'UTF8')::jsonb ->> 'attempt'
 """
 _ATTEMPT = """
 UPDATE credit SET state = 'calling'
@@ -97,13 +105,6 @@ UNION ALL
 SELECT 'notices', count(*), coalesce(extract(epoch FROM greatest(now() - min(time), interval '0')), 0)::float8
   FROM notice WHERE rejected IS NULL
 """
-
-
-class Waiting(NamedTuple):
-    """Rows that are due to the registry's system, and for how long the oldest has been."""
-
-    rows: int
-    seconds: float
 
 
 class AdapterStore:
@@ -191,6 +192,23 @@ class Calls:
                 await connection.execute(_REJECTED, list(told.rejected), _lines(told.rejected))
             if told.failed:
                 await connection.execute(_POSTPONED, list(told.failed), _lines(told.failed), now)
+
+
+async def remember(db: Connection, topic: str, settle: Remember, named: Collection[UUID]) -> None:
+    """In a database that was restored: settle what is due, and the credits ``named`` by what a later life said.
+
+    A refusal for want of consent that nobody was told yet was decided for a credit that this database takes for due:
+    it is not said, and its credit is due.
+    """
+    unsaid = {UUID(row[0]): row[1] for row in await db.fetch(_TAKE_BACK, topic)}
+    states = States()
+    CREDITS.declare(states)
+    for credit in await CREDITS.load(db, states, _DUE_OR_NAMED, [*named, *unsaid]):
+        if credit.transfer_id in unsaid and credit.state == "refused":
+            attempt = unsaid[credit.transfer_id]
+            credit = replace(credit, state="due", reason=None, asked=() if attempt is None else (int(attempt),))
+        states.put(settle(credit))
+    await CREDITS.save(db, states)
 
 
 class Ear:
