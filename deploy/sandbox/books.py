@@ -29,6 +29,7 @@ from deploy.sandbox.entries import (
 
 __all__ = ["keep"]
 
+_STANDING = ("confirmed", "promoted", "waitlisted", "reported")
 _FIRST_SEEN = """
 INSERT INTO inbox (source, id) SELECT source, id FROM unnest($1::text[], $2::text[]) AS t(source, id)
 ON CONFLICT DO NOTHING RETURNING source, id
@@ -54,6 +55,12 @@ def _higher(earlier: Any, later: Any) -> Any:
 
 def _first(earlier: Any, _: Any) -> Any:
     return earlier
+
+
+def _stands(earlier: SignupTold, later: SignupTold) -> SignupTold:
+    # A second request that is refused does not undo the first one that stands: a refusal is about its own number alone.
+    other = later.state == "refused" and later.signup_ref != earlier.signup_ref
+    return earlier if other and earlier.state in _STANDING else later
 
 
 def _tie(earlier: LinkTold, later: LinkTold) -> LinkTold:
@@ -129,13 +136,27 @@ _PAGES = (
         _replace(Shift, _OF_SHIFT, guard="WHERE shift.version <= excluded.version"),
     ),
     _Page(SignupAsked, "signup_request", ("signup_ref",), _later, _replace(SignupAsked, ("signup_ref",))),
-    _Page(SignupTold, "signup", ("signup_id",), _later, _replace(SignupTold, ("signup_id",))),
+    _Page(
+        SignupTold,
+        "signup",
+        ("signup_id",),
+        _stands,
+        _replace(
+            SignupTold,
+            ("signup_id",),
+            guard="WHERE NOT (excluded.state = 'refused' AND signup.signup_ref <> excluded.signup_ref"
+            " AND signup.state IN ('confirmed', 'promoted', 'waitlisted', 'reported'))",
+        ),
+    ),
     _Page(Presence, "presence", ("message_id",), _first, "DO NOTHING"),
     _Page(Attested, "attestation", ("message_id",), _first, "DO NOTHING"),
     _Page(Decided, "decision", _OF_RECORD, _later, _replace(Decided, _OF_RECORD, extra=", seq = excluded.seq")),
     _Page(TransferTold, "transfer_report", _OF_RECORD, _later, _replace(TransferTold, _OF_RECORD)),
     _Page(Refused, "refusal", ("message_id",), _later, _replace(Refused, ("message_id",))),
 )
+_ANSWERED_SIGNUPS = """
+INSERT INTO signup_answered (signup_ref) SELECT DISTINCT unnest($1::text[]) ON CONFLICT DO NOTHING
+"""
 _ESTABLISHED = """
 UPDATE link SET established = true
 WHERE NOT established AND (ref, registry) IN (SELECT * FROM unnest($1::text[], $2::text[]))
@@ -192,6 +213,7 @@ async def keep(connection: Connection, letters: Sequence[Letter]) -> list[Letter
             await connection.execute(page.statement, _text(chosen))
     await _keep_established(connection, entries)
     await _keep_answers(connection, entries)
+    await _keep_answered_signups(connection, entries)
     return fresh
 
 
@@ -218,3 +240,10 @@ async def _keep_answers(connection: Connection, entries: Sequence[Entry]) -> Non
             [entry.state for entry in told],
             [entry.reason for entry in told],
         )
+
+
+async def _keep_answered_signups(connection: Connection, entries: Sequence[Entry]) -> None:
+    """A sign-up has one row, and may have been asked for under several numbers: each of them is answered."""
+    answered = [entry.signup_ref for entry in entries if isinstance(entry, SignupTold)]
+    if answered:
+        await connection.execute(_ANSWERED_SIGNUPS, answered)

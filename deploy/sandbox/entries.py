@@ -185,6 +185,8 @@ class Refused:
     reason: str
     pointer: str | None = None
     detail: str | None = None
+    standing_version: int | None = None
+    """Of a stale consent: the highest version that the linkage has seen; ours was no higher."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ _WORDS: Final = {
     "signup_id": "报名流水",
     "signup_opens_at": "报名开始",
     "signup_ref": "报名编号",
+    "standing_version": "现行版本",
     "started_at": "开始时间",
     "starts_at": "开始时间",
     "state": "状态",

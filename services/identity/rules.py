@@ -103,8 +103,8 @@ def expire_link_request(states: States, inbound: Inbound, now: datetime) -> Deci
 def record_consent(states: States, inbound: Inbound, now: datetime) -> Decision:
     """Keep what the word leaves standing, linked or not (rules 38-40).
 
-    A withdrawal under an older version is answered also where consent was withdrawn before: its home learns which
-    version stands.
+    Each word is answered: with a refusal, or with what stands and its version, also where nothing changed. So a home
+    that went back to a copy of its database learns both.
     """
     case, command = Case.of_home(states, inbound, now), inbound.data
     consent = command.consent if command.state == "given" else None
@@ -114,8 +114,7 @@ def record_consent(states: States, inbound: Inbound, now: datetime) -> Decision:
     changed = case.hear_consent(Standing(command.version, command.state, until), consent)
     if changed is None:
         return _refuse(case, inbound, "stale_consent")
-    if changed or (case.consent is not None and case.consent.version > command.version):
-        case.tell_consent()
+    case.tell_consent()
     if changed:
         case.catch_up()
         case.settle()

@@ -14,6 +14,7 @@ from contracts.messages.shifts import Category
 
 __all__ = [
     "ACTIVE",
+    "Ask",
     "Outcome",
     "Project",
     "Shift",
@@ -157,6 +158,19 @@ class Wish(NamedTuple):
     ends_at: datetime
 
 
+class Ask(NamedTuple):
+    """Whose app asked for a sign-up, under which number of its own, and by which message."""
+
+    asker: str
+    signup_ref: str
+    origin: Origin
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What tells it from other asks."""
+        return (self.asker, self.signup_ref)
+
+
 @frozen
 class Signup:
     """A person in a shift: she has or had a post, a place in line, or a window that her home reported.
@@ -182,6 +196,13 @@ class Signup:
     """CloudEvents time of the first report that lost and still wants its window."""
     wanted_from: datetime | None = None
     wanted_to: datetime | None = None
+    also_asked: tuple[Ask, ...] = ()
+    """Who else asked while it stood, in order: told how it stands, and whatever becomes of it."""
+
+    @property
+    def asks(self) -> tuple[Ask, ...]:
+        """Everyone who asked for it, the first one first."""
+        return (Ask(self.asker, self.signup_ref, self.origin), *self.also_asked)
 
     @property
     def shift(self) -> ShiftKey:

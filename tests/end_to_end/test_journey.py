@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,6 +42,23 @@ async def test_minutes_served_in_one_registry_stand_once_in_the_other(linkage: L
     await eventually(_is(linkage.posted, visit, [125]), 30)
     await eventually(_is(linkage.served, visit, (1, 125, "confirmed")))
     await eventually(_is(linkage.transfers, visit, {1: "credited"}))
+
+
+@pytest.mark.parametrize(("home", "host"), DIRECTIONS)
+async def test_signed_up_in_both_apps_at_once_she_stands_once_and_confirmed_in_the_books_of_both(
+    linkage: Linkage, home: str, host: str
+) -> None:
+    """Seen: it ended as refused(already_signed_up) in both books and rosters, while the linkage had her confirmed."""
+    visit = Visit(home, host)
+    await linkage.say(*visit.link(), *visit.publish())
+    await linkage.say(visit.sign_up(), visit.sign_up_over_there())
+    both = "SELECT count(*) = 2 FROM signup_answered WHERE signup_ref = ANY($1)"
+    numbers = [visit.signup_ref, f"v-{visit.mark}"]
+    for code in (home, host):
+        await eventually(partial(linkage.books[code].fetchval, both, numbers))
+    assert await linkage.rosters(visit) == {home: ["confirmed"], host: ["confirmed"]}
+    await linkage.say(visit.give_back(), at=visit.start - timedelta(days=1))
+    await eventually(_is(linkage.rosters, visit, {home: ["withdrawn"], host: ["withdrawn"]}))
 
 
 async def test_everything_in_the_wrong_order_waits_and_is_applied(linkage: Linkage) -> None:

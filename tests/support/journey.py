@@ -118,6 +118,11 @@ class Visit:
         """One click in her home's app."""
         return self.home, SignupRequested(**self._of_signup())
 
+    def sign_up_over_there(self) -> tuple[str, Message]:
+        """One click in the host's app, which has a number of its own for it."""
+        own = {"signup_ref": f"v-{self.mark}", "volunteer_ref": self.host_ref}
+        return self.host, SignupRequested(**self._of_signup() | own)
+
     def give_back(self) -> tuple[str, Message]:
         """She gives the post, or her place in line, back."""
         return self.home, SignupWithdrawn(**self._of_signup())
@@ -197,6 +202,14 @@ class Linkage:
             "SELECT state, reason FROM signup WHERE signup_ref = $1", visit.signup_ref
         )
         return None if row is None else (row[0], row[1])
+
+    async def rosters(self, visit: Visit) -> dict[str, list[str]]:
+        """The states of all sign-ups for her shift, in the books of both."""
+        states = "SELECT array_agg(state) FROM signup WHERE shift_ref = $1"
+        return {
+            code: list(await self.books[code].fetchval(states, visit.shift["shift_ref"]) or ())
+            for code in (visit.home, visit.host)
+        }
 
     async def served(self, visit: Visit) -> tuple[int, int, str] | None:
         """Version, minutes and status of the record in the host's own books."""

@@ -110,7 +110,7 @@ def _signup(person: UUID, to: str, of: str, host: str, asker: str, ref: str | No
         "person": person,
         "shift_ref": to,
         "asker": asker,
-        "signup_ref": ref or f"r-{next(_numbers)}",
+        "signup_ref": ref or f"r-{person.hex[:12]}-{to}",
         "origin": origin(asker),
     }
 

@@ -143,7 +143,7 @@ def _transfer(_: Event, data: deliveries.CreditReported) -> entries.Entry:
 
 
 def _refused(_: Event, data: refusals.MessageRefused) -> entries.Entry:
-    return entries.Refused(data.message_id, data.reason, data.pointer, data.detail)
+    return entries.Refused(data.message_id, data.reason, data.pointer, data.detail, data.standing_version)
 
 
 def _credit(_: Event, data: deliveries.CreditPosted) -> entries.Entry:

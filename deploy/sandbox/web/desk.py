@@ -28,12 +28,14 @@ __all__ = ["STANDS", "Attest", "Desk", "Offer", "Window"]
 
 _OFFER_STANDS: Final = timedelta(minutes=30)
 _CONSENT_STANDS: Final = timedelta(days=365)
-# What the linkage told last, or what she offered: the linkage tells of changes only.
+# What the linkage told last, or what she offered. The linkage may know higher versions than these books, which may have
+# been set back to a copy: the refusal of a stale consent says so.
 _CONSENT = """
-SELECT state, version FROM (
+SELECT state, greatest(version, (SELECT max(standing_version) FROM refusal JOIN sent ON sent.id = refusal.message_id
+                                 WHERE sent.ref = $1)) AS version FROM (
     SELECT state, version FROM consent WHERE ref = $1 AND registry = $2
     UNION ALL SELECT 'given', consent_version FROM offer WHERE ref = $1 AND registry = $2
-) AS each_one ORDER BY version DESC, state DESC LIMIT 1
+) AS each_one ORDER BY each_one.version DESC, state DESC LIMIT 1
 """
 _TIE = "SELECT state FROM link WHERE (ref, registry) = ($1, $2) AND role = 'home' AND established"
 _BUSY = """

@@ -40,7 +40,7 @@ SELECT DISTINCT ON (host, project_ref, shift_ref) * FROM (
            CASE WHEN f.message_id IS NULL THEN r.state ELSE 'refused' END, f.reason, NULL, NULL,
            CASE WHEN f.message_id IS NULL AND r.state <> 'withdrawn' THEN 0 ELSE 2 END
     FROM signup_request r LEFT JOIN refusal f ON f.message_id = 'web-' || r.signup_ref
-    WHERE r.ref = $1 AND NOT EXISTS (SELECT 1 FROM signup s WHERE s.ref = r.ref AND s.signup_ref = r.signup_ref)
+    WHERE r.ref = $1 AND NOT EXISTS (SELECT 1 FROM signup_answered a WHERE a.signup_ref = r.signup_ref)
 ) AS each_one ORDER BY host, project_ref, shift_ref, place
 """
 _SIGNUPS = f"""

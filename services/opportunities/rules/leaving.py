@@ -10,7 +10,7 @@ from typing import Final, Literal
 from contracts.messages import opportunities as messages
 from contracts.topics import OPPORTUNITIES_COMMANDS
 from services.chassis.decisions import Decision, Inbound, States, Timer
-from services.opportunities.rules.telling import both, tell
+from services.opportunities.rules.telling import both, tell_all
 from services.opportunities.rules.windows import settle
 from services.opportunities.states import Outcome, Shift, Signup, shift_name
 
@@ -62,5 +62,5 @@ def _without(
     outcomes = [
         Outcome(inbound.own_id, signup.signup_id, "withdrawn", reason, now) for signup in ordered if signup.given
     ]
-    told = tuple(tell(messages.SignupWithdrawn, signup, signup, reason=reason) for signup in gone)
+    told = tuple(send for signup in gone for send in tell_all(messages.SignupWithdrawn, signup, reason=reason))
     return both(Decision(changes=(shift, *gone, *outcomes), sends=told), settle(states, gone))

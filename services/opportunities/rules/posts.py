@@ -10,7 +10,7 @@ from heapq import nsmallest
 from contracts.messages import opportunities as messages
 from services.chassis.decisions import Decision, Inbound, States, Timer
 from services.opportunities.rules.leaving import end_of_line
-from services.opportunities.rules.telling import STANDING, signup_of, tell
+from services.opportunities.rules.telling import STANDING, signup_of, tell, tell_all
 from services.opportunities.states import Outcome, Shift, Signup
 
 __all__ = ["give", "promote"]
@@ -54,5 +54,5 @@ def promote(states: States, inbound: Inbound, shift: Shift, leaving: Sequence[Si
         outcomes.append(Outcome.post(inbound.own_id, head.signup_id, "promoted", shift, now))
     return Decision(
         changes=(shift, *promoted, *outcomes),
-        sends=tuple(tell(messages.SignupPromoted, signup, signup) for signup in promoted),
+        sends=tuple(send for signup in promoted for send in tell_all(messages.SignupPromoted, signup)),
     )

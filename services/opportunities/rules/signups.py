@@ -11,7 +11,7 @@ from contracts.messages.opportunities import SignupRefusal
 from contracts.topics import OPPORTUNITIES_COMMANDS
 from services.chassis.decisions import Channel, Decision, Inbound, States, Wait
 from services.opportunities.rules.posts import give, promote
-from services.opportunities.rules.telling import STANDING, both, command_refused, tell
+from services.opportunities.rules.telling import STANDING, also_asked, both, command_refused, tell, tell_all
 from services.opportunities.rules.windows import clashes, settle
 from services.opportunities.states import Outcome, Project, Shift, Signup, shift_name
 
@@ -23,7 +23,8 @@ ADULT_AGE: Final = 18
 def request_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
     """Give a post or a place in line, or say why not. Judged at the request's time.
 
-    The same asker asking again under the same ref hears how its sign-up stands.
+    Who asks for what she has already hears how it stands, under the ref of this request, and hears from then on what
+    becomes of it: both apps may ask at once, and one may ask twice.
     """
     command: messages.RequestSignup = inbound.data
     key = (command.host, command.project_ref, command.shift_ref)
@@ -35,8 +36,11 @@ def request_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
             return Decision(wait=Wait(shift_name(*key), brought_by=(published,)))
         return _refuse(inbound, command, None, "shift_unknown", now)
     held = states.get(Signup, command.signup_id)
-    if held is not None and held.given and _same_request(held, command):
-        return Decision(sends=(tell(STANDING[held.state], command, held),))
+    if held is not None and held.active:
+        kept = also_asked(held, command)
+        if kept is None:
+            return _refuse(inbound, command, shift, "already_signed_up", now)
+        return Decision(changes=() if kept is held else (kept,), sends=(tell(STANDING[held.state], command, held),))
     reason = _objection(states, inbound, command, shift)
     if reason is not None:
         return _refuse(inbound, command, shift, reason, now)
@@ -53,7 +57,7 @@ def withdraw_signup(states: States, inbound: Inbound, now: datetime) -> Decision
     if held is None or held.state == "withdrawn":
         return command_refused(command, "no_signup")
     gone = held.ended()
-    told = Decision(changes=(gone,), sends=(tell(messages.SignupWithdrawn, command, held),))
+    told = Decision(changes=(gone,), sends=tell_all(messages.SignupWithdrawn, held, command))
     shift = states.get(Shift, held.shift)
     if shift is not None and held.given:
         outcome = Outcome(inbound.own_id, gone.signup_id, "withdrawn", None, now)
@@ -72,9 +76,6 @@ def _without(shift: Shift, held: Signup) -> Shift:
 def _objection(states: States, inbound: Inbound, command: messages.RequestSignup, shift: Shift) -> SignupRefusal | None:
     if shift.state == "cancelled":
         return "shift_cancelled"
-    held = states.get(Signup, command.signup_id)
-    if held is not None and held.active:
-        return "already_signed_up"
     project = states.get(Project, (command.host, command.project_ref))
     if project is not None and project.state == "closed":
         return "not_open"
@@ -87,10 +88,6 @@ def _objection(states: States, inbound: Inbound, command: messages.RequestSignup
     if clashes(states.group(Signup, "person", command.person), command.signup_id, shift.starts_at, shift.ends_at):
         return "clash"
     return None
-
-
-def _same_request(held: Signup, command: messages.RequestSignup) -> bool:
-    return (held.asker, held.signup_ref) == (command.asker, command.signup_ref)
 
 
 def _refuse(

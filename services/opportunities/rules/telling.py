@@ -9,9 +9,9 @@ from typing import Any, Final, Literal, TypeAlias
 from contracts.messages import opportunities as messages
 from contracts.topics import OPPORTUNITIES_EVENTS
 from services.chassis.decisions import Decision, Send
-from services.opportunities.states import Shift, Signup
+from services.opportunities.states import Ask, Shift, Signup
 
-__all__ = ["STANDING", "Asked", "both", "command_refused", "signup_of", "tell"]
+__all__ = ["MOST_ASKS", "STANDING", "Asked", "also_asked", "both", "command_refused", "signup_of", "tell", "tell_all"]
 
 Asked: TypeAlias = messages.RequestSignup | messages.WithdrawSignup | messages.ReportSignup
 _Window: TypeAlias = Shift | Signup | messages.ReportSignup
@@ -23,6 +23,8 @@ _Fact: TypeAlias = type[
     | messages.SignupWithdrawn
     | messages.SignupNoted
 ]
+MOST_ASKS: Final = 16
+"""Asks of one sign-up that stands. A client that makes a new number at each attempt is the usual cause of more."""
 STANDING: Final[dict[str, _Fact]] = {
     "confirmed": messages.SignupConfirmed,
     "waitlisted": messages.SignupWaitlisted,
@@ -38,8 +40,11 @@ def signup_of(
     *,
     position: int | None = None,
     clashed_at: datetime | None = None,
+    held: Signup | None = None,
 ) -> Signup:
-    """The sign-up that a command leads to, at this window. With ``clashed_at`` the window is only wanted."""
+    """The sign-up that a command leads to, at this window. With ``clashed_at`` the window is only wanted. ``held``:
+    as it stood before, with this command among its asks; these stay."""
+    first, *others = (Ask(command.asker, command.signup_ref, command.origin),) if held is None else held.asks
     return Signup(
         signup_id=command.signup_id,
         person=command.person,
@@ -50,26 +55,49 @@ def signup_of(
         ends_at=window.ends_at,
         state=state,
         position=position,
-        asker=command.asker,
-        signup_ref=command.signup_ref,
-        origin=command.origin,
+        asker=first.asker,
+        signup_ref=first.signup_ref,
+        origin=first.origin,
+        also_asked=tuple(others),
         clashed_at=clashed_at,
         wanted_from=None if clashed_at is None else window.starts_at,
         wanted_to=None if clashed_at is None else window.ends_at,
     )
 
 
+def also_asked(held: Signup, command: Asked) -> Signup | None:
+    """The sign-up with this command among its asks; None where it has as many asks as are kept."""
+    ask = Ask(command.asker, command.signup_ref, command.origin)
+    if any(known.name == ask.name for known in held.asks):
+        return held
+    if len(held.asks) >= MOST_ASKS:
+        return None
+    return replace(held, also_asked=(*held.also_asked, ask))
+
+
 def tell(fact: _Fact, asked: Asked | Signup, window: _Window | None, **more: Any) -> Send:
-    """The fact, addressed to who asked: of this command, or of the stored sign-up where nobody asked just now."""
+    """The fact, addressed to who asked: of this command, or to the first of the stored sign-up."""
+    return _told(fact, asked, Ask(asked.asker, asked.signup_ref, asked.origin), window, **more)
+
+
+def tell_all(fact: _Fact, signup: Signup, asked: Asked | None = None, **more: Any) -> tuple[Send, ...]:
+    """The fact, to everyone who asked for the sign-up, and to whoever asked just now, under each one's own ref."""
+    asks = {ask.name: ask for ask in signup.asks}
+    if asked is not None:
+        asks[asked.asker, asked.signup_ref] = Ask(asked.asker, asked.signup_ref, asked.origin)
+    return tuple(_told(fact, signup, ask, signup, **more) for ask in asks.values())
+
+
+def _told(fact: _Fact, about: Asked | Signup, ask: Ask, window: _Window | None, **more: Any) -> Send:
     told = fact(
-        host=asked.host,
-        project_ref=asked.project_ref,
-        signup_id=asked.signup_id,
-        person=asked.person,
-        shift_ref=asked.shift_ref,
-        asker=asked.asker,
-        signup_ref=asked.signup_ref,
-        origin=asked.origin,
+        host=about.host,
+        project_ref=about.project_ref,
+        signup_id=about.signup_id,
+        person=about.person,
+        shift_ref=about.shift_ref,
+        asker=ask.asker,
+        signup_ref=ask.signup_ref,
+        origin=ask.origin,
         starts_at=window.starts_at if window else None,
         ends_at=window.ends_at if window else None,
         **more,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from contracts.messages import opportunities as messages
 from services.chassis.decisions import Decision, Inbound, States
-from services.opportunities.rules.telling import STANDING, both, command_refused, signup_of, tell
+from services.opportunities.rules.telling import STANDING, also_asked, both, command_refused, signup_of, tell, tell_all
 from services.opportunities.states import Shift, Signup, Wish
 
 __all__ = ["clashes", "report_signup", "settle"]
@@ -34,11 +34,14 @@ def report_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
         if held is None or held.state not in ("reported", "clashed"):
             return command_refused(command, "no_signup")
         gone = held.ended()
-        told = Decision(changes=(gone,), sends=(tell(messages.SignupWithdrawn, command, held),))
+        told = Decision(changes=(gone,), sends=tell_all(messages.SignupWithdrawn, held, command))
         return both(told, settle(states, (gone,)))
-    if held is not None and held.given:
+    kept = None if held is None or not held.active else also_asked(held, command)
+    if held is not None and held.active and kept is None:
+        return command_refused(command, "too_many_reports")
+    if held is not None and kept is not None and held.given:
         # She has it by the linkage: the window is occupied as reported.
-        return Decision(sends=(tell(STANDING[held.state], command, held),))
+        return Decision(changes=() if kept is held else (kept,), sends=(tell(STANDING[held.state], command, held),))
     shift = states.get(Shift, (command.host, command.project_ref, command.shift_ref))
     if shift is not None and shift.state == "cancelled":
         # The cancellation travels on another topic of home's: had it come second, it would have ended this report.
@@ -48,9 +51,9 @@ def report_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
         if (held is None or held.wish is None) and sum(row.wish is not None for row in hers) >= WISHES:
             return command_refused(command, "too_many_reports")
         refused = tell(messages.SignupRefused, command, command, reason="clash")
-        return Decision(changes=(_lost(command, held, inbound.time),), sends=(refused,))
-    noted = signup_of(command, command, "reported")
-    told = Decision(changes=(noted,), sends=(tell(messages.SignupNoted, command, noted),))
+        return Decision(changes=(_lost(command, kept or held, inbound.time),), sends=(refused,))
+    noted = signup_of(command, command, "reported", held=kept)
+    told = Decision(changes=(noted,), sends=tell_all(messages.SignupNoted, noted, command))
     return both(told, settle(states, (noted,)))
 
 
@@ -75,7 +78,8 @@ def settle(states: States, changed: Iterable[Signup]) -> Decision:
         hers = {row.signup_id: row for row in states.group(Signup, "person", person)}
         hers.update((row.signup_id, row) for row in rows)
         noted += _first_come(hers)
-    return Decision(changes=tuple(noted), sends=tuple(tell(messages.SignupNoted, signup, signup) for signup in noted))
+    sends = tuple(send for signup in noted for send in tell_all(messages.SignupNoted, signup))
+    return Decision(changes=tuple(noted), sends=sends)
 
 
 def _first_come(hers: dict[UUID, Signup]) -> list[Signup]:
@@ -114,7 +118,8 @@ def _is_taken(taken: list[tuple[datetime, datetime, UUID]], wish: Wish) -> bool:
 def _lost(command: messages.ReportSignup, held: Signup | None, time: datetime) -> Signup:
     """The report as it is kept: in the place that it lost first, beside the window that stands, if one does."""
     since = time if held is None or held.clashed_at is None else held.clashed_at
-    lost = signup_of(command, command, "clashed", clashed_at=since)
-    if held is None or held.state != "reported":
+    stands = held if held is not None and held.state == "reported" else None
+    lost = signup_of(command, command, "clashed", clashed_at=since, held=stands)
+    if stands is None or held is None:
         return lost
     return replace(lost, state="reported", starts_at=held.starts_at, ends_at=held.ends_at)

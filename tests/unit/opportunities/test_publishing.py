@@ -140,7 +140,7 @@ def test_a_closed_project_gives_no_posts_and_keeps_those_it_gave() -> None:
     assert only(SignupRefused, world.told(request(late))).reason == "not_open"
     only(SignupConfirmed, world.told(request(posted, ref="r")))
     # Who stands in line when it closes is served, as after the close of sign-up.
-    assert [type(message) for message in world.told(withdraw(posted))] == [SignupWithdrawn, SignupPromoted]
+    assert [type(message) for message in world.told(withdraw(posted, ref="r"))] == [SignupWithdrawn, SignupPromoted]
     world.told(project(version=3))
     only(SignupWaitlisted, world.told(request(late), hour(-0.5)))
 

@@ -76,6 +76,8 @@ def _follow(wished: dict[UUID, Window], command: Message, decision: Decision) ->
     elif isinstance(command, ReportSignup) and command.state == "active":
         if told <= {SignupNoted, SignupRefused} and _refusal(decision) != "shift_cancelled":
             wished[command.signup_id] = (command.starts_at, command.ends_at)
+    elif isinstance(command, RequestSignup) and told == {SignupNoted}:
+        return  # she is busy there by her home's word, and that is what she was told
     elif isinstance(command, RequestSignup | WithdrawSignup | ReportSignup) and not told <= {SignupRefused}:
         wished.pop(command.signup_id, None)  # ended, or asked for and given where home's own report had lost
 
@@ -93,7 +95,7 @@ def _check_answers(command: Message, decision: Decision) -> None:
         assert not decision.sends
         return
     own = [send.message for send in decision.sends if getattr(send.message, "origin", None) == command.origin]
-    kinds: tuple[type[Message], ...] = (SignupConfirmed, SignupWaitlisted, SignupRefused)
+    kinds: tuple[type[Message], ...] = (SignupConfirmed, SignupWaitlisted, SignupRefused, SignupNoted)
     if isinstance(command, WithdrawSignup):
         kinds = (SignupWithdrawn, CommandRefused)
     elif isinstance(command, ReportSignup):
@@ -107,7 +109,9 @@ def _check_line(before: list[Signup], decision: Decision) -> None:
     moved = [send.message for send in decision.sends if isinstance(send.message, SignupPromoted)]
     gone = {send.message.signup_id for send in decision.sends if isinstance(send.message, SignupWithdrawn)}
     line = [signup.signup_id for signup in before if signup.signup_id not in gone]
-    assert [message.signup_id for message in moved] == line[: len(moved)]
+    # Each is told to everyone who asked for it.
+    first_told = list(dict.fromkeys(message.signup_id for message in moved))
+    assert first_told == line[: len(first_told)]
 
 
 def _line_of(world: World, command: Message) -> list[Signup]:
