@@ -69,7 +69,11 @@ class ConsentChanged(_ToRegistry):
 
 
 class SignupChanged(_ToRegistry):
-    """To the home and the shift's host, once where they are the same: how a sign-up stands, whole."""
+    """To the home and the shift's host, once where they are the same: how a sign-up stands, whole.
+
+    Both apps may ask for one sign-up, each under its own ``signup_ref``: each of these is told, with one ``signup_id``.
+    A refusal is about its own ``signup_ref`` alone: a sign-up that stands under the same id goes on standing.
+    """
 
     signup_id: UUID
     signup_ref: Ref

@@ -100,9 +100,12 @@ def _speaks_of(told: Line, line: Line, bad: ContractError) -> bool:
 def _commands(book: Book) -> Iterator[Violation]:
     for kind, answers in _ANSWERS.items():
         for line in book.of(kind):
-            # What comes to stand because this one ended is told of another sign-up.
+            # What comes to stand because this one ended is told of another sign-up, and others who asked hear it too.
             given = [x for x in book.effects(line, *answers) if _same_signup(x.data, line.data)]
-            if len(given) != 1 and not book.stands_aside(line):
+            each = Counter(
+                (type(x.data), getattr(x.data, "asker", ""), getattr(x.data, "signup_ref", "")) for x in given
+            )
+            if (len({told for told, *_ in each}) != 1 or len(given) != len(each)) and not book.stands_aside(line):
                 yield at(book, "I7", line, f"{kind.__name__} has {len(given)} answers: {_names(given)}")
     for line in book.of(opportunities.SignupRefused, opportunities.SignupConfirmed, opportunities.SignupWaitlisted):
         assert line.event is not None

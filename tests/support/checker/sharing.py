@@ -33,9 +33,15 @@ class Word(NamedTuple):
     valid_until: datetime | None
     line: Line
 
-    def newer_than(self, other: Word | None) -> bool:
-        """Versions only grow; within one, a withdrawal comes after the giving."""
-        return other is None or (self.version, self.withdrawn) > (other.version, other.withdrawn)
+    def after(self, last: Word | None) -> Word | None:
+        """What it makes of what stood; None where it changes nothing. A withdrawal always counts, at the highest
+        version heard; a giving under a higher one only."""
+        if last is None:
+            return self
+        if self.withdrawn:
+            stands = self._replace(version=max(self.version, last.version))
+            return None if last.withdrawn and stands.version == last.version else stands
+        return self if self.version > last.version else None
 
     def covers(self, moment: datetime) -> bool:
         """Whether it permits at this moment what it permits."""
@@ -55,7 +61,7 @@ class Sharing:
 
     def __init__(self, book: Book) -> None:
         self.words: dict[Permission, list[Word]] = {}
-        """Only those that were newer than all before, in the order in which the border heard them."""
+        """What stood after each word that changed it, in the order in which the border heard them."""
         self._ties: defaultdict[tuple[UUID, str], list[Tie]] = defaultdict(list)
         self._hear(book)
         for line in book.published("identity.events.v1"):
@@ -91,8 +97,8 @@ class Sharing:
         for key, words in said.items():
             kept: list[Word] = []
             for word in sorted(words, key=lambda word: word.heard):
-                if word.newer_than(kept[-1] if kept else None):
-                    kept.append(word)
+                if (stands := word.after(kept[-1] if kept else None)) is not None:
+                    kept.append(stands)
             self.words[key] = kept
 
     def word(self, key: Permission, moment: int) -> Word | None:

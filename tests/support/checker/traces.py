@@ -123,6 +123,10 @@ def _said_so(book: Book, line: Line) -> bool:
     change = line.data
     if change.reason == "nothing_to_post":
         return bool(change.state == "credited" and change.total == change.delta == 0)
+    if change.reason == "settled_by_operator":
+        order = book.first.get((service_source("bridge"), line.event.causation or ""))
+        settled = None if order is None else order.data
+        return isinstance(settled, ledger.SettleTransfer) and settled.outcome == change.state
     cause = book.first.get((registry_source(change.home), line.event.causation or ""))
     home_ref = book.home_of.get(change.person, ("", ""))[1]
     about = (getattr(cause.data, name, None) for name in ("transfer_id", "volunteer_ref")) if cause is not None else ()
@@ -232,6 +236,8 @@ def _signups(book: Book) -> Iterator[Violation]:
     for line in book.of(*_SIGNUPS):
         fact, cause = line.data, book.cause(line)
         own = cause is not None and getattr(cause.data, "signup_id", None) == fact.signup_id
-        commands = [cause.data] if own and cause is not None else asked[fact.signup_id]
+        # What ends or moves is told to everyone who asked; an answer to the one who asked just now.
+        to_all = isinstance(fact, opportunities.SignupWithdrawn | opportunities.SignupNoted)
+        commands = [cause.data] if own and cause is not None and not to_all else asked[fact.signup_id]
         if not any(all(getattr(fact, name) == getattr(one, name) for name in _ASKED) for one in commands):
             yield at(book, "I9", line, "nobody asked for this sign-up in these words")

@@ -71,7 +71,7 @@ def _under_way(book: Book) -> Expected:
 
 
 def _consent(book: Book) -> Expected:
-    """The newest word counts; at one version a withdrawal is the later one."""
+    """A withdrawal always counts, at the highest version heard; a giving under a higher version only."""
     consent = Expected("bridge", "consent", ("home", "home_ref", "host"))
     for line in book.published("identity.commands.v1"):
         command, given = line.data, getattr(line.data, "consent", None)
@@ -85,8 +85,9 @@ def _consent(book: Book) -> Expected:
             continue
         key = (command.home, command.home_ref, command.host)
         known = consent.rows.get(key)
-        before = (0, False) if known is None else (known[0]["version"], known[0]["state"] == "withdrawn")
-        if (version, state == "withdrawn") > before:
+        highest = 0 if known is None else known[0]["version"]
+        if state == "withdrawn" or version > highest:
+            version = max(version, highest)
             until = given.valid_until if state == "given" and given is not None else None
             consent.put(line, *key, version=version, state=state, valid_until=until)
     return consent

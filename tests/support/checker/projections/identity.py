@@ -96,14 +96,14 @@ class _Identity:
         self.request.put(line, line.id, **columns, asked_at=line.event.time)
 
     def _hear(self, line: Line, person: UUID, state: str, consent: Any) -> None:
-        """The newest word on consent counts; at one version a withdrawal is the later one."""
+        """A withdrawal always counts, at the highest version heard; a giving under a higher version only."""
         key = (person, line.data.host)
         version = line.data.version if isinstance(line.data, messages.RecordConsent) else consent.version
         known = self.consent.rows.get(key)
-        before = (0, False) if known is None else (known[0]["version"], known[0]["state"] == "withdrawn")
-        if (version, state == "withdrawn") > before:
+        highest = 0 if known is None else known[0]["version"]
+        if state == "withdrawn" or version > highest:
             kept = consent if state == "given" else None
-            self.consent.put(line, *key, state=state, version=version, consent=kept)
+            self.consent.put(line, *key, state=state, version=max(version, highest), consent=kept)
 
     def _event(self, event: Line, command: Line) -> None:
         fact = event.data

@@ -127,9 +127,10 @@ class _Signups:
                 self._withdrawn(line)
 
     def _given(self, line: Line, state: str) -> None:
-        """A post or a place in line; whoever asks again under the same ref only hears how she stands."""
+        """A post or a place in line; whoever asks again only hears how she stands, and later what becomes of it."""
         if self._state(line) in _GIVEN:
             self.signup.put(line, line.data.signup_id, state=state)
+            self._also_asked(line)
             return
         if state == "waitlisted":
             self.places[_key(line)] += 1
@@ -137,7 +138,17 @@ class _Signups:
         self.given[_key(line)][state].add(line.data.signup_id)
         self._told(line, state)
 
+    def _also_asked(self, line: Line) -> None:
+        """One sign-up may be asked for under several numbers; the first one is the row's own."""
+        fact, key = line.data, (line.data.signup_id,)
+        row = self.signup.rows[key][0]
+        also = row.get("also_asked", [])
+        if [fact.asker, fact.signup_ref] not in ([row.get("asker"), row.get("signup_ref")], *(ask[:2] for ask in also)):
+            self.signup.put(line, fact.signup_id, also_asked=[*also, [fact.asker, fact.signup_ref, fact.origin]])
+
     def _promoted(self, line: Line) -> None:
+        if self._state(line) == "confirmed":
+            return  # told to another who asked
         self.given[_key(line)]["waitlisted"].discard(line.data.signup_id)
         self.given[_key(line)]["confirmed"].add(line.data.signup_id)
         self.signup.put(line, line.data.signup_id, **self._of(line), state="confirmed", position=None)
@@ -146,6 +157,8 @@ class _Signups:
     def _stands(self, line: Line, state: str, position: int | None, **wish: Any) -> None:
         columns = {name: getattr(line.data, name) for name in _OF_SIGNUP}
         self.signup.put(line, line.data.signup_id, **columns, state=state, position=position, **_NO_WISH | wish)
+        if self.signup.column((line.data.signup_id,), "also_asked"):
+            self.signup.put(line, line.data.signup_id, also_asked=[])
 
     def _of(self, line: Line) -> Row:
         """The columns of one that was never heard of before, which is I5's to find."""
