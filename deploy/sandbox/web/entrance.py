@@ -15,7 +15,7 @@ from contracts.messages.volunteers import LinkRequested
 from deploy.sandbox.web import accounts, arrivals, views
 from deploy.sandbox.web.site import Site, Visit
 from deploy.web.frame import go, local
-from deploy.web.trouble import Forbidden, NotFound, SignInFirst
+from deploy.web.trouble import Forbidden, NotFound, NotReached, SignInFirst
 
 __all__ = ["entrance"]
 
@@ -169,10 +169,16 @@ async def _stands(visit: Visit, home: str, home_ref: str, code: str) -> bool:
     hashed, site = arrivals.code_hash(message.code), visit.site
     until = time.monotonic() + _OFFER_LATE
     while True:
-        async with site.looking:
-            if await site.linkage.code_stands(home, home_ref, site.seat.code, hashed):
-                return True
+        missed = None
+        try:
+            async with site.looking:
+                if await site.linkage.code_stands(home, home_ref, site.seat.code, hashed):
+                    return True
+        except NotReached as error:  # one look that failed says nothing about the code
+            missed = error
         if time.monotonic() > until:
+            if missed is not None:
+                raise missed
             return False
         await asyncio.sleep(_LOOKS_EVERY)
 
