@@ -12,6 +12,7 @@ from deploy.operator.console import Console
 from deploy.operator.linkage import Linkage
 from deploy.operator.pages import pages
 from deploy.operator.settings import OperatorSettings
+from deploy.web.bounds import Bounded
 
 __all__ = ["build"]
 
@@ -26,6 +27,7 @@ def build(settings: OperatorSettings) -> FastAPI:
             yield
 
     app = FastAPI(title="shuangcheng operator", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.add_middleware(Bounded)
     console = app.state.console = Console(app)
 
     @app.get("/health/live")

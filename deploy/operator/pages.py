@@ -35,7 +35,6 @@ def pages(console: Console) -> None:
     console.post("/transfers/{id}/settle", settle)
     console.post("/registries/{code}/pause", pause)
     console.post("/registries/{code}/resume", resume)
-    console.nothing_else()
 
 
 # -- sign-in ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The tasks behind a sandbox's HTTP server, and whether it is ready."""
+"""A sandbox's HTTP server: its application, the tasks behind it, and whether it is ready."""
 
 from __future__ import annotations
 
@@ -7,15 +7,31 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.types import StatelessLifespan
 
 from deploy.sandbox.database import Pool
+from deploy.web.bounds import Bounded
 
-__all__ = ["Task", "health_routes", "running"]
+__all__ = ["Task", "application", "health_routes", "running"]
 
 Task = Callable[[], Awaitable[None]]
 """Something that runs until it is cancelled."""
+
+
+def application(code: str, lifespan: StatelessLifespan[FastAPI]) -> FastAPI:
+    """A sandbox without routes yet. It tells strangers nothing of its routes, and repeats nothing of what they send."""
+    app = FastAPI(title=f"sandbox {code}", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.add_middleware(Bounded)
+    app.add_exception_handler(RequestValidationError, _not_read)
+    return app
+
+
+async def _not_read(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return JSONResponse({"detail": error.errors()[0]["msg"]}, status_code=422)
 
 
 @contextlib.asynccontextmanager

@@ -8,24 +8,38 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 
-from deploy.web.trouble import Forbidden, NotFound, SignInFirst, Trouble
+from deploy.web.bounds import MOST_BYTES, allow
+from deploy.web.trouble import Forbidden, SignInFirst, Trouble
 from deploy.web.words import LANGUAGES, Language, Words
 
-__all__ = ["Frame", "Visit", "go", "local"]
+__all__ = ["Frame", "Size", "Visit", "go", "local"]
 
 _HERE: Final = Path(__file__).parent
 _LANGUAGE: Final = "language"
-_MOST_BYTES: Final = 64 * 1024
 _STAYS_SECONDS: Final = 43200
+
+
+class Size(NamedTuple):
+    """How large a form may be."""
+
+    most_bytes: int
+    most_fields: int
+
+
+_USUAL: Final = Size(MOST_BYTES, 1000)
+_FORM: Final = "application/x-www-form-urlencoded"
+_REFUSALS: Final = {400: "not_read", 404: "not_found", 405: "not_asked_so", 408: "too_slow", 413: "too_large"}
 
 
 class Session(Protocol):
@@ -102,7 +116,12 @@ class Frame(ABC, Generic[V]):
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         self._headers = _headers(posts_to)
-        app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+        static = StaticFiles(directory=_HERE / "static")
+        app.mount("/static", static, name="static")
+        self._pages: set[Any] = {static}
+        """What serves people, of all that the application serves."""
+        app.add_exception_handler(HTTPException, self._refused)
+        app.add_exception_handler(Exception, self._failed)
 
     @abstractmethod
     def begin(self, request: Request, words: Any, form: FormData) -> V:
@@ -120,44 +139,58 @@ class Frame(ABC, Generic[V]):
         """Serve a page."""
 
         async def serve(request: Request) -> Response:
-            return await self._answer(request, handler, None)
+            return await self._answer(request, handler)
 
+        self._pages.add(serve)
         self._app.add_api_route(path, serve, methods=["GET"], include_in_schema=False)
 
-    def post(self, path: str, handler: Callable[[V], Awaitable[Response]], *, public: bool = False) -> None:
-        """Take a form. ``public``: it comes from elsewhere and proves itself in another way."""
+    def post(
+        self, path: str, handler: Callable[[V], Awaitable[Response]], *, public: bool = False, size: Size = _USUAL
+    ) -> None:
+        """Take a form of this size at most. ``public``: it comes from elsewhere and proves itself in another way."""
+
+        async def take(visit: V) -> Response:
+            if not public:
+                _check_sender(visit)
+            visit.form = await _form(visit.request, size)
+            if not public:
+                _check_form(visit)
+            return await handler(visit)
 
         async def serve(request: Request) -> Response:
-            if int(request.headers.get("content-length") or 0) > _MOST_BYTES:
-                return Response(status_code=413)
-            return await self._answer(request, handler, await request.form(), public=public)
+            return await self._answer(request, take)
 
+        self._pages.add(serve)
         self._app.add_api_route(path, serve, methods=["POST"], include_in_schema=False)
 
-    def nothing_else(self) -> None:
-        """Every other address has a page that says that there is none."""
+    async def _refused(self, request: Request, error: Exception) -> Response:
+        """What the application refuses before a page is asked, or while a form is read, is told on a page too."""
+        assert isinstance(error, HTTPException)
+        endpoint, status = request.scope.get("endpoint"), error.status_code
+        if endpoint is not None and endpoint not in self._pages:
+            return await http_exception_handler(request, error)  # what machines ask is answered in their own way
 
-        async def unknown(visit: V) -> Response:
-            raise NotFound("not_found")
+        async def tell(visit: V) -> Response:
+            return self.page(visit, "message.html", status, {"key": _REFUSALS.get(status, _REFUSALS[400])})
 
-        self.get("/{path:path}", unknown)
+        response = await self._answer(request, tell)
+        response.headers.update(error.headers or {})
+        return response
 
-    async def _answer(
-        self,
-        request: Request,
-        handler: Callable[[V], Awaitable[Response]],
-        form: FormData | None,
-        *,
-        public: bool = False,
-    ) -> Response:
-        visit = self.begin(request, self._words[_language(request)], form or FormData())
+    async def _failed(self, request: Request, _: Exception) -> Response:
+        """A fault of ours; the error itself goes on, to the log."""
+        visit = self.begin(request, self._words[_language(request)], FormData())
+        response = self.page(visit, "message.html", 500, {"key": "unavailable"})
+        response.headers.update(self._headers)
+        return response
+
+    async def _answer(self, request: Request, handler: Callable[[V], Awaitable[Response]]) -> Response:
+        visit = self.begin(request, self._words[_language(request)], FormData())
         try:
             await self.recognise(visit, request.cookies.get(self._cookie))
-            if form is not None and not public:
-                _check_form(visit)
             response = await handler(visit)
         except SignInFirst as error:
-            response = _to_sign_in(visit) if form is None else self._told(visit, error)
+            response = _to_sign_in(visit) if request.method == "GET" else self._told(visit, error)
         except Trouble as error:
             response = self._told(visit, error)
         except self.outages:
@@ -204,8 +237,31 @@ def _to_sign_in(visit: Visit[Any, Any]) -> Response:
     return go("/sign-in" if to == "/" else f"/sign-in?to={quote(to, safe='/')}")
 
 
+async def _form(request: Request, size: Size) -> FormData:
+    """The form, which is of the one kind that our pages send. Raises ``HTTPException``."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise HTTPException(415)
+    allow(request, size.most_bytes)
+    try:
+        form = await request.form(max_fields=size.most_fields, max_part_size=size.most_bytes)
+    except HTTPException as error:
+        # Starlette says 400 of too many fields, in words for a machine.
+        raise HTTPException(413 if error.status_code == 400 else error.status_code) from None
+    if any("\0" in name or "\0" in str(value) for name, value in form.multi_items()):
+        raise HTTPException(400)
+    return form
+
+
+def _check_sender(visit: Visit[Any, Any]) -> None:
+    """What can be known before the form is read: whether there is a session, and whether one of our pages sent it."""
+    if not visit.csrf:
+        raise Forbidden("form_is_old")
+    if visit.request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise Forbidden("form_from_elsewhere")
+
+
 def _check_form(visit: Visit[Any, Any]) -> None:
-    if not visit.csrf or not hmac.compare_digest(visit.csrf.encode(), visit.text("csrf").encode()):
+    if not hmac.compare_digest(visit.csrf.encode(), visit.text("csrf").encode()):
         raise Forbidden("form_is_old")
 
 

@@ -9,6 +9,8 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
+from deploy.web.bounds import SERVER
+
 __all__ = ["listen", "serve"]
 
 
@@ -30,6 +32,7 @@ def serve(app: FastAPI, listener: socket.socket, trusted_proxies: str) -> None:
         forwarded_allow_ips=trusted_proxies,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
+        **SERVER,
     )
     server = uvicorn.Server(config)
     with listener, contextlib.suppress(KeyboardInterrupt):

@@ -7,15 +7,17 @@ import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis import metrics
+from services.chassis.bounds import Bounded
 from services.chassis.configuration import ConfigurationError, read_yaml
 from services.chassis.database import FAILURES, describe
 from services.chassis.failures import is_transient
@@ -25,14 +27,21 @@ from services.chassis.reading import Busy, TooSlow
 __all__ = ["Operator", "Principal", "create_app", "operator", "principal", "read_tokens"]
 
 _ERRORS = {
+    400: "invalid",
     401: "unknown_token",
     403: "not_allowed",
     404: "not_found",
     405: "method_not_allowed",
+    408: "too_slow",
     409: "not_possible",
+    413: "too_large",
     422: "invalid",
 }
 _LONGEST_NAME = 100
+_PUBLIC: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
+"""Addresses that answer anybody. Every other one, known or not, asks for a token first."""
+_LONGEST_DETAIL: Final = 300
+_PRINCIPAL: Final = "shuangcheng.principal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +83,36 @@ def read_tokens(file: Path | None) -> dict[str, Principal]:
 
 
 async def principal(request: Request) -> Principal:
-    """FastAPI dependency: the bearer of the token, or 401."""
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    """FastAPI dependency: the bearer of the token."""
+    found: Principal = request.scope[_PRINCIPAL]
+    return found
+
+
+def _bearer(authorization: str, tokens: dict[str, Principal]) -> Principal | None:
+    scheme, _, given = authorization.partition(" ")
     found: Principal | None = None
-    for token, who in request.app.state.tokens.items():
+    for token, who in tokens.items():
         # All are compared, in constant time each, so that nothing is learnt from how long it takes.
         if hmac.compare_digest(token.encode(), given.encode()):
             found = who
-    if scheme.lower() != "bearer" or found is None:
-        raise HTTPException(401, "send a token of your registry as: Authorization: Bearer …")
-    return found
+    return found if scheme.lower() == "bearer" else None
+
+
+class _Known:
+    """Who asks is known before a byte of a body is read: FastAPI reads and judges a body before any dependency."""
+
+    def __init__(self, app: ASGIApp, tokens: dict[str, Principal]) -> None:
+        self.app = app
+        self._tokens = tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in _PUBLIC:
+            found = _bearer(Headers(scope=scope).get("authorization", ""), self._tokens)
+            if found is None:
+                told = "send a token of your registry as: Authorization: Bearer …"
+                return await _answer(401, "unknown_token", told)(scope, receive, send)
+            scope[_PRINCIPAL] = found
+        await self.app(scope, receive, send)
 
 
 async def operator(who: Annotated[Principal, Depends(principal)]) -> Principal:
@@ -126,7 +155,9 @@ async def _too_slow(request: Request, _: Exception) -> JSONResponse:
 
 
 def _answer(status: int, error: str, detail: str) -> JSONResponse:
-    return JSONResponse({"error": error, "detail": detail}, status)
+    # A detail may name what was sent: it is cut, and what no encoding takes becomes an escape.
+    said = detail[:_LONGEST_DETAIL].encode(errors="backslashreplace").decode()
+    return JSONResponse({"error": error, "detail": said}, status)
 
 
 def _gone() -> JSONResponse:
@@ -172,8 +203,9 @@ def create_app(
 ) -> FastAPI:
     """The app with ``/health/live``, ``/health/ready`` and ``/metrics``; a service's routers are added to it."""
     app = FastAPI(title=f"shuangcheng {name}", docs_url=None, redoc_url=None)
-    app.state.tokens = tokens
     app.state.stopping = stopping
+    app.add_middleware(_Known, tokens=tokens)  # the innermost
+    app.add_middleware(Bounded)
     app.add_middleware(_Orderly, stopping=stopping)
     app.add_exception_handler(Exception, _failed)
     app.add_exception_handler(AnyHTTPException, _refused)

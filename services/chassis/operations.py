@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from contracts.messages.base import Text
 from services.chassis.http import Operator
 from services.chassis.quarantine import Quarantine
 
@@ -99,7 +100,7 @@ class Chosen(BaseModel):
 class ChosenToGo(Chosen):
     """The same, with the reason that stays on record."""
 
-    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    why: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 class ReleaseAnswer(BaseModel):

@@ -13,7 +13,7 @@ import uvicorn
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
-from services.chassis import http, kafka, logs, migrations, positions, same_secret
+from services.chassis import bounds, http, kafka, logs, migrations, positions, same_secret
 from services.chassis.acts import OF_THE_COMMAND, Acts
 from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError
@@ -181,6 +181,7 @@ class Runtime:
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=_LAST_ANSWERS,
+            **bounds.SERVER,
         )
         return _Server(config)
 

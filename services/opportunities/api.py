@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi import Query as Parameter
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from contracts.messages.base import AgeBand, Ref, RegistryCode, Text
 from contracts.messages.shifts import Campaign, Category, Place
@@ -16,7 +16,7 @@ from services.chassis.http import Operator, principal
 from services.chassis.reading import Reads
 from services.chassis.settings import Settings
 from services.opportunities import search
-from services.opportunities.search import CursorError, Query, Row
+from services.opportunities.search import CursorError, Moment, Query, Row
 
 __all__ = ["CampaignFound", "Figures", "Page", "ShiftFound", "api"]
 
@@ -108,22 +108,20 @@ class SearchParameters(BaseModel):
     host: RegistryCode | None = None
     district: Annotated[str, Field(pattern=r"^[0-9]{2,6}$")] | None = None
     """A division code or its beginning."""
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     """The shift starts in [since, until)."""
     category: Category | None = None
     campaign: Annotated[Text, Field(max_length=300)] | None = None
     text: Annotated[Text, Field(max_length=100)] | None = None
     """Words that all stand in the title, the campaign or the place."""
     age_band: AgeBand | None = None
-    busy: Annotated[
-        list[Annotated[tuple[AwareDatetime, AwareDatetime], BeforeValidator(_interval)]], Field(max_length=100)
-    ] = []
+    busy: Annotated[list[Annotated[tuple[Moment, Moment], BeforeValidator(_interval)]], Field(max_length=100)] = []
     """Windows ``start/end`` that must stay free."""
     include_full: bool = False
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     """The moment judged; now, if not given."""
-    after: str | None = None
+    after: Annotated[str, Field(max_length=1000)] | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
     def query(self, now: datetime) -> Query:

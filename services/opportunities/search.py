@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Final, TypeAlias
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypeAlias
 
+from pydantic import AfterValidator, AwareDatetime, TypeAdapter
+
+from contracts.messages.base import Ref, RegistryCode
 from services.chassis.database import Connection
 from services.opportunities.states import ShiftKey
 
-__all__ = ["CursorError", "Query", "Row", "campaigns", "cursor_of", "figures", "find", "shift"]
+__all__ = ["CursorError", "Moment", "Query", "Row", "campaigns", "cursor_of", "figures", "find", "shift"]
 
 Row: TypeAlias = dict[str, Any]
 
@@ -75,6 +77,19 @@ SELECT (SELECT count(*) FROM project) AS projects,
                 GROUP BY host, project_ref, shift_ref) AS held
             LEFT JOIN shift USING (host, project_ref, shift_ref))) AS overbooked
 """
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment that the database's driver can write: it counts in UTC, where the ends of time may lie beyond."""
+_CURSOR: Final = TypeAdapter(tuple[Moment, RegistryCode, Ref, Ref])
 
 
 class CursorError(ValueError):
@@ -229,12 +244,6 @@ def cursor_of(row: Row) -> str:
 
 def _read_cursor(text: str) -> tuple[datetime, str, str, str]:
     try:
-        starts_at, host, project_ref, shift_ref = json.loads(base64.urlsafe_b64decode(text.encode()))
-        moment = datetime.fromisoformat(starts_at)
-        if moment.tzinfo is None:
-            raise ValueError("no offset")
-        if "\0" in f"{host}{project_ref}{shift_ref}":
-            raise ValueError("no text")
-        return moment, str(host), str(project_ref), str(shift_ref)
-    except (binascii.Error, ValueError, TypeError) as error:
+        return _CURSOR.validate_json(base64.urlsafe_b64decode(text.encode()))
+    except ValueError as error:  # no base64, no JSON, or another content than pages give
         raise CursorError("after is no cursor of a page") from error

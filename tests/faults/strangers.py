@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from contracts.envelope import encode
@@ -20,7 +19,7 @@ from tests.faults.load import Story, letter, waves
 from tests.faults.scenes import plan
 from tests.faults.site import Site
 from tests.support.batches import CODECS, BatchWriter, RawRecord, batch_bytes
-from tests.support.processes import peak_mebibytes
+from tests.support.processes import count_peak_from_here, peak_mebibytes
 from tests.support.waiting import eventually
 
 __all__ = ["stranger_cells"]
@@ -87,7 +86,7 @@ async def _bombs(site: Site, rng: random.Random) -> Outcome:
     portions = waves(stories, 4)
     pid = site.child("bridge").pid
     assert pid is not None, "it runs"
-    await asyncio.to_thread(_count_peak_from_here, pid)
+    await asyncio.to_thread(count_peak_from_here, pid)
     begun = time.monotonic()
     sent = 0
     async with BatchWriter(site.stack.broker.address) as writer:
@@ -112,10 +111,6 @@ async def _bombs(site: Site, rng: random.Random) -> Outcome:
         "all_say_ready": await site.all_ready(),
     }
     return Outcome(checks, recovered, [f"{sent} bombs, the border held {peak:.0f} MiB at most", *notes])
-
-
-def _count_peak_from_here(pid: int) -> None:
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.local.processes import Child
 
-__all__ = ["lives", "numbers", "peak_mebibytes"]
+__all__ = ["count_peak_from_here", "held_mebibytes", "lives", "numbers", "peak_mebibytes"]
 
 
 def lives(pid: int) -> bool:
@@ -25,9 +25,23 @@ def numbers(file: Path) -> list[int]:
 
 
 def peak_mebibytes(pid: int) -> float:
-    """The most memory that a process ever held (VmHWM)."""
+    """The most memory that a process held (VmHWM), ever or since ``count_peak_from_here``."""
+    return _mebibytes(pid, "VmHWM")
+
+
+def held_mebibytes(pid: int) -> float:
+    """The memory that a process holds now (VmRSS)."""
+    return _mebibytes(pid, "VmRSS")
+
+
+def count_peak_from_here(pid: int) -> None:
+    """Forget how much memory a process held before."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def _mebibytes(pid: int, what: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(what)) / 1024
 
 
 async def died(child: Child, *, seconds: float) -> float | None:

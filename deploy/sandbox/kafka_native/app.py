@@ -15,7 +15,7 @@ from deploy.sandbox.kafka_native.reader import Reader
 from deploy.sandbox.kafka_native.receipts import Publisher
 from deploy.sandbox.kafka_native.voice import OutboxVoice
 from deploy.sandbox.mischief import Mischief, mischief_routes
-from deploy.sandbox.server import health_routes, running
+from deploy.sandbox.server import application, health_routes, running
 from deploy.sandbox.settings import SandboxSettings
 from deploy.sandbox.web import opened, pages_on
 
@@ -36,7 +36,7 @@ def build(settings: SandboxSettings) -> FastAPI:
             async with running([publisher.run, reader.run]), opened(site, settings, pool, OutboxVoice(publisher)):
                 yield
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    app = application(seat.code, lifespan)
     site = pages_on(app, settings, seat, lambda: mischief.down)
 
     def pool() -> Pool:

@@ -16,7 +16,7 @@ from deploy.sandbox.rest_api.clerk import Clerk
 from deploy.sandbox.rest_api.forms import in_own_words
 from deploy.sandbox.rest_api.interface import interface
 from deploy.sandbox.rest_api.speech import SpokenVoice
-from deploy.sandbox.server import health_routes, running
+from deploy.sandbox.server import application, health_routes, running
 from deploy.sandbox.settings import SandboxSettings
 from deploy.sandbox.web import opened, pages_on
 
@@ -37,7 +37,7 @@ def build(settings: SandboxSettings) -> FastAPI:
             async with running([app.state.clerk.run]), opened(site, settings, pool, SpokenVoice()):
                 yield
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    app = application(seat.code, lifespan)
     site = pages_on(app, settings, seat, lambda: mischief.down)
 
     def pool() -> Pool:

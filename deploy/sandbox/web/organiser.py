@@ -12,18 +12,21 @@ from contracts.messages.service import SHANGHAI
 from deploy.sandbox.web import codes, views
 from deploy.sandbox.web.desk import Attest
 from deploy.sandbox.web.site import Site, Visit
+from deploy.web.frame import Size
 from deploy.web.trouble import Forbidden
 
 __all__ = ["organiser_pages"]
 
 _FORM_TIME: Final = "%Y-%m-%dT%H:%M"
+_ROSTER: Final = Size(256 * 1024, 5 * views.MOST_ON_A_ROSTER + 1)
+"""Five fields a row; a row whose numbers are as long as a number may be has 400 bytes."""
 
 
 def organiser_pages(site: Site) -> None:
     """Enter these pages' routes."""
     site.get("/organiser", shifts)
     site.get("/organiser/{project_ref}/{shift_ref}", roster)
-    site.post("/organiser/{project_ref}/{shift_ref}", attest)
+    site.post("/organiser/{project_ref}/{shift_ref}", attest, size=_ROSTER)
     site.get("/organiser/{project_ref}/{shift_ref}/code", code)
     site.get("/organiser/{project_ref}/{shift_ref}/code.svg", code_picture)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from deploy.sandbox.database import Connection, Pool
 
 __all__ = [
+    "MOST_ON_A_ROSTER",
     "Place",
     "minutes_at_home",
     "organised",
@@ -19,6 +20,8 @@ __all__ = [
 ]
 
 Row = dict[str, Any]
+MOST_ON_A_ROSTER: Final = 500
+"""Rows of a roster; its form has to be taken as a whole."""
 Place: TypeAlias = tuple[str, str, str]
 """A shift: its host, its project and its own number."""
 
@@ -77,7 +80,7 @@ LEFT JOIN account a ON a.ref = u.ref
 LEFT JOIN LATERAL (SELECT * FROM record_version r WHERE (r.ref, r.project_ref, r.shift_ref) = (u.ref, $1, $2)
                    ORDER BY version DESC LIMIT 1) v ON true
 LEFT JOIN transfer_report t ON t.record_ref = v.record_ref AND t.version = v.version
-ORDER BY u.ref LIMIT 500
+ORDER BY u.ref LIMIT $4
 """
 
 
@@ -121,4 +124,4 @@ async def shift_of(pool: Pool, project_ref: str, shift_ref: str) -> Row | None:
 
 async def roster(pool: Pool, code: str, project_ref: str, shift_ref: str) -> list[Row]:
     """Who has a post, who came, and how her record of service stands here and at her home."""
-    return [dict(row) for row in await pool.fetch(_ROSTER, project_ref, shift_ref, code)]
+    return [dict(row) for row in await pool.fetch(_ROSTER, project_ref, shift_ref, code, MOST_ON_A_ROSTER)]

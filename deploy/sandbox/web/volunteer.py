@@ -67,23 +67,30 @@ async def find(visit: Visit) -> Response:
     asked = {name: visit.request.query_params.get(name, "")[:100] for name in _ASKED}
     fits, date = visit.request.query_params.get("fits") == "1", visit.request.query_params.get("date", "")[:10]
     parameters: dict[str, Any] = asked | {"limit": _PAGE}
+    found: dict[str, Any] = {"shifts": [], "next": None}
+    problem, campaigns = None, await visit.site.linkage.campaigns()
     try:
-        if date:
-            day = datetime.fromisoformat(f"{date}T00:00:00+08:00")
-            parameters |= {"since": day.isoformat(), "until": (day + timedelta(days=1)).isoformat()}
+        parameters |= _day(date)
         busy = await _fitting(visit, parameters) if fits else []
         found = await visit.site.linkage.search(parameters, busy)
-        campaigns = await visit.site.linkage.campaigns()
-    except ValueError:
-        found, campaigns, date = {"shifts": [], "next": None}, [], ""
+    except (ValueError, OverflowError):
+        problem = visit.words("not_searched")
     zones = {one["ref"]: one["title"] for one in campaigns}
     query = {name: value for name, value in asked.items() if value and name != "after"}
     query |= {"date": date} if date else {}
     query |= {"fits": "1"} if fits else {}
     return visit.page(
         "find.html", found=found, asked=asked | {"date": date}, fits=fits, zones=zones, query=query,
-        districts=DISTRICTS, categories=CATEGORIES,
+        districts=DISTRICTS, categories=CATEGORIES, problem=problem,
     )  # fmt: skip
+
+
+def _day(date: str) -> dict[str, str]:
+    """When shifts of this day in Shanghai begin. Raises ``ValueError``; ``OverflowError`` at either end of time."""
+    if not date:
+        return {}
+    begin = datetime.fromisoformat(f"{date}T00:00:00+08:00").astimezone(UTC)
+    return {"since": begin.isoformat(), "until": (begin + timedelta(days=1)).isoformat()}
 
 
 async def _fitting(visit: Visit, parameters: dict[str, Any]) -> list[str]:

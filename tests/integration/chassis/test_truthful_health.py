@@ -151,7 +151,7 @@ async def test_whoever_asks_while_a_service_stops_gets_an_answer(rig: Rig, monke
 
     service = dataclasses.replace(rig.tally.service(), api=api)
     monkeypatch.setattr(rig.tally, "service", lambda: service)
-    async with rig.running() as runtime, http(runtime.settings.http_port, None) as client:
+    async with rig.running() as runtime, http(runtime.settings.http_port) as client:
         await eventually(lambda: _ready(client))
         soon, never = asyncio.create_task(client.get("/soon")), asyncio.create_task(client.get("/never"))
         await came.wait()

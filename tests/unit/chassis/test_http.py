@@ -8,7 +8,7 @@ import asyncpg
 import httpx
 import pytest
 
-from services.chassis.http import create_app
+from services.chassis.http import Principal, create_app
 
 
 async def _health() -> dict[str, Any]:
@@ -28,12 +28,12 @@ async def _health() -> dict[str, Any]:
     ],
 )
 async def test_a_database_that_does_not_answer_is_told_as_such(met: Exception, status: int, word: str) -> None:
-    app = create_app("test", {}, _health)
+    app = create_app("test", {"a-token-of-somebody": Principal("operator")}, _health)
 
     @app.get("/asks-the-database")
     async def asks() -> None:
         raise met
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-        answer = await client.get("/asks-the-database")
+        answer = await client.get("/asks-the-database", headers={"authorization": "Bearer a-token-of-somebody"})
     assert (answer.status_code, answer.json()["error"]) == (status, word)

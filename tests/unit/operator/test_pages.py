@@ -141,12 +141,19 @@ async def test_an_order_whose_answer_does_not_come_may_have_been_followed(fault:
     assert told in answer.text
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/registries/aa/pause", "/set-aside"])
-async def test_an_address_that_is_none_has_a_page_too_with_all_headers(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status", "told"),
+    [
+        ("/nowhere", 404, "没有这个页面"),
+        ("/set-aside", 404, "没有这个页面"),
+        ("/registries/aa/pause", 405, "它只接收从页面上提交的内容"),
+    ],
+)
+async def test_an_address_that_is_none_has_a_page_too_with_all_headers(path: str, status: int, told: str) -> None:
     async with page() as caller:
         answer = await caller.open(path)
-    assert answer.status_code == 404
-    assert "没有这个页面" in answer.text
+    assert answer.status_code == status
+    assert told in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
@@ -160,8 +167,10 @@ async def test_the_language_after_a_form_that_failed_leads_to_a_page() -> None:
 
 async def test_strange_questions_are_refused_like_any_strangers() -> None:
     async with page() as caller:
-        for asked in ("?after=" + "9" * 5000, "?reason=%00", "?after=x"):
+        for asked in ("?after=" + "9" * 5000, "?after=x"):
             assert (await caller.open("/set-aside/bridge" + asked)).headers["location"] == "/sign-in"
+        refused = await caller.open("/set-aside/bridge?reason=%00")
+        assert (refused.status_code, "无法读取" in refused.text) == (422, True)
 
 
 async def test_a_registry_that_its_file_closed_is_changed_there() -> None:
