@@ -6,6 +6,7 @@ process: a service says of it what it knows (``Service.figures``), and stays rea
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -70,14 +71,30 @@ class Health:
         self.restoring = restoring
         self._ended = ended
         self._reasons: set[str] = set(_REASONS)
+        self._reading = asyncio.Lock()
+        self._next: asyncio.Task[_Found] | None = None
 
     async def state(self) -> dict[str, Any]:
         """Whether it can do its work (``ready``), why not (``why``), and the figures that say so."""
-        return (await self._found()).state
+        return (await self._shared()).state
 
     async def exposition(self) -> bytes:
         """The metrics, in Prometheus' text format."""
-        return exposition((await self._found()).figures)
+        return exposition((await self._shared()).figures)
+
+    async def _shared(self) -> _Found:
+        """One reading at a time, begun after it was asked for: anybody may ask, and all who wait share the next one.
+
+        Otherwise a stranger who asks often would hold the sessions with which messages are decided.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._after_the_one_under_way())
+        return await asyncio.shield(self._next)
+
+    async def _after_the_one_under_way(self) -> _Found:
+        async with self._reading:
+            self._next = None
+            return await self._found()
 
     async def _found(self) -> _Found:
         found = _Found({"service": self.service.name})

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from contracts.messages.base import Instant, Text
 from deploy.sandbox import entries
 from deploy.sandbox.ledger import Answer
 
@@ -117,11 +118,11 @@ class Unreadable(ValueError):
 class _LetterForm(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-    source: str = Field(alias="来源", min_length=1)
-    id: str = Field(alias="消息号", min_length=1)
-    at: AwareDatetime = Field(alias="时间")
-    category: str = Field(alias="类别")
-    ref: str | None = Field(alias="志愿者编号", default=None)
+    source: Text = Field(alias="来源", min_length=1)
+    id: Text = Field(alias="消息号", min_length=1)
+    at: Instant = Field(alias="时间")
+    category: Text = Field(alias="类别")
+    ref: Text | None = Field(alias="志愿者编号", default=None)
     content: dict[str, Any] = Field(alias="内容", default_factory=dict)
 
 

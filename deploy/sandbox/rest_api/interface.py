@@ -102,6 +102,8 @@ async def _take_in(request: Request, pool: Pool, name: str, *, own: bool) -> Res
         sent = orjson.loads(await request.body())[name]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return _json({"错误": f"需要 {name}"}, 400)
+    if not isinstance(sent, list):
+        return _json({"错误": f"{name} 需要列表"}, 400)
     letters, unreadable = [], []
     for raw in sent:
         try:

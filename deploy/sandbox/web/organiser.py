@@ -76,7 +76,7 @@ async def attest(visit: Visit) -> Response:
             raise Forbidden("not_yours")
         try:
             one = _said(visit, ref)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             problem = visit.words("bad_times", ref=ref, why=str(error))
         else:
             said += [one] if _is_new(one, rows[ref]) else []
@@ -96,8 +96,8 @@ def _said(visit: Visit, ref: str) -> Attest:
     begin, end = (
         datetime.strptime(visit.text(f"{name}-{ref}"), _FORM_TIME).replace(tzinfo=SHANGHAI) for name in ("from", "to")
     )
-    version = visit.text(f"version-{ref}")
-    return Attest(ref, int(version or 0), begin, end, revoked=visit.text(f"revoked-{ref}") == "1")
+    version = int(visit.text(f"version-{ref}")[:9] or 0)  # longer ones are no version of ours
+    return Attest(ref, version, begin, end, revoked=visit.text(f"revoked-{ref}") == "1")
 
 
 def _is_new(said: Attest, known: dict[str, Any]) -> bool:
