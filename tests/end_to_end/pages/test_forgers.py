@@ -20,8 +20,9 @@ FOR_REGISTRIES = {
     ("bridge", "/timeline"),
 }
 """What a registry's token may ask. All else is an operator's."""
-FORMS_FROM_ELSEWHERE = {"/visit"}
-"""Forms that another city's page sends: their code is the proof."""
+FORMS_FROM_ELSEWHERE = {"/visit", "/visit/open"}
+"""Forms of somebody without a session: another city's page sends the first, whose code is the proof, and the second
+carries the secret of the arrival."""
 FOREIGN = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
 
 
