@@ -168,7 +168,7 @@ async def test_the_language_after_a_form_that_failed_leads_to_a_page() -> None:
 async def test_strange_questions_are_refused_like_any_strangers() -> None:
     async with page() as caller:
         for asked in ("?after=" + "9" * 5000, "?after=x"):
-            assert (await caller.open("/set-aside/bridge" + asked)).headers["location"] == "/sign-in"
+            assert (await caller.open("/set-aside/bridge" + asked)).headers["location"].startswith("/sign-in")
         refused = await caller.open("/set-aside/bridge?reason=%00")
         assert (refused.status_code, "无法读取" in refused.text) == (422, True)
 
