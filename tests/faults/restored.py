@@ -11,6 +11,8 @@ from functools import partial
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
 from contracts.topics import RECEIPTS
 from tests.faults.cell import Cell, Outcome
 from tests.faults.course import MOMENTS, RESTORED, Course
@@ -26,7 +28,7 @@ __all__ = ["EVERY_DAY", "restored_cells"]
 
 EVERY_DAY: Final = (
     "restored-identity-linking",
-    "restored-opportunities-linking",
+    "restored-opportunities-sent",
     "restored-attendance-race",
     "restored-bridge-begin",
     "restored-adapter_sz-sent",
@@ -164,8 +166,26 @@ async def _compared(
         "nothing_said_anew": not anew,
     }
     notes = [*_few("", found), *_few("second body: ", doubled), *_few("said again: ", map(str, again))]
-    notes += [*_few("said anew: ", anew), *run.course.notes]
+    notes += [*_few("said anew: ", anew), *await _otherwise(site, name), *run.course.notes]
     return Outcome(checks, seconds, notes)
+
+
+async def _otherwise(site: Site, name: str) -> list[str]:
+    """What it would say now, beside what it said."""
+    sql = """SELECT topic, partition, "offset", value FROM set_aside
+             WHERE reason = 'said_otherwise' ORDER BY seq LIMIT 3"""
+    found = []
+    for topic, partition, offset, value in await site.books.fetch(site.stack.specs[name].database, sql):
+        reader = AIOKafkaConsumer(bootstrap_servers=site.stack.broker.address, group_id=None, enable_auto_commit=False)
+        reader.assign([place := TopicPartition(topic, partition)])
+        await reader.start()
+        try:
+            reader.seek(place, offset)
+            there = await reader.getone()
+        finally:
+            await reader.stop()
+        found.append(f"would say {value.decode()} and said {(there.value or b'').decode()}")
+    return found
 
 
 def _few(word: str, notes: Iterable[str]) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import deploy.sandbox
 import services
@@ -59,15 +60,39 @@ async def facts_of(books: Books, database: str) -> dict[str, Counter[str]]:
 
 
 def differences(before: Facts, after: Facts, *, most: int = 4) -> list[str]:
-    """In words what is in one of them and not in the other."""
+    """In words what is in one of them and not in the other; of rows that are nearly alike what differs."""
     told = []
     for name in sorted(before.keys() | after.keys()):
         one, other = before.get(name, Counter()), after.get(name, Counter())
-        for word, rows in (("lost", one - other), ("new", other - one)):
-            told += [f"{name}: {word} {row}" for row in sorted(rows.elements())[:most]]
-            if len(rows) > most:
-                told.append(f"{name}: {word} {rows.total() - most} more")
+        lost, new = sorted((one - other).elements()), sorted((other - one).elements())
+        told += [f"{name}: lost {_beside(row, new)}" for row in lost[:most]]
+        told += [f"{name}: new {_beside(row, lost)}" for row in new[:most]]
+        if (more := sum(max(0, len(rows) - most) for rows in (lost, new))) > 0:
+            told.append(f"{name}: lost or new {more} more")
     return told
+
+
+def _beside(row: str, others: Sequence[str]) -> str:
+    """What of a row is not in that of the others that is most like it."""
+    if not row.startswith("{"):
+        return row
+    columns = json.loads(row)
+    likest: dict[str, Any] = max((json.loads(other) for other in others), key=lambda o: _alike(columns, o), default={})
+    return json.dumps(
+        {name: value for name, value in columns.items() if name not in likest or likest[name] != value}
+        | ({"beside": _name(columns)} if likest else {}),
+        ensure_ascii=False,
+    )
+
+
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
+    return sum(name in other and other[name] == value for name, value in one.items())
+
+
+def _name(columns: Mapping[str, Any]) -> str:
+    """By which a row is found again."""
+    wanted = [value for name, value in columns.items() if name.endswith(("id", "ref", "person")) and value]
+    return " ".join(map(str, wanted))
 
 
 def _rows(database: str, table: str) -> str:

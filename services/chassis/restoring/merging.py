@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import islice, takewhile
 from typing import Final, NamedTuple
 
 from services.chassis.records import Record
@@ -34,6 +35,9 @@ class Taken(NamedTuple):
     record: Record
     turn: datetime
     decided_at: datetime | None
+    overtaken: bool = False
+    """Whether something behind it, of which it is not known when it was decided, was there before it was decided: what
+    it waited for may be just that."""
 
 
 class _Queue:
@@ -63,6 +67,16 @@ class _Queue:
                 turn = min(turn, bound)
             self.turns.append(turn)
             before = turn
+
+    def overtakes(self, turn: datetime) -> bool:
+        """Whether something behind the first, that said nothing, was written before this turn."""
+        behind = takewhile(lambda one: one.written_at <= turn, islice(self.records, 1, None))
+        return any(one.decided_at is None for one in behind)
+
+    def up_to_unsaid(self, turn: datetime) -> int:
+        """How many records there are up to the first that said nothing and was written before this turn; 0 if none."""
+        behind = takewhile(lambda one: one.written_at <= turn, self.records)
+        return next((place for place, one in enumerate(behind, 1) if one.decided_at is None), 0)
 
     def take(self) -> Moment:
         self.last = self.turns.popleft()
@@ -104,12 +118,25 @@ class Merged:
                 break
             chosen = group(place[0])
             one = self._queues[place].take()
-            taken.append(Taken(one.record, turn, one.decided_at))
+            taken.append(Taken(one.record, turn, one.decided_at, self._queues[place].overtakes(turn)))
             if one.decided_at is not None and one.decided_at > turn:
                 before = one.decided_at if before is None else min(before, one.decided_at)  # then it comes back
             if self.ahead(place) == 0:
                 break  # what is behind it is not read yet, and may come next
         return taken
+
+    def take_unsaid(self, turn: datetime) -> list[Taken]:
+        """Of one partition what lies up to a record that said nothing and was there before this turn: it may be what
+        somebody waited for until then, though it lies behind others that were decided later."""
+        for queue in self._queues.values():
+            if count := queue.up_to_unsaid(turn):
+                taken = []
+                for _ in range(count):
+                    at, overtaken = queue.turns[0], queue.overtakes(queue.turns[0])
+                    one = queue.take()
+                    taken.append(Taken(one.record, at, one.decided_at, overtaken))
+                return taken
+        return []
 
     def _order(self, place: tuple[str, int]) -> tuple[datetime, str, int]:
         return self._queues[place].turns[0], *place

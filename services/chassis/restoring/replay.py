@@ -64,10 +64,13 @@ class _Again(Processor):
     def __init__(self, service: Service, settings: Settings, clock: Clock) -> None:
         super().__init__(service, settings, clock)
         self._moments: dict[tuple[str, int, int], datetime] = {}
+        self._open: set[tuple[str, int, int]] = set()
 
-    def at(self, moments: Iterable[tuple[Record, datetime]]) -> None:
-        """For the next batch: these messages are decided for good, at these moments."""
+    def at(self, moments: Iterable[tuple[Record, datetime]], overtaken: Iterable[Record] = ()) -> None:
+        """For the next batch: these messages are decided for good, at these moments. Those that may have been
+        ``overtaken`` by what lies behind them wait for that, if they have to wait."""
         self._moments = {_place(record): moment for record, moment in moments}
+        self._open = {_place(record) for record in overtaken}
 
     def moment(self, work: Work, now: datetime) -> datetime:
         """That moment; of others what the clock shows."""
@@ -75,7 +78,7 @@ class _Again(Processor):
 
     def ends_here(self, work: Work) -> bool:
         """Whether it is decided for good."""
-        return _place(work.record) in self._moments
+        return _place(work.record) in self._moments and _place(work.record) not in self._open
 
 
 def _place(record: Record) -> tuple[str, int, int]:
@@ -149,7 +152,10 @@ class Replay:
         while True:
             await self._read_ahead(db, spans)
             moment, turn = self._merged.next, asides.next
-            if turn is not None and (moment is None or turn <= moment):
+            due = turn is not None and (moment is None or turn < moment)
+            if due and turn is not None and (first := self._merged.take_unsaid(turn)):
+                await self._apply(first)
+            elif due:
                 await self._turn(asides, moment)
             elif moment is not None:
                 effects = await self._apply(self._merged.take(self.settings.batch, self._group, turn))
@@ -168,7 +174,8 @@ class Replay:
 
     async def _apply(self, taken: Sequence[Taken]) -> Effects:
         self._clock.show(taken[0].turn)
-        self._processor.at((one.record, one.turn) for one in taken if one.turn == one.decided_at)
+        final = [one for one in taken if one.turn == one.decided_at]
+        self._processor.at(((one.record, one.turn) for one in final), (one.record for one in final if one.overtaken))
         effects = await self._batches[self._group(taken[0].record.topic)].apply([one.record for one in taken])
         self.done += sum(one.record.last - one.record.offset + 1 for one in taken)
         return effects

@@ -132,6 +132,33 @@ async def _race(rig: Rig, runtime: Runtime, db: asyncpg.Connection[asyncpg.Recor
     assert won == 3, "who asked there came first"
 
 
+async def test_who_waited_for_a_shift_that_lay_right_behind_gets_the_post_again(
+    broker: Broker, new_database: NewDatabase, unique: Callable[[str], str]
+) -> None:
+    """The shift says nothing of when it was decided, and lies behind a request that says that it was decided later."""
+    first = await new_database()
+    rig = await new_rig(broker, first, unique)
+    restored = await new_database(name_of(first))
+    old = await asyncpg.connect(first)
+    async with living(rig.service, rig.settings):
+        await rig.say(*(request(uuid4()) for _ in range(4)))
+        await eventually(lambda: old.fetchval("SELECT count(*) = 4 FROM set_aside WHERE reason = 'waiting'"))
+        await rig.say(project(), shift(posts=9))
+        await eventually(lambda: old.fetchval("SELECT count(*) = 4 FROM signup WHERE state = 'confirmed'"))
+        await eventually(lambda: old.fetchval("SELECT count(*) = 0 FROM outbox"))
+    facts, outcomes = await old.fetch(_FACTS), await old.fetch(_OUTCOMES)
+    await old.close()
+    async with living(rig.service, rig.settings.model_copy(update={"database": SecretStr(restored)}), ready=False):
+        new = await asyncpg.connect(restored)
+        await eventually(lambda: new.fetchval("SELECT count(*) = 6 FROM inbox"))
+        await eventually(lambda: new.fetchval("SELECT count(*) = 0 FROM restored"))
+        assert await new.fetch(_FACTS) == facts
+        assert await new.fetch(_OUTCOMES) == outcomes
+        assert await new.fetchval("SELECT count(*) FROM set_aside") == 0
+        await new.close()
+    assert twice(await said_on(broker, OPPORTUNITIES_EVENTS.name)) == []
+
+
 async def test_a_timer_that_fired_after_the_dump_fires_no_second_time_and_others_stand(
     broker: Broker, new_database: NewDatabase, unique: Callable[[str], str]
 ) -> None:
