@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
 from contracts.messages import opportunities as messages
@@ -89,6 +89,7 @@ def tell_all(fact: _Fact, signup: Signup, asked: Asked | None = None, **more: An
 
 
 def _told(fact: _Fact, about: Asked | Signup, ask: Ask, window: _Window | None, **more: Any) -> Send:
+    # A window just said has its sender's zone, and UTC once it was loaded: the words must not tell batches apart.
     told = fact(
         host=about.host,
         project_ref=about.project_ref,
@@ -98,8 +99,8 @@ def _told(fact: _Fact, about: Asked | Signup, ask: Ask, window: _Window | None, 
         asker=ask.asker,
         signup_ref=ask.signup_ref,
         origin=ask.origin,
-        starts_at=window.starts_at if window else None,
-        ends_at=window.ends_at if window else None,
+        starts_at=window.starts_at.astimezone(UTC) if window else None,
+        ends_at=window.ends_at.astimezone(UTC) if window else None,
         **more,
     )
     return Send(OPPORTUNITIES_EVENTS, told)
