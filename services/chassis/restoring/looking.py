@@ -37,6 +37,8 @@ class Beyond:
     spans: Mapping[TopicPartition, tuple[int, int]]
     by: str | None
     """Who has said that the database was restored; None if nobody has."""
+    whole: bool = True
+    """Whether all partitions were looked at: each has a leader."""
 
     @property
     def ends(self) -> dict[tuple[str, int], int]:
@@ -57,15 +59,22 @@ async def look(
     A database that was begun before this was kept knows of no partition: all that stands there counts as its own. A
     partition that it does not know counts from its beginning, and is known from now on. A log that is shorter, or
     begins later, than the database knows is said in one line and stops nobody: the inputs' positions speak for it.
+
+    Raises ``RuntimeError`` while a partition has no leader and its end has to be known.
     """
     by = await db.fetchval(_BY)
     if reader is None:
         return Beyond({}, by)
+    led = sorted(kafka.led(reader, places))
+    whole = len(led) == len(places)
     stored = {TopicPartition(row[0], row[1]): row[2] for row in await db.fetch(_SAID)}
-    begins = await kafka.beginnings(reader, places)
-    ends = await kafka.ends(reader, places, by_fetch=ends_by_fetch)
-    upgraded = not stored and by is None and await db.fetchval(_BEGUN)
-    starts = {tp: stored.get(tp, ends[tp] if upgraded else begins[tp]) for tp in places}
+    begun_before = not stored and by is None and await db.fetchval(_BEGUN)
+    if begun_before and not whole:
+        # What is left out now would count from its beginning at the next start: as said by a later life.
+        raise RuntimeError("partitions that this service writes have no leader: how far it wrote them is not known")
+    begins = await kafka.beginnings(reader, led)
+    ends = await kafka.ends(reader, led, by_fetch=ends_by_fetch)
+    starts = {tp: stored.get(tp, ends[tp] if begun_before else begins[tp]) for tp in led}
     spans: dict[TopicPartition, tuple[int, int]] = {}
     for tp, start in starts.items():
         if start > ends[tp] or start < begins[tp]:
@@ -81,7 +90,7 @@ async def look(
     await said.begin(db, starting)
     if moved := {(tp.topic, tp.partition): at for tp, (at, _) in spans.items() if stored.get(tp, at) != at}:
         await said.start_from(db, moved)
-    return Beyond(spans, by)
+    return Beyond(spans, by, whole)
 
 
 async def is_later(db: Connection, reader: AIOKafkaConsumer, beyond: Beyond, source: str) -> bool:

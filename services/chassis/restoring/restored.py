@@ -109,8 +109,7 @@ class Restoring:
     async def _find_out(
         self, db: Connection, reader: AIOKafkaConsumer | None, places: Sequence[TopicPartition]
     ) -> None:
-        led = places if reader is None else sorted(kafka.led(reader, places))
-        beyond = await look(db, reader, led, ends_by_fetch=self.settings.embedded_broker)
+        beyond = await look(db, reader, places, ends_by_fetch=self.settings.embedded_broker)
         by = beyond.by
         if by is None and reader is not None and await is_later(db, reader, beyond, self.service.source):
             by = "the service: the log has words of its own that its database does not know"
@@ -118,7 +117,7 @@ class Restoring:
         if by is None:
             return
         log().warning("the database was restored; what came since is replayed", detail=by)
-        if len(led) < len(places):
+        if not beyond.whole:
             raise RuntimeError("partitions that this service writes have no leader: what was said there is not known")
         events = [] if reader is None else await self._learn(db, reader, beyond)
         self._replay = Replay(self.service, self.settings, self.pool, self.clock)

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from deploy.local.broker import Broker
+from services.chassis import kafka
 from services.chassis import runtime as process
 from services.chassis.migrations import migrate
 from services.chassis.positions import SetBack
@@ -175,6 +176,27 @@ async def test_a_database_from_before_what_was_said_was_kept_is_none_that_was_re
     async with living(rig.tally.service(), rig.settings):
         assert await rig.db.fetchval("SELECT count(*) FROM said_since") == 0
         assert await rig.db.fetchval("SELECT sum(next_offset) FROM said") == 20
+
+
+async def test_a_database_from_before_waits_for_leaders_and_is_not_taken_for_a_restored_one_later(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig.running():
+        await rig.send(*[credit(f"v{n}", n) for n in range(20)])
+        await applied(rig, 20)
+    await rig.db.execute("DELETE FROM said")
+    led, looks = kafka.led, iter(range(1000))
+
+    def without_leaders_at_the_first_look(*asked: Any) -> set[Any]:
+        found = led(*asked)
+        mine = {tp for tp in found if tp.topic == rig.tally.outlet.name}
+        return found - mine if mine and next(looks) == 0 else found
+
+    monkeypatch.setattr(kafka, "led", without_leaders_at_the_first_look)
+    for _ in range(2):
+        async with living(rig.tally.service(), rig.settings):
+            assert await rig.db.fetchval("SELECT count(*) FROM said_since") == 0
+            assert await rig.db.fetchval("SELECT sum(next_offset) FROM said") == 20
 
 
 async def test_a_log_that_is_shorter_than_what_was_said_stops_nobody(rig: Rig) -> None:
