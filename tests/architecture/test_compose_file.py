@@ -80,3 +80,12 @@ def test_the_image_has_a_folder_for_each_volume_of_secrets() -> None:
     ]
     assert in_image
     assert sorted(in_image.group(1).split()) == sorted(mounted)
+
+
+def test_nobody_who_replays_is_called_unhealthy_while_the_runbook_waits() -> None:
+    # `up --wait` ends at once with status 1 when its container is unhealthy, whatever its --wait-timeout says
+    waits = [int(found) for found in re.findall(r"--wait-timeout (\d+)", (DEPLOY / "RUNBOOKS.md").read_text("utf-8"))]
+    for name in (*SERVICES, "adapter-sz"):
+        period = re.fullmatch(r"(\d+)h", CONTAINERS[name]["healthcheck"]["start_period"])
+        assert period is not None, name
+        assert int(period[1]) * 3600 > max(waits), name
