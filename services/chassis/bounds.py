@@ -6,6 +6,7 @@ Sandboxes and the operators' page have the same in ``deploy.web``, which no serv
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Final
 
 from starlette.datastructures import Headers
@@ -22,6 +23,8 @@ _HEAD_BYTES: Final = 32 * 1024
 """Bytes of a request's address and headers together: a search names up to 100 windows in its address."""
 _HEAD_SECONDS: Final = 10.0
 _BODY_SECONDS: Final = 30.0
+_LAST_SECONDS: Final = 1.0
+"""For the rest of a body to which the answer is known already."""
 _AT_ONCE: Final = 256
 """Connections of everybody together; whoever comes after them hears 503."""
 _KEY: Final = "shuangcheng.body"
@@ -86,8 +89,23 @@ class _Body:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and not self._whole:
+            await self._hear_out()
+        if message["type"] == "http.response.start" and not self._whole:
             message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
         await self._send(message)
+
+    async def _hear_out(self) -> None:
+        """Throw away what is still coming, if it is no more than may come.
+
+        A connection that is closed while its client still sends is reset, and the client may never see the answer.
+        """
+        ends = min(self._ends, asyncio.get_running_loop().time() + _LAST_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(ends):
+                while not self._whole and max(self._announced, self._read) <= self.most_bytes:
+                    message = await self._receive()
+                    self._read += len(message.get("body", b""))
+                    self._whole = not message.get("more_body", False)
 
 
 class Prompt(H11Protocol):

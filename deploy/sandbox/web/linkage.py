@@ -32,7 +32,10 @@ class Linkage:
     async def shift(self, host: str, project_ref: str, shift_ref: str) -> dict[str, Any] | None:
         """One shift of any registry; None when there is none."""
         place = "/".join(quote(part, safe="") for part in (host, project_ref, shift_ref))
-        found: dict[str, Any] | None = await self._get(f"{self.opportunities}/shifts/{place}", [])
+        try:
+            found: dict[str, Any] | None = await self._get(f"{self.opportunities}/shifts/{place}", [])
+        except ValueError:  # no shift can have such a number
+            return None
         return found
 
     async def campaigns(self) -> list[dict[str, Any]]:

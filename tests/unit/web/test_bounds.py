@@ -37,6 +37,10 @@ async def served(side: ModuleType) -> AsyncIterator[str]:
         side.allow(request, 256 * 1024)
         return len(await request.body())
 
+    @app.post("/early")
+    async def early() -> int:
+        return 7
+
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", **side.SERVER))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -70,6 +74,17 @@ async def test_a_body_is_refused_at_the_first_byte_too_many_and_the_connection_c
         assert "connection: close" in answer.lower()
     whole = await told(side, HEAD + "Connection: close\r\n" + chunked(side.MOST_BYTES))
     assert whole.endswith(str(side.MOST_BYTES))
+
+
+async def test_a_small_body_that_nobody_reads_costs_its_client_neither_the_answer_nor_the_connection(
+    side: ModuleType,
+) -> None:
+    """A page that refused a form before it was read reset the connection: the browser saw no page."""
+    one = "POST /early HTTP/1.1\r\nHost: x\r\n"
+    last = one + "Connection: close\r\nContent-Length: 0\r\n\r\n"
+    for sent in ("Content-Length: 5\r\n\r\nabcde", chunked(5000)):
+        assert (await told(side, one + sent + last)).count("HTTP/1.1 200 ") == 2
+    assert (await told(side, f"{one}Content-Length: {2**40}\r\n\r\n{last}")).count("HTTP/1.1 200 ") == 1
 
 
 async def test_a_route_may_allow_more(side: ModuleType) -> None:
