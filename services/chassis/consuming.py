@@ -18,7 +18,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
 from services.chassis import kafka, metrics, outbox, positions
-from services.chassis.database import FAILURES, Connection, Pool, describe, open_connection
+from services.chassis.database import FAILURES, Connection, Pool, describe
 from services.chassis.failpoints import failpoint
 from services.chassis.faults import Stopped
 from services.chassis.live import LiveBatches
@@ -170,7 +170,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             return self._batches
 
     async def _connection(self) -> Connection:
-        return await open_connection(self.settings.database.get_secret_value(), application=self.member)
+        return await self.processor.session(self.member)
 
     async def _handle(self, raw: Any) -> None:
         failpoint("P1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 import asyncpg
@@ -18,6 +18,7 @@ __all__ = [
     "FAILURES",
     "Batch",
     "Connection",
+    "Opened",
     "Pool",
     "Pooled",
     "add_rows",
@@ -30,6 +31,8 @@ __all__ = [
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Opened: TypeAlias = Callable[[Any], Coroutine[Any, Any, None]]
+"""Called with each new session; what it raises, whoever wanted the session gets."""
 
 _LOCK = """
 WITH locked AS (
@@ -62,7 +65,9 @@ _ARRAYS = ("boolean", "bytea", "date", "integer", "bigint", "timestamptz", "uuid
 _ALL_ARRAYS = f"SELECT {', '.join(f'${place}::{name}[]' for place, name in enumerate(_ARRAYS, 1))}"
 
 
-async def open_pool(dsn: str, *, size: int, application: str, seconds: float | None = None) -> Pool:
+async def open_pool(
+    dsn: str, *, size: int, application: str, seconds: float | None = None, opened: Opened | None = None
+) -> Pool:
     """A pool whose sessions fail rather than hang: statements, locks and idle transactions have limits.
 
     ``seconds``: the limit of a statement, where the usual one is too long; such a pool opens sessions when needed.
@@ -72,12 +77,15 @@ async def open_pool(dsn: str, *, size: int, application: str, seconds: float | N
         dsn,
         min_size=1 if seconds is None else 0,
         max_size=size,
+        init=opened,
         command_timeout=_LONGEST_CALL,
         server_settings={**limits, "application_name": application},
     )
 
 
-async def open_connection(dsn: str, *, application: str) -> asyncpg.Connection[asyncpg.Record]:
+async def open_connection(
+    dsn: str, *, application: str, opened: Opened | None = None
+) -> asyncpg.Connection[asyncpg.Record]:
     """One session for batches alone, with the same limits."""
     connection = await asyncpg.connect(
         dsn,
@@ -89,6 +97,8 @@ async def open_connection(dsn: str, *, application: str) -> asyncpg.Connection[a
     # once for each kind in the first batch.
     try:
         await connection.prepare(_ALL_ARRAYS)
+        if opened is not None:
+            await opened(connection)
     except BaseException:
         connection.terminate()
         raise

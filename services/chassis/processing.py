@@ -14,7 +14,7 @@ from contracts.envelope import Event
 from contracts.topics import TopicEntry
 from services.chassis import channels, outbox, set_aside
 from services.chassis.clock import Clock
-from services.chassis.database import Batch, Connection, describe
+from services.chassis.database import Batch, Connection, Opened, describe, open_connection
 from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer, Wait
 from services.chassis.failpoints import raise_if_asked
 from services.chassis.faults import CannotStart
@@ -67,6 +67,12 @@ class Processor:
         self.service = service
         self.settings = settings
         self.clock = clock
+        self.opened: Opened | None = None
+
+    async def session(self, application: str) -> Connection:
+        """Open a session for batches alone; ``opened`` may refuse it."""
+        dsn = self.settings.database.get_secret_value()
+        return await open_connection(dsn, application=application, opened=self.opened)
 
     async def held(self, db: Connection) -> Collection[str]:
         """Groups that an operator holds."""

@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaProducer
 from contracts.partitioner import partition_for
 from services.chassis import kafka, metrics, outbox
 from services.chassis.clock import Clock
-from services.chassis.database import Connection, describe
+from services.chassis.database import Connection, Opened, describe
 from services.chassis.failpoints import failpoint
 from services.chassis.logs import Episode
 from services.chassis.pauses import Pause
@@ -52,6 +52,7 @@ class Relay:
         self.name = name
         self.instance = 0
         self.clock = clock
+        self.opened: Opened | None = None
         self.wake = asyncio.Event()
         self._pause = Pause(_LONGEST_PAUSE, self.wake)
         self.leading = False
@@ -90,6 +91,8 @@ class Relay:
     async def _session(self) -> None:
         db = await self._connect()
         try:
+            if self.opened is not None:
+                await self.opened(db)
             await self._renew()
             self.alive = True
             while not await db.fetchval("SELECT pg_try_advisory_lock($1)", _LEADER):

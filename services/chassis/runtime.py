@@ -34,6 +34,7 @@ from services.chassis.reentry import Reentry
 from services.chassis.relay import Relay
 from services.chassis.restoring import looking
 from services.chassis.restoring.restored import Restoring
+from services.chassis.same_database import SameDatabase
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 
@@ -71,13 +72,10 @@ class Runtime:
         """Run until ``stopping`` is set. Raises what made it stop, if it was not asked to."""
         settings = self.settings
         failpoint("P9")
-        self.pool: Pool = await open_pool(settings.database.get_secret_value(), size=6, application=self.service.name)
-        readers = await open_pool(
-            settings.database.get_secret_value(),
-            size=READERS,
-            application=f"{self.service.name}-reads",
-            seconds=settings.read_seconds,
-        )
+        dsn, name = settings.database.get_secret_value(), self.service.name
+        self.relay.opened = self.processor.opened = opened = SameDatabase(self._fail).check
+        self.pool: Pool = await open_pool(dsn, size=6, application=name, opened=opened)
+        readers = await open_pool(dsn, size=READERS, application=f"{name}-reads", seconds=settings.read_seconds)
         self.reads = Reads(self.pool, readers)
         try:
             await self._check_migrated()

@@ -94,7 +94,10 @@ async def look(
 
 
 async def is_later(db: Connection, reader: AIOKafkaConsumer, beyond: Beyond, source: str) -> bool:
-    """Whether anything of this source stands there that is not in the outbox. Twins may go on relaying meanwhile."""
+    """Whether anything of this source stands there that is not in the outbox. Twins may go on relaying meanwhile.
+
+    What has no moment of its decision was written by hand in this source's name, as a registry may do itself.
+    """
     async for records in Spans(reader, beyond.spans).all():
         if await _some_unknown(db, records, source):
             return True
@@ -109,6 +112,7 @@ async def _some_unknown(db: Connection, records: Sequence[Record], source: str) 
             for record in records
             if record.offset >= spoken.get((record.topic, record.partition), 0)
             and (message := said.of_record(record, source)) is not None
+            and message.decided_at is not None
         }
         if not left:
             return False

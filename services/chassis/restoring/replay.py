@@ -11,13 +11,14 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.chassis import kafka, positions
 from services.chassis.clock import Clock
-from services.chassis.database import Connection, Pool, open_connection
+from services.chassis.database import Connection, Pool
 from services.chassis.live import LiveBatches
 from services.chassis.naming import Cause
 from services.chassis.processing import Effects, Processor, Work
@@ -140,9 +141,9 @@ class Replay:
             stored = await positions.read(self.pool, stream.group, mine)
             await positions.verify(reader, stored, ends_by_fetch=by_fetch)
             known = {tp: position.next_offset for tp, position in stored.items()}
-            dsn = self.settings.database.get_secret_value()
-            connection = await open_connection(dsn, application=f"{stream.group}-replay")
-            self._batches[stream.group] = LiveBatches(self._processor, stream, connection, known)
+            renew = partial(self._processor.session, f"{stream.group}-replay")
+            batches = LiveBatches(self._processor, stream, await renew(), known, renew=renew)
+            self._batches[stream.group] = batches
             spans |= {tp: (at, ends[tp]) for tp, at in known.items()}
         self._spans = spans
         self.total = sum(end - begin for begin, end in spans.values())

@@ -18,7 +18,7 @@ from services.chassis.positions import SetBack
 from tests.conftest import NewDatabase
 from tests.support.restoring import living, name_of, said_on, twice
 from tests.support.rig import Rig, http, standing
-from tests.support.tally import credit
+from tests.support.tally import as_record, credit
 from tests.support.tally_child import TallyChild
 from tests.support.waiting import eventually
 
@@ -220,6 +220,19 @@ async def test_what_an_operator_says_is_looked_into_and_a_false_alarm_costs_noth
         await rig.send(credit("v", 2))
         await applied(rig, 2)
     assert len(await ids_on(broker, rig)) == 2
+
+
+async def test_what_somebody_wrote_by_hand_in_the_name_of_a_service_is_no_later_life(rig: Rig) -> None:
+    """Its own words have the moment of their decision; `shuangcheng send` writes none."""
+    async with rig.running():
+        await rig.send(credit("v", 1))
+        await applied(rig, 1)
+    key, value, headers = as_record(credit("v", 2, source=rig.tally.service().source))
+    await rig.producer.send_and_wait(rig.tally.outlet.name, key=key, value=value, headers=headers)
+    async with living(rig.tally.service(), rig.settings):
+        assert await rig.db.fetchval("SELECT count(*) FROM said_since") == 0
+        await rig.send(credit("v", 3))
+        await applied(rig, 2)
 
 
 async def test_one_process_looks_and_the_others_wait_and_say_so(rig: Rig) -> None:

@@ -1,0 +1,85 @@
+"""A process whose database is put back while it runs does nothing on the older one: it stops, the next finds out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from deploy.local.broker import Broker
+from deploy.local.postgres import Postgres
+from services.chassis.database import FAILURES, Pool
+from services.chassis.positions import SetBack
+from services.chassis.settings import Settings
+from tests.conftest import NewDatabase
+from tests.support.restoring import living, name_of, said_on, twice
+from tests.support.rig import Rig
+from tests.support.tally import credit
+from tests.support.waiting import eventually
+
+_RELAY = 0x5C_03
+
+
+async def swapped(postgres: Postgres, present: str, dump: str) -> None:
+    """Sessions end, and whoever connects again finds the older database under the name."""
+    async with postgres.connection() as admin:
+        await admin.execute(f'ALTER DATABASE "{present}" ALLOW_CONNECTIONS false')
+        await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", present)
+
+        async def free() -> bool:
+            there = "SELECT count(*) FROM pg_stat_activity WHERE datname = ANY($1)"
+            return not await admin.fetchval(there, [present, dump])
+
+        await eventually(free)
+        async with admin.transaction():
+            await admin.execute(f'ALTER DATABASE "{present}" RENAME TO "{present}_before"')
+            await admin.execute(f'ALTER DATABASE "{dump}" RENAME TO "{present}"')
+
+
+async def test_a_process_that_finds_an_older_database_when_it_connects_again_does_nothing_there(
+    rig: Rig, broker: Broker, postgres: Postgres, new_database: NewDatabase
+) -> None:
+    """What relays on it would move ``said`` behind what the later life said, so that nobody found out any more."""
+    dsn = rig.settings.database.get_secret_value()
+    await rig.db.execute("SELECT pg_advisory_lock($1)", _RELAY)
+    async with rig.running():
+        await rig.send(credit("v", 1))
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 1 FROM outbox"))
+    await rig.db.close()
+    dump = name_of(await new_database(name_of(dsn)))
+    found: set[int] = set()
+    totals: list[int | None] = []
+
+    async def worker(pool: Pool, settings: Settings, committed: asyncio.Event) -> None:
+        while True:
+            with contextlib.suppress(*FAILURES, SetBack):
+                found.add(await pool.fetchval("SELECT oid FROM pg_database WHERE datname = current_database()"))
+            await asyncio.sleep(0.01)
+
+    service = dataclasses.replace(rig.tally.service(), workers=(worker,))
+
+    async def life() -> None:
+        async with living(service, rig.settings) as runtime:
+            rig.db = await asyncpg.connect(dsn)
+            await rig.send(*[credit("v", n) for n in range(2, 7)])
+            await eventually(lambda: rig.db.fetchval("SELECT count(*) = 6 FROM inbox"))
+            await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM outbox"))
+            totals.append(await rig.total("v"))
+            await rig.db.close()
+            await swapped(postgres, name_of(dsn), dump)
+            await eventually(runtime.stopping.is_set)
+
+    with pytest.raises(SetBack, match="start again"):
+        await life()
+    assert len(found) == 1
+    rig.db = await asyncpg.connect(dsn)
+    assert await rig.db.fetchval("SELECT count(*) FROM outbox") == 1
+    async with living(rig.tally.service(), rig.settings.model_copy(update={"database": SecretStr(dsn)})):
+        assert [await rig.total("v")] == totals
+    assert twice(await said_on(broker, rig.tally.outlet.name)) == []
+    async with postgres.connection() as admin:
+        await admin.execute(f'DROP DATABASE "{name_of(dsn)}_before"')
