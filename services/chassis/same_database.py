@@ -18,10 +18,10 @@ __all__ = ["SameDatabase"]
 _WHICH: Final = """
 SELECT (SELECT system_identifier FROM pg_control_system()) AS server,
        (SELECT oid FROM pg_database WHERE datname = current_database()) AS database,
-       CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END AS timeline,
-       CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn() - '0/0'::pg_lsn END AS written"""
+       CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_flush_lsn()), 8) END AS timeline,
+       CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() - '0/0'::pg_lsn END AS written"""
 # A database restored beside the former one has another oid, a promoted standby another timeline. A folder of files put
-# back has neither: what its server has written is less.
+# back has neither: what its server has flushed is less. What is not flushed yet may be gone after a crash.
 
 
 class SameDatabase:
