@@ -99,8 +99,8 @@ _LARGEST: Final = 2**63 - 1
 def read(raw: object, registry: str) -> Said:
     """One letter of an answer that was read as JSON; what is wrong with it is said beside it, so that it holds up none
     behind it. One without a number that can be kept is not heard: nobody would know that it was."""
-    digest = hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).digest()
     number = _number(raw)
+    digest = _digest(raw, number)
     if number is None:
         return Said(None, None, f"its 序号 is no whole number from 1 to {_LARGEST}", digest)
     try:
@@ -111,6 +111,14 @@ def read(raw: object, registry: str) -> Said:
     except ValueError as error:
         return Said(number, None, str(error), digest)
     return Said(number, Event(letter.id, registry_source(registry), letter.at, message), None, digest)
+
+
+def _digest(raw: object, number: int | None) -> bytes:
+    try:
+        packed = orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # it reads deeper nesting than it writes; such letters are told apart by their numbers alone
+        packed = f"nested too deeply, {number}".encode()
+    return hashlib.sha256(packed).digest()
 
 
 def _number(raw: object) -> int | None:

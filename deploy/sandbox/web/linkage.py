@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Final
 
 import httpx
+from pydantic import TypeAdapter, ValidationError
 
+from contracts.messages.base import Ref, RegistryCode
 from deploy.web.trouble import NotReached
 
 __all__ = ["Linkage"]
+
+_PLACE: Final[TypeAdapter[tuple[str, str, str]]] = TypeAdapter(tuple[RegistryCode, Ref, Ref])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,15 @@ class Linkage:
         return found or {"shifts": [], "next": None}
 
     async def shift(self, host: str, project_ref: str, shift_ref: str) -> dict[str, Any] | None:
-        """One shift of any registry; None when there is none."""
-        place = "/".join(quote(part, safe="") for part in (host, project_ref, shift_ref))
+        """One shift of any registry; None when there is none, or when nothing can have such a name.
+
+        The names come from an address that anybody typed: with ``..`` in it our token would ask something else.
+        """
         try:
-            found: dict[str, Any] | None = await self._get(f"{self.opportunities}/shifts/{place}", [])
-        except ValueError:  # no shift can have such a number
+            place = "/".join(_PLACE.validate_python((host, project_ref, shift_ref)))
+        except ValidationError:
             return None
+        found: dict[str, Any] | None = await self._get(f"{self.opportunities}/shifts/{place}", [])
         return found
 
     async def campaigns(self) -> list[dict[str, Any]]:

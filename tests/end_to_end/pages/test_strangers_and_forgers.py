@@ -157,3 +157,15 @@ async def test_neither_passcodes_nor_codes_are_in_any_log(stage: Stage, her: Cal
         return [name for name, text in logs.items() for secret in secrets if secret in text]
 
     assert told() == []
+
+
+@pytest.mark.parametrize("code", ["gz", "sz"])
+@pytest.mark.parametrize("end", ["", "/calendar.ics"])
+async def test_the_address_of_a_shift_leads_to_nothing_but_shifts(stage: Stage, code: str, end: str) -> None:
+    """Whatever stood in it was asked of the linkage with the registry's own token, and what came back was a 500."""
+    names = ["a/b/c", "gz/a%3fb/c%23d", "gz/%0a/x", "gz/x/" + "a" * 3000, "%ff/x/x", "gz/a%2fb/x"]
+    elsewhere = ["%2e%2e/%2e%2e/campaigns", "%2e%2e/health/ready", "%2e%2e/%2e%2e/openapi.json", "gz/%2e%2e/x"]
+    for name in (*names, *elsewhere):
+        answer = await stage.http.get(stage.url(code, f"/shifts/{name}{end}"), headers={"accept-language": "en"})
+        assert answer.status_code == 404, name
+        assert "text/html" in answer.headers["content-type"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 
 from contracts.envelope import parse_structured
@@ -62,3 +63,12 @@ def test_a_letter_without_a_number_that_can_be_kept_is_not_heard_and_holds_up_no
 def test_two_letters_of_one_number_stand_apart_and_the_same_again_is_the_same() -> None:
     one, other = letter(消息号=""), letter(消息号="", 类别="天气")
     assert read(one, "sz").digest == read(dict(reversed(one.items())), "sz").digest != read(other, "sz").digest
+
+
+def test_a_letter_that_is_nested_deeply_ends_no_listening() -> None:
+    """It could be read and not written again: the whole answer counted as unreadable, and no later letter was heard."""
+    deep = orjson.loads(b"[" * 1000 + b"]" * 1000)
+    said = [read(letter(**{word: deep}), "sz") for word in ("消息号", "内容", "序号", "别的")]
+    assert [one.number for one in said] == [3, 3, None, 3]
+    assert [one.event is None for one in said] == [True, True, True, False]
+    assert {len(one.digest or b"") for one in said} == {32}
