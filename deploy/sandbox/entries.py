@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
+
+from contracts.messages.base import Instant
 
 __all__ = [
     "Attested",
@@ -82,10 +83,10 @@ class Shift:
     project_ref: str
     shift_ref: str
     version: int
-    starts_at: datetime
-    ends_at: datetime
-    signup_opens_at: datetime
-    signup_closes_at: datetime
+    starts_at: Instant
+    ends_at: Instant
+    signup_opens_at: Instant
+    signup_closes_at: Instant
     posts: int
     waitlist_posts: int
     minimum_age: int
@@ -119,8 +120,8 @@ class SignupTold:
     shift_ref: str
     state: str
     reason: str | None = None
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Presence:
     ref: str
     project_ref: str
     shift_ref: str
-    at: datetime
+    at: Instant
     kind: Literal["in", "out"]
     method: str
 
@@ -146,8 +147,8 @@ class Attested:
     ref: str
     project_ref: str
     shift_ref: str
-    started_at: datetime
-    ended_at: datetime
+    started_at: Instant
+    ended_at: Instant
     break_minutes: int
     minutes: int
     evidence_class: str
@@ -240,7 +241,7 @@ class Letter:
 
     source: str
     id: str
-    at: datetime
+    at: Instant
     kind: str
     own: bool
     ref: str | None

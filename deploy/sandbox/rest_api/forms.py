@@ -132,12 +132,12 @@ class CreditForm(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     transfer_id: UUID = Field(alias="流水号")
-    ref: str = Field(alias="志愿者编号", min_length=1, max_length=64)
-    host: str = Field(alias="服务方")
+    ref: Text = Field(alias="志愿者编号", min_length=1, max_length=64)
+    host: Text = Field(alias="服务方", max_length=64)
     delta: int = Field(alias="分钟", ge=-1440, le=1440)
     total: int = Field(alias="累计分钟", ge=0, le=1440)
-    record_ref: str = Field(alias="记录编号")
-    version: int = Field(alias="版本", ge=1)
+    record_ref: Text = Field(alias="记录编号", max_length=64)
+    version: int = Field(alias="版本", ge=1, le=2**31 - 1)
 
     def credit(self) -> entries.Credit:
         """What the ledger is asked to post."""

@@ -4,10 +4,11 @@ people did on the pages."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pydantic import SecretStr, ValidationError
@@ -15,7 +16,7 @@ from pydantic import SecretStr, ValidationError
 from deploy.sandbox import books
 from deploy.sandbox.credentials import bearer_of
 from deploy.sandbox.database import Pool
-from deploy.sandbox.entries import Query
+from deploy.sandbox.entries import Letter, Query
 from deploy.sandbox.ledger import Answer
 from deploy.sandbox.mischief import Mischief
 from deploy.sandbox.rest_api.clerk import Clerk
@@ -30,6 +31,8 @@ _LONGEST_SILENCE = 60.0
 """Seconds that a request whose answer gets lost stays open, unless its client goes before."""
 _AT_ONCE = 200
 _MOST_BYTES = 1024 * 1024
+_NOT_KEPT = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, OverflowError)
+"""What a letter meets that no column takes: NUL, numbers and moments that are too large, minutes of no service."""
 _STATUS = {"conflict": 409, "volunteer_unknown": 404}
 
 
@@ -110,10 +113,25 @@ async def _take_in(request: Request, pool: Pool, name: str, *, own: bool) -> Res
             letters.append(read_letter(raw, own=own))
         except Unreadable as error:
             number = raw.get("消息号") if isinstance(raw, dict) else None
-            unreadable.append({"消息号": number, "原因": str(error)})
-    async with pool.acquire() as connection, connection.transaction():
-        fresh = await books.keep(connection, letters)
-    return _json({"已收": len(fresh), "未收": unreadable}, 200)
+            unreadable.append({"消息号": number if isinstance(number, str) else None, "原因": str(error)})
+    fresh, not_kept = await _keep(pool, letters)
+    return _json({"已收": fresh, "未收": unreadable + not_kept}, 200)
+
+
+async def _keep(pool: Pool, letters: Sequence[Letter]) -> tuple[int, list[dict[str, str | None]]]:
+    """How many were new, and which the books do not take: one of these costs no other its place."""
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            return len(await books.keep(connection, letters)), []
+    except _NOT_KEPT as error:
+        if len(letters) == 1:
+            return 0, [{"消息号": letters[0].id, "原因": f"无法入账册: {type(error).__name__}"}]
+    fresh = 0
+    not_kept: list[dict[str, str | None]] = []
+    for one in letters:
+        more, odd = await _keep(pool, [one])
+        fresh, not_kept = fresh + more, not_kept + odd
+    return fresh, not_kept
 
 
 async def _silence(request: Request) -> Response:

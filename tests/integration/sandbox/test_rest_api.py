@@ -171,7 +171,55 @@ async def test_a_letter_it_cannot_read_is_named_and_the_others_are_kept(database
 async def test_what_is_no_form_is_a_bad_request(database: str, body: bytes) -> None:
     async with rest_api(database) as sandbox:
         for address in ("/接口/入账", "/接口/报送", "/接口/通知"):
-            assert (await sandbox.http.post(address, content=body)).status_code == 400
+            answer = await sandbox.http.post(address, content=body, headers={"content-type": "application/json"})
+            assert answer.status_code == 400
+
+
+async def test_what_no_column_takes_is_named_and_costs_no_other_letter_its_place(database: str) -> None:
+    """The whole batch was answered with a 500, and would be for ever."""
+    began, ended = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"
+    shift: dict[str, Any] = {
+        "项目编号": "P",
+        "班次编号": "S",
+        "版本": 1,
+        "开始时间": began,
+        "结束时间": ended,
+        "报名开始": began,
+    }
+    shift |= {"报名截止": ended, "岗位": 1, "候补": 0, "最低年龄": 0, "区划代码": "440304", "地点": "x", "状态": "open"}
+    record: dict[str, Any] = {
+        "记录编号": "R",
+        "版本": 1,
+        "志愿者编号": "H-1",
+        "项目编号": "P",
+        "班次编号": "S",
+        "凭证类别": "scan",
+    }
+    record |= {"开始时间": MORNING, "结束时间": MORNING, "休息分钟": 0, "分钟": 9999, "已撤销": False, "消息号": "m"}
+    odd = [
+        letter("班次", **shift),
+        letter("授权结果", "H-1", 志愿者编号="H-1", 对方="gz", 状态="given", 版本=2**63),
+        letter("退回", 消息号="m", 原因="a\0b"),
+        letter("服务记录", "H-1", **record),
+    ]
+    async with rest_api(database) as sandbox:
+        fine = [letter("撤回授权", f"H-{number}") for number in range(len(odd))]
+        mixed = [one for pair in zip(fine, odd, strict=True) for one in pair]
+        told = (await sandbox.http.post("/接口/通知", json={"通知": mixed})).json()
+        assert told["已收"] == len(fine), told
+        assert (await sandbox.http.get("/books/shifts")).status_code == 200
+        assert {one["消息号"] for one in told["未收"]} == {one["消息号"] for one in odd}
+        deep = f'{{"通知": [{{"消息号": {"[" * 500 + "]" * 500}}}]}}'.encode()
+        answer = await sandbox.http.post("/接口/通知", content=deep, headers={"content-type": "application/json"})
+        assert answer.json()["未收"][0]["消息号"] is None
+
+
+@pytest.mark.parametrize("change", [{"志愿者编号": "a\0b"}, {"服务方": "a\0"}, {"记录编号": "\0"}, {"版本": 2**31}])
+async def test_a_credit_that_no_ledger_can_hold_is_a_bad_request(database: str, change: dict[str, Any]) -> None:
+    async with rest_api(database) as sandbox:
+        await introduce(sandbox, "H-1")
+        assert (await post(sandbox, form() | change)).status_code == 400
+        assert await credits(sandbox) == []
 
 
 async def test_minutes_are_kept_raw_and_shown_in_half_hours(database: str) -> None:
