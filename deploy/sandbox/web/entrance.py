@@ -178,7 +178,7 @@ async def _stands(visit: Visit, home: str, home_ref: str, code: str) -> bool:
             missed = error
         if time.monotonic() > until:
             if missed is not None:
-                raise missed
+                raise NotReached("code_not_checked") from missed
             return False
         await asyncio.sleep(_LOOKS_EVERY)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections import Counter
 from datetime import timedelta
 
@@ -243,3 +245,25 @@ async def test_whoever_signs_in_from_a_shift_or_a_qr_code_is_there_again(stage: 
         await her.page.locator("main button").click()
         await expect(her.page).to_have_url(stage.url("gz", path))
     assert await her.page.locator("#code").input_value() == "123456"
+
+
+async def test_while_nobody_can_say_whether_her_code_is_good_she_is_told_that_it_is_not_used(
+    stage: Stage, surf: Browser
+) -> None:
+    """She was told that what she sees updates by itself, on a page that does not."""
+    her = await Surfer.at(stage, surf)
+    her.ref = await stage.person("sz")
+    await her.sign_in("sz", her.ref)
+    fields = await carry(her, "sz", "gz")
+    identity = stage.stack.processes["identity"]
+    assert identity.pid is not None
+    os.kill(identity.pid, signal.SIGSTOP)
+    try:
+        answer = await stage.http.post(stage.url("gz", "/visit"), data=fields, timeout=60)
+    finally:
+        os.kill(identity.pid, signal.SIGCONT)
+    assert answer.status_code == 503
+    assert "还没有用掉" in answer.text
+    await her.page.locator("main form button.main").click()
+    await her.press("是我，打开", "")
+    await her.sees("账号已建好", "")
