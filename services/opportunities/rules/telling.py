@@ -24,7 +24,7 @@ _Fact: TypeAlias = type[
     | messages.SignupNoted
 ]
 MOST_ASKS: Final = 16
-"""Asks of one sign-up that stands. A client that makes a new number at each attempt is the usual cause of more."""
+"""Asks that one registry may have of one sign-up that stands. A client that makes a new number at each attempt is the usual cause of more."""
 STANDING: Final[dict[str, _Fact]] = {
     "confirmed": messages.SignupConfirmed,
     "waitlisted": messages.SignupWaitlisted,
@@ -66,11 +66,12 @@ def signup_of(
 
 
 def also_asked(held: Signup, command: Asked) -> Signup | None:
-    """The sign-up with this command among its asks; None where it has as many asks as are kept."""
+    """The sign-up with this command among its asks; None where its registry has as many asks as are kept: one that loops
+    takes no other registry's."""
     ask = Ask(command.asker, command.signup_ref, command.origin)
     if any(known.name == ask.name for known in held.asks):
         return held
-    if len(held.asks) >= MOST_ASKS:
+    if sum(known.asker == ask.asker for known in held.asks) >= MOST_ASKS:
         return None
     return replace(held, also_asked=(*held.also_asked, ask))
 

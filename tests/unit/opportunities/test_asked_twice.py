@@ -84,3 +84,11 @@ def test_of_one_sign_up_so_many_asks_are_kept_and_no_more() -> None:
     assert only(SignupRefused, world.told(request(she, ref="one-more"))).reason == "already_signed_up"
     only(SignupConfirmed, world.told(request(she, ref="r-3")))
     assert len(heard(world.told(withdraw(she, ref="r-0")), SignupWithdrawn)) == MOST_ASKS
+
+
+def test_a_registry_that_asks_again_and_again_leaves_the_other_one_its_ask() -> None:
+    """Seen: a client of the host that loops took all places, and her home was told refused(already_signed_up)."""
+    world, she = World(), uuid4()
+    world.all_told(shift(posts=1), *(request(she, asker="gz", ref=f"r-{n}") for n in range(MOST_ASKS + 1)))
+    only(SignupConfirmed, world.told(request(she, asker="sz", ref="at-home")))
+    assert ("sz", "at-home") in heard(world.told(withdraw(she, asker="sz", ref="at-home")), SignupWithdrawn)
