@@ -33,7 +33,8 @@ def link_offered(border: Border, states: States, inbound: Inbound, now: datetime
     """A home's offer goes to identity; the consent in it counts from here on. With a stale consent it is no offer.
 
     Unless the two are linked already: then it is a fresh code for the account that she has. What she said of consent
-    since stands: ConsentGiven alone gives again what she took back.
+    since stands: ConsentGiven alone gives again what she took back. Where her home never said a word on consent, an
+    offer without one could only run out.
     """
     data: volunteers.LinkOffered = inbound.data
     tie = Tie(states, sender(inbound), data.volunteer_ref, data.for_registry)
@@ -41,6 +42,8 @@ def link_offered(border: Border, states: States, inbound: Inbound, now: datetime
     standing = None if consent is None else standing_after(tie.standing, given_as(consent))
     if consent is not None and standing is None:
         return stale(inbound, now, tie)
+    if data.consent is None and tie.consent is None:
+        return refuse(inbound, now, "consent_missing", "/consent")
     draft = Draft(inbound, now)
     offer = identity.OfferLink(
         home=sender(inbound),

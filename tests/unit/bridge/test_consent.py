@@ -69,3 +69,13 @@ def test_a_refusal_of_identity_carries_the_version_that_stands() -> None:
     fact = identity.CommandRefused(**head, person=PERSON, reason="stale_consent", standing_version=9)
     (refused,) = of_kind(world.hear(fact), MessageRefused)
     assert (refused.message_id, refused.reason, refused.standing_version) == ("c-1", "stale_consent", 9)
+
+
+def test_an_offer_without_any_consent_is_refused_and_not_left_to_run_out_in_silence() -> None:
+    """Seen: it was taken, the host was told no_offer half an hour later, and its home never heard why."""
+    world = World()
+    bare = offered().model_copy(update={"consent": None})
+    assert of_kind(world.say(HOME, bare), identity.OfferLink) == []
+    assert world.refused(HOME) == ["consent_missing"]
+    world.give(1)
+    assert len(of_kind(world.say(HOME, bare), identity.OfferLink)) == 1, "consent may be given by itself before"
