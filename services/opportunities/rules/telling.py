@@ -24,7 +24,8 @@ _Fact: TypeAlias = type[
     | messages.SignupNoted
 ]
 MOST_ASKS: Final = 16
-"""Asks that one registry may have of one sign-up that stands. A client that makes a new number at each attempt is the usual cause of more."""
+"""Asks that one registry may have of one sign-up that stands. A client that makes a new number at each attempt is the
+usual cause of more."""
 STANDING: Final[dict[str, _Fact]] = {
     "confirmed": messages.SignupConfirmed,
     "waitlisted": messages.SignupWaitlisted,
@@ -66,8 +67,10 @@ def signup_of(
 
 
 def also_asked(held: Signup, command: Asked) -> Signup | None:
-    """The sign-up with this command among its asks; None where its registry has as many asks as are kept: one that loops
-    takes no other registry's."""
+    """The sign-up with this command among its asks; None where its registry has as many asks as are kept.
+
+    A registry that loops takes no other registry's.
+    """
     ask = Ask(command.asker, command.signup_ref, command.origin)
     if any(known.name == ask.name for known in held.asks):
         return held

@@ -120,8 +120,9 @@ def two_spans_of_one_person_overlap(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I4")
 def two_posts_of_one_person_overlap(t: Tamper) -> Offence:
-    wed = t.find(opportunities.SignupConfirmed, where=lambda d: d.shift_ref == "river-wed").data
-    thu = t.find(opportunities.SignupConfirmed, where=lambda d: (d.shift_ref, d.person) == ("park-thu", wed.person))
+    thu = t.find(opportunities.SignupConfirmed, where=lambda d: d.shift_ref == "park-thu")
+    hers = ("river-wed", thu.data.person)
+    wed = t.find(opportunities.SignupConfirmed, where=lambda d: (d.shift_ref, d.person) == hers).data
     window = {"starts_at": wed.starts_at + timedelta(hours=1), "ends_at": wed.ends_at + timedelta(hours=1)}
     t.row("opportunities", "signup", signup_id=thu.data.signup_id).update(window)
     return t.retell(thu, **window)

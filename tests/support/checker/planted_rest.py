@@ -19,10 +19,10 @@ _ATTENDANCE: Final = "registry.gz.attendance.v1"
 
 @breaks(FAULTS, "I13")
 def a_credit_is_sent_after_consent_was_withdrawn(t: Tamper) -> Offence:
-    """Its id says when: drawn after the withdrawal's command."""
+    """It says itself when it was decided: after the withdrawal's command."""
     later = t.find(people.RecordConsent, where=lambda d: (d.home_ref, d.state) == ("gz-fay", "withdrawn"))
     credit = t.find(deliveries.CreditPosted, where=of_record("sz-fay-aid-wed-r"))
-    return t.alter(credit, id=later.id[:-4] + "ffff")
+    return t.alter(credit, behind=later)
 
 
 @breaks(FAULTS, "I14")

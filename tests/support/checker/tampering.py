@@ -86,13 +86,19 @@ class Tamper:
         tables["inbox"] = [r for r in tables["inbox"] if (r["source"], r["id"]) not in ids]
         return lines
 
-    def alter(self, old: Line, *, id: str | None = None, cause: str | None = None, **changes: Any) -> Line:
-        """A message says something else, or has another id or cause, in the same place."""
+    def alter(
+        self, old: Line, *, id: str | None = None, cause: str | None = None, behind: Line | None = None, **changes: Any
+    ) -> Line:
+        """A message says something else, or has another id or cause, in the same place; ``behind``: it was decided
+        right after this other one."""
         assert old.event is not None
         data = old.data.model_copy(update=changes)
         event = replace(old.event, id=id or old.id, causation=cause or old.event.causation, data=data)
         new = self._line(event, old.topic, old.partition, old.offset, old.timestamp)
-        new = replace(new, headers=[*new.headers, *(one for one in old.headers if one[0] == "ce_decidedat")])
+        decided = [(name, told) for name, told in (behind or old).headers if name == "ce_decidedat"]
+        if behind is not None:
+            decided = [(name, str(int(told) + 1).encode()) for name, told in decided]
+        new = replace(new, headers=[*new.headers, *decided])
         lines = self.world.lines[old.topic]
         lines[lines.index(old)] = new
         return new

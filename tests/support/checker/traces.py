@@ -172,6 +172,7 @@ def _identity(book: Book) -> Iterator[Violation]:
         if line.data.consent is not None:
             said[line.data.home, line.data.home_ref, line.data.host].append(line.data.consent)
     asked = {(x.data.host, x.data.host_ref, x.data.origin) for x in book.of(identity.RequestLink)}
+    requests = {origin for _, _, origin in asked}
     persons: dict[UUID, tuple[str, str]] = {}
     accounts: dict[tuple[str, str], UUID] = {}
     for line in book.of(*_IDENTITY):
@@ -187,6 +188,8 @@ def _identity(book: Book) -> Iterator[Violation]:
             continue  # of whom no home has spoken is nobody: another one each time
         elif persons.setdefault(person, home) != home or accounts.setdefault(home, person) != person:
             yield at(book, "I9", line, f"she is another person than {fact.home_ref} of {fact.home}")
+        elif isinstance(fact, identity.LinkEstablished) and fact.origin is not None and fact.origin not in requests:
+            yield at(book, "I9", line, f"{fact.host} never asked for this in these words")
         elif consent is not None and consent not in said[key]:
             yield at(book, "I9", line, f"{fact.home} never gave this consent")
         elif isinstance(fact, identity.LinkBroken | identity.LinkRestored) and not _rests_with(fact, cause.data):

@@ -19,7 +19,21 @@ from tests.support.checker.tampering import Tamper
 from tests.support.checker.world import Line
 
 RECORDED: Final = World.load(Path(__file__).parent / "small_run.json.xz")
-CHASSIS: Final = {"consumed", "discarded", "entity", "heard", "inbox", "migration", "outbox", "set_aside", "timer"}
+CHASSIS: Final = {
+    "consumed",
+    "discarded",
+    "entity",
+    "heard",
+    "inbox",
+    "migration",
+    "naming",
+    "outbox",
+    "restored",
+    "said",
+    "said_since",
+    "set_aside",
+    "timer",
+}
 """Tables of every service, and the place of an adapter in what its registry says, of which no log knows. What of them
 the logs tell is I8's, I15's and I16's."""
 INNER: Final[dict[str, set[str]]] = {

@@ -1,4 +1,4 @@
-"""Identity's tables: accounts, offers, requests, ties and consent, command by command in the order of each account."""
+"""Identity's tables: accounts, roles, offers, requests, ties and consent, command by command for each account."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def identity(book: Book) -> Iterator[Expected]:
     for line in book.published("identity.commands.v1"):
         if not book.stands_aside(line, "identity"):
             told.command(line)
-    yield from (told.account, told.offer, told.request, told.link, told.consent)
+    yield from (told.account, told.role, told.offer, told.request, told.link, told.consent)
 
 
 class _Identity:
@@ -39,6 +39,7 @@ class _Identity:
     def __init__(self, book: Book) -> None:
         self._book = book
         self.account = Expected("identity", "account", ("home", "home_ref"))
+        self.role = Expected("identity", "role", ("registry", "ref"))
         self.offer = Expected("identity", "offer", ("person", "host"))
         self.request = Expected("identity", "request", ("request_id",))
         self.link = Expected("identity", "link", ("person", "host"))
@@ -78,6 +79,7 @@ class _Identity:
         match said:
             case messages.OfferLink():
                 before = self.offer.column(key, "offered_at")
+                self._tie(line, said.home, said.home_ref, "home")
                 if before is None or line.event.time >= before:
                     names = ("code_hash", "age_band", "guardian_approved", "expires_at")
                     columns = {name: getattr(said, name) for name in names}
@@ -130,11 +132,17 @@ class _Identity:
         first: dict[str, Any] = {}
         if key not in self.link.rows:
             first = {"home_break": None, "host_break": None}
+            self._tie(event, fact.host, fact.host_ref, "host")
         if fact.origin is not None and (request := self._answer(fact.host, fact.origin)) is not None:
             first["code_hash"] = request["code_hash"]
         names = ("host_ref", "age_band", "guardian_approved")
         columns = {name: getattr(fact, name) for name in names}
         self.link.put(event, *key, version=fact.link_version, **columns, **first)
+
+    def _tie(self, line: Line, registry: str, ref: str, role: str) -> None:
+        """An account is a home since its first offer or a guest's since its link, for ever."""
+        if (registry, ref) not in self.role.rows:
+            self.role.put(line, registry, ref, role=role)
 
     def _answer(self, host: str, origin: Origin) -> dict[str, Any] | None:
         """The request is answered, and gone; gives what it asked."""

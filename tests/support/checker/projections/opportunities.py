@@ -120,7 +120,7 @@ class _Signups:
             case messages.SignupPromoted():
                 self._promoted(line)
             case messages.SignupNoted():
-                self._stands(line, "reported", None)
+                self._noted(line)
             case messages.SignupRefused():
                 self._refused(line)
             case messages.SignupWithdrawn():
@@ -137,6 +137,15 @@ class _Signups:
         self._stands(line, state, self.places[_key(line)] if state == "waitlisted" else None)
         self.given[_key(line)][state].add(line.data.signup_id)
         self._told(line, state)
+
+    def _noted(self, line: Line) -> None:
+        """A window of home stands. One that stood already moves, and who reported it before stays its first asker."""
+        fact = line.data
+        if self._state(line) != "reported":
+            self._stands(line, "reported", None)
+            return
+        self.signup.put(line, fact.signup_id, starts_at=fact.starts_at, ends_at=fact.ends_at, **_NO_WISH)
+        self._also_asked(line)
 
     def _also_asked(self, line: Line) -> None:
         """One sign-up may be asked for under several numbers; the first one is the row's own."""
@@ -174,11 +183,11 @@ class _Signups:
             assert cause.event is not None
             since = self.signup.column((fact.signup_id,), "clashed_at") or cause.event.time
             wish = {"clashed_at": since, "wanted_from": fact.starts_at, "wanted_to": fact.ends_at}
-            before = self.signup.rows.get((fact.signup_id,))
-            self._stands(line, "clashed", None, **wish)
-            if before is not None and before[0]["state"] == "reported":
-                stood = {name: before[0][name] for name in ("state", "starts_at", "ends_at")}
-                self.signup.put(line, fact.signup_id, **stood)
+            if self._state(line) != "reported":
+                self._stands(line, "clashed", None, **wish)
+                return
+            self.signup.put(line, fact.signup_id, **wish)
+            self._also_asked(line)
 
     def _withdrawn(self, line: Line) -> None:
         before = self._state(line)
