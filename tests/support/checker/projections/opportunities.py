@@ -165,9 +165,8 @@ class _Signups:
 
     def _stands(self, line: Line, state: str, position: int | None, **wish: Any) -> None:
         columns = {name: getattr(line.data, name) for name in _OF_SIGNUP}
-        self.signup.put(line, line.data.signup_id, **columns, state=state, position=position, **_NO_WISH | wish)
-        if self.signup.column((line.data.signup_id,), "also_asked"):
-            self.signup.put(line, line.data.signup_id, also_asked=[])
+        columns |= {"state": state, "position": position, "also_asked": []}
+        self.signup.put(line, line.data.signup_id, **columns, **_NO_WISH | wish)
 
     def _of(self, line: Line) -> Row:
         """The columns of one that was never heard of before, which is I5's to find."""
