@@ -10,10 +10,13 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from deploy.local import folders
 from deploy.local.broker import Broker
 from deploy.local.postgres import Postgres
+from deploy.local.postgres_embedded import EmbeddedPostgres
 from services.chassis.database import FAILURES, Pool
 from services.chassis.positions import SetBack
+from services.chassis.same_database import SameDatabase
 from services.chassis.settings import Settings
 from tests.conftest import NewDatabase
 from tests.support.restoring import living, name_of, said_on, twice
@@ -83,3 +86,31 @@ async def test_a_process_that_finds_an_older_database_when_it_connects_again_doe
     assert twice(await said_on(broker, rig.tally.outlet.name)) == []
     async with postgres.connection() as admin:
         await admin.execute(f'DROP DATABASE "{name_of(dsn)}_before"')
+
+
+async def test_a_server_that_was_killed_and_started_again_has_the_same_databases() -> None:
+    """What it had not flushed is gone, and no sign of another database."""
+    server = EmbeddedPostgres(await asyncio.to_thread(folders.new_run_folder, "test") / "postgresql")
+    await server.start()
+    changed: list[Exception] = []
+    same = SameDatabase(changed.append)
+    try:
+        dsn = await server.create_database("one")
+        db = await asyncpg.connect(dsn)
+        await db.execute("SET synchronous_commit = off")
+        await db.execute("CREATE TABLE written AS SELECT generate_series(1, 100000) AS number")
+        for _ in range(20):
+            await db.execute("INSERT INTO written SELECT generate_series(1, 100)")
+            await same.check(db)
+        await server.kill()
+        await server.restart()
+        db = await asyncpg.connect(dsn)
+        await same.check(db)
+        await db.close()
+        other = await asyncpg.connect(await server.create_database("two"))
+        with pytest.raises(SetBack):
+            await same.check(other)
+        await other.close()
+    finally:
+        await server.stop()
+    assert len(changed) == 1
