@@ -85,7 +85,9 @@ async def look(
                 expected=start,
                 found=f"{begins[tp]} to {ends[tp]}",
             )
-        spans[tp] = min(max(start, begins[tp]), ends[tp]), ends[tp]
+        # A restored database knows nothing of a log that is shorter: the dump is from before the log was replaced.
+        replaced = by is not None and start > ends[tp]
+        spans[tp] = (begins[tp] if replaced else min(max(start, begins[tp]), ends[tp])), ends[tp]
     starting = {(tp.topic, tp.partition): begin for tp, (begin, _) in spans.items() if tp not in stored}
     await said.begin(db, starting)
     if moved := {(tp.topic, tp.partition): at for tp, (at, _) in spans.items() if stored.get(tp, at) != at}:
