@@ -21,7 +21,7 @@ from deploy.web.words import SHARED, texts
 FRAME = Path(deploy.web.__file__).parent
 APPS = {SANDBOXES: Path(deploy.sandbox.web.__file__).parent, OPERATORS: Path(deploy.operator.__file__).parent}
 IN_CODE = (
-    re.compile(r"""(?:NotPossible|NotFound|Forbidden|words|self|key=|__init__)\(?"([a-z_]+)\""""),
+    re.compile(r"""(?:NotPossible|NotFound|NotReached|Forbidden|words|self|key=|__init__)\(?"([a-z_]+)\""""),
     re.compile(r'"key": "([a-z_]+)"'),
     re.compile(r'return "([a-z_]+)" if .* else "[a-z_]+"'),
     re.compile(r'return "[a-z_]+" if .* else "([a-z_]+)"'),
