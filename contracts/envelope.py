@@ -78,8 +78,9 @@ def _time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def header_texts(event: Event, decided_at: datetime | None = None) -> list[tuple[str, str]]:
-    """What stands in the headers of a record in binary mode, as text. ``decided_at``: of what a service says."""
+def header_texts(event: Event, decided_at: datetime | None = None, passed: str | None = None) -> list[tuple[str, str]]:
+    """What stands in the headers of a record in binary mode, as text. ``decided_at``, ``passed``: of what a service
+    says, for its own replay."""
     found = [
         ("ce_specversion", "1.0"),
         ("ce_id", event.id),
@@ -98,6 +99,8 @@ def header_texts(event: Event, decided_at: datetime | None = None) -> list[tuple
         found += [("ce_traceparent", event.traceparent), ("traceparent", event.traceparent)]
     if decided_at is not None:
         found.append(("ce_decidedat", str((decided_at - _EPOCH) // _MICROSECOND)))
+    if passed:
+        found.append(("ce_passed", passed))
     return found
 
 

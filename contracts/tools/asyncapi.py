@@ -43,6 +43,12 @@ _HEADERS: Final[dict[str, Any]] = {
             "pattern": "^[0-9]{1,20}$",
             "description": "When a service decided it: whole microseconds since 1970. Ignored by readers.",
         },
+        "ce_passed": {
+            "type": "string",
+            "pattern": "^[0-9]{1,20}( [a-z0-9._-]+/[0-9]+:[0-9]+)*$",
+            "description": "Which messages a service decided without a word since the moment that stands first, as the"
+            " next offset of each partition. Ignored by readers.",
+        },
         "ce_traceparent": {"type": "string", "maxLength": 300, "description": "W3C Trace Context."},
         "traceparent": {"type": "string", "maxLength": 300, "description": "The same for tools that know no prefix."},
         "content-type": {"type": "string", "const": "application/json"},

@@ -40,8 +40,11 @@ class OutboxRow(NamedTuple):
     value: bytes
 
 
-def outgoing(send: Send | Timer, service: str, id: str, now: datetime, cause: Event | None) -> OutboxRow:
-    """Encode a message under this id, with the moment at which it was decided and its correlation and causation."""
+def outgoing(
+    send: Send | Timer, service: str, id: str, now: datetime, cause: Event | None, passed: str | None = None
+) -> OutboxRow:
+    """Encode a message under this id, with the moment at which it was decided, its correlation and causation, and
+    what was ``passed`` without a word before it (``passed.py``)."""
     source, time = service_source(service), now
     if isinstance(send, Timer):
         time = send.due
@@ -56,16 +59,16 @@ def outgoing(send: Send | Timer, service: str, id: str, now: datetime, cause: Ev
         causation=None if cause is None else cause.id,
         traceparent=None if cause is None else cause.traceparent,
     )
-    return encoded(send.topic.name, event, now)
+    return encoded(send.topic.name, event, now, passed)
 
 
-def encoded(topic: str, event: Event, decided_at: datetime) -> OutboxRow:
+def encoded(topic: str, event: Event, decided_at: datetime, passed: str | None = None) -> OutboxRow:
     """An event as it is, on its way to this topic. Raises ``ValueError`` for one that is too large."""
     value = body_bytes(event)
     if len(value) > MAX_OUTGOING:
         # The broker would refuse it for ever, and everything behind it in the outbox would wait for ever.
         raise ValueError(f"{event.type} of {len(value)} bytes is larger than {MAX_OUTGOING}")
-    return OutboxRow(topic, event.key, pack_texts(header_texts(event, decided_at)), value)
+    return OutboxRow(topic, event.key, pack_texts(header_texts(event, decided_at, passed)), value)
 
 
 async def append(db: Connection, rows: Sequence[OutboxRow], origin: str | None = None) -> None:

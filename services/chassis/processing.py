@@ -21,6 +21,7 @@ from services.chassis.faults import CannotStart
 from services.chassis.logs import log
 from services.chassis.naming import Cause, Naming
 from services.chassis.outbox import OutboxRow
+from services.chassis.passed import PassedOver, Silence
 from services.chassis.records import Record, appended_at
 from services.chassis.service import Service
 from services.chassis.set_aside import Aside
@@ -54,11 +55,12 @@ class Effects:
     asides: list[Aside] = field(default_factory=list)
     parked: set[str] = field(default_factory=set)
     applied: list[Work] = field(default_factory=list)
+    silence: Silence | None = None
     released: int = 0
 
 
 class Processor:
-    """Decides messages of one service. Holds no connection and no state between batches."""
+    """Decides messages of one service. Holds no connection, and between batches only what was decided silently."""
 
     def __init__(self, service: Service, settings: Settings, clock: Clock) -> None:
         if settings.naming_secret is None:
@@ -68,6 +70,7 @@ class Processor:
         self.settings = settings
         self.clock = clock
         self.opened: Opened | None = None
+        self._passed_over = PassedOver(clock.now())
 
     async def session(self, application: str) -> Connection:
         """Open a session for batches alone; ``opened`` may refuse it."""
@@ -117,8 +120,10 @@ class Processor:
         await self.service.store.load(batch, [work.inbound for work in works], states)
         blocked: set[str] = set()
         locked_at = self.clock.now()
+        effects.silence = silence = self._passed_over.begin()
         for place, (work, subject) in enumerate(zip(works, subjects, strict=True)):
             now = self.moment(work, locked_at + place * _MICROSECOND)
+            said = len(effects.rows)
             if subject in blocked:
                 if work.aside is None:
                     effects.asides.append(Aside(work.record, "behind", work.inbound.received_at, subject))
@@ -128,6 +133,10 @@ class Processor:
             elif (aside := self._one(work, subject, states, batch, effects, now, heard)) is not None:
                 blocked.add(subject)
                 effects.asides.append(aside)
+            if len(effects.rows) > said:
+                silence.speaks(now)
+            elif work.aside is None:
+                silence.passes(work.record)
         effects.parked |= blocked
         for table in self.service.store.tables:
             await table.save(db, states)
@@ -192,7 +201,8 @@ class Processor:
     ) -> None:
         # Encoding can fail on a decision's own fault, so it comes before the first change: all or nothing.
         cause, event = work.cause, work.inbound.event
-        rows = self.outgoing(decision.sends, cause, now, event)
+        told = effects.silence.told if effects.silence is not None else None
+        rows = self.outgoing(decision.sends, cause, now, event, told)
         timers: dict[str, tuple[Timer, OutboxRow] | CancelTimer] = {}
         for place, timer in enumerate(decision.timers):
             if isinstance(timer, CancelTimer):
@@ -213,12 +223,12 @@ class Processor:
         effects.applied.append(work)
 
     def outgoing(
-        self, sends: Iterable[Send], cause: Cause, now: datetime, event: Event | None = None
+        self, sends: Iterable[Send], cause: Cause, now: datetime, event: Event | None = None, told: str | None = None
     ) -> list[OutboxRow]:
-        """What is sent because of this cause, each message under the id of its place."""
+        """What this cause sends, each message under the id of its place. The first one tells what was passed."""
         name = self.service.name
         return [
-            outbox.outgoing(send, name, self.naming.send_id(cause, place), now, event)
+            outbox.outgoing(send, name, self.naming.send_id(cause, place), now, event, None if place else told)
             for place, send in enumerate(sends)
         ]
 
@@ -250,6 +260,8 @@ class Processor:
         await set_aside.remove(db, done)
         await set_aside.park(db, effects.parked)
         effects.released = await set_aside.release_facts(db, effects.facts)
+        if effects.silence is not None:
+            self._passed_over.end(effects.silence)
 
 
 def _cause(event: Event, record: Record, aside: Aside | None) -> Cause:

@@ -1,8 +1,9 @@
 """Records of several partitions in the order in which they were decided: pure.
 
-What a decision said tells when it was made (``decidedat``); of one that said nothing only the time of its record is
-known. A partition keeps its order. A message that came back from what was set aside was decided long after those behind
-it in the log: it comes as early as they do, and waits again.
+What a decision said tells when it was made (``decidedat``). Of one that said nothing it is known when its record was
+written, and often after which moment it was passed (``passed``). A partition keeps its order. A message that came back
+from what was set aside was decided long after those behind it in the log: it comes as early as they do, and waits
+again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ TOGETHER: Final = timedelta(milliseconds=100)
 
 
 class Moment(NamedTuple):
-    """A record with the moment at which it was decided, as far as that is known, and when its record was written."""
+    """A record with the moment at which it was decided, as far as that is known, and the earliest at which it can have
+    been: when it was written, or passed."""
 
     record: Record
     decided_at: datetime | None

@@ -21,6 +21,7 @@ from services.chassis.clock import Clock
 from services.chassis.database import Connection, Pool
 from services.chassis.live import LiveBatches
 from services.chassis.naming import Cause
+from services.chassis.passed import spoken_after
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import Record, decode_record
 from services.chassis.reentry import Reentry
@@ -210,8 +211,13 @@ class Replay:
         causes = [self._causes(record) for record in records]
         ids = {cause: self._processor.naming.send_id(cause, 0) for some in causes for cause in some}
         told = await said.moments(db, self.service.source, list(ids.values()))
+        after = await said.passed_after(db, records)
         return [
-            Moment(record, next((told[ids[one]] for one in some if ids[one] in told), None), self._written(record))
+            Moment(
+                record,
+                next((told[ids[one]] for one in some if ids[one] in told), None),
+                spoken_after(self._written(record), after.get(record.offset)),
+            )
             for record, some in zip(records, causes, strict=True)
         ]
 

@@ -1,0 +1,90 @@
+"""What a process decided without a word is told by its next message, whichever lane says it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from services.chassis.passed import Passed, PassedOver, read_passed, spoken_after
+from services.chassis.records import Record
+
+START = datetime(2026, 7, 6, 8, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def record(offset: int, topic: str = "events.v1", partition: int = 3) -> Record:
+    return Record(topic, partition, offset, 0, b"k", [], b"{}")
+
+
+def told(text: str | None) -> list[Passed]:
+    assert text is not None
+    return read_passed(text)
+
+
+def test_who_speaks_tells_what_was_passed_before_it_in_its_batch_and_nothing_twice() -> None:
+    batch = PassedOver(START).begin()
+    batch.passes(record(7))
+    batch.passes(record(8))
+    assert told(batch.told) == [Passed("events.v1", 3, 9, START)]
+    batch.speaks(at(1))
+    assert batch.told is None
+    batch.passes(record(9))
+    assert told(batch.told) == [Passed("events.v1", 3, 10, at(1))]
+
+
+def test_a_silent_batch_is_told_of_by_the_next_one_that_speaks() -> None:
+    over = PassedOver(START)
+    silent = over.begin()
+    silent.passes(record(7))
+    over.end(silent)
+    speaking = over.begin()
+    assert told(speaking.told) == [Passed("events.v1", 3, 8, START)]
+    speaking.speaks(at(5))
+    over.end(speaking)
+    assert over.begin().told is None
+    assert over.begin().since == at(5)
+
+
+def test_what_another_lane_passed_meanwhile_is_not_forgotten_with_what_was_told() -> None:
+    over = PassedOver(START)
+    speaking = over.begin()
+    silent = over.begin()
+    silent.passes(record(7))
+    over.end(silent)
+    speaking.speaks(at(5))
+    over.end(speaking)
+    assert told(over.begin().told) == [Passed("events.v1", 3, 8, at(5))]
+
+
+def test_a_partition_that_came_further_meanwhile_is_told_again() -> None:
+    over = PassedOver(START)
+    first = over.begin()
+    first.passes(record(7))
+    over.end(first)
+    speaking = over.begin()
+    further = over.begin()
+    further.passes(record(8))
+    over.end(further)
+    speaking.speaks(at(5))
+    over.end(speaking)
+    assert told(over.begin().told) == [Passed("events.v1", 3, 9, at(5))]
+
+
+def test_a_header_stays_small_however_many_partitions_there_are() -> None:
+    batch = PassedOver(START).begin()
+    for partition in range(500):
+        batch.passes(record(1, partition=partition))
+    assert len(told(batch.told)) == 100
+
+
+def test_a_header_that_cannot_be_read_tells_nothing() -> None:
+    for text in ("", "x", "1 a/b:c", "1 topic", "9" * 40 + " t/1:2", "1 t/1:"):
+        assert read_passed(text) == []
+
+
+def test_a_record_was_decided_when_it_was_written_unless_it_was_passed_later() -> None:
+    assert spoken_after(at(3), None) == at(3)
+    assert spoken_after(at(3), at(1)) == at(3)
+    assert spoken_after(at(3), at(9)) == at(9) + timedelta(microseconds=1)
