@@ -94,9 +94,9 @@ def a_refusal_from_within_does_not_reach_its_sender(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I7")
 def a_refusal_speaks_of_another_message(t: Tamper) -> Offence:
-    other = {"message_type": signups.SignupReported.TYPE}
-    t.row("bridge", "refusal", reason="link_broken").update(other)
-    return t.alter(t.find(refusals.MessageRefused, where=lambda d: d.reason == "link_broken"), **other)
+    other = signups.SignupReported.TYPE
+    t.row("bridge", "refusal", reason="link_broken").update(message_type=other)
+    return t.alter(t.find(refusals.MessageRefused, where=lambda d: d.reason == "link_broken"), message_type=other)
 
 
 @breaks(FAULTS, "I7")
