@@ -25,7 +25,7 @@ from services.chassis.passed import spoken_after
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import Record, decode_record
 from services.chassis.reentry import Reentry
-from services.chassis.restoring import said
+from services.chassis.restoring import said, silent
 from services.chassis.restoring.asides import Asides, Moments, over
 from services.chassis.restoring.merging import Merged, Moment, Taken
 from services.chassis.restoring.spans import Spans
@@ -103,6 +103,7 @@ class Replay:
         self._batches: dict[str, LiveBatches] = {}
         self._spans: Mapping[TopicPartition, tuple[int, int]] = {}
         self._merged = Merged()
+        self._processes = silent.Processes(None, [], None)
         self.total = 0
         self.done = 0
         """Messages of the log that are applied, of ``total``."""
@@ -124,6 +125,7 @@ class Replay:
         reader = await kafka.open_reader(self.settings, client, places)
         try:
             await self._start(reader, streams, places)
+            self._processes = await silent.processes(db)
             asides = Asides(db, list(self._streams), self._turns_of(db))
             await self._apply_all(db, Spans(reader, self._spans), asides)
         finally:
@@ -211,15 +213,20 @@ class Replay:
         causes = [self._causes(record) for record in records]
         ids = {cause: self._processor.naming.send_id(cause, 0) for some in causes for cause in some}
         told = await said.moments(db, self.service.source, list(ids.values()))
-        after = await said.passed_after(db, records)
+        passed = await silent.passed_after(db, records)
         return [
             Moment(
                 record,
                 next((told[ids[one]] for one in some if ids[one] in told), None),
-                spoken_after(self._written(record), after.get(record.offset)),
+                self._earliest(record, passed),
             )
             for record, some in zip(records, causes, strict=True)
         ]
+
+    def _earliest(self, record: Record, passed: Mapping[int, datetime]) -> datetime:
+        """When it may have been decided at the earliest, had it said nothing."""
+        written = self._written(record)
+        return spoken_after(written, passed.get(record.offset) or self._processes.last_word(written))
 
     def _causes(self, record: Record) -> list[Cause]:
         """By which its decision may have named what it said; an id used twice is answered by its place."""

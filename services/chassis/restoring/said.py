@@ -14,8 +14,9 @@ import orjson
 
 from services.chassis.clock import Clock
 from services.chassis.database import Connection
-from services.chassis.passed import Passed, read_passed
+from services.chassis.passed import Told, read_passed
 from services.chassis.records import Record, content_digest, unpack_headers
+from services.chassis.restoring import silent
 from services.chassis.set_aside import SAID_OTHERWISE, Aside, insert
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "moments",
     "of_outbox",
     "of_record",
-    "passed_after",
     "sift",
     "sift_timers",
     "some_open",
@@ -50,15 +50,6 @@ SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[]) ON CONFLICT DO NOTHING
 _KEEP: Final = """INSERT INTO said_since (source, id, topic, partition, "offset", digest, decided_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::bytea[], $7::timestamptz[])
 ON CONFLICT DO NOTHING"""
-_KEEP_PASSED: Final = """INSERT INTO said_passed (topic, partition, next_offset, after)
-SELECT topic, partition, next_offset, min(after)
-  FROM unnest($1::text[], $2::int[], $3::bigint[], $4::timestamptz[]) AS t(topic, partition, next_offset, after)
- GROUP BY topic, partition, next_offset
-ON CONFLICT (topic, partition, next_offset) DO UPDATE SET after = least(said_passed.after, excluded.after)"""
-_PASSED: Final = """SELECT t."offset", told.after
-  FROM unnest($3::bigint[]) AS t("offset")
- CROSS JOIN LATERAL (SELECT after FROM said_passed
-    WHERE topic = $1 AND partition = $2 AND next_offset > t."offset" ORDER BY next_offset LIMIT 1) AS told"""
 _MOMENTS: Final = """SELECT id, decided_at FROM said_since
 WHERE source = $1 AND id = ANY($2) AND decided_at IS NOT NULL"""
 _KNOWN: Final = """SELECT source, id, digest, topic, partition, "offset" FROM said_since
@@ -78,7 +69,7 @@ class Message(NamedTuple):
     id: str
     digest: bytes
     decided_at: datetime | None = None
-    passed: Sequence[Passed] = ()
+    told: Told | None = None
 
 
 def of_record(record: Record, source: str) -> Message | None:
@@ -129,7 +120,7 @@ def _columns(ends: Mapping[Place, int]) -> tuple[list[str], list[int], list[int]
 
 
 async def keep(db: Connection, records: Sequence[tuple[Record, Message]]) -> None:
-    """Keep what a later life said, and what it passed. Two statements, without effect for what is kept already."""
+    """Keep what a later life said, and what it passed without a word; without effect for what is kept already."""
     await db.execute(
         _KEEP,
         [message.source for _, message in records],
@@ -140,21 +131,12 @@ async def keep(db: Connection, records: Sequence[tuple[Record, Message]]) -> Non
         [message.digest for _, message in records],
         [message.decided_at for _, message in records],
     )
-    if passed := [one for _, message in records for one in message.passed]:
-        await db.execute(_KEEP_PASSED, *map(list, zip(*passed, strict=True)))
+    await silent.keep(db, [message.told for _, message in records if message.told is not None])
 
 
 async def moments(db: Connection, source: str, ids: Sequence[str]) -> dict[str, datetime]:
     """When those of these messages were decided that a later life said."""
     return {row[0]: row[1] for row in await db.fetch(_MOMENTS, source, list(ids))}
-
-
-async def passed_after(db: Connection, records: Sequence[Record]) -> dict[int, datetime]:
-    """Of these records of one partition, by offset, the moment after which a later life decided them, where it told
-    so."""
-    first = records[0]
-    rows = await db.fetch(_PASSED, first.topic, first.partition, [record.offset for record in records])
-    return {row[0]: row[1] for row in rows}
 
 
 class Counts(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import pytest
 from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
@@ -33,9 +34,11 @@ _APPLIED = "SELECT count(*) = $1 FROM inbox"
 _EVENTS_OF = partition_for(f"aa:{PROJECT}", OPPORTUNITIES_EVENTS.partitions)
 
 
+@pytest.mark.parametrize("process", ["the same", "the next"])
 async def test_a_record_that_was_confirmed_before_its_sign_up_ended_is_confirmed_again(
-    broker: Broker, new_database: NewDatabase, unique: Callable[[str], str]
+    process: str, broker: Broker, new_database: NewDatabase, unique: Callable[[str], str]
 ) -> None:
+    """``process``: which one speaks after the sign-up has ended."""
     commands, events = unique(ATTENDANCE_COMMANDS.name), unique(OPPORTUNITIES_EVENTS.name)
     first = await new_database()
     settings = Settings(
@@ -65,6 +68,11 @@ async def test_a_record_that_was_confirmed_before_its_sign_up_ended_is_confirmed
     old = await asyncpg.connect(first)
     async with living(service, settings) as runtime:
         await _confirmed_before_it_ends(broker, runtime, old, people, (commands, events))
+        if process == "the same":
+            await _speak(broker, old, commands, people[-1])
+    if process == "the next":
+        async with living(service, settings):
+            await _speak(broker, old, commands, people[-1])
     facts, signups = await old.fetch(_FACTS), await old.fetch(_SIGNUPS)
     assert {row["held_for"] for row in facts} == {None}
     await old.close()
@@ -80,9 +88,9 @@ async def test_a_record_that_was_confirmed_before_its_sign_up_ended_is_confirmed
 async def _confirmed_before_it_ends(
     broker: Broker, runtime: Runtime, db: Any, people: list[UUID], topics: tuple[str, str]
 ) -> None:
-    """The ends are written first, but their partition stands still; afterwards one more record speaks."""
+    """The ends are written first, but their partition stands still."""
     commands, events = topics
-    *mine, last = people
+    mine = people[:-1]
     before = await db.fetchval("SELECT count(*) FROM inbox")
     await eventually(lambda: all(lane.consumer.assignment() for lane in runtime.lanes))
     other = await asyncpg.connect(runtime.settings.database.get_secret_value())
@@ -96,8 +104,14 @@ async def _confirmed_before_it_ends(
         await eventually(lambda: db.fetchval(_APPLIED, before + len(mine)))
     await other.close()
     await eventually(lambda: db.fetchval(_APPLIED, before + 2 * len(mine)))
-    await _say(broker, commands, _record(last))
-    await eventually(lambda: db.fetchval(_APPLIED, before + 2 * len(mine) + 1))
+    await eventually(lambda: db.fetchval("SELECT count(*) = 0 FROM outbox"))
+
+
+async def _speak(broker: Broker, db: Any, commands: str, person: UUID) -> None:
+    """One more record is confirmed, which attendance says."""
+    before = await db.fetchval("SELECT count(*) FROM inbox")
+    await _say(broker, commands, _record(person))
+    await eventually(lambda: db.fetchval(_APPLIED, before + 1))
     await eventually(lambda: db.fetchval("SELECT count(*) = 0 FROM outbox"))
 
 

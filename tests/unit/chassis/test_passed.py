@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from services.chassis.passed import Passed, PassedOver, read_passed, spoken_after
+from services.chassis.passed import Passed, PassedOver, Told, read_passed, spoken_after
 from services.chassis.records import Record
+from services.chassis.restoring.silent import Processes
 
 START = datetime(2026, 7, 6, 8, tzinfo=UTC)
 
@@ -20,11 +21,23 @@ def record(offset: int, topic: str = "events.v1", partition: int = 3) -> Record:
 
 def told(text: str | None) -> list[Passed]:
     assert text is not None
-    return read_passed(text)
+    read = read_passed(text)
+    assert read is not None
+    return read.passed
+
+
+def spoken() -> PassedOver:
+    """One that has spoken before."""
+    over = PassedOver(START - timedelta(seconds=1))
+    first = over.begin()
+    assert first.begins
+    first.speaks(START)
+    over.end(first)
+    return over
 
 
 def test_who_speaks_tells_what_was_passed_before_it_in_its_batch_and_nothing_twice() -> None:
-    batch = PassedOver(START).begin()
+    batch = spoken().begin()
     batch.passes(record(7))
     batch.passes(record(8))
     assert told(batch.told) == [Passed("events.v1", 3, 9, START)]
@@ -35,7 +48,7 @@ def test_who_speaks_tells_what_was_passed_before_it_in_its_batch_and_nothing_twi
 
 
 def test_a_silent_batch_is_told_of_by_the_next_one_that_speaks() -> None:
-    over = PassedOver(START)
+    over = spoken()
     silent = over.begin()
     silent.passes(record(7))
     over.end(silent)
@@ -48,7 +61,7 @@ def test_a_silent_batch_is_told_of_by_the_next_one_that_speaks() -> None:
 
 
 def test_what_another_lane_passed_meanwhile_is_not_forgotten_with_what_was_told() -> None:
-    over = PassedOver(START)
+    over = spoken()
     speaking = over.begin()
     silent = over.begin()
     silent.passes(record(7))
@@ -59,7 +72,7 @@ def test_what_another_lane_passed_meanwhile_is_not_forgotten_with_what_was_told(
 
 
 def test_a_partition_that_came_further_meanwhile_is_told_again() -> None:
-    over = PassedOver(START)
+    over = spoken()
     first = over.begin()
     first.passes(record(7))
     over.end(first)
@@ -80,11 +93,32 @@ def test_a_header_stays_small_however_many_partitions_there_are() -> None:
 
 
 def test_a_header_that_cannot_be_read_tells_nothing() -> None:
-    for text in ("", "x", "1 a/b:c", "1 topic", "9" * 40 + " t/1:2", "1 t/1:"):
-        assert read_passed(text) == []
+    for text in ("", "x", "1 a/b:c", "1 topic", "9" * 40 + " t/1:2", "1 t/1:", "begins"):
+        assert read_passed(text) is None
 
 
 def test_a_record_was_decided_when_it_was_written_unless_it_was_passed_later() -> None:
     assert spoken_after(at(3), None) == at(3)
     assert spoken_after(at(3), at(1)) == at(3)
     assert spoken_after(at(3), at(9)) == at(9) + timedelta(microseconds=1)
+
+
+def test_the_first_message_of_a_process_tells_when_it_began_and_no_later_one() -> None:
+    over = PassedOver(START)
+    first = over.begin()
+    first.passes(record(7))
+    assert first.told is not None
+    assert read_passed(first.told) == Told(START, True, [Passed("events.v1", 3, 8, START)])
+    first.speaks(at(1))
+    assert first.told is None
+    over.end(first)
+    assert over.begin().told is None
+
+
+def test_what_nobody_tells_was_decided_after_the_last_message_of_the_process_that_may_have_done_it() -> None:
+    found = Processes(START, [(at(10), at(8)), (at(20), at(15))], at(30))
+    assert found.last_word(at(-1)) is None, "nobody told anything then"
+    assert found.last_word(at(5)) == at(8)
+    assert found.last_word(at(12)) == at(15)
+    assert found.last_word(at(25)) == at(30)
+    assert Processes(None, [], at(30)).last_word(at(5)) is None

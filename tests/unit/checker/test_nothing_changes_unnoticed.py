@@ -30,6 +30,7 @@ CHASSIS: Final = {
     "outbox",
     "restored",
     "said",
+    "said_begun",
     "said_passed",
     "said_since",
     "set_aside",
