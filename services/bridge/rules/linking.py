@@ -15,7 +15,7 @@ from services.bridge.rules.consent import LinkState, Tie, given_as, keep, stale,
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.names import account_name, person_name
 from services.bridge.rules.people import consent_of, unlinked, volunteer
-from services.bridge.rules.requests import all_answered, answered, asked
+from services.bridge.rules.requests import answered, asked
 from services.bridge.states import Account, ConsentState, Link
 from services.chassis.decisions import Decision, Inbound, States
 
@@ -142,7 +142,7 @@ def link_established(border: Border, states: States, inbound: Inbound, now: date
         draft.change(consent)
     # Any word of the home that the border has decides: the copy in this fact is the same or older, and one that were
     # taken as a word could make a later word of the home stale.
-    all_answered(draft, states, fact)
+    answered(draft, states, fact)
     answers = None if fact.origin is None else fact.origin.message_id
     _tell_both(draft, link, consent, "established", answers=answers)
     release(draft, border, states, link, consent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,7 +12,7 @@ from services.bridge.rules.names import account_name
 from services.bridge.states import LinkUnderWay
 from services.chassis.decisions import States
 
-__all__ = ["LONGEST", "all_answered", "answered", "asked", "under_way_since"]
+__all__ = ["LONGEST", "answered", "asked", "under_way_since"]
 
 LONGEST: Final = timedelta(days=1)
 """So long at most a request counts, and a message waits behind requests.
@@ -28,36 +27,25 @@ identity is down; and if an answer were lost, its request would not count for ev
 
 def asked(draft: Draft, states: States, request: RequestLink) -> None:
     """One more request for these two refs. Whoever waits already looks again when its time is up, and waits on."""
-    for registry, ref in _refs(request):
+    for registry, ref in ((request.host, request.host_ref), (request.home, request.home_ref)):
         before = states.get(LinkUnderWay, (registry, ref, request.host))
         requests = before.requests if before is not None else 0
         draft.change(LinkUnderWay(registry, ref, request.host, requests + 1, draft.now))
 
 
-def answered(draft: Draft, states: States, refused: LinkRefused) -> None:
-    """One request less. Behind the last one nobody waits any longer than behind none."""
-    _one_less(draft, states, refused.host, _refs(refused))
+def answered(draft: Draft, states: States, answer: LinkEstablished | LinkRefused) -> None:
+    """One request less, at the refs of this request alone: identity answers each of the others by itself.
 
-
-def all_answered(draft: Draft, states: States, linked: LinkEstablished) -> None:
-    """These two refs are linked for ever, so that nothing waits for it: answers still to come change nothing.
-
-    A number under which she asked while she had an account already is nobody's: what waits for it waits no longer.
+    Behind the last one nobody waits any longer than behind none. A number under which she asked while she had an
+    account already is nobody's: what waits for this number waits no longer either. A link that answers no request
+    takes none away.
     """
-    for registry, ref in _refs(linked):
-        if (before := states.get(LinkUnderWay, (registry, ref, linked.host))) is not None:
-            draft.forget(before)
-    asked_as = None if linked.origin is None else linked.origin.key
-    if asked_as not in (None, linked.host_ref):
-        _one_less(draft, states, linked.host, [(linked.host, asked_as)])
-
-
-def _one_less(draft: Draft, states: States, host: str, refs: Iterable[tuple[str, str]]) -> None:
-    for registry, ref in refs:
-        before = states.get(LinkUnderWay, (registry, ref, host))
-        left = before.requests - 1 if before is not None else 0
-        if before is not None and left > 0:
-            draft.change(replace(before, requests=left))
+    if answer.origin is None:
+        return
+    for registry, ref in ((answer.host, answer.origin.key), (answer.home, answer.home_ref)):
+        before = states.get(LinkUnderWay, (registry, ref, answer.host))
+        if before is not None and before.requests > 1:
+            draft.change(replace(before, requests=before.requests - 1))
             continue
         if before is not None:
             draft.forget(before)
@@ -69,7 +57,3 @@ def under_way_since(states: States, registry: str, ref: str, hosts: tuple[str, .
     None when there is none."""
     rows = states.group(LinkUnderWay, "account", (registry, ref))
     return max((row.newest_at for row in rows if row.requests > 0 and (not hosts or row.host in hosts)), default=None)
-
-
-def _refs(about: RequestLink | LinkRefused | LinkEstablished) -> tuple[tuple[str, str], tuple[str, str]]:
-    return (about.host, about.host_ref), (about.home, about.home_ref)

@@ -153,6 +153,30 @@ def test_an_answer_to_a_request_that_was_forgotten_releases_what_waits_and_count
     assert row.requests == 1
 
 
+def test_a_refusal_that_comes_after_the_link_takes_away_no_request_made_since(linkage: Linkage) -> None:
+    """With the link all that its refs had asked was forgotten; the refusal about S2 took away the newer request."""
+    linkage.offer("hers", ref="S2")
+    linkage.offer()
+    linkage.request("guess", home_ref="S2")
+    linkage.request()
+    while linkage.commands:
+        linkage.identity_hears()
+    assert [type(send.message) for _, send in linkage.facts] == [identity.LinkRefused, identity.LinkEstablished]
+    linkage.border_hears(1)
+    assert _under_way(linkage) == {(HOST, HOST_REF): 1, (HOME, "S2"): 1}
+    linkage.request()
+    linkage.border_hears()
+    assert _under_way(linkage) == {(HOST, HOST_REF): 1, (HOME, HOME_REF): 1}
+    linkage.settle()
+    assert _under_way(linkage) == {}
+
+
+def _under_way(linkage: Linkage) -> dict[tuple[str, str], int]:
+    refs = ((HOST, HOST_REF), (HOME, HOME_REF), (HOME, "S2"))
+    rows = [row for ref in refs for row in linkage.border.states.group(LinkUnderWay, "account", ref)]
+    return {row.account: row.requests for row in rows}
+
+
 @pytest.mark.parametrize(
     "message",
     [

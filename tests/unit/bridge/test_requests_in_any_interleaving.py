@@ -90,13 +90,10 @@ class TwoServices(RuleBasedStateMachine):
         self.linkage.pass_time(timedelta(seconds=seconds))
 
     def _note(self, fact: Any) -> None:
-        if not isinstance(fact, identity.LinkRefused | identity.LinkEstablished):
-            return
-        for key in ((fact.host, fact.host_ref, fact.host), (fact.home, fact.home_ref, fact.host)):
-            if isinstance(fact, identity.LinkRefused):
-                self.owed[key].discard(fact.origin.message_id)
-            else:
-                self.owed[key].clear()
+        """An answer, under whatever ref, is of one request."""
+        if isinstance(fact, identity.LinkRefused | identity.LinkEstablished) and fact.origin is not None:
+            for ids in self.owed.values():
+                ids.discard(fact.origin.message_id)
 
     @invariant()
     def nobody_is_refused_while_an_answer_about_her_is_owed(self) -> None:
