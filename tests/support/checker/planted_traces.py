@@ -113,3 +113,16 @@ def identity_tells_a_consent_that_nobody_gave(t: Tamper) -> Offence:
     assert changed.event is not None
     other = changed.data.consent.model_copy(update={"given_at": changed.event.time})
     return t.alter(changed, consent=other)
+
+
+@breaks(FAULTS, "I9")
+def a_refusal_is_of_another_person_than_her_of_whom_her_home_has_spoken(t: Tamper) -> Offence:
+    """Of one whose messages stand in the same partition; in another one the message would be a bad one."""
+    refused = t.find(people.LinkRefused, where=lambda d: d.home_ref == "sz-ivy")
+    return t.alter(refused, person=t.person("sz", "sz-bo"))
+
+
+@breaks(FAULTS, "I9")
+def a_refusal_about_a_number_that_is_nobodys_is_of_somebody(t: Tamper) -> Offence:
+    refused = t.find(people.LinkRefused, where=lambda d: d.home_ref == "sz-lou")
+    return t.alter(refused, person=t.person("gz", "gz-fay"))

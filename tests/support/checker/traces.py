@@ -48,6 +48,7 @@ def nothing_from_nowhere(book: Book) -> Iterator[Violation]:
         for line in record.facts:
             yield from _fact(book, line)
     yield from _identity(book)
+    yield from _refused_persons(book)
     yield from _signups(book)
     yield from _refusals(book)
     yield from _timers(book)
@@ -185,7 +186,7 @@ def _identity(book: Book) -> Iterator[Violation]:
         elif isinstance(fact, identity.LinkRefused) and (fact.host, fact.host_ref, fact.origin) not in asked:
             yield at(book, "I9", line, f"{fact.host} never asked for this in these words")
         elif isinstance(fact, identity.LinkRefused):
-            continue  # of whom no home has spoken is nobody: another one each time
+            continue  # whom it may speak of: _refused_persons
         elif persons.setdefault(person, home) != home or accounts.setdefault(home, person) != person:
             yield at(book, "I9", line, f"she is another person than {fact.home_ref} of {fact.home}")
         elif isinstance(fact, identity.LinkEstablished) and fact.origin is not None and fact.origin not in requests:
@@ -194,6 +195,24 @@ def _identity(book: Book) -> Iterator[Violation]:
             yield at(book, "I9", line, f"{fact.home} never gave this consent")
         elif isinstance(fact, identity.LinkBroken | identity.LinkRestored) and not _rests_with(fact, cause.data):
             yield at(book, "I9", line, f"{fact.by} never said so")
+
+
+def _refused_persons(book: Book) -> Iterator[Violation]:
+    """A refusal is of her of whom her home has spoken; of a number of which it has not, it is of nobody."""
+    persons = {(row["home"], row["home_ref"]): row["person"] for row in book.rows("identity", "account")}
+    spoken: dict[tuple[str, str], int] = {}
+    for line in book.published("identity.commands.v1"):
+        asks = isinstance(line.data, identity.RequestLink | identity.ExpireLinkRequest)
+        if not asks and not book.stands_aside(line, "identity"):
+            spoken.setdefault((line.data.home, line.data.home_ref), line.offset)
+    somebody = set(persons.values())
+    for line in book.of(identity.LinkRefused):
+        home, cause = (line.data.home, line.data.home_ref), _identity_command(book, line)
+        if cause is None:
+            continue
+        known = spoken.get(home, cause.offset + 1) <= cause.offset
+        if line.data.person != persons.get(home, line.data.person) if known else line.data.person in somebody:
+            yield at(book, "I9", line, f"she is another person than {line.data.home_ref} of {line.data.home}")
 
 
 def _rests_with(fact: Any, command: Any) -> bool:
