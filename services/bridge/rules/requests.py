@@ -56,4 +56,4 @@ def under_way_since(states: States, registry: str, ref: str, hosts: tuple[str, .
     """When the newest request under way was admitted that could link this ref with one of ``hosts`` (none: with any);
     None when there is none."""
     rows = states.group(LinkUnderWay, "account", (registry, ref))
-    return max((row.newest_at for row in rows if row.requests > 0 and (not hosts or row.host in hosts)), default=None)
+    return max((row.newest_at for row in rows if not hosts or row.host in hosts), default=None)

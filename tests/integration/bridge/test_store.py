@@ -143,7 +143,7 @@ async def test_every_row_comes_back_as_it_was_saved_and_as_it_was_changed(border
     ]
     changed = [
         dataclasses.replace(rows[0], person=person(2)),
-        dataclasses.replace(rows[1], requests=0),
+        dataclasses.replace(rows[1], requests=1),
         dataclasses.replace(rows[2], state="broken", link_version=2, rests=((T0 - MINUTE, T0),)),
         dataclasses.replace(rows[3], state="withdrawn", valid_until=None),
         dataclasses.replace(service_row, state="confirmed", reason=None, settled_version=1, total=60, posted=60),
