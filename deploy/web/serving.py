@@ -18,9 +18,13 @@ def listen(host: str, port: int) -> socket.socket:
     """The socket of SHUANGCHENG_HTTP_HOST and its port. Raises ``ValueError`` where that is not to be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         raise ValueError(f"SHUANGCHENG_HTTP_PORT {port}: {error}") from None
+    # Connections inherit it. asyncio sets it for sockets that it makes itself only. Without it the body of an answer
+    # waits until the client has acknowledged the head: 40 ms on Linux, for all but the first answers of a connection.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def serve(app: FastAPI, listener: socket.socket, trusted_proxies: str) -> None:
