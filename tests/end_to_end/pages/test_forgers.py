@@ -18,6 +18,7 @@ FOR_REGISTRIES = {
     ("opportunities", "/shifts/{host}/{project_ref}/{shift_ref}"),
     ("opportunities", "/campaigns"),
     ("bridge", "/timeline"),
+    ("identity", "/codes/{code_hash}"),
 }
 """What a registry's token may ask. All else is an operator's."""
 FORMS_FROM_ELSEWHERE = {"/visit", "/visit/open"}
@@ -51,9 +52,12 @@ async def test_a_registry_is_answered_what_registries_may_ask_and_no_more(stage:
             if status != 403:
                 allowed.add((route.process, route.path))
     assert allowed == FOR_REGISTRIES
-    url = stage.stack.url("bridge") + "/timeline?registry=sz&ref=x1"
-    of_another = {"authorization": f"Bearer {stage.stack.tokens['registry:gz']}"}
-    assert (await stage.http.get(url, headers=of_another)).status_code == 403
+    headers = {"authorization": f"Bearer {stage.stack.tokens['registry:gz']}"}
+    code = f"/codes/{'0' * 64}?home=gz&home_ref=x1&host"
+    for process, asked in (("bridge", "/timeline?ref=x1&registry"), ("identity", code)):
+        url = stage.stack.url(process) + asked
+        statuses = [(await stage.http.get(f"{url}={whose}", headers=headers)).status_code for whose in ("gz", "sz")]
+        assert statuses in ([200, 403], [404, 403]), process  # of its own people and codes only
 
 
 async def signed_in(stage: Stage, process: str) -> SecretForms:
