@@ -65,10 +65,10 @@ def differences(before: Facts, after: Facts, *, most: int = 4) -> list[str]:
     for name in sorted(before.keys() | after.keys()):
         one, other = before.get(name, Counter()), after.get(name, Counter())
         lost, new = sorted((one - other).elements()), sorted((other - one).elements())
-        told += [f"{name}: lost {_beside(row, new)}" for row in lost[:most]]
-        told += [f"{name}: new {_beside(row, lost)}" for row in new[:most]]
-        if (more := sum(max(0, len(rows) - most) for rows in (lost, new))) > 0:
-            told.append(f"{name}: lost or new {more} more")
+        for word, rows, others in (("lost", lost, new), ("new", new, lost)):
+            told += [f"{name}: {word} {_beside(row, others)}" for row in rows[:most]]
+            if len(rows) > most:
+                told.append(f"{name}: {word} {len(rows) - most} more")
     return told
 
 
