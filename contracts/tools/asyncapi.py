@@ -45,7 +45,7 @@ _HEADERS: Final[dict[str, Any]] = {
         },
         "ce_passed": {
             "type": "string",
-            "pattern": "^[0-9]{1,20}( begins)?( [a-z0-9._-]+/[0-9]+:[0-9]+)*$",
+            "pattern": "^[0-9]{1,20}( begins| then| [a-z0-9._-]+/[0-9]+:[0-9]+)*$",
             "description": "Which messages a service decided without a word since the moment that stands first, as the"
             " next offset of each partition. Ignored by readers.",
         },

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from contracts.envelope import Event
 from contracts.topics import TopicEntry
-from services.chassis import channels, outbox, set_aside
+from services.chassis import channels, outbox, positions, set_aside
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, Opened, describe, open_connection
 from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer, Wait
@@ -76,6 +76,10 @@ class Processor:
         """Open a session for batches alone; ``opened`` may refuse it."""
         dsn = self.settings.database.get_secret_value()
         return await open_connection(dsn, application=application, opened=self.opened)
+
+    async def begins(self, db: Connection) -> None:
+        """Before the first batch of this process: it tells where it begins."""
+        self._passed_over.begins(self.clock.now(), await positions.stored(db))
 
     async def held(self, db: Connection) -> Collection[str]:
         """Groups that an operator holds."""

@@ -103,7 +103,7 @@ class Replay:
         self._batches: dict[str, LiveBatches] = {}
         self._spans: Mapping[TopicPartition, tuple[int, int]] = {}
         self._merged = Merged()
-        self._processes = silent.Processes(None, [], None)
+        self._silent = silent.Silent(None, None)
         self.total = 0
         self.done = 0
         """Messages of the log that are applied, of ``total``."""
@@ -125,7 +125,7 @@ class Replay:
         reader = await kafka.open_reader(self.settings, client, places)
         try:
             await self._start(reader, streams, places)
-            self._processes = await silent.processes(db)
+            self._silent = await silent.silent(db)
             asides = Asides(db, list(self._streams), self._turns_of(db))
             await self._apply_all(db, Spans(reader, self._spans), asides)
         finally:
@@ -226,7 +226,7 @@ class Replay:
     def _earliest(self, record: Record, passed: Mapping[int, datetime]) -> datetime:
         """When it may have been decided at the earliest, had it said nothing."""
         written = self._written(record)
-        return spoken_after(written, passed.get(record.offset) or self._processes.last_word(written))
+        return spoken_after(written, passed.get(record.offset) or self._silent.untold(written))
 
     def _causes(self, record: Record) -> list[Cause]:
         """By which its decision may have named what it said; an id used twice is answered by its place."""

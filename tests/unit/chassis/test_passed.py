@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from services.chassis.passed import Passed, PassedOver, Told, read_passed, spoken_after
+from services.chassis.passed import PassedOver, Told, read_passed, spoken_after
 from services.chassis.records import Record
-from services.chassis.restoring.silent import Processes
+from services.chassis.restoring.silent import Silent
 
 START = datetime(2026, 7, 6, 8, tzinfo=UTC)
 
@@ -19,41 +19,31 @@ def record(offset: int, topic: str = "events.v1", partition: int = 3) -> Record:
     return Record(topic, partition, offset, 0, b"k", [], b"{}")
 
 
-def told(text: str | None) -> list[Passed]:
-    assert text is not None
-    read = read_passed(text)
-    assert read is not None
-    return read.passed
+PLACE = ("events.v1", 3)
 
 
-def spoken() -> PassedOver:
-    """One that has spoken before."""
-    over = PassedOver(START - timedelta(seconds=1))
-    first = over.begin()
-    assert first.begins
-    first.speaks(START)
-    over.end(first)
-    return over
+def told(text: str | None) -> Told | None:
+    return None if text is None else read_passed(text)
 
 
 def test_who_speaks_tells_what_was_passed_before_it_in_its_batch_and_nothing_twice() -> None:
-    batch = spoken().begin()
+    batch = PassedOver(START).begin()
     batch.passes(record(7))
     batch.passes(record(8))
-    assert told(batch.told) == [Passed("events.v1", 3, 9, START)]
+    assert told(batch.told) == Told(START, {PLACE: 9})
     batch.speaks(at(1))
     assert batch.told is None
     batch.passes(record(9))
-    assert told(batch.told) == [Passed("events.v1", 3, 10, at(1))]
+    assert told(batch.told) == Told(at(1), {PLACE: 10})
 
 
 def test_a_silent_batch_is_told_of_by_the_next_one_that_speaks() -> None:
-    over = spoken()
+    over = PassedOver(START)
     silent = over.begin()
     silent.passes(record(7))
     over.end(silent)
     speaking = over.begin()
-    assert told(speaking.told) == [Passed("events.v1", 3, 8, START)]
+    assert told(speaking.told) == Told(START, {PLACE: 8})
     speaking.speaks(at(5))
     over.end(speaking)
     assert over.begin().told is None
@@ -61,18 +51,18 @@ def test_a_silent_batch_is_told_of_by_the_next_one_that_speaks() -> None:
 
 
 def test_what_another_lane_passed_meanwhile_is_not_forgotten_with_what_was_told() -> None:
-    over = spoken()
+    over = PassedOver(START)
     speaking = over.begin()
     silent = over.begin()
     silent.passes(record(7))
     over.end(silent)
     speaking.speaks(at(5))
     over.end(speaking)
-    assert told(over.begin().told) == [Passed("events.v1", 3, 8, at(5))]
+    assert told(over.begin().told) == Told(at(5), {PLACE: 8})
 
 
 def test_a_partition_that_came_further_meanwhile_is_told_again() -> None:
-    over = spoken()
+    over = PassedOver(START)
     first = over.begin()
     first.passes(record(7))
     over.end(first)
@@ -82,18 +72,20 @@ def test_a_partition_that_came_further_meanwhile_is_told_again() -> None:
     over.end(further)
     speaking.speaks(at(5))
     over.end(speaking)
-    assert told(over.begin().told) == [Passed("events.v1", 3, 9, at(5))]
+    assert told(over.begin().told) == Told(at(5), {PLACE: 9})
 
 
 def test_a_header_stays_small_however_many_partitions_there_are() -> None:
     batch = PassedOver(START).begin()
     for partition in range(500):
         batch.passes(record(1, partition=partition))
-    assert len(told(batch.told)) == 100
+    read = told(batch.told)
+    assert read is not None
+    assert len(read.passed) == 100
 
 
 def test_a_header_that_cannot_be_read_tells_nothing() -> None:
-    for text in ("", "x", "1 a/b:c", "1 topic", "9" * 40 + " t/1:2", "1 t/1:", "begins"):
+    for text in ("", "x", "1 a/b:c", "1 topic", "9" * 40 + " t/1:2", "1 t/1:", "begins", "1 begins t/1:2"):
         assert read_passed(text) is None
 
 
@@ -103,22 +95,19 @@ def test_a_record_was_decided_when_it_was_written_unless_it_was_passed_later() -
     assert spoken_after(at(3), at(9)) == at(9) + timedelta(microseconds=1)
 
 
-def test_the_first_message_of_a_process_tells_when_it_began_and_no_later_one() -> None:
+def test_the_first_message_of_a_process_tells_where_it_began_and_no_later_one() -> None:
     over = PassedOver(START)
+    over.begins(at(1), {PLACE: 5, ("commands.v1", 0): 9})
     first = over.begin()
     first.passes(record(7))
-    assert first.told is not None
-    assert read_passed(first.told) == Told(START, True, [Passed("events.v1", 3, 8, START)])
-    first.speaks(at(1))
+    assert told(first.told) == Told(at(1), {PLACE: 8}, {PLACE: 5, ("commands.v1", 0): 9})
+    first.speaks(at(2))
     assert first.told is None
     over.end(first)
     assert over.begin().told is None
 
 
-def test_what_nobody_tells_was_decided_after_the_last_message_of_the_process_that_may_have_done_it() -> None:
-    found = Processes(START, [(at(10), at(8)), (at(20), at(15))], at(30))
-    assert found.last_word(at(-1)) is None, "nobody told anything then"
-    assert found.last_word(at(5)) == at(8)
-    assert found.last_word(at(12)) == at(15)
-    assert found.last_word(at(25)) == at(30)
-    assert Processes(None, [], at(30)).last_word(at(5)) is None
+def test_what_nobody_tells_was_decided_after_the_last_message_if_anybody_told_anything_then() -> None:
+    assert Silent(START, at(30)).untold(at(-1)) is None
+    assert Silent(START, at(30)).untold(at(5)) == at(30)
+    assert Silent(None, at(30)).untold(at(5)) is None
