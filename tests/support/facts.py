@@ -24,12 +24,13 @@ MOMENTS: Final[Mapping[str, frozenset[str]]] = {
     "bridge.step": frozenset({"number", "at"}),
     "bridge.refusal": frozenset({"at"}),
     "opportunities.signup_outcome": frozenset({"number", "decided_at"}),
-    "adapter.credit": frozenset({"seq", "due_at", "attempted_at"}),
+    "adapter.credit": frozenset({"seq", "due_at", "attempted_at", "body.attempt"}),
     "adapter.notice": frozenset({"seq", "due_at"}),
     "adapter.not_understood": frozenset({"heard_at"}),
 }
 """By table the columns that are moments of deciding, or numbers in the order of deciding: they may come out otherwise
-when a restored service decides again. Every other column of every table of a service's own is a fact."""
+when a restored service decides again. So may the number of the asking that a credit keeps: a credit that is called for
+already keeps the first. Every other column of every table of a service's own is a fact."""
 
 _OF_A_SANDBOX: Final = ("inbox", "position", "outbox")
 """What a registry keeps for its own transport: it grows with each message that comes to it again."""
@@ -98,7 +99,8 @@ def _name(columns: Mapping[str, Any]) -> str:
 def _rows(database: str, table: str) -> str:
     moments = MOMENTS.get(f"{_kind(database)}.{table}", frozenset())
     listed = ", ".join(f"'{column}'" for column in sorted(moments))
-    return f"SELECT '{table}' AS name, (to_jsonb(t) - ARRAY[{listed}]::text[])::text AS row FROM {table} AS t"
+    inner = "".join(f" #- '{{{name.replace('.', ',')}}}'" for name in sorted(moments) if "." in name)
+    return f"SELECT '{table}' AS name, (to_jsonb(t) - ARRAY[{listed}]::text[]{inner})::text AS row FROM {table} AS t"
 
 
 def _kind(database: str) -> str:
