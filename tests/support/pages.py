@@ -268,8 +268,17 @@ class Surfer:
         await self.go(home)
         await self.press(f"我要去{city}服务", f"Serve in {city}")
         await self.page.locator("main form button.main").click()  # agree
+        await self.page.locator(f"form[action^='{self.stage.url(host, '')}']").wait_for()
+        fields = await self.carried(host)
         await self.press(f"去{city}，一键注册", f"To {city}: one-click registration")
-        await self.press("是我，打开", "It is me: open")
+        # On a slow machine her city's offer may come later than the page waits for it. Then she comes again.
+        mine = self.page.get_by_role("button", name=self.words("是我，打开", "It is me: open"))
+        for _ in range(8):
+            await self.page.wait_for_url(lambda url: "/visit" in url, timeout=120_000)
+            if await mine.count():
+                break
+            await self.bring(host, fields)
+        await mine.first.click()
 
     async def carried(self, host: str) -> dict[str, str]:
         """What the button on the carrying page would send to the other city; it is not pressed."""

@@ -192,7 +192,7 @@ async def test_only_an_operators_token_opens_the_page(stage: Stage, caller: Secr
     answer = await caller.send("/sign-in", token=stage.stack.tokens.get(whose, whose))
     assert answer.status_code == 403
     for path in ("/", "/set-aside/bridge", "/breaks", "/registries/sz"):
-        assert (await caller.open(path)).headers["location"] == "/sign-in"
+        assert (await caller.open(path)).headers["location"].partition("?")[0] == "/sign-in"
 
 
 async def test_a_form_without_its_secret_changes_nothing(stage: Stage, caller: SecretForms) -> None:
