@@ -233,11 +233,9 @@ class Surfer:
         await self.go(code, "/sign-in")
         if code == OPERATOR:
             await self.page.fill("#token", ref)
-            await self.page.locator("main button").click()
-            await self.page.wait_for_url(lambda url: not url.endswith("/sign-in"))
-            return
-        await self.page.select_option("#ref", ref)
-        await self.page.fill("#passcode", self.stage.stack.passcode or "")
+        else:
+            await self.page.select_option("#ref", ref)
+            await self.page.fill("#passcode", self.stage.stack.passcode or "")
         await self.page.locator("main button").click()
         await self.page.wait_for_url(lambda url: not url.endswith("/sign-in"))
 
