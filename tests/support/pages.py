@@ -261,7 +261,7 @@ class Surfer:
         await eventually(said, 30, every=0.3, what=self.words(zh, en))
 
     async def register(self, home: str, host: str) -> None:
-        """From her home's page to an account at the other city."""
+        """From her home's page to an account at the other city; she comes again where the offer is later than she."""
         city = self.words(*CITY[host])
         await self.go(home)
         await self.press(f"我要去{city}服务", f"Serve in {city}")
@@ -269,7 +269,6 @@ class Surfer:
         await self.page.locator(f"form[action^='{self.stage.url(host, '')}']").wait_for()
         fields = await self.carried(host)
         await self.press(f"去{city}，一键注册", f"To {city}: one-click registration")
-        # On a slow machine her city's offer may come later than the page waits for it. Then she comes again.
         mine = self.page.get_by_role("button", name=self.words("是我，打开", "It is me: open"))
         for _ in range(8):
             await self.page.wait_for_url(lambda url: "/visit" in url, timeout=120_000)
