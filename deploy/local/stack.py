@@ -232,7 +232,7 @@ class Stack:
             self._ports[name] = free_port() if first is None else require_free(first + index)
         write_registries(self.folder / "registries", self.options.kinds, capabilities=self.options.capabilities)
         bearers = ["operator", *(f"registry:{code}" for code in self.options.kinds)]
-        systems = [f"system:{code}" for code in self.options.kinds]
+        systems = {f"system:{spec.registry}" for spec in self.specs.values() if spec.registry is not None}
         self.tokens = {bearer: secrets.token_urlsafe(24) for bearer in (*bearers, *systems)}
         services = [spec for spec in self.specs.values() if spec.module.startswith("services.")]
         self.naming_secrets = {name: secrets.token_urlsafe(32) for name in databases(services)}

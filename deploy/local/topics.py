@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -152,15 +152,12 @@ async def _alter(admin: Any, entries: dict[str, TopicLike]) -> list[str]:
 
 async def _wait_for_settings(admin: Any, wanted: dict[str, dict[str, str]]) -> None:
     """Wait until the broker says what it was told: its controller has it earlier than its own metadata."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + _METADATA_SECONDS
-    while (found := await _own_settings(admin, list(wanted))) != wanted:
-        if loop.time() >= end:
-            lacking = sorted(name for name in wanted if found.get(name) != wanted[name])
-            raise LocalError(
-                f"after {_METADATA_SECONDS:.0f} s the broker shows no new settings of {', '.join(lacking)}"
-            )
-        await asyncio.sleep(0.05)
+
+    async def lacking() -> list[str]:
+        found = await _own_settings(admin, list(wanted))
+        return [name for name in wanted if found.get(name) != wanted[name]]
+
+    await _until_none_lacks(lacking, "the broker shows no new settings of")
 
 
 async def _own_settings(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
@@ -178,16 +175,22 @@ async def _own_settings(admin: Any, names: list[str]) -> dict[str, dict[str, str
 
 async def _wait_for_leaders(admin: Any, wanted: dict[str, TopicLike]) -> None:
     """Wait until the metadata are there: a producer that is faster gets errors and retries."""
+
+    async def lacking() -> list[str]:
+        found = await _partitions(admin, set(wanted))
+        _refuse_drift(wanted, found)
+        return [name for name in wanted if name not in found]
+
+    await _until_none_lacks(lacking, "there is no leader for")
+
+
+async def _until_none_lacks(look: Callable[[], Awaitable[list[str]]], lack: str) -> None:
+    """Wait until it gives no names of topics any more. Raises ``LocalError`` with what they ``lack``."""
     loop = asyncio.get_running_loop()
     end = loop.time() + _METADATA_SECONDS
-    while True:
-        found = await _partitions(admin, set(wanted))
-        if len(found) == len(wanted):
-            _refuse_drift(wanted, found)
-            return
+    while lacking := await look():
         if loop.time() >= end:
-            lacking = sorted(set(wanted) - set(found))
-            raise LocalError(f"after {_METADATA_SECONDS:.0f} s there is no leader for {', '.join(lacking)}")
+            raise LocalError(f"after {_METADATA_SECONDS:.0f} s {lack} {', '.join(sorted(lacking))}")
         await asyncio.sleep(0.05)
 
 
