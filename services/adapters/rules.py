@@ -129,9 +129,7 @@ def settle(credit: Credit, outcome: Outcome, registry: Registry, now: datetime) 
     """The credit after a call, and the receipts to give. ``credit`` is as it was before the call."""
     match outcome:
         case Posted(delta, posted_at, times):
-            done = replace(
-                credit, state="accepted", posted_delta=delta, posted_at=posted_at, reason=None, asked=(), trouble=None
-            )
+            done = _accepted(credit, delta, posted_at)
             return done, (_acceptance(done, _newest(credit)),) * times
         case Refused():
             return _not_yet(credit, registry, now) or _refuse(credit, outcome)
@@ -139,6 +137,19 @@ def settle(credit: Credit, outcome: Outcome, registry: Registry, now: datetime) 
             return _not_yet(credit, registry, now) or _never_seen(credit, now)
         case _:
             return _in_doubt(credit, outcome, registry, now)
+
+
+def _accepted(credit: Credit, delta: int, posted_at: datetime) -> Credit:
+    return replace(
+        credit,
+        state="accepted",
+        posted_delta=delta,
+        posted_at=posted_at,
+        reason=None,
+        retry=False,
+        asked=(),
+        trouble=None,
+    )
 
 
 def _not_yet(credit: Credit, registry: Registry, now: datetime) -> tuple[Credit, tuple[Message, ...]] | None:
@@ -227,9 +238,8 @@ def remembered(credit: Credit, said: Sequence[Receipt], now: datetime) -> Credit
     accepted = [one for one in said if isinstance(one, CreditAccepted)]
     final = [one for one in said if isinstance(one, CreditRefused) and not one.retry]
     if accepted:
-        delta, posted_at = accepted[0].delta, accepted[0].posted_at
-        done = replace(credit, state="accepted", posted_delta=delta, posted_at=posted_at, reason=None, retry=False)
-    elif final:
+        return _accepted(credit, accepted[0].delta, accepted[0].posted_at)
+    if final:
         done = replace(credit, state="refused", reason=final[-1].reason, retry=False)
     elif not said or open_:
         if credit.state != "due":
