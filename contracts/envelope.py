@@ -32,6 +32,8 @@ __all__ = [
     "encode",
     "encode_structured",
     "header_texts",
+    "microseconds",
+    "moment_of",
     "parse_structured",
 ]
 
@@ -78,6 +80,16 @@ def _time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def microseconds(moment: datetime) -> str:
+    """A moment as a header has it: whole microseconds since 1970."""
+    return str((moment - _EPOCH) // _MICROSECOND)
+
+
+def moment_of(text: str) -> datetime:
+    """The moment that ``microseconds`` wrote. Raises ``ValueError`` or ``OverflowError``."""
+    return _EPOCH + int(text) * _MICROSECOND
+
+
 def header_texts(event: Event, decided_at: datetime | None = None, passed: str | None = None) -> list[tuple[str, str]]:
     """What stands in the headers of a record in binary mode, as text. ``decided_at``, ``passed``: of what a service
     says, for its own replay."""
@@ -98,7 +110,7 @@ def header_texts(event: Event, decided_at: datetime | None = None, passed: str |
     if event.traceparent:
         found += [("ce_traceparent", event.traceparent), ("traceparent", event.traceparent)]
     if decided_at is not None:
-        found.append(("ce_decidedat", str((decided_at - _EPOCH) // _MICROSECOND)))
+        found.append(("ce_decidedat", microseconds(decided_at)))
     if passed:
         found.append(("ce_passed", passed))
     return found

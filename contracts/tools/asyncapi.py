@@ -15,6 +15,7 @@ __all__ = ["document"]
 
 _BINDING: Final = "0.5.0"
 _EXAMPLES: Final = Path(__file__).parents[1] / "examples"
+_PLACES: Final = "( [a-z0-9._-]+/[0-9]+:[0-9]+)*"
 _HEADERS: Final[dict[str, Any]] = {
     "type": "object",
     "description": "CloudEvents 1.0 in Kafka binary mode. All values are UTF-8 text.",
@@ -45,7 +46,7 @@ _HEADERS: Final[dict[str, Any]] = {
         },
         "ce_passed": {
             "type": "string",
-            "pattern": "^[0-9]{1,20}( begins| then| [a-z0-9._-]+/[0-9]+:[0-9]+)*$",
+            "pattern": f"^[0-9]{{1,20}}( begins [0-9]{{1,20}}{_PLACES} then)?{_PLACES}$",
             "description": "Which messages a service decided without a word since the moment that stands first, as the"
             " next offset of each partition. Ignored by readers.",
         },

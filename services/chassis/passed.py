@@ -3,25 +3,25 @@
 A decision that sends something tells its moment (``ce_decidedat``). Of one that sends nothing the log would hold no
 trace, and a replay could only go by the time of its record, though its partition may have stood still meanwhile. So a
 process remembers how far it has come in each partition since it spoke last, and says so with its next message
-(``ce_passed``). What is told there was decided after that earlier message. The first message of a process tells, too,
-where all partitions stood when the process began: what earlier processes passed at their ends, and told nobody, was
-decided after their last message.
+(``ce_passed``). What is told there was decided after that earlier message. Once a process took partitions over, its
+next message tells, too, when the process began and where they stood: what earlier processes passed at their ends, and
+told nobody, was decided after the last message before that begin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
+from contracts.envelope import microseconds, moment_of
 from services.chassis.records import Record
 
-__all__ = ["PassedOver", "Place", "Silence", "Told", "read_passed", "spoken_after"]
+__all__ = ["Begun", "PassedOver", "Place", "Silence", "Told", "read_passed", "spoken_after"]
 
 Place: TypeAlias = tuple[str, int]
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _BEGINS: Final = "begins"
 _THEN: Final = "then"
@@ -29,28 +29,35 @@ _MOST: Final = 100
 """Places that one message tells: a header stays small however many partitions there are."""
 
 
+class Begun(NamedTuple):
+    """Where partitions stood when a process that began ``at`` this moment took them over."""
+
+    at: datetime
+    places: Mapping[Place, int]
+
+
 class Told(NamedTuple):
     """What one message tells: all of these partitions before the offsets, and not told earlier, was decided later than
-    ``since``. With ``begun`` it is the first of its process, which began at ``since``, when the partitions stood there.
+    ``since``. With ``begun`` it is the first since its process took these partitions over.
     """
 
     since: datetime
     passed: Mapping[Place, int]
-    begun: Mapping[Place, int] | None = None
+    begun: Begun | None = None
 
 
 @dataclass(slots=True)
 class Silence:
-    """What one batch passes without a word: at its begin what other batches of this process left untold."""
+    """What one batch passes without a word: at its begin what other batches of this process ``left`` untold."""
 
     since: datetime
-    begun: Mapping[Place, int]
-    began: Mapping[Place, int] | None = None
+    left: Mapping[Place, int]
+    begun: Begun | None = None
     places: dict[Place, int] = field(init=False)
     spoke: bool = False
 
     def __post_init__(self) -> None:
-        self.places = dict(self.begun)
+        self.places = dict(self.left)
 
     def passes(self, record: Record) -> None:
         """This record leads to no message at present."""
@@ -59,32 +66,39 @@ class Silence:
     @property
     def told(self) -> str | None:
         """What the next message tells; None where there is nothing to tell."""
-        if not self.places and self.began is None:
+        begun = None if self.spoke else self.begun
+        if not self.places and begun is None:
             return None
-        began = [] if self.began is None else [_BEGINS, *_texts(self.began), _THEN]
-        return " ".join((str((self.since - _EPOCH) // _MICROSECOND), *began, *_texts(self.places)))
+        began = [] if begun is None else [_BEGINS, microseconds(begun.at), *_texts(begun.places), _THEN]
+        return " ".join((microseconds(self.since), *began, *_texts(self.places)))
 
     def speaks(self, moment: datetime) -> None:
         """A message that was decided at this moment tells of it."""
-        self.since, self.spoke, self.began = moment, True, None
+        self.since, self.spoke = moment, True
         self.places.clear()
 
 
 class PassedOver:
-    """What this process has passed since it spoke last, over all of its lanes."""
+    """What this process has passed since it spoke last, over all of its lanes, and what it has met since then."""
 
     def __init__(self, now: datetime) -> None:
-        self._since = now
-        self._began: Mapping[Place, int] | None = None
+        self._start = self._since = now
+        self._first: dict[Place, int] = {}
+        self._met: dict[Place, int] = {}
         self._places: dict[Place, int] = {}
 
-    def begins(self, now: datetime, places: Mapping[Place, int]) -> None:
-        """The process begins, and the partitions stand there."""
-        self._since, self._began = now, dict(places)
+    def meets(self, places: Mapping[Place, int]) -> None:
+        """Lanes take these partitions over, and they stand there."""
+        # Only the first time: what was passed there since, this process tells itself, and more exactly. Of two groups
+        # that read one partition the one that is behind counts.
+        first = {place: end for place, end in places.items() if end < self._first.get(place, end + 1)}
+        self._first |= first
+        self._met |= first
 
     def begin(self) -> Silence:
         """For a batch, once it holds its locks."""
-        return Silence(self._since, dict(self._places), self._began)
+        begun = Begun(self._start, dict(self._met)) if self._met else None
+        return Silence(self._since, dict(self._places), begun)
 
     def end(self, batch: Silence) -> None:
         """Before the batch commits, while it still holds its locks: who takes them over tells of it.
@@ -92,23 +106,30 @@ class PassedOver:
         If the batch is lost after this, what it was to tell is told by nobody, and a replay goes by the records' times.
         """
         if batch.spoke:
-            self._since, self._began = max(self._since, batch.since), None
-            for place, end in batch.begun.items():
-                if self._places.get(place) == end:
-                    del self._places[place]
+            self._since = max(self._since, batch.since)
+            _take_out(self._places, batch.left)
+            _take_out(self._met, batch.begun.places if batch.begun else {})
         for place, end in batch.places.items():
             self._places[place] = max(end, self._places.get(place, 0))
+
+
+def _take_out(places: dict[Place, int], told: Mapping[Place, int]) -> None:
+    """What was told, unless a lane has come further in it meanwhile."""
+    for place, end in told.items():
+        if places.get(place) == end:
+            del places[place]
 
 
 def read_passed(text: str) -> Told | None:
     """What a message tells; None where that cannot be read, or nothing is told."""
     try:
         moment, *places = text.split()
-        since = _EPOCH + timedelta(microseconds=int(moment))
+        since = moment_of(moment)
         if places[:1] != [_BEGINS]:
             return Told(since, _places(places))
         then = places.index(_THEN)
-        return Told(since, _places(places[then + 1 :]), _places(places[1:then]))
+        begun = Begun(moment_of(places[1]), _places(places[2:then]))
+        return Told(since, _places(places[then + 1 :]), begun)
     except (ValueError, OverflowError):
         return None
 

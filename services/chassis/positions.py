@@ -80,12 +80,6 @@ async def read(pool: Pool, group: str, partitions: Mapping[TopicPartition, int])
     }
 
 
-async def stored(db: Connection) -> dict[tuple[str, int], int]:
-    """The next offsets of all partitions that any group reads."""
-    rows = await db.fetch("SELECT topic, partition, min(next_offset) FROM consumed GROUP BY topic, partition")
-    return {(row[0], row[1]): row[2] for row in rows}
-
-
 async def advance(db: Connection, group: str, last: Sequence[Record], expected: Sequence[int]) -> None:
     """Move each partition from ``expected`` to behind its ``last`` record: compare and swap, one statement.
 

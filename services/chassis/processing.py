@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from contracts.envelope import Event
 from contracts.topics import TopicEntry
-from services.chassis import channels, outbox, positions, set_aside
+from services.chassis import channels, outbox, set_aside
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, Opened, describe, open_connection
 from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer, Wait
@@ -21,7 +21,7 @@ from services.chassis.faults import CannotStart
 from services.chassis.logs import log
 from services.chassis.naming import Cause, Naming
 from services.chassis.outbox import OutboxRow
-from services.chassis.passed import PassedOver, Silence
+from services.chassis.passed import PassedOver, Place, Silence
 from services.chassis.records import Record, appended_at
 from services.chassis.service import Service
 from services.chassis.set_aside import Aside
@@ -77,9 +77,9 @@ class Processor:
         dsn = self.settings.database.get_secret_value()
         return await open_connection(dsn, application=application, opened=self.opened)
 
-    async def begins(self, db: Connection) -> None:
-        """Before the first batch of this process: it tells where it begins."""
-        self._passed_over.begins(self.clock.now(), await positions.stored(db))
+    def meets(self, places: Mapping[Place, int]) -> None:
+        """This process reads these partitions from there on: its next message tells where they stood."""
+        self._passed_over.meets(places)
 
     async def held(self, db: Connection) -> Collection[str]:
         """Groups that an operator holds."""
@@ -205,7 +205,7 @@ class Processor:
     ) -> None:
         # Encoding can fail on a decision's own fault, so it comes before the first change: all or nothing.
         cause, event = work.cause, work.inbound.event
-        told = effects.silence.told if effects.silence is not None else None
+        told = effects.silence.told if decision.sends and effects.silence is not None else None
         rows = self.outgoing(decision.sends, cause, now, event, told)
         timers: dict[str, tuple[Timer, OutboxRow] | CancelTimer] = {}
         for place, timer in enumerate(decision.timers):

@@ -118,8 +118,6 @@ class Runtime:
         return not self.stopping.is_set()
 
     async def _begin(self, broker: KafkaBroker, hearing: Hearing) -> None:
-        async with self.pool.acquire() as db:
-            await self.processor.begins(db)
         self._start(self.relay.run())
         self._start(hearing.run())
         self._start(self.reentry.run())

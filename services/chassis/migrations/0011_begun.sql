@@ -1,4 +1,5 @@
--- Where the partitions stood when each process of a later life of this database began, as its first message told.
+-- Where partitions stood when a process of a later life of this database took them over, and when it began (at), as its
+-- messages told.
 CREATE TABLE said_begun (
     at          timestamptz NOT NULL,
     topic       text        NOT NULL,

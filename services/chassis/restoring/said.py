@@ -7,14 +7,15 @@ an id is never said otherwise (``sift``): the same is not sent again, and someth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeAlias
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 import orjson
 
+from contracts.envelope import moment_of
 from services.chassis.clock import Clock
 from services.chassis.database import Connection
-from services.chassis.passed import Told, read_passed
+from services.chassis.passed import Place, Told, read_passed
 from services.chassis.records import Record, content_digest, unpack_headers
 from services.chassis.restoring import silent
 from services.chassis.set_aside import SAID_OTHERWISE, Aside, insert
@@ -35,8 +36,6 @@ __all__ = [
     "tell",
 ]
 
-Place: TypeAlias = tuple[str, int]
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_ONCE: Final = 1000
 
 _TELL: Final = """WITH gone AS (DELETE FROM outbox WHERE id = ANY($1))
@@ -93,7 +92,7 @@ def of_outbox(row: Any) -> Message:
 
 def _moment(microseconds: str) -> datetime | None:
     try:
-        return _EPOCH + timedelta(microseconds=int(microseconds))
+        return moment_of(microseconds)
     except (ValueError, OverflowError):
         return None
 

@@ -36,7 +36,7 @@ async def keep(db: Connection, told: Sequence[Told]) -> None:
     """Keep what these messages tell. Two statements at most, without effect for what is kept already."""
     if passed := [(*place, end, one.since) for one in told for place, end in one.passed.items()]:
         await db.execute(_KEEP_PASSED, *map(list, zip(*passed, strict=True)))
-    if begun := [(one.since, *place, end) for one in told for place, end in (one.begun or {}).items()]:
+    if begun := [(one.begun.at, *place, end) for one in told if one.begun for place, end in one.begun.places.items()]:
         await db.execute(_KEEP_BEGUN, *map(list, zip(*begun, strict=True)))
 
 

@@ -35,6 +35,12 @@ async def without_offsets(db: asyncpg.Connection[asyncpg.Record]) -> AsyncIterat
         await db.execute("ALTER TABLE hidden RENAME TO consumed")
 
 
+async def _begun(rig: Rig) -> None:
+    """The first start of a database asks for its positions, to see whether it is new."""
+    async with rig.running() as runtime:
+        await first_lane(runtime)
+
+
 @pytest.fixture
 def handed_over(monkeypatch: pytest.MonkeyPatch) -> set[tuple[int, int]]:
     """Partition and offset of each message that lanes have been through with, whether they applied it or not."""
@@ -52,6 +58,7 @@ def handed_over(monkeypatch: pytest.MonkeyPatch) -> set[tuple[int, int]]:
 async def test_messages_handed_over_while_no_offset_can_be_read_are_applied_when_it_can(
     rig: Rig, handed_over: set[tuple[int, int]]
 ) -> None:
+    await _begun(rig)
     await rig.send(*CREDITS)
     async with without_offsets(rig.db), contextlib.AsyncExitStack() as later:
         runtime = await later.enter_async_context(rig.running())
@@ -78,6 +85,7 @@ async def test_messages_of_a_held_group_handed_over_while_no_offset_can_be_read_
 
     description = rig.tally.service
     monkeypatch.setattr(rig.tally, "service", lambda: pausable(description()))
+    await _begun(rig)
     await rig.send(*CREDITS)
     async with without_offsets(rig.db), contextlib.AsyncExitStack() as later:
         await later.enter_async_context(rig.running())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from services.chassis.passed import PassedOver, Told, read_passed, spoken_after
+from services.chassis.passed import Begun, PassedOver, Told, read_passed, spoken_after
 from services.chassis.records import Record
 from services.chassis.restoring.silent import Silent
 
@@ -85,7 +85,7 @@ def test_a_header_stays_small_however_many_partitions_there_are() -> None:
 
 
 def test_a_header_that_cannot_be_read_tells_nothing() -> None:
-    for text in ("", "x", "1 a/b:c", "1 topic", "9" * 40 + " t/1:2", "1 t/1:", "begins", "1 begins t/1:2"):
+    for text in ("", "x", "1 a/b:c", "1 topic", "9" * 40 + " t/1:2", "1 t/1:", "begins", "1 begins t/1:2", "1 begins t/1:2 then", "1 begins x then t/1:2"):
         assert read_passed(text) is None
 
 
@@ -95,16 +95,30 @@ def test_a_record_was_decided_when_it_was_written_unless_it_was_passed_later() -
     assert spoken_after(at(3), at(9)) == at(9) + timedelta(microseconds=1)
 
 
-def test_the_first_message_of_a_process_tells_where_it_began_and_no_later_one() -> None:
+def test_the_first_message_after_partitions_were_taken_over_tells_where_they_stood_and_no_later_one() -> None:
     over = PassedOver(START)
-    over.begins(at(1), {PLACE: 5, ("commands.v1", 0): 9})
+    over.meets({PLACE: 5, ("commands.v1", 0): 9})
     first = over.begin()
     first.passes(record(7))
-    assert told(first.told) == Told(at(1), {PLACE: 8}, {PLACE: 5, ("commands.v1", 0): 9})
+    assert told(first.told) == Told(START, {PLACE: 8}, Begun(START, {PLACE: 5, ("commands.v1", 0): 9}))
     first.speaks(at(2))
     assert first.told is None
     over.end(first)
     assert over.begin().told is None
+    over.meets({PLACE: 8})
+    assert over.begin().told is None, "it told that of itself"
+    over.meets({("receipts.gz.v1", 1): 2})
+    assert told(over.begin().told) == Told(at(2), {}, Begun(START, {("receipts.gz.v1", 1): 2}))
+
+
+def test_what_is_met_while_another_lane_speaks_is_told_by_the_next_message() -> None:
+    over = PassedOver(START)
+    over.meets({PLACE: 5})
+    speaking = over.begin()
+    over.meets({("commands.v1", 0): 9})
+    speaking.speaks(at(2))
+    over.end(speaking)
+    assert told(over.begin().told) == Told(at(2), {}, Begun(START, {("commands.v1", 0): 9}))
 
 
 def test_what_nobody_tells_was_decided_after_the_last_message_if_anybody_told_anything_then() -> None:
