@@ -48,6 +48,7 @@ def established(
     consent_version: int = 1,
     until: datetime | None = None,
     guardian: bool = True,
+    origin: Origin | None = None,
 ) -> identity.LinkEstablished:
     return identity.LinkEstablished(
         person=person,
@@ -59,6 +60,7 @@ def established(
         age_band=AgeBand.FROM_16,
         guardian_approved=guardian,
         consent=consent(consent_version, until),
+        origin=origin,
     )
 
 

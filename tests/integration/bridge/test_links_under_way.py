@@ -45,8 +45,8 @@ async def border(database: str) -> AsyncIterator[BridgeOnPostgres]:
         yield made
 
 
-def refused() -> identity.LinkRefused:
-    return link_refused("too_many_attempts", origin())
+def refused(ref: str = HOST_REF) -> identity.LinkRefused:
+    return link_refused("too_many_attempts", origin(key=ref))
 
 
 async def under_way(border: BridgeOnPostgres) -> dict[tuple[str, str], int]:
@@ -65,11 +65,13 @@ async def test_six_requests_and_a_refusal_leave_five_to_wait_behind_at_home_and_
     await border.pass_time(AWAIT_FACTS + timedelta(seconds=1))
     assert await under_way(border) == {(HOST, HOST_REF): 5, (HOME, HOME_REF): 5}
     assert await border.set_aside() == ["waiting", "waiting"]
-    await border.hear(established())
+    await border.hear(established(origin=origin()))
     await border.reenter()
     assert await border.set_aside() == []
     assert [command.asker for command in await border.sent(opportunities.RequestSignup)] == [HOST, HOME]
-    assert await under_way(border) == {(HOST, HOST_REF): 0, (HOME, HOME_REF): 0}
+    assert await under_way(border) == {(HOST, HOST_REF): 4, (HOME, HOME_REF): 4}
+    await border.hear(*(refused() for _ in range(4)))
+    assert await under_way(border) == {}
 
 
 async def test_behind_the_last_refusal_both_sides_are_refused(border: BridgeOnPostgres) -> None:
@@ -177,7 +179,7 @@ async def test_many_requests_of_many_take_as_many_statements_as_one(border: Brid
         refs = {"home_ref": f"S{number}"}
         if kind == "requests":
             return requested().model_copy(update={"volunteer_ref": f"G{number}", **refs})
-        return refused().model_copy(update={"host_ref": f"G{number}", **refs})
+        return refused(f"G{number}").model_copy(update={"host_ref": f"G{number}", **refs})
 
     async def count(numbers: range) -> int:
         messages = [made(n) for n in numbers]
@@ -187,6 +189,7 @@ async def test_many_requests_of_many_take_as_many_statements_as_one(border: Brid
         return len(seen)
 
     if kind == "refusals":
-        await border.say(HOST, *(requested().model_copy(update={"volunteer_ref": f"G{n}"}) for n in range(502)))
+        refs = ({"volunteer_ref": f"G{n}", "home_ref": f"S{n}"} for n in range(502))
+        await border.say(HOST, *(requested().model_copy(update=one) for one in refs))
     await count(range(1))  # the first time asyncpg asks for the types
     assert await count(range(1, 2)) == await count(range(2, 502))

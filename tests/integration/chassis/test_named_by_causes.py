@@ -50,7 +50,8 @@ async def test_identity_gives_the_same_persons_and_events_the_same_ids_on_every_
         commands += [asked, offer] if number % 2 else [offer, asked]
     batches = [[log.inner(IDENTITY_COMMANDS, "bridge", one)] for one in commands]
     first, again, other = [await decided(new_database, identity, batches, secret) for secret in (SECRET, SECRET, OTHER)]
-    assert len(first.tables["account"]) == 5
+    assert len(first.tables["account"]) == 4
+    assert len(first.tables["request"]) > 0
     assert len(first.tables["timer"]) > 0
     assert len(first.said) >= 4
     assert again.tables == first.tables
