@@ -85,7 +85,18 @@ def test_a_header_stays_small_however_many_partitions_there_are() -> None:
 
 
 def test_a_header_that_cannot_be_read_tells_nothing() -> None:
-    for text in ("", "x", "1 a/b:c", "1 topic", "9" * 40 + " t/1:2", "1 t/1:", "begins", "1 begins t/1:2", "1 begins t/1:2 then", "1 begins x then t/1:2"):
+    for text in (
+        "",
+        "x",
+        "1 a/b:c",
+        "1 topic",
+        "9" * 40 + " t/1:2",
+        "1 t/1:",
+        "begins",
+        "1 begins t/1:2",
+        "1 begins t/1:2 then",
+        "1 begins x then t/1:2",
+    ):
         assert read_passed(text) is None
 
 
