@@ -1,4 +1,4 @@
-"""Ids that everyone can compute: two apps asking for the same thing ask under the same id (DESIGN §5)."""
+"""Ids that everyone can compute: two apps asking for the same thing ask under the same id."""
 
 from typing import Final
 from uuid import UUID, uuid5

@@ -1,4 +1,4 @@
-"""A registry is data (DESIGN §9): what ``deploy/registries/<code>.yaml`` says of one seat in the linkage."""
+"""A registry is data: what ``deploy/registries/<code>.yaml`` says of one seat in the linkage."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The partitioner is murmur2 over the UTF-8 key, as the Java client's default (``partitioner.py``): what stands elsewhere
 is refused, for nobody could keep the order of its key. A partition count never changes; growth is a new topic version
-after draining (DESIGN §8).
+after draining.
 """
 
 from __future__ import annotations

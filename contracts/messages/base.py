@@ -93,8 +93,9 @@ Instant = Annotated[
 ]
 
 
+# Rule 37 (RULES.md). What is published cites nothing, so citations stand in comments and not in docstrings.
 class AgeBand(StrEnum):
-    """Age at home in bands; the birth date never crosses (rule 37). Compared by its lower bound."""
+    """Age at home in bands; the birth date never crosses. Compared by its lower bound."""
 
     UNDER_14 = "under_14"
     FROM_14 = "14_to_15"
@@ -107,8 +108,9 @@ class AgeBand(StrEnum):
         return {"under_14": 0, "14_to_15": 14, "16_to_17": 16, "adult": 18}[self.value]
 
 
+# Rule 66.
 class EvidenceClass(StrEnum):
-    """How a service was evidenced; only ``scan`` is automatic (rule 66)."""
+    """How a service was evidenced; only ``scan`` is meant to count without a person's decision."""
 
     SCAN = "scan"
     SELF_LOCATION = "self_location"
@@ -124,8 +126,9 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
+# Rules 38-40.
 class Consent(Value):
-    """Permission to share with a named registry for a named purpose (rules 38-40); versions only grow."""
+    """Permission to share with a named registry for a named purpose; versions only grow."""
 
     version: Version
     purpose: Literal["service_linkage"] = "service_linkage"

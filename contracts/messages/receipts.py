@@ -39,7 +39,7 @@ class CreditRefused(_OfReceipt):
 
 
 class CreditUnknown(_OfReceipt):
-    """Home or its adapter: nobody can say whether it was posted; reconciliation decides (DESIGN §9).
+    """Home or its adapter: nobody can say whether it was posted; reconciliation decides.
 
     In answer to CreditQueried: it was not seen, and nothing of it is under way.
     """

@@ -21,10 +21,11 @@ def shanghai_day(moment: datetime) -> date:
     return moment.astimezone(SHANGHAI).date()
 
 
+# Rules 61, 65-70.
 class ServiceRecord(Value):
-    """One person, one shift, one Shanghai day (rules 65-70). Minutes follow from the times, never the other way.
+    """One person, one shift, one Shanghai day. Minutes follow from the times, never the other way.
 
-    A service that crosses midnight is two records (rule 61): ``ended_at`` is at the latest the midnight that ends
+    A service that crosses midnight is two records: ``ended_at`` is at the latest the midnight that ends
     the day of ``started_at``.
     """
 
@@ -48,7 +49,7 @@ class ServiceRecord(Value):
         if self.ended_at <= self.started_at:
             raise ValueError("ended_at must be after started_at")
         if shanghai_day(self.ended_at - timedelta.resolution) != self.day:
-            raise ValueError("a record lies inside one Shanghai day: split it at midnight (rule 61)")
+            raise ValueError("a record lies inside one Shanghai day: split it at midnight")
         if self.span_minutes <= self.break_minutes:
             raise ValueError("break_minutes leaves no minute of service")
 
@@ -92,8 +93,9 @@ class CheckedOut(_OfPresence):
     """Host: she left at ``at``."""
 
 
+# Rule 69.
 class ServiceAttested(ServiceRecord, Message):
-    """Host: the whole service record in this version. A correction or revocation is a higher version (rule 69)."""
+    """Host: the whole service record in this version. A correction or revocation is a higher version."""
 
     volunteer_ref: Ref
 

@@ -11,7 +11,7 @@ from contracts.messages.base import Instant, Message, Ref, Title, Value, Version
 
 
 class Category(StrEnum):
-    """Project categories that both registries share (domain.md §3, the six areas of the linkage)."""
+    """Project categories that all registries share: the six areas of the linkage."""
 
     CITY_SAFETY = "city_safety"
     ECOLOGY = "ecology"
@@ -21,15 +21,16 @@ class Category(StrEnum):
     CULTURE = "culture"
 
 
+# Rule 58.
 class Place(Value):
-    """Where a shift is: GB/T 2260 division code (rule 58) and words; never coordinates."""
+    """Where a shift is: GB/T 2260 division code and words; never coordinates."""
 
     division_code: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
     text: Annotated[Title, Field(min_length=1, max_length=200)]
 
 
 class Campaign(Value):
-    """A zone that gathers projects, such as a summer campaign (rule table §3.8)."""
+    """A zone that gathers projects, such as a summer campaign."""
 
     ref: Ref
     title: Annotated[Title, Field(min_length=1, max_length=100)]
@@ -53,7 +54,7 @@ class ProjectPublished(Message):
 
 
 class ShiftPublished(Message):
-    """A host's shift as it stands now. ``posts`` is what the host allots to the linkage (DESIGN §3).
+    """A host's shift as it stands now. ``posts`` is what the host allots to the linkage.
 
     The window of a shift does not change between versions: a host cancels and publishes another one, because
     people have been promised their time.

@@ -15,8 +15,9 @@ class _OfVolunteer(Message, abstract=True):
         return self.volunteer_ref
 
 
+# Rules 38-40, 80.
 class LinkOffered(_OfVolunteer):
-    """Home: the volunteer tapped "serve there" in her own app. This is the consent (rules 38-40, 80).
+    """Home: the volunteer tapped "serve there" in her own app. This is the consent.
 
     ``code_hash`` is the SHA-256 of the one-time code in lower-case hex; the code goes by deep link or QR. It is good
     for one LinkRequested, until ``expires_at``: offer no longer than half an hour. The code of a pair that is linked
@@ -32,8 +33,9 @@ class LinkOffered(_OfVolunteer):
     expires_at: Instant
 
 
+# Rule 80.
 class LinkRequested(_OfVolunteer):
-    """Host: she brought the code along. ``volunteer_ref`` is the host's own new number for her (rule 80).
+    """Host: she brought the code along. ``volunteer_ref`` is the host's own new number for her.
 
     The answer is a LinkChanged that names this message in ``answers``. Make no account before it: if the host knows
     her already, it names the account that she has. Open one session for it, in the browser in which she said that it
@@ -60,8 +62,9 @@ class ConsentGiven(_OfVolunteer):
     consent: Consent
 
 
+# Rule 40.
 class ConsentWithdrawn(_OfVolunteer):
-    """Home: sharing with ``registry`` ends now. ``version`` is the consent version withdrawn (rule 40)."""
+    """Home: sharing with ``registry`` ends now. ``version`` is the consent version withdrawn."""
 
     registry: RegistryCode
     version: Version

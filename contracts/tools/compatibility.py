@@ -1,4 +1,4 @@
-"""The gate within a version: only optional fields may be added (DESIGN §8).
+"""The gate within a version: only optional fields may be added (contracts/DECISIONS §7).
 
 Usage: ``python -m contracts.tools.compatibility [--against REVISION_OR_FOLDER ...]``. Without an argument the contracts
 are compared with what was published at the newest release tag (v*), at the last change in place that CHANGELOG.md

@@ -1,6 +1,6 @@
 """What to pass on to a registry's system, when to call it again, and what its answers mean to the linkage.
 
-A timeout means *unknown* (DESIGN §9): an idempotent registry gets the same id again, a queryable one is asked first,
+A timeout means *unknown*: an idempotent registry gets the same id again, a queryable one is asked first,
 and believed only once nothing can be under way there any more; any other is never tried twice.
 """
 

@@ -55,7 +55,7 @@ from services.chassis.settings import Settings
 __all__ = ["build"]
 
 BACKLOG_LIMIT: Final = 2000
-"""Rows of one registry's making in the outbox, above which its stream pauses (DESIGN §7)."""
+"""Rows of one registry's making in the outbox, above which its stream pauses."""
 
 BORDER_BATCH: Final = 100
 """Messages of one registry in a batch at most. With 500 a flood of one made another's credits wait a second and more

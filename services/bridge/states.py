@@ -88,7 +88,7 @@ class Link:
     """From when until when it rested before, the newest of them at the end."""
 
     def broken_at(self, moment: datetime) -> bool:
-        """Whether it rested at this moment: what happened before a break is still accepted (DESIGN §5).
+        """Whether it rested at this moment: what happened before a break is still accepted (bridge/DECISIONS §9).
 
         What happened during one is not, also when it is read after the restoration: a replay decides as the day did.
         """
@@ -163,7 +163,7 @@ class ServiceState:
 
 @frozen
 class Transfer:
-    """One settled version on its way home (DESIGN §3)."""
+    """One settled version on its way home."""
 
     id: UUID
     host: str

@@ -1,6 +1,6 @@
 """A lane: one FastStream batch subscriber of a group with its own connection, its fence and its seeks.
 
-FastStream hands over raw records (its own decoding loses good messages beside a bad one, performance.md §5) and
+FastStream hands over raw records (its own decoding loses good messages beside a bad one) and
 never acknowledges: offsets stand in PostgreSQL, Kafka's are a hint. Whatever fails is sought back to.
 """
 

@@ -1,6 +1,6 @@
 """What a decision takes and gives: pure values. Rules import this and contracts, nothing else of ours.
 
-Every service is ``decide(states, inbound, now) -> Decision`` with a database around it (DESIGN).
+Every service is ``decide(states, inbound, now) -> Decision`` with a database around it.
 """
 
 from __future__ import annotations

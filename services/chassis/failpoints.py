@@ -1,4 +1,4 @@
-"""Named places to die at (reliability.md §6.1). Off unless a test arms one; then SIGKILL, as a power cut would.
+"""Named places to die at. Off unless a test arms one; then SIGKILL, as a power cut would.
 
 P1 after fetch, P2 inside the transaction, P3 after commit before the offset hint, P4 after the outbox was read,
 P5 after the broker's ack before rows are deleted, P6 before a call to a home's system, P7 after that call before

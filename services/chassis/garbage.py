@@ -19,7 +19,7 @@ async def collect_rarely() -> None:
     """Leave alone what stands since the start, and look for cycles once a minute; until cancelled."""
     gc.collect()
     gc.freeze()
-    # A quarter of Python's time went into looking for cycles that are not there (performance.md §9).
+    # A quarter of Python's time went into looking for cycles that are not there (`make bench`).
     gc.set_threshold(100_000, 50, 1000)
     while True:
         await asyncio.sleep(_SECONDS)

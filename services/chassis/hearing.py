@@ -1,7 +1,7 @@
 """Up to when a service has heard a channel: no wait is over before what was said there in its time has been applied.
 
 The clock alone must not end a wait: while a service is down, or far behind, the fact may lie unread in the log, and
-downtime, replay and a file of last week shall decide alike (DESIGN §5). So once a wait's time is up the ends of the
+downtime, replay and a file of last week shall decide alike. So once a wait's time is up the ends of the
 partitions that can bring its fact are taken, and the wait is over when the positions stored in PostgreSQL, this
 process's or another instance's, have reached them. Nobody waits for any other partition: what does not move there,
 whatever the reason, keeps back only what it can bring. Groups that an operator holds are not waited for.

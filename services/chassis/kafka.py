@@ -1,4 +1,4 @@
-"""The settings of every Kafka client, in one place, so that a test can assert what is really in effect (DESIGN §7)."""
+"""The settings of every Kafka client, in one place, so that a test can assert what is really in effect."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class BrokerUnreachable(CannotStart):
 
 
 def consumer_options(settings: Settings, member: str) -> dict[str, Any]:
-    """Options of every subscriber. Group start on the embedded broker takes as long as its session (libraries §1.1)."""
+    """Options of every subscriber. Group start on the embedded broker takes as long as its session."""
     embedded = settings.embedded_broker
     return {
         "auto_offset_reset": "earliest",
@@ -99,7 +99,7 @@ async def no_decoding(message: KafkaMessage) -> Any:
 
 
 def new_producer(settings: Settings, client: str) -> AIOKafkaProducer:
-    """The relay's producer; nothing else produces. Idempotence fails on the embedded broker (libraries.md §1.1)."""
+    """The relay's producer; nothing else produces. The embedded broker has no idempotence."""
     return AIOKafkaProducer(
         bootstrap_servers=settings.kafka,
         client_id=client,

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line each on standard output, keys from an allow-list so that no body slips in (I14).
+"""Structured logs: one JSON line each on standard output, keys from an allow-list so that no body slips in (promise 5).
 
 A warning or error that repeats is written once; when it comes no more, one line says how often it came and how long.
 So an outage that every client complains of twice a second is a dozen lines, whatever it takes.

@@ -1,4 +1,4 @@
-"""Stored offsets: the fence of every batch, and the check that the log is still the one they speak of (DESIGN §7)."""
+"""Stored offsets: the fence of every batch, and the check that the log is still the one they speak of."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def _unpacked_name(name: str) -> str:
 
 
 def mark(record: Record) -> str:
-    """What a record is recognised by when it is read back (DESIGN §7)."""
+    """What a record is recognised by when it is read back."""
     whole = b"" if record.part is None else record.part.digest
     return hashlib.blake2b((record.key or b"") + b"\0" + (record.value or b"") + whole, digest_size=12).hexdigest()
 

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
 
     @property
     def embedded_broker(self) -> bool:
-        """Whether the broker lacks idempotent producers and static membership (libraries.md §1.1)."""
+        """Whether the broker lacks idempotent producers and static membership."""
         return self.profile == "embedded"
 
     @property

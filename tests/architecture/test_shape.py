@@ -89,7 +89,7 @@ def test_no_registry_is_named_in_services_or_contracts() -> None:
 
 
 def test_no_shared_figure_is_added_to_across_an_await() -> None:
-    """``self.n += await f()`` reads n before it waits, and loses updates between tasks (performance.md §9)."""
+    """``self.n += await f()`` reads n before it waits, and loses updates between tasks."""
     found = []
     for file in _files("contracts", "services", "deploy", "tests"):
         nodes = list(ast.walk(ast.parse(file.read_text())))

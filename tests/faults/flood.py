@@ -1,4 +1,4 @@
-"""One registry floods; what the other's hosts attest meanwhile is credited as fast as ever (DESIGN §4)."""
+"""One registry floods; what the other's hosts attest meanwhile is credited as fast as ever."""
 
 from __future__ import annotations
 

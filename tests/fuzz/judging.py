@@ -1,4 +1,4 @@
-"""Writing parcels in portions, and asking after each whether the border kept its promises (DESIGN §2, promise 4)."""
+"""Writing parcels in portions, and asking after each whether the border kept promise 4."""
 
 from __future__ import annotations
 

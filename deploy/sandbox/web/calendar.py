@@ -38,7 +38,7 @@ def _text(text: str) -> str:
 
 
 def _folded(line: bytes) -> bytes:
-    """Lines of 75 octets at most, never cut inside a character (§3.1)."""
+    """Lines of 75 octets at most, never cut inside a character (RFC 5545 §3.1)."""
     parts = []
     limit = 75
     while len(line) > limit:

@@ -1,4 +1,4 @@
-"""Link requests under way: what follows of either ref waits until identity has answered the last (DESIGN §4)."""
+"""Link requests under way: what follows of either ref waits until identity has answered the last."""
 
 from __future__ import annotations
 

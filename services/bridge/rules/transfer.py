@@ -1,4 +1,4 @@
-"""The way of one service record home: one transfer at a time, each sent with consent, each answered for (DESIGN §3)."""
+"""The way of one service record home: one transfer at a time, each sent with consent, each answered for."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Way:
         return None
 
     def unknown(self, transfer: Transfer, attempt: int | None) -> Answer | None:
-        """The home cannot say. To a query this means that it never saw the transfer; else nobody knows (DESIGN §9)."""
+        """The home cannot say. To a query this means that it never saw the transfer; else nobody knows."""
         if transfer.attempts < (attempt or 1):
             return "not_sent"
         if transfer.state not in UNDER_WAY or _contradicted(transfer):

@@ -24,7 +24,7 @@ from tests.support.tally import credit
 from tests.support.waiting import eventually
 
 
-async def test_every_lane_consumes_with_the_settings_of_the_design(rig: Rig) -> None:
+async def test_every_lane_consumes_with_the_settings_that_lose_nothing(rig: Rig) -> None:
     embedded = rig.settings.embedded_broker
     async with rig.running(lanes=2) as runtime:
         await eventually(lambda: len(runtime.lanes) == 2 and all(lane.ready.is_set() for lane in runtime.lanes), 30)
@@ -41,7 +41,7 @@ async def test_every_lane_consumes_with_the_settings_of_the_design(rig: Rig) -> 
             assert embedded or consumer._group_instance_id.startswith(f"{rig.tally.group}-0-{number}-")
 
 
-async def test_the_relay_produces_with_the_settings_of_the_design(rig: Rig) -> None:
+async def test_the_relay_produces_with_the_settings_that_lose_nothing(rig: Rig) -> None:
     async with rig.running() as runtime:
         await rig.send(credit("v", 1))
         await eventually(lambda: rig.total("v"))

@@ -1,4 +1,4 @@
-"""The outside checker: what a run of the linkage did, judged from outside (reliability.md §5).
+"""The outside checker: what a run of the linkage did, judged from outside.
 
 It looks at four things only: what was published to the registry topics, the registries' own audit views, a full
 replay of all inner topics, and the services' tables. It asks no service and shares no code with one; of ours it
@@ -14,7 +14,7 @@ Left out, because the journey has nothing that they speak of:
 * I3 double entry: the home's ledger is single-entry; conservation over both registries (I1) says the same.
 * I10 audit chain: no hash chain is kept.
 * I11 reversals: a correction is a later version of the same record (rule 69), so I1 and I2 cover it.
-* I18 reconciliation: statements and breaks are not built yet (row 12 of DESIGN §5).
+* I18 reconciliation: statements and breaks are not built yet (row 12 of the journey).
 * I20 swap: not a property of one run; run it in all pairings of kinds.
 * Of I9 signatures: the broker says who wrote, there are none. Of I12 digests: tables are compared row by row.
 * Of I14 logs, metrics, error bodies: not visible from here; only topics and tables are searched.

@@ -24,7 +24,7 @@ _NEXT: Final[dict[str | None, tuple[str, ...]]] = {
     "sent": ("queued", "uncertain", "credited", "refused"),
     "uncertain": ("uncertain", "queued", "sent", "withheld", "credited", "refused"),
 }
-"""Where a transfer may go from where it stands (DESIGN §3); nowhere from the last three."""
+"""Where a transfer may go from where it stands; nowhere from the last three."""
 _CONSENT: Final = (volunteers.ConsentGiven, volunteers.ConsentWithdrawn)
 _COMMANDS: Final = ("identity.commands.v1", "opportunities.commands.v1", "attendance.commands.v1")
 

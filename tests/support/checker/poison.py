@@ -16,7 +16,7 @@ __all__ = ["drained", "poison", "readers"]
 
 _HELD_UP: Final = ("waiting", "ready", "behind")
 _TAKEN_IN: Final = tuple(entry for entry in INBOUND if entry is not RECEIPTS)
-"""What an adapter hears of its own registry: the system behind it may be told by hand as well (DESIGN §9)."""
+"""What an adapter hears of its own registry: the system behind it may be told by hand as well."""
 
 
 def readers(book: Book) -> dict[str, list[str]]:

@@ -72,7 +72,7 @@ def test_under_a_broken_link_nothing_new_but_a_post_can_be_given_back() -> None:
 
 
 def test_what_happened_before_the_break_is_accepted_after_it() -> None:
-    """Downtime, replay and a file of last week decide alike (DESIGN §5)."""
+    """Downtime, replay and a file of last week decide alike."""
     world = linked()
     world.now += 10 * MINUTE
     world.hear(broken(2))
