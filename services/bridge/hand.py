@@ -59,7 +59,7 @@ def hand(border: Border, reads: Reads, settings: Settings) -> APIRouter:
                 host=known["host"], record_ref=known["record_ref"], transfer_id=transfer_id, outcome=given.outcome
             )
             await store.settle(db, order, who.name, given.why, clock.now())
-            log().warning("transfer settled by an operator", transfer=str(transfer_id), operator=who.name)
+            log().warning("transfer settled by an operator", subject=str(transfer_id), operator=who.name)
             return _known(await books.transfer(db, transfer_id))
 
     return router

@@ -24,11 +24,11 @@ from services.chassis.database import describe
 from services.chassis.failures import classify, is_transient
 from services.chassis.repeats import QUIET_SECONDS, Repeats, shape
 
-__all__ = ["Episode", "Logger", "about", "configure", "log", "raised"]
+__all__ = ["ALLOWED", "Episode", "Logger", "about", "configure", "log", "raised"]
 
 Logger = FilteringBoundLogger
 
-_ALLOWED: Final = frozenset(
+ALLOWED: Final = frozenset(
     [
         "event",
         "level",
@@ -53,6 +53,7 @@ _ALLOWED: Final = frozenset(
         "set_aside",
         "attempt",
         "name",
+        "number",
         "due",
         "failpoint",
         "address",
@@ -64,7 +65,6 @@ _ALLOWED: Final = frozenset(
         "logger",
         "registry",
         "kind",
-        "transfers",
         "migration",
         "version",
         "profile",
@@ -140,7 +140,7 @@ def _with_about(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
 
 
 def _allow_list(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    for key in event.keys() - _ALLOWED:
+    for key in event.keys() - ALLOWED:
         event[key] = "(not on the allow-list)"
     return event
 
