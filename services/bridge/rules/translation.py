@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 from contracts.ids import signup_id
 from contracts.messages import attendance, opportunities, service, shifts, signups
-from contracts.messages.service import ServiceRecord
 from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_COMMANDS
 from services.bridge.rules.admission import Border, origin, refuse, sender
 from services.bridge.rules.draft import Draft
@@ -157,12 +156,11 @@ def service_attested(border: Border, states: States, inbound: Inbound, now: date
     if earlier is None and _is_broken(states, inbound, known):
         return refuse(inbound, now, "link_broken")
     draft = Draft(inbound, now)
-    record = ServiceRecord.model_validate(data.model_dump(exclude={"volunteer_ref"}))
     command = attendance.AttestService(
         person=known.person,
         host=code,
         signup_id=_signup_id(inbound, known),
-        record=record,
+        record=data,  # it is one; the field is of a record alone, so her ref is not written with it
         origin=origin(inbound),
     )
     draft.command(ATTENDANCE_COMMANDS, command)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from contracts.envelope import Event, body_bytes
 from contracts.ids import signup_id
 from contracts.messages import Message, attendance, deliveries, identity, opportunities, service, signups
 from contracts.messages.refusals import MessageRefused
 from contracts.messages.shifts import Category, ProjectPublished
+from contracts.topics import service_source
 from tests.support.bridge import AWAIT_FACTS, World, linked, of_kind
 from tests.support.bridge_messages import (
     HOME,
@@ -23,6 +27,7 @@ from tests.support.bridge_messages import (
     checked_in,
     origin,
     person,
+    record,
     reported,
     restored,
     signup,
@@ -101,6 +106,16 @@ def test_presence_and_service_become_commands_of_the_same_signup() -> None:
     (attest,) = of_kind(world.say(HOST, attested(1, 60)), attendance.AttestService)
     assert {came.signup_id, left.signup_id, attest.signup_id} == {signup_of_hers}
     assert (attest.host, attest.record.minutes, attest.person) == (HOST, 60, PERSON)
+
+
+def test_a_record_goes_inside_as_it_was_read_and_is_not_validated_a_second_time() -> None:
+    said = attested(3, 45)
+    (send,) = linked().say(HOST, said)
+    command = send.message
+    assert isinstance(command, attendance.AttestService)
+    assert command.record is said
+    body = body_bytes(Event("e1", service_source("bridge"), T0, command))
+    assert json.loads(body)["record"] == record(3, 45).model_dump(mode="json", exclude_none=True)
 
 
 def test_a_service_at_home_is_attested_by_the_home_with_itself_as_host() -> None:
