@@ -172,8 +172,9 @@ JOURNEY: Final = (
     Step(
         9,
         (Leg("bridge", topics.DELIVERIES, (deliveries.CreditPosted, deliveries.CreditQueried)),),
-        "consent at the moment of sending: queued or withheld; written to the outbox: sent. One transfer of a record "
-        "is under way at a time. Without a receipt an idempotent home gets it again, a queryable one is asked",
+        "with consent at the moment of sending: sent, which is written to the outbox; else withheld. One transfer of a "
+        "record is under way at a time: a later version is queued meanwhile. Without a receipt an idempotent home gets "
+        "it again, a queryable one is asked",
         (Leg("bridge", topics.BRIDGE_COMMANDS, (bridge.CheckReceipt, bridge.RetryTransfer, bridge.SettleTransfer)),),
     ),
     Step(

@@ -55,7 +55,10 @@ class Way:
         self._transfers = {transfer.version: transfer for transfer in transfers}
 
     def add(self, record: ServiceRecord) -> None:
-        """A version newer than all before was settled: queue what it is worth, and send it if the way is free."""
+        """A version newer than all before was settled: queue what it is worth, and send it if the way is free.
+
+        The transfer is reported once, as it stands when that is decided: queued only where it waits.
+        """
         service = self.service
         fresh = Transfer(
             id=transfer_id(service.host, service.record_ref, record.version),
@@ -77,8 +80,10 @@ class Way:
         )
         self.service = replace(service, transfer_id=fresh.id)
         self._draft.change(self.service)
-        self._keep(fresh)
+        self._transfers[fresh.version] = fresh
         self._advance()
+        if self._transfers[fresh.version] is fresh:
+            self._keep(fresh, new=True)
 
     def release(self) -> None:
         """Consent or link are there again: what was held back for want of them goes on."""
@@ -273,10 +278,10 @@ class Way:
     def _open(self) -> list[Transfer]:
         return sorted((t for t in self._transfers.values() if t.state in OPEN), key=lambda t: t.version)
 
-    def _keep(self, transfer: Transfer) -> Transfer:
+    def _keep(self, transfer: Transfer, *, new: bool = False) -> Transfer:
         """Enter a transfer's new state; where it stands differently from before, everyone is told."""
         before = self._transfers.get(transfer.version)
-        moved = before is None or (before.state, before.reason) != (transfer.state, transfer.reason)
+        moved = new or before is None or (before.state, before.reason) != (transfer.state, transfer.reason)
         if moved:
             transfer = replace(transfer, changed_at=self._draft.now)
         self._transfers[transfer.version] = transfer

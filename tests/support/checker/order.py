@@ -18,7 +18,7 @@ __all__ = ["order"]
 _TERMINAL: Final = ("credited", "refused", "superseded")
 _UNDER_WAY: Final = ("sent", "uncertain")
 _NEXT: Final[dict[str | None, tuple[str, ...]]] = {
-    None: ("queued",),
+    None: ("queued", "sent", "withheld", "credited"),
     "queued": ("queued", "sent", "withheld", "uncertain", *_TERMINAL),
     "withheld": ("sent", "withheld", "queued", "uncertain", *_TERMINAL),
     "sent": ("queued", "uncertain", "credited", "refused"),
@@ -67,6 +67,7 @@ def _links(book: Book) -> Iterator[Violation]:
 def _transfers(book: Book) -> Iterator[Violation]:
     """Each transfer goes step by step, and one of a record is under way at a time."""
     stands: dict[UUID, str] = {}
+    begun: dict[UUID, str | None] = {}
     versions: defaultdict[tuple[str, str], int] = defaultdict(int)
     under_way: dict[tuple[str, str], UUID] = {}
     for line in book.published("bridge.events.v1"):
@@ -74,6 +75,16 @@ def _transfers(book: Book) -> Iterator[Violation]:
         before, key = stands.get(change.transfer_id), (change.host, change.record_ref)
         if change.state not in _NEXT.get(before, ()):
             yield at(book, "I6", line, f"transfer {change.transfer_id} goes from {before} to {change.state}")
+        assert line.event is not None
+        if before is None:
+            begun[change.transfer_id] = line.event.causation
+        elif line.event.causation == begun[change.transfer_id]:
+            yield at(
+                book,
+                "I6",
+                line,
+                f"transfer {change.transfer_id} is reported a second time by the decision that made it",
+            )
         if before is None and change.version <= versions[key]:
             yield at(book, "I6", line, f"a transfer of version {change.version} after one of version {versions[key]}")
         versions[key] = max(versions[key], change.version)

@@ -38,10 +38,22 @@ def a_sending_has_another_number(t: Tamper) -> Offence:
 
 
 @breaks(FAULTS, "I6")
-def a_transfer_is_sent_before_it_is_queued(t: Tamper) -> Offence:
-    queued = t.find(bridge.TransferChanged, where=lambda d: d.state == "queued")
-    same = (queued.data.transfer_id, "sent")
-    return t.swap(queued, t.find(bridge.TransferChanged, where=lambda d: (d.transfer_id, d.state) == same))[0]
+def a_transfer_comes_back_before_it_is_sent(t: Tamper) -> Offence:
+    back = t.find(bridge.TransferChanged, where=lambda d: d.state == "queued")
+    same = (back.data.transfer_id, "sent")
+    sent, again = t.all(bridge.TransferChanged, lambda d: (d.transfer_id, d.state) == same)
+    t.swap(sent, back)
+    return again
+
+
+@breaks(FAULTS, "I6")
+def a_transfer_that_goes_at_once_is_reported_as_queued_too(t: Tamper) -> Offence:
+    """In her timeline as well."""
+    sent, credited = t.all(bridge.TransferChanged, lambda d: d.record_ref == _FAY)
+    step = t.row("bridge", "step", subject=_FAY, what="transfer_sent")
+    t.copy_row("bridge", "step", of=step, id=t.anyone(), what="transfer_queued")
+    _, last = t.swap(sent, t.add(sent, state="queued"))
+    return t.swap(credited, last)[0]
 
 
 @breaks(FAULTS, "I1", "I6", "I7", "I12")

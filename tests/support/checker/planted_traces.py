@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from uuid import UUID
 
 from contracts.messages import attendance, bridge, deliveries, opportunities, receipts, service
 from contracts.messages import identity as people
@@ -115,14 +116,20 @@ def identity_tells_a_consent_that_nobody_gave(t: Tamper) -> Offence:
     return t.alter(changed, consent=other)
 
 
+def _beside(t: Tamper, line: Line) -> UUID:
+    """Another one, whose messages stand in the same partition: in a foreign one the message would be a bad one."""
+    linked = t.all(people.LinkEstablished, lambda d: d.person != line.data.person)
+    found: UUID = next(one.data.person for one in linked if one.partition == line.partition)
+    return found
+
+
 @breaks(FAULTS, "I9")
 def a_refusal_is_of_another_person_than_her_of_whom_her_home_has_spoken(t: Tamper) -> Offence:
-    """Of one whose messages stand in the same partition; in another one the message would be a bad one."""
     refused = t.find(people.LinkRefused, where=lambda d: d.home_ref == "sz-ivy")
-    return t.alter(refused, person=t.person("sz", "sz-bo"))
+    return t.alter(refused, person=_beside(t, refused))
 
 
 @breaks(FAULTS, "I9")
 def a_refusal_about_a_number_that_is_nobodys_is_of_somebody(t: Tamper) -> Offence:
     refused = t.find(people.LinkRefused, where=lambda d: d.home_ref == "sz-lou")
-    return t.alter(refused, person=t.person("gz", "gz-fay"))
+    return t.alter(refused, person=_beside(t, refused))

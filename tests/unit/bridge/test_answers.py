@@ -57,7 +57,7 @@ def test_the_whole_way_can_be_read_with_times_and_who_is_next() -> None:
     (service,) = seen(world, HOME)["services"]
     assert (service["credited_minutes"], service["next"]) == (90, None)
     whats = [step["what"] for step in service["steps"]]
-    assert whats == ["service_confirmed", "transfer_queued", "transfer_sent", "transfer_credited"]
+    assert whats == ["service_confirmed", "transfer_sent", "transfer_credited"]
     assert service["steps"][-1]["at"] == world.now
     (asked,) = seen(world, HOME)["signups"]
     assert (asked["state"], asked["project_ref"], asked["shift_ref"]) == ("confirmed", "P1", "H1")

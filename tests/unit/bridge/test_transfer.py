@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from contracts.messages.bridge import TransferChanged
 from contracts.messages.deliveries import CreditPosted, CreditReported, ServiceDecided
-from services.bridge.states import Transfer
+from services.bridge.states import Step, Transfer
+from services.chassis.decisions import Send
 from tests.support.bridge import World, credits, linked, of_kind, states_told
 from tests.support.bridge_messages import (
     HOME,
@@ -22,6 +24,11 @@ from tests.support.bridge_messages import (
 )
 
 
+def reported(sends: list[Send]) -> list[tuple[int, str, str | None]]:
+    """Version, state and reason of each report of a transfer."""
+    return [(told.version, told.state, told.reason) for told in of_kind(sends, TransferChanged)]
+
+
 def booked(world: World, minutes: int) -> None:
     """The first version is credited."""
     world.confirm(1, minutes)
@@ -35,10 +42,34 @@ def test_a_confirmed_record_is_sent_home_and_credited_and_both_sides_are_told() 
     assert (credit.volunteer_ref, credit.total, credit.delta, credit.host) == (HOME_REF, 90, 90, HOST)
     (decided,) = of_kind(sends, ServiceDecided)
     assert (decided.volunteer_ref, decided.state, decided.minutes) == (HOST_REF, "confirmed", 90)
-    assert states_told(sends) == ["queued", "sent"]
+    assert states_told(sends) == ["sent"]
     (report,) = of_kind(world.accept(1), CreditReported)
     assert (report.state, report.volunteer_ref, report.total) == ("credited", HOST_REF, 90)
     assert (world.service().posted, world.timers) == (90, {})
+
+
+def test_a_transfer_that_goes_at_once_is_reported_once_and_queued_only_where_it_waits() -> None:
+    """Each was reported as queued first, whatever became of it in the same decision."""
+    world = linked()
+    assert reported(world.confirm(1, 90)) == [(1, "sent", None)]
+    assert reported(world.confirm(2, 60)) == [(2, "queued", None)]
+    assert reported(world.confirm(3, 50)) == [(2, "superseded", None), (3, "queued", None)]
+    assert [step.what for step in world.states.changed(Step) if step.what.startswith("transfer_")] == [
+        "transfer_sent",
+        "transfer_queued",
+        "transfer_superseded",
+        "transfer_queued",
+    ]
+
+
+def test_a_new_transfer_that_cannot_go_is_reported_once_with_what_is_in_its_way() -> None:
+    world = linked()
+    world.withdraw(1)
+    assert reported(world.confirm(1, 60)) == [(1, "withheld", "consent_withdrawn")]
+    assert reported(world.revoke(2)) == [(1, "superseded", None), (2, "credited", "nothing_to_post")]
+    world.give(2)
+    world.configure(HOME, "paused")
+    assert reported(world.confirm(1, 60, "R2")) == [(1, "queued", "registry_paused")]
 
 
 def test_a_held_version_makes_no_transfer_and_the_confirmed_one_before_it_stands() -> None:
