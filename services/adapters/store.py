@@ -44,11 +44,8 @@ WHERE state IN ('due', 'unknown') AND due_at <= $1 AND volunteer_ref <> ALL($2)
 ORDER BY seq LIMIT $3
 """
 _DUE_OR_NAMED = "WHERE state = 'due' OR transfer_id = ANY($1)"
-_TAKE_BACK = """
-DELETE FROM outbox
-WHERE topic = $1 AND convert_from(value, 'UTF8')::jsonb @> '{"reason": "consent_withdrawn", "retry": true}'
-RETURNING convert_from(value, 'UTF8')::jsonb ->> 'transfer_id', convert_from(value, 'UTF8')::jsonb ->> 'attempt'
-"""
+_NOT_SENT = '{"reason": "consent_withdrawn", "retry": true}'
+"""What a refusal says of a credit that was never sent."""
 _ATTEMPT = """
 UPDATE credit SET state = 'calling'
 WHERE transfer_id = ANY($1) AND state IN ('due', 'unknown') RETURNING transfer_id
@@ -200,13 +197,14 @@ async def remember(db: Connection, topic: str, settle: Remember, named: Collecti
     A refusal for want of consent that nobody was told yet was decided for a credit that this database takes for due:
     it is not said, and its credit is due.
     """
-    unsaid = {UUID(row[0]): row[1] for row in await db.fetch(_TAKE_BACK, topic)}
+    refused = await outbox.take_back(db, topic, _NOT_SENT)
+    unsaid = {UUID(body["transfer_id"]): body.get("attempt") for body in refused}
     states = States()
     CREDITS.declare(states)
     for credit in await CREDITS.load(db, states, _DUE_OR_NAMED, [*named, *unsaid]):
         if credit.transfer_id in unsaid and credit.state == "refused":
             attempt = unsaid[credit.transfer_id]
-            credit = replace(credit, state="due", reason=None, asked=() if attempt is None else (int(attempt),))
+            credit = replace(credit, state="due", reason=None, asked=() if attempt is None else (attempt,))
         states.put(settle(credit))
     await CREDITS.save(db, states)
 

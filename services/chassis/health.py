@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from services.chassis import quarantine
 from services.chassis.consuming import Lane
 from services.chassis.database import Pool, describe
 from services.chassis.hearing import Hearing
@@ -40,7 +41,6 @@ _OUTBOX: Final = """SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 10000
 (SELECT extract(epoch FROM now() - made_at)::float8 FROM outbox ORDER BY id LIMIT 1) AS age,
 (SELECT count(*) FROM (SELECT FROM said_since WHERE NOT again LIMIT 1000000) AS counted) AS not_said_again"""
 # A million is the most that is counted: a count that takes seconds would look like a database that is away.
-_SET_ASIDE: Final = "SELECT reason, count(*) FROM set_aside GROUP BY reason"
 
 
 @dataclass
@@ -159,7 +159,7 @@ class Health:
         try:
             async with self.pool.acquire(timeout=_SECONDS) as db:
                 outbox = await db.fetchrow(_OUTBOX, timeout=_SECONDS)
-                aside = {row[0]: row[1] for row in await db.fetch(_SET_ASIDE, timeout=_SECONDS)}
+                aside = await quarantine.counts(db, timeout=_SECONDS)
                 own = None if self.service.figures is None else await self.service.figures(db)
         except Exception as error:
             # Figures that cannot be read now are left out: an old one would be believed.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import uuid_utils
 
 from contracts.envelope import Event, body_bytes, header_texts
 from contracts.topics import service_source
-from services.chassis.database import Connection, add_rows
+from services.chassis.database import Connection, Pool, add_rows
 from services.chassis.decisions import CancelTimer, Send, Timer
 from services.chassis.records import pack_texts
 
@@ -22,13 +23,19 @@ __all__ = [
     "encoded",
     "fire_due_timers",
     "hasten",
+    "is_drained",
     "outgoing",
     "publish",
     "set_timers",
+    "take_back",
 ]
 
 MAX_OUTGOING: Final = 256 * 1024
 """Largest body sent, well below what brokers take."""
+_TAKE_BACK: Final = """
+DELETE FROM outbox WHERE topic = $1 AND convert_from(value, 'UTF8')::jsonb @> $2::jsonb
+RETURNING convert_from(value, 'UTF8')
+"""
 
 
 class OutboxRow(NamedTuple):
@@ -90,6 +97,19 @@ async def backlog(db: Connection, origin: str, limit: int) -> bool:
         "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE origin = $1 LIMIT $2) AS standing", origin, limit + 1
     )
     return bool(found > limit)
+
+
+async def is_drained(pool: Pool) -> bool:
+    """Whether no row stands that goes out at once: only rows of partitions that take nothing, or none."""
+    return not await pool.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE stuck IS NULL)")
+
+
+async def take_back(db: Connection, topic: str, part: str) -> list[Any]:
+    """Remove the rows of a topic whose body contains ``part`` (a JSON object); gives their bodies, parsed.
+
+    For words that a restored database holds and that must not be said any more.
+    """
+    return [json.loads(row[0]) for row in await db.fetch(_TAKE_BACK, topic, part)]
 
 
 async def set_timers(db: Connection, timers: Sequence[tuple[Timer, OutboxRow]]) -> None:

@@ -20,7 +20,7 @@ from services.chassis.records import Candidate, decode_record
 from services.chassis.reentry import one_at_a_time
 from services.chassis.set_aside import SAID_OTHERWISE, UNDER_WAY, Aside
 
-__all__ = ["Kept", "Quarantine", "Released"]
+__all__ = ["Kept", "Quarantine", "Released", "counts"]
 
 
 class Kept(NamedTuple):
@@ -109,8 +109,7 @@ class Quarantine:
     async def summary(self) -> dict[str, int]:
         """How many messages are set aside, by reason."""
         async with self._reads.sums() as db:
-            rows = await db.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason ORDER BY reason")
-        return {row[0]: row[1] for row in rows}
+            return await counts(db)
 
     async def _say(self, db: Connection, act: str, rows: Iterable[Aside], who: str) -> None:
         places = [f"{row.record.topic}/{row.record.partition}/{row.record.offset}" for row in rows]
@@ -171,6 +170,12 @@ async def _quarantined(db: Connection, sequences: Sequence[int], kept: list[Kept
         else:
             rows[seq] = row
     return rows
+
+
+async def counts(db: Connection, timeout: float | None = None) -> dict[str, int]:
+    """How many messages are set aside, by reason. ``timeout``: seconds that the database may take."""
+    rows = await db.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason ORDER BY reason", timeout=timeout)
+    return {row[0]: row[1] for row in rows}
 
 
 async def _seen_before(

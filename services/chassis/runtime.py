@@ -13,7 +13,7 @@ import uvicorn
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
-from services.chassis import bounds, http, kafka, logs, migrations, positions, same_secret
+from services.chassis import bounds, http, kafka, logs, migrations, outbox, positions, same_secret
 from services.chassis.acts import OF_THE_COMMAND, Acts
 from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError
@@ -231,7 +231,7 @@ class Runtime:
         await asyncio.wait({serving}, timeout=_LAST_ANSWERS + 2)
 
     async def _drained(self) -> None:
-        while self.relay.leading and await self.pool.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE stuck IS NULL)"):
+        while self.relay.leading and not await outbox.is_drained(self.pool):
             self.relay.wake.set()
             await asyncio.sleep(0.05)
 
