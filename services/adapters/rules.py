@@ -165,7 +165,8 @@ def _not_yet(credit: Credit, registry: Registry, now: datetime) -> tuple[Credit,
 
 
 def _refuse(credit: Credit, refused: Refused) -> tuple[Credit, tuple[Message, ...]]:
-    """ "Later" is said of each attempt by its number, since each could have been posted; a last word once."""
+    """A refusal with retry is told for each attempt that has no receipt yet, by its number: the linkage holds each for
+    possibly posted until then. A refusal for good is told once."""
     attempts = credit.asked if refused.retry and credit.asked else (_newest(credit),)
     ids = (credit.transfer_id, credit.volunteer_ref)
     done = replace(credit, state="refused", reason=refused.reason, retry=refused.retry, asked=(), trouble=None)

@@ -45,7 +45,7 @@ class Credit:
     reason: str | None = None
     retry: bool = False
     attempted_at: datetime | None = None
-    """Until when a call that may have reached the ledger, and came to nothing known, was under way."""
+    """When the last call ended whose result nobody knows; where a crash cut the call off, when that was noticed."""
     asked: tuple[int, ...] = ()
     """The linkage's attempts that no receipt has named yet."""
     trouble: str | None = None

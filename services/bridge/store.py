@@ -229,8 +229,8 @@ async def resuming(db: Connection) -> list[tuple[str, datetime]]:
 async def end_pause(db: Connection, registry: str, resumed_at: datetime, now: datetime) -> bool:
     """What waited for it goes at once. False where it was paused anew meanwhile."""
     async with db.transaction():
-        # Waits for whoever still decides under the pause, and then finds what that held up. Of the whole table, since
-        # row locks that are shared by one after the other may never all be gone.
+        # This lock waits for batches that still decide under the pause; after them all that they held up is found. The
+        # whole table is locked: row locks that overlapping batches share would never all be gone at one moment.
         await db.execute("LOCK TABLE pause IN EXCLUSIVE MODE")
         ended = "DELETE FROM pause WHERE registry = $1 AND resumed_at = $2"
         if (await db.execute(ended, registry, resumed_at)).endswith(" 0"):

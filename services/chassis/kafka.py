@@ -113,8 +113,9 @@ def new_producer(settings: Settings, client: str) -> AIOKafkaProducer:
 
 
 def leave_on_stop(consumer: AIOKafkaConsumer) -> None:
-    """Let the stop that comes now tell the group, as a member without a name does: others go on with its partitions at
-    once. The client keeps a static member in its group, and they would lie idle until its session is over.
+    """Make this consumer leave its group when it stops, so that others take its partitions at once.
+
+    aiokafka does not do that for static members: their partitions would lie idle until the session is over.
     """
     # There is no public way; the broker knows the member by its id alone. A test looks at the group afterwards.
     consumer._coordinator._group_instance_id = None

@@ -32,7 +32,7 @@ __all__ = ["LiveBatches"]
 class LiveBatches:
     """Applies records of one group over one connection, and moves on the next offset of each of its partitions.
 
-    These are ``known``, which whoever reads the partitions keeps beyond the connection; else there are none yet.
+    ``known``: the next offsets. A lane hands in its own dictionary and keeps it when the connection is replaced.
     """
 
     def __init__(

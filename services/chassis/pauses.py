@@ -13,7 +13,7 @@ _SHORTEST: Final = 0.02
 class Pause:
     """Short after work was found, twice as long after each look that found none, at most ``longest`` seconds.
 
-    So nobody waits much longer than there was nothing to wait for; ``wake`` ends a pause at once.
+    So work waits at most about as long as there was no work before it. ``wake`` ends a pause at once.
     """
 
     def __init__(self, longest: float, wake: asyncio.Event | None = None) -> None:

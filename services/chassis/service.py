@@ -26,8 +26,8 @@ from services.chassis.tables import Table
 __all__ = ["Figures", "Heard", "Service", "Store", "Stream", "Undecodable", "Worker"]
 
 Heard: TypeAlias = Callable[[str, datetime], datetime | None]
-"""Of channels by name (``channels.named``), a moment not before the one given such that all that lay on them until
-then is applied; None while there is none."""
+"""Given channels by name (``channels.named``) and a moment: the latest known moment up to which all that lay on these
+channels is applied. None while that is not known or is before the given moment."""
 
 Worker: TypeAlias = Callable[[Pool, Settings, asyncio.Event], Awaitable[None]]
 """A long task; its event is set whenever this process has committed a batch."""

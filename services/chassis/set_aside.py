@@ -218,8 +218,11 @@ async def rows_of(db: Connection, topics: Sequence[str], heard: Mapping[str, dat
 
 
 async def decidable(db: Connection, rows: Sequence[Aside], heard: Mapping[str, datetime]) -> list[Aside]:
-    """Those of these rows that may be decided now, as they stand now: what nobody has decided meanwhile and what
-    has nothing before it, outside these rows or in them, that must wait longer."""
+    """Those of these rows that may be decided now, read again under the lock of re-entry.
+
+    Left out: a row that another process has decided meanwhile; a row that must wait longer; and a row with another
+    row of its subject before it that is left out or is not among ``rows``.
+    """
     found = await db.fetch(
         """SELECT s.* FROM set_aside s WHERE s.seq = ANY($1)
            AND (SELECT min(e.seq) FROM set_aside e WHERE e.subject = s.subject) = ANY($1) ORDER BY s.seq""",

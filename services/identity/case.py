@@ -249,7 +249,8 @@ class Case:
         self.timers.append(Timer(_timer_name(request), until, IDENTITY_COMMANDS, expire))
 
     def last_word(self, request: Request) -> LinkRefusal:
-        """Why a request whose time is up is refused. Of offers elsewhere only who holds their code is told."""
+        """Why a request whose time is up is refused. ``other_registry`` is said only to whoever has the code of an
+        offer to another host: a guesser does not learn that there is one."""
         if self.account is None:
             return "no_offer"
         others = (o for o in self.states.group(Offer, "person", self.person) if o.host != self.host)

@@ -34,9 +34,9 @@ def _refuse(case: Case, inbound: Inbound, reason: CommandRefusal) -> Decision:
 def offer_link(states: States, inbound: Inbound, now: datetime) -> Decision:
     """Hold the newest offer and its consent; answer the requests it decides; renew age and guardian of a link.
 
-    Newest by event time: a late older offer changes nothing. Of its consent the version says how new it is: the border
-    judges by the same rule and refuses what is stale, so that a stale consent comes here from a border that went back.
-    Where the pair is linked the border leaves it out.
+    Offers are ordered by event time: a late older offer changes nothing. Consent is ordered by its version, and the
+    border judges it by the same rule: a stale consent reaches identity only from a border that was restored. For a
+    pair that is linked, the border leaves consent out of the offer.
     """
     case, command = Case.of_home(states, inbound, now), inbound.data
     if command.home == command.host:

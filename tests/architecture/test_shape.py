@@ -52,6 +52,13 @@ def test_every_module_says_in_a_line_what_it_is() -> None:
     assert silent == []
 
 
+def test_the_readme_of_the_chassis_names_every_module() -> None:
+    folder = ROOT / "services" / "chassis"
+    named = set(re.findall(r"`(\w+)`", (folder / "README.md").read_text()))
+    modules = {file.stem for file in folder.rglob("*.py")} - {"__init__"}
+    assert modules - named == set()
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_has_the_common_files(service: str) -> None:
     folder = ROOT / "services" / service

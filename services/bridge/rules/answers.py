@@ -39,8 +39,9 @@ def timeline(
 ) -> dict[str, Any]:
     """Links, sign-ups and services with times, as registry ``viewer`` (None: an operator) may see them.
 
-    A host sees what happened there. The home sees what was sent to it or asked by it, and the rest while consent
-    covers it; what is withheld from it is a number, so that she knows that her word is waited for.
+    A host sees what happened there. The home sees what was sent to it or asked by it, and everything else while consent
+    covers it. Of what is withheld from the home it sees only the number, so that the volunteer can see that her consent
+    is missing.
     """
     consent_for = {consent.host: consent for consent in consents}
     open_to_home = {link.host for link in links if obstacle(link, consent_for.get(link.host), now) is None}

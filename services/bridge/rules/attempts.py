@@ -1,8 +1,8 @@
-"""Which sendings of a transfer its home may still book, and what a home's "not booked" says of them.
+"""Which attempts of a transfer its home may still book, and what a home's "not booked" says of them.
 
-Receipts come late, out of order, and again under new ids. So a word counts once, for the attempt that it names. One
-that names none counts while it can be about nothing but the first attempt: after that it may be an old one come again,
-and a second booking would be the price of believing it.
+Receipts come late, out of order, and again under new ids. So a receipt counts once, for the attempt whose number it
+says. A receipt without a number counts for the first attempt, and only while there was no other: later it may be an old
+receipt that comes again, and to believe it could book the minutes twice.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ Identity answers each request by 5 × ``await_facts`` after it hears of it. The 
 identity is down; and if an answer were lost, its request would not count for ever.
 """
 
-# A host can name a stranger's home_ref, and so lengthen what her home waits for. By that nothing is applied and
-# nothing lost, only refused later: after 5 × ``await_facts``, and after a day however many requests follow each other.
+# A host can name a stranger's home_ref, and then messages of her home wait longer. Such a request applies nothing and
+# loses nothing. It delays refusals: by 5 × ``await_facts``, and by a day at most, however many requests follow.
 
 
 def asked(draft: Draft, states: States, request: RequestLink) -> None:
@@ -34,11 +34,11 @@ def asked(draft: Draft, states: States, request: RequestLink) -> None:
 
 
 def answered(draft: Draft, states: States, answer: LinkEstablished | LinkRefused) -> None:
-    """One request less, at the refs of this request alone: identity answers each of the others by itself.
+    """One request less, at the two refs of this request: identity answers each of the other requests by itself.
 
-    Behind the last one nobody waits any longer than behind none. A number under which she asked while she had an
-    account already is nobody's: what waits for this number waits no longer either. A link that answers no request
-    takes none away.
+    After the last answer the ref is made known as a fact, so messages wait no longer, whether there is a link or not.
+    That holds, too, for a ref under which she asked although she has another account at the host: no link will ever
+    name that ref. A LinkEstablished that answers no request takes no request away.
     """
     if answer.origin is None:
         return
