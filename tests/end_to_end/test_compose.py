@@ -10,38 +10,26 @@ from urllib.request import Request, urlopen
 import httpx
 import pytest
 
-from tests.support.compose import PROCESSES, SERVICES, WEEKEND, ComposeFailed, Linkage, missing
+from tests.support.compose import (
+    ATTESTED,
+    OTHER,
+    PROCESSES,
+    SERVICES,
+    WEEKEND,
+    ComposeFailed,
+    Linkage,
+    lines,
+    running,
+)  # fmt: skip
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.compose, pytest.mark.whole, pytest.mark.timeout(400)]
 
-ATTESTED = "shuangcheng.service.service_attested.v1"
-OTHER = {"gz": "sz", "sz": "gz"}
-
 
 @pytest.fixture(scope="module")
 def linkage(request: pytest.FixtureRequest) -> Iterator[Linkage]:
-    reason = missing()
-    if reason and all(item.get_closest_marker("compose") for item in request.session.items):
-        pytest.exit(reason, returncode=1)  # said once; nothing else was asked for
-    if reason:
-        pytest.fail(reason, pytrace=False)
-    running = Linkage()
-    running.down()  # what a test that was killed has left
-    try:
-        running.up()
-        yield running
-    finally:
-        running.down()
-
-
-@pytest.fixture(scope="module")
-def weekend() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in WEEKEND.read_text(encoding="utf-8").splitlines() if line]
-
-
-def lines(events: list[dict[str, Any]]) -> str:
-    return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
+    with running(request.session) as linkage:
+        yield linkage
 
 
 def registry(event: dict[str, Any]) -> str:
@@ -78,11 +66,11 @@ def settled(linkage: Linkage, host: str, records: set[str]) -> int:
 
 
 @pytest.fixture(scope="module")
-async def sent(linkage: Linkage, weekend: list[dict[str, Any]]) -> dict[str, int]:
+async def sent(linkage: Linkage) -> dict[str, int]:
     """The weekend, sent and settled: minutes by host."""
-    linkage.send(lines(weekend))
+    linkage.send(lines(WEEKEND))
     return {
-        host: await eventually(lambda: settled(linkage, host, attested(weekend, host)), 60, every=0.5)  # noqa: B023
+        host: await eventually(lambda: settled(linkage, host, attested(WEEKEND, host)), 60, every=0.5)  # noqa: B023
         for host in OTHER
     }
 
@@ -93,7 +81,7 @@ def test_the_weekend_is_credited_in_both_directions(sent: dict[str, int]) -> Non
 
 
 def test_the_bridge_tells_an_operator_the_same_minutes(linkage: Linkage, sent: dict[str, int]) -> None:
-    token = linkage.compose("run", "--rm", "-T", "secrets", "cat", "/secrets/operator/operator").strip()
+    token = linkage.token
     request = Request(
         f"http://127.0.0.1:{linkage.ports['BRIDGE']}/figures", headers={"Authorization": f"Bearer {token}"}
     )
@@ -105,9 +93,9 @@ def test_the_bridge_tells_an_operator_the_same_minutes(linkage: Linkage, sent: d
 
 
 async def test_a_service_that_is_killed_restarts_and_the_correction_sent_meanwhile_is_credited(
-    linkage: Linkage, weekend: list[dict[str, Any]], sent: dict[str, int]
+    linkage: Linkage, sent: dict[str, int]
 ) -> None:
-    last = [e for e in weekend if e["type"] == ATTESTED and registry(e) == "gz"][-1]
+    last = [e for e in WEEKEND if e["type"] == ATTESTED and registry(e) == "gz"][-1]
     data = last["data"] | {"version": last["data"]["version"] + 1, "break_minutes": last["data"]["break_minutes"] + 7}
     # within its container a process reaches all others but the first, which is the engine's own init
     linkage.compose("exec", "-T", "bridge", "python", "-c", "import os; os.kill(-1, 9)")
@@ -115,7 +103,7 @@ async def test_a_service_that_is_killed_restarts_and_the_correction_sent_meanwhi
 
     def corrected() -> bool:
         assert served(linkage, "gz")[data["record_ref"]][0] == data["version"]
-        return settled(linkage, "gz", attested(weekend, "gz")) == sent["gz"] - 7
+        return settled(linkage, "gz", attested(WEEKEND, "gz")) == sent["gz"] - 7
 
     assert await eventually(corrected, 60, every=0.5)
     assert credited(linkage, "gz") == sent["sz"]
@@ -140,7 +128,7 @@ def test_both_cities_have_pages_on_which_shifts_can_be_found(linkage: Linkage, c
 
 
 def test_the_operators_page_shows_every_service_ready_and_holds_no_secret(linkage: Linkage) -> None:
-    token = linkage.compose("run", "--rm", "-T", "secrets", "cat", "/secrets/operator/operator").strip()
+    token = linkage.token
     with httpx.Client(base_url=f"http://127.0.0.1:{linkage.ports['OPERATOR']}", trust_env=False) as http:
         secret = http.get("/sign-in").text.split('name="csrf" value="')[1].split('"')[0]
         assert http.post("/sign-in", data={"csrf": secret, "token": token}).headers["location"] == "/"
@@ -215,7 +203,7 @@ def test_databases_sort_the_same_on_every_machine(linkage: Linkage) -> None:
 def test_stopped_in_order_and_started_again_everything_is_as_it_was(linkage: Linkage, sent: dict[str, int]) -> None:
     def all_there_is() -> list[object]:
         books = [linkage.query(f"sandbox_{code}", "SELECT * FROM audit_credits ORDER BY 1") for code in OTHER]
-        return [books, linkage.compose("run", "--rm", "-T", "secrets", "cat", "/secrets/operator/operator")]
+        return [books, linkage.token]
 
     before = all_there_is()
     linkage.compose("stop")

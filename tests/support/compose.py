@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import pytest
 
 from deploy.local.ports import free_port
 
+__all__ = [
+    "ATTESTED",
+    "OTHER",
+    "PROCESSES",
+    "ROOT",
+    "SERVICES",
+    "WEEKEND",
+    "ComposeFailed",
+    "Linkage",
+    "lines",
+    "running",
+]
+
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy" / "compose.yaml"
-WEEKEND = ROOT / "deploy" / "examples" / "weekend.jsonl"
 SERVICES = ("identity", "opportunities", "attendance", "bridge")
 PROCESSES = (*SERVICES, "sandbox-gz", "sandbox-sz", "adapter-sz")
+OTHER = {"gz": "sz", "sz": "gz"}
+ATTESTED = "shuangcheng.service.service_attested.v1"
+_WEEKEND = (ROOT / "deploy" / "examples" / "weekend.jsonl").read_text(encoding="utf-8")
+WEEKEND: Final[list[dict[str, Any]]] = [json.loads(line) for line in _WEEKEND.splitlines() if line]
+"""The events of the example weekend, in order."""
+_SEPARATOR = "\x1f"
 _PROJECT = "shuangcheng-test"
 _IMAGE = "shuangcheng:test"
 _TODO = "make test-compose needs a running Docker engine and compose v2 (docker compose version)"
@@ -27,7 +49,7 @@ class ComposeFailed(AssertionError):
     """A docker command that ended with another status than 0, with what it said."""
 
 
-def missing() -> str:
+def _missing() -> str:
     """Say in one line why compose cannot run here, or nothing."""
     if shutil.which("docker") is None:
         return f"{_TODO}: there is no docker command"
@@ -83,8 +105,18 @@ class Linkage:
 
     def query(self, database: str, sql: str) -> list[list[str]]:
         """Ask PostgreSQL as its superuser; rows of texts."""
-        shell = ("psql", "--username", "postgres", "--no-psqlrc", "-At", "--dbname", database, "--command", sql)
-        return [line.split("|") for line in self.compose("exec", "-T", "postgres", *shell).splitlines()]
+        shell = ("psql", "--username=postgres", "--no-psqlrc", "-At", f"--field-separator={_SEPARATOR}")
+        told = self.compose("exec", "-T", "postgres", *shell, "--dbname", database, "--command", sql)
+        return [line.split(_SEPARATOR) for line in told.removesuffix("\n").split("\n") if line]
+
+    async def fetch(self, database: str, sql: str) -> list[list[str]]:
+        """The same, for who asks several databases in turn."""
+        return await asyncio.to_thread(self.query, database, sql)
+
+    @property
+    def token(self) -> str:
+        """An operator's token."""
+        return self.compose("run", "--rm", "-T", "secrets", "cat", "/secrets/operator/operator").strip()
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What the engine knows of a service's container."""
@@ -100,3 +132,25 @@ class Linkage:
         if done.returncode:
             raise ComposeFailed(f"status {done.returncode}: {' '.join(command)}\n{done.stdout}\n{done.stderr[-4000:]}")
         return done.stdout
+
+
+@contextlib.contextmanager
+def running(session: pytest.Session) -> Iterator[Linkage]:
+    """A linkage for the tests of one file. Where compose cannot run they fail; where nothing else was asked for, the
+    session ends and says why once."""
+    if reason := _missing():
+        if all(item.get_closest_marker("compose") for item in session.items):
+            pytest.exit(reason, returncode=1)
+        pytest.fail(reason, pytrace=False)
+    linkage = Linkage()
+    linkage.down()  # what a test that was killed has left
+    try:
+        linkage.up()
+        yield linkage
+    finally:
+        linkage.down()
+
+
+def lines(events: list[dict[str, Any]]) -> str:
+    """Events as the command line reads them."""
+    return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)

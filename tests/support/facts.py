@@ -7,13 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import deploy.sandbox
 import services
-from deploy.demo.books import Books
 
-__all__ = ["MOMENTS", "Facts", "differences", "facts_of", "taken"]
+__all__ = ["MOMENTS", "Books", "Facts", "differences", "facts_of", "taken"]
 
 Facts: TypeAlias = Mapping[str, Counter[str]]
 """Rows by ``database.table``, each as JSON."""
@@ -37,6 +36,13 @@ _OF_A_SANDBOX: Final = ("inbox", "position", "outbox")
 _CREATED: Final = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
 _ASIDE: Final = "SELECT 'set_aside' AS name, reason || ' ' || coalesce(subject, '') AS row FROM set_aside"
 _TIMERS: Final = "SELECT 'timer' AS name, name AS row FROM timer"
+
+
+class Books(Protocol):
+    """Whoever can ask the databases of a linkage."""
+
+    async def fetch(self, database: str, sql: str) -> Sequence[Any]:
+        """The rows of a statement."""
 
 
 async def taken(books: Books, databases: Iterable[str]) -> dict[str, Counter[str]]:
