@@ -6,23 +6,38 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiokafka import AIOKafkaConsumer
+from pydantic import SecretStr
 
 from contracts.envelope import Event, decode
 from deploy.local.broker import Broker
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.chassis.settings import Settings
+from tests.support.naming import SECRET
 from tests.support.waiting import eventually
 
-__all__ = ["living", "name_of", "said_on", "twice"]
+__all__ = ["living", "name_of", "said_on", "settings_of", "twice"]
 
 
 def name_of(dsn: str) -> str:
     """A database as `new_database` knows it as a template."""
     return urlsplit(dsn).path[1:]
+
+
+def settings_of(broker: Broker, dsn: str, **changes: Any) -> Settings:
+    """Settings of a service on this database."""
+    return Settings(
+        profile="test" if broker.idempotent else "embedded",
+        kafka=broker.address,
+        database=SecretStr(dsn),
+        http_port=0,
+        naming_secret=SECRET,
+        **changes,
+    )
 
 
 @contextlib.asynccontextmanager

@@ -16,13 +16,11 @@ from deploy.local.broker import Broker
 from deploy.local.topics import ensure_topics
 from services.chassis.migrations import migrate
 from services.chassis.service import Stream
-from services.chassis.settings import Settings
 from services.identity.service import build
 from tests.conftest import NewDatabase
 from tests.integration.identity.test_service import publish, read_facts
 from tests.support.identity import T0, World
-from tests.support.naming import SECRET
-from tests.support.restoring import living, name_of, said_on, twice
+from tests.support.restoring import living, name_of, said_on, settings_of, twice
 
 _LINKS = """SELECT home_ref, person, home_break IS NULL AND host_break IS NULL AS active
 FROM link JOIN account USING (person) ORDER BY home_ref"""
@@ -34,13 +32,7 @@ async def test_a_restored_identity_knows_the_same_persons_and_says_nothing_twice
     commands = replace(IDENTITY_COMMANDS, name=unique("identity-commands"))
     await ensure_topics(broker.address, [commands, IDENTITY_EVENTS])
     first = await new_database()
-    settings = Settings(
-        profile="test" if broker.idempotent else "embedded",
-        kafka=broker.address,
-        database=SecretStr(first),
-        http_port=0,
-        naming_secret=SECRET,
-    )
+    settings = settings_of(broker, first)
     built = build(settings)
     sources = frozenset({service_source("bridge"), service_source("identity")})
     service = replace(built, streams=(Stream(unique("identity"), (commands,), sources),))

@@ -23,10 +23,9 @@ from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.opportunities.service import build
 from tests.conftest import NewDatabase
-from tests.support.naming import SECRET
 from tests.support.opportunities import event, project, request, shift
 from tests.support.own_topics import under_names
-from tests.support.restoring import living, name_of, said_on, twice
+from tests.support.restoring import living, name_of, said_on, settings_of, twice
 from tests.support.waiting import eventually
 
 _FACTS = "SELECT person, host, project_ref, shift_ref, state FROM signup ORDER BY person, project_ref, shift_ref"
@@ -55,14 +54,7 @@ class Rig:
 
 async def new_rig(broker: Broker, dsn: str, unique: Callable[[str], str], **changes: Any) -> Rig:
     topic = unique(OPPORTUNITIES_COMMANDS.name)
-    settings = Settings(
-        profile="test" if broker.idempotent else "embedded",
-        kafka=broker.address,
-        database=SecretStr(dsn),
-        http_port=0,
-        naming_secret=SECRET,
-        **changes,
-    )
+    settings = settings_of(broker, dsn, **changes)
     service = under_names(build(settings), {OPPORTUNITIES_COMMANDS.name: topic}, unique("opportunities"))
     entries = [entry for stream in service.streams for entry in stream.topics]
     await ensure_topics(broker.address, [*entries, OPPORTUNITIES_EVENTS])
