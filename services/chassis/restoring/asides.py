@@ -8,10 +8,10 @@ from typing import Final, TypeAlias
 
 from services.chassis import set_aside
 from services.chassis.database import Connection
-from services.chassis.restoring.merging import TOGETHER
+from services.chassis.restoring.merging import in_one_batch
 from services.chassis.set_aside import UNDER_WAY, Aside
 
-__all__ = ["Asides", "Moments", "over"]
+__all__ = ["Asides", "Moments", "first_batch", "over"]
 
 _AT_ONCE: Final = 1000
 _NEW: Final = """SELECT * FROM set_aside WHERE seq > $1 AND reason = ANY($2) AND topic = ANY($3)
@@ -56,16 +56,9 @@ class Asides:
         return await self._lines([seq for seq in ready if seq not in self._turns], ())
 
     async def due(self, before: datetime | None) -> tuple[dict[int, datetime], list[Aside]]:
-        """Whose turn is next, with as many within a tenth of a second, and ``before`` something else happens, as were
-        decided in the order in which they stand: their turns by sequence, and the rows to decide, which are more or
-        fewer."""
-        first, due = self.next, dict[int, datetime]()
-        assert first is not None
-        last = 0
-        for turn, seq in sorted((turn, seq) for seq, turn in self._turns.items()):
-            if due and (seq < last or turn - first > TOGETHER or (before is not None and turn > before)):
-                break
-            due[seq], last = turn, seq
+        """Whose turn is next, with as many as were decided in one batch with it, in the order in which they stand, and
+        ``before`` something else happens: their turns by sequence, and the rows to decide, which are more or fewer."""
+        due = first_batch(self._turns, before)
         return due, await self._lines(list(due), due)
 
     def passed(self, sequences: Iterable[int]) -> None:
@@ -92,6 +85,18 @@ class Asides:
         if row.seq in self._turns:
             return row.reason in UNDER_WAY and row.seq in due
         return row.reason in ("ready", "behind")
+
+
+def first_batch(turns: Mapping[int, datetime], before: datetime | None) -> dict[int, datetime]:
+    """Of these turns by sequence the earliest, with those after it that were decided in one batch with it, in the order
+    in which they stand, and ``before`` something else happens."""
+    due = dict[int, datetime]()
+    last, latest = 0, datetime.max.replace(tzinfo=UTC)
+    for turn, seq in sorted((turn, seq) for seq, turn in turns.items()):
+        if due and (seq < last or not in_one_batch(latest, turn) or (before is not None and turn > before)):
+            break
+        due[seq], last, latest = turn, seq, turn
+    return due
 
 
 def over(rows: Sequence[Aside]) -> dict[str, datetime]:

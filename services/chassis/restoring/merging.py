@@ -16,10 +16,18 @@ from typing import Final, NamedTuple
 
 from services.chassis.records import Record
 
-__all__ = ["TOGETHER", "Merged", "Moment", "Taken"]
+__all__ = ["TOGETHER", "Merged", "Moment", "Taken", "in_one_batch"]
 
 TOGETHER: Final = timedelta(milliseconds=100)
-"""What was decided within this time is decided in one batch."""
+"""What was decided within this time is decided in one batch, unless the first may have released what came between."""
+_ONE_BATCH: Final = timedelta(milliseconds=1)
+"""Decisions of one batch are a microsecond apart, and a commit lies between two batches."""
+
+
+def in_one_batch(earlier: datetime, later: datetime) -> bool:
+    """Whether what was decided at these moments was decided in one batch. Else what the earlier one released, and of
+    which it is not known when it was decided, may have come between them."""
+    return later - earlier <= _ONE_BATCH
 
 
 class Moment(NamedTuple):
@@ -40,6 +48,11 @@ class Taken(NamedTuple):
     overtaken: bool = False
     """Whether something behind it, of which it is not known when it was decided, was there before it was decided: what
     it waited for may be just that."""
+
+    @property
+    def final(self) -> bool:
+        """Whether it is decided for good."""
+        return self.turn == self.decided_at
 
 
 class _Queue:
@@ -115,12 +128,13 @@ class Merged:
             place = min((place for place in self._queues if self._queues[place].turns), key=self._order, default=None)
             if place is None:
                 break
-            turn = self._queues[place].turns[0]
-            if taken and (group(place[0]) != chosen or turn - taken[0].turn > TOGETHER or (before and turn >= before)):
+            queue = self._queues[place]
+            turn = queue.turns[0]
+            if taken and (group(place[0]) != chosen or (before and turn >= before) or not _together(taken, queue)):
                 break
             chosen = group(place[0])
-            one = self._queues[place].take()
-            taken.append(Taken(one.record, turn, one.decided_at, self._queues[place].overtakes(turn)))
+            one = queue.take()
+            taken.append(Taken(one.record, turn, one.decided_at, queue.overtakes(turn)))
             if one.decided_at is not None and one.decided_at > turn:
                 before = one.decided_at if before is None else min(before, one.decided_at)  # then it comes back
             if self.ahead(place) == 0:
@@ -142,3 +156,11 @@ class Merged:
 
     def _order(self, place: tuple[str, int]) -> tuple[datetime, str, int]:
         return self._queues[place].turns[0], *place
+
+
+def _together(taken: Sequence[Taken], queue: _Queue) -> bool:
+    """Whether the next of this partition may be decided in one batch with these: nothing has to come between."""
+    turn, last = queue.turns[0], taken[-1]
+    if queue.records[0].decided_at == turn and not (last.final and in_one_batch(last.turn, turn)):
+        return False
+    return turn - taken[0].turn <= TOGETHER

@@ -152,7 +152,11 @@ class Replay:
         self.total = sum(end - begin for begin, end in spans.values())
 
     async def _apply_all(self, db: Connection, spans: Spans, asides: Asides) -> None:
+        await self._read_ahead(db, spans)
         await asides.renew()
+        # It was ready at the end of what is committed, so its moment is past by the time of what comes next.
+        self._clock.show(min((at for at in (self._merged.next, asides.next) if at is not None), default=self._now))
+        await self._release(asides)
         while True:
             await self._read_ahead(db, spans)
             moment, turn = self._merged.next, asides.next
@@ -167,18 +171,22 @@ class Replay:
                     continue
             else:
                 return
-            self._processor.at(())
-            await asides.renew()
-            while rows := await asides.ready():
-                if not await self._decide(rows):
-                    break
+            await self._release(asides)
+
+    async def _release(self, asides: Asides) -> None:
+        """Decide what is ready and has no turn of its own to come."""
+        self._processor.at(())
+        await asides.renew()
+        while rows := await asides.ready():
+            if not await self._decide(rows):
+                break
 
     def _group(self, topic: str) -> str:
         return self._streams[topic].group
 
     async def _apply(self, taken: Sequence[Taken]) -> Effects:
         self._clock.show(taken[0].turn)
-        final = [one for one in taken if one.turn == one.decided_at]
+        final = [one for one in taken if one.final]
         self._processor.at(((one.record, one.turn) for one in final), (one.record for one in final if one.overtaken))
         effects = await self._batches[self._group(taken[0].record.topic)].apply([one.record for one in taken])
         self.done += sum(one.record.last - one.record.offset + 1 for one in taken)

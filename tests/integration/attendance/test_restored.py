@@ -1,8 +1,9 @@
-"""Attendance says nothing of a sign-up that ends. Restored, it takes that in when it did, not when it was written."""
+"""What attendance decided without a word has its place in a replay: a sign-up that ended, a check-in that waited."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,18 +21,70 @@ from deploy.local.topics import ensure_topics
 from services.attendance.service import build
 from services.chassis.migrations import migrate
 from services.chassis.runtime import Runtime
+from services.chassis.service import Service
 from services.chassis.settings import Settings
 from tests.conftest import NewDatabase
-from tests.support.attendance import PROJECT, at, attest, check_in, event_of, signup
-from tests.support.naming import SECRET
+from tests.support.attendance import PROJECT, XIA, at, attest, check_in, event_of, signup
 from tests.support.own_topics import under_names
-from tests.support.restoring import living, name_of, said_on, twice
+from tests.support.restoring import living, name_of, said_on, settings_of, twice
 from tests.support.waiting import eventually
 
 _FACTS = "SELECT host, record_ref, person, version, held_for FROM service_record ORDER BY host, record_ref"
 _SIGNUPS = "SELECT id, state FROM signup ORDER BY id"
 _APPLIED = "SELECT count(*) = $1 FROM inbox"
+_SAID = "SELECT count(*) = 0 FROM outbox"
+_RE_ENTRY = 0x5C_02
+"""Whoever holds this lock keeps everybody from deciding what is set aside."""
 _EVENTS_OF = partition_for(f"aa:{PROJECT}", OPPORTUNITIES_EVENTS.partitions)
+
+
+@dataclass
+class Rig:
+    """Attendance on topics of a test's own."""
+
+    broker: Broker
+    service: Service
+    settings: Settings
+    commands: str
+    events: str
+
+    async def command(self, *messages: Message) -> None:
+        """Publish in order what the bridge says."""
+        await self._say(self.commands, messages)
+
+    async def tell(self, *messages: Message) -> None:
+        """Publish in order what opportunities says."""
+        await self._say(self.events, messages)
+
+    async def _say(self, topic: str, messages: Sequence[Message]) -> None:
+        async with AIOKafkaProducer(bootstrap_servers=self.broker.address, acks="all") as producer:
+            for event in map(event_of, messages):
+                value, headers = encode(event)
+                await producer.send(topic, value=value, key=event.key.encode(), headers=headers)
+
+    async def is_as_before(self, restored: str, old: Any) -> None:
+        """The service on a restored database comes to the facts of the old one and says nothing else."""
+        facts, signups = await old.fetch(_FACTS), await old.fetch(_SIGNUPS)
+        assert {row["held_for"] for row in facts} == {None}
+        await old.close()
+        async with living(self.service, self.settings.model_copy(update={"database": SecretStr(restored)})):
+            new = await asyncpg.connect(restored)
+            assert await new.fetch(_FACTS) == facts
+            assert await new.fetch(_SIGNUPS) == signups
+            assert await new.fetchval("SELECT count(*) FROM set_aside") == 0
+            await new.close()
+        assert twice(await said_on(self.broker, ATTENDANCE_EVENTS.name)) == []
+
+
+async def new_rig(broker: Broker, dsn: str, unique: Callable[[str], str], **changes: Any) -> Rig:
+    commands, events = unique(ATTENDANCE_COMMANDS.name), unique(OPPORTUNITIES_EVENTS.name)
+    settings = settings_of(broker, dsn, **changes)
+    names = {ATTENDANCE_COMMANDS.name: commands, OPPORTUNITIES_EVENTS.name: events}
+    service = under_names(build(settings), names, unique("attendance"))
+    entries = [entry for stream in service.streams for entry in stream.topics]
+    await ensure_topics(broker.address, [*entries, ATTENDANCE_EVENTS])
+    await migrate(dsn, service.migrations)
+    return Rig(broker, service, settings, commands, events)
 
 
 @pytest.mark.parametrize("process", ["the same", "the next"])
@@ -41,87 +94,104 @@ async def test_a_record_that_was_confirmed_before_its_sign_up_ended_is_confirmed
     """``process``: which one speaks after the sign-up has ended."""
     if not broker.real_kafka:
         pytest.skip("on the embedded broker two lanes may take minutes to leave their group")
-    commands, events = unique(ATTENDANCE_COMMANDS.name), unique(OPPORTUNITIES_EVENTS.name)
     first = await new_database()
-    settings = Settings(
-        profile="test" if broker.idempotent else "embedded",
-        kafka=broker.address,
-        database=SecretStr(first),
-        http_port=0,
-        lanes=2,
-        naming_secret=SECRET,
-    )
-    names = {ATTENDANCE_COMMANDS.name: commands, OPPORTUNITIES_EVENTS.name: events}
-    service = under_names(build(settings), names, unique("attendance"))
-    await ensure_topics(
-        broker.address, [entry for stream in service.streams for entry in stream.topics] + [ATTENDANCE_EVENTS]
-    )
-    await migrate(first, service.migrations)
+    rig = await new_rig(broker, first, unique, lanes=2)
     db = await asyncpg.connect(first)
-    async with living(service, settings) as runtime:
-        people = await _of_the_other_lane(runtime, commands, events)
+    async with living(rig.service, rig.settings) as runtime:
+        people = await _of_the_other_lane(runtime, rig)
         for person in people:
-            await _say(broker, events, signup("s1", person=person))
-            await _say(broker, commands, check_in("s1", at("09:00"), person=person))
+            await rig.tell(signup("s1", person=person))
+            await rig.command(check_in("s1", at("09:00"), person=person))
         await eventually(lambda: db.fetchval(_APPLIED, 2 * len(people)))
-        await eventually(lambda: db.fetchval("SELECT count(*) = 0 FROM outbox"))
+        await eventually(lambda: db.fetchval(_SAID))
     await db.close()
     restored = await new_database(name_of(first))
     old = await asyncpg.connect(first)
-    async with living(service, settings) as runtime:
-        await _confirmed_before_it_ends(broker, runtime, old, people, (commands, events))
+    async with living(rig.service, rig.settings) as runtime:
+        await _confirmed_before_it_ends(rig, runtime, old, people)
         if process == "the same":
-            await _speak(broker, old, commands, people[-1])
+            await _speak(rig, old, people[-1])
     if process == "the next":
-        async with living(service, settings):
-            await _speak(broker, old, commands, people[-1])
-    facts, signups = await old.fetch(_FACTS), await old.fetch(_SIGNUPS)
-    assert {row["held_for"] for row in facts} == {None}
-    await old.close()
-    async with living(service, settings.model_copy(update={"database": SecretStr(restored)})):
-        new = await asyncpg.connect(restored)
-        assert await new.fetch(_FACTS) == facts
-        assert await new.fetch(_SIGNUPS) == signups
-        assert await new.fetchval("SELECT count(*) FROM set_aside") == 0
-        await new.close()
-    assert twice(await said_on(broker, ATTENDANCE_EVENTS.name)) == []
+        async with living(rig.service, rig.settings):
+            await _speak(rig, old, people[-1])
+    await rig.is_as_before(restored, old)
 
 
-async def _confirmed_before_it_ends(
-    broker: Broker, runtime: Runtime, db: Any, people: list[UUID], topics: tuple[str, str]
+async def test_a_check_in_that_her_sign_up_released_comes_before_the_record_that_was_confirmed_by_it(
+    broker: Broker, new_database: NewDatabase, unique: Callable[[str], str]
 ) -> None:
+    """Of the three only the record says something, and all of it happens within a tenth of a second."""
+    first = await new_database()
+    rig = await new_rig(broker, first, unique)
+    restored = await new_database(name_of(first))
+    old = await asyncpg.connect(first)
+    people, others = [uuid4() for _ in range(4)], [uuid4() for _ in range(4)]
+    async with living(rig.service, rig.settings):
+        for person in people:
+            await rig.command(check_in("s1", at("09:00"), person=person), _record(person))
+        await eventually(lambda: old.fetchval("SELECT count(*) = 8 FROM set_aside"))
+        await rig.tell(*[signup("s1", person=person) for person in people + others])
+        await eventually(lambda: old.fetchval("SELECT count(*) = 4 FROM service_record"))
+        await eventually(lambda: old.fetchval(_SAID))
+    await rig.is_as_before(restored, old)
+
+
+async def test_a_check_in_that_stood_ready_in_the_dump_comes_before_the_record_that_was_confirmed_by_it(
+    broker: Broker, new_database: NewDatabase, unique: Callable[[str], str]
+) -> None:
+    """Her sign-up had released it, and nobody had decided it yet."""
+    first = await new_database()
+    rig = await new_rig(broker, first, unique)
+    db = await asyncpg.connect(first)
+    async with living(rig.service, rig.settings):
+        await rig.command(check_in("s1", at("09:00")))
+        await eventually(lambda: db.fetchval("SELECT count(*) = 1 FROM set_aside"))
+        await db.execute("SELECT pg_advisory_lock($1)", _RE_ENTRY)
+        await rig.tell(signup("s1"))
+        await eventually(lambda: db.fetchval("SELECT reason = 'ready' FROM set_aside"))
+    await db.close()
+    restored = await new_database(name_of(first))
+    old = await asyncpg.connect(first)
+    async with living(rig.service, rig.settings):
+        await eventually(lambda: old.fetchval("SELECT count(*) = 0 FROM set_aside"))
+        await rig.command(_record(XIA))
+        await eventually(lambda: old.fetchval("SELECT count(*) = 1 FROM service_record"))
+        await eventually(lambda: old.fetchval(_SAID))
+    await rig.is_as_before(restored, old)
+
+
+async def _confirmed_before_it_ends(rig: Rig, runtime: Runtime, db: Any, people: list[UUID]) -> None:
     """The ends are written first, but their partition stands still."""
-    commands, events = topics
     mine = people[:-1]
     before = await db.fetchval("SELECT count(*) FROM inbox")
     await eventually(lambda: all(lane.consumer.assignment() for lane in runtime.lanes))
     other = await asyncpg.connect(runtime.settings.database.get_secret_value())
     async with other.transaction():
         held = "SELECT FROM consumed WHERE topic = $1 AND partition = $2 FOR UPDATE"
-        await other.execute(held, events, _EVENTS_OF)
+        await other.execute(held, rig.events, _EVENTS_OF)
         for person in mine:
-            await _say(broker, events, signup("s1", opportunities.SignupWithdrawn, person=person))
+            await rig.tell(signup("s1", opportunities.SignupWithdrawn, person=person))
         for person in mine:
-            await _say(broker, commands, _record(person))
+            await rig.command(_record(person))
         await eventually(lambda: db.fetchval(_APPLIED, before + len(mine)))
     await other.close()
     await eventually(lambda: db.fetchval(_APPLIED, before + 2 * len(mine)))
-    await eventually(lambda: db.fetchval("SELECT count(*) = 0 FROM outbox"))
+    await eventually(lambda: db.fetchval(_SAID))
 
 
-async def _speak(broker: Broker, db: Any, commands: str, person: UUID) -> None:
+async def _speak(rig: Rig, db: Any, person: UUID) -> None:
     """One more record is confirmed, which attendance says."""
     before = await db.fetchval("SELECT count(*) FROM inbox")
-    await _say(broker, commands, _record(person))
+    await rig.command(_record(person))
     await eventually(lambda: db.fetchval(_APPLIED, before + 1))
-    await eventually(lambda: db.fetchval("SELECT count(*) = 0 FROM outbox"))
+    await eventually(lambda: db.fetchval(_SAID))
 
 
 def _record(person: UUID) -> Message:
     return attest(f"r-{person}", "s1", at("09:00"), at("10:00"), person=person)
 
 
-async def _of_the_other_lane(runtime: Runtime, commands: str, events: str) -> list[UUID]:
+async def _of_the_other_lane(runtime: Runtime, rig: Rig) -> list[UUID]:
     """People whose records are decided by the lane that does not read of their sign-ups."""
 
     def both() -> bool:
@@ -129,17 +199,10 @@ async def _of_the_other_lane(runtime: Runtime, commands: str, events: str) -> li
 
     await eventually(both, what="each lane has partitions")
     theirs = [
-        {tp.partition for tp in lane.consumer.assignment() if tp.topic == commands}
+        {tp.partition for tp in lane.consumer.assignment() if tp.topic == rig.commands}
         for lane in runtime.lanes
-        if (events, _EVENTS_OF) not in {(tp.topic, tp.partition) for tp in lane.consumer.assignment()}
+        if (rig.events, _EVENTS_OF) not in {(tp.topic, tp.partition) for tp in lane.consumer.assignment()}
     ]
     wanted = set().union(*theirs)
     drawn = (uuid4() for _ in range(1000))
     return [one for one in drawn if partition_for(str(one), ATTENDANCE_COMMANDS.partitions) in wanted][:4]
-
-
-async def _say(broker: Broker, topic: str, message: Message) -> None:
-    event = event_of(message)
-    value, headers = encode(event)
-    async with AIOKafkaProducer(bootstrap_servers=broker.address, acks="all") as producer:
-        await producer.send_and_wait(topic, value=value, key=event.key.encode(), headers=headers)
