@@ -12,7 +12,7 @@ from services.adapters.parts import Part
 from services.adapters.states import Said
 from services.adapters.store import Ear
 from services.adapters.systems import System, SystemAway
-from services.adapters.worker import Rest
+from services.adapters.worker import Backoff
 from services.chassis.database import Pool, describe
 from services.chassis.failures import blames_nobody
 from services.chassis.logs import log
@@ -33,7 +33,7 @@ class Listener:
         self._ear = Ear(pool, registry)
         self._now = now
         self._part = part or Part("listening")
-        self._rest = Rest(self._part.away)
+        self._backoff = Backoff(self._part.away)
         self._pause = Pause(_LONGEST_PAUSE)
 
     async def session(self) -> None:
@@ -44,10 +44,10 @@ class Listener:
                 said = await self._system.listen(after)
             except SystemAway as error:
                 self._part.interrupted.over()
-                self._rest.away(str(error), error.seconds)
-                await asyncio.sleep(self._rest.left)
+                self._backoff.away(str(error), error.seconds)
+                await asyncio.sleep(self._backoff.left)
                 continue
-            self._rest.back()
+            self._backoff.back()
             new = bool(said) and await self._keep(after, said)
             self._part.interrupted.over()
             if new:

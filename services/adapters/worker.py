@@ -19,7 +19,7 @@ from services.chassis.failures import blames_nobody
 from services.chassis.logs import Episode, log
 from services.chassis.pauses import Pause
 
-__all__ = ["IN_FLIGHT", "Caller", "Messenger", "Rest", "persistent"]
+__all__ = ["IN_FLIGHT", "Backoff", "Caller", "Messenger", "persistent"]
 
 IN_FLIGHT = 16
 _LONGEST_PAUSE = 0.5
@@ -28,11 +28,11 @@ _LOOK_SECONDS = 0.1
 """So long at most until somebody is called while calls to others are under way."""
 _GATHER_SECONDS = 0.005
 _NOTICES = 500
-_LONGEST_REST = 5.0
+_LONGEST_BACKOFF = 5.0
 _LONGEST_WAIT = timedelta(seconds=30)
 
 
-class Rest:
+class Backoff:
     """A registry's system that is away is left in peace, longer each time: its state, not that of single calls."""
 
     def __init__(self, away: Episode) -> None:
@@ -45,12 +45,12 @@ class Rest:
         return max(0.0, self._until - asyncio.get_running_loop().time())
 
     def away(self, detail: str, seconds: float = 0.0) -> None:
-        """It took nothing; once more, and the rest is longer. It asked for so many ``seconds``, or for none."""
+        """It took nothing: left in peace, for longer each time. It asked for so many ``seconds``, or for none."""
         now = asyncio.get_running_loop().time()
         if self._until > now:
             self._until = max(self._until, now + seconds)
             return
-        self._until = now + max(seconds, min(_LONGEST_REST, 0.2 * 2 ** min(self._away.count, 10)))
+        self._until = now + max(seconds, min(_LONGEST_BACKOFF, 0.2 * 2 ** min(self._away.count, 10)))
         self._away.failed(rules.one_line(detail))
 
     def back(self) -> None:
@@ -91,7 +91,7 @@ class Caller:
         self._now = now
         self._calls = Calls(pool, registry.code)
         self._flights: dict[asyncio.Task[Outcome], Credit] = {}
-        self._rest = Rest(self._part.away)
+        self._backoff = Backoff(self._part.away)
         self._pause = Pause(_LONGEST_PAUSE, wake)
 
     async def session(self) -> None:
@@ -114,7 +114,7 @@ class Caller:
     async def _turn(self) -> None:
         done = [flight for flight in self._flights if flight.done()]
         landed = [(self._flights.pop(flight), flight.result()) for flight in done]
-        room = 0 if self._rest.left else IN_FLIGHT - len(self._flights)
+        room = 0 if self._backoff.left else IN_FLIGHT - len(self._flights)
         busy = {credit.volunteer_ref for credit in self._flights.values()}
         for credit in await self._saved(landed, room, busy):
             self._flights[asyncio.create_task(self._call(credit))] = credit
@@ -172,9 +172,9 @@ class Caller:
         outcome = await (self._system.post(credit) if step == "post" else self._system.ask(credit))
         failpoint("P7")
         if isinstance(outcome, Away):
-            self._rest.away(outcome.detail, outcome.seconds)
+            self._backoff.away(outcome.detail, outcome.seconds)
         else:
-            self._rest.back()
+            self._backoff.back()
         if isinstance(outcome, Lost):
             log().warning("answer lost", detail=rules.one_line(outcome.detail), attempt=credit.attempts + 1)
         return outcome
@@ -196,14 +196,14 @@ class Messenger:
         self._calls = Calls(pool, registry)
         self._now = now
         self._part = part or Part("notices")
-        self._rest = Rest(self._part.away)
+        self._backoff = Backoff(self._part.away)
         self._pause = Pause(_LONGEST_PAUSE, wake)
 
     async def session(self) -> None:
         """Pass on until cancelled or the database is lost."""
         while True:
             # What failed before waits while the system is left in peace; what is new is no reason to be.
-            notices = await self._calls.notices(_NOTICES, self._now(), again=not self._rest.left)
+            notices = await self._calls.notices(_NOTICES, self._now(), again=not self._backoff.left)
             if not notices:
                 self._part.interrupted.over()
                 await self._pause.wait()
@@ -213,8 +213,8 @@ class Messenger:
                 told = await self._system.tell(notices)
             except SystemAway as error:
                 self._part.interrupted.over()
-                self._rest.away(str(error), error.seconds)
-                await asyncio.sleep(self._rest.left)
+                self._backoff.away(str(error), error.seconds)
+                await asyncio.sleep(self._backoff.left)
                 continue
             for what, said in (("notice rejected", told.rejected), ("notice postponed", told.failed)):
                 for reason in said.values():
@@ -222,8 +222,8 @@ class Messenger:
             await self._calls.passed_on(told, self._now())
             self._part.interrupted.over()
             if told.taken or told.rejected:
-                self._rest.back()
+                self._backoff.back()
                 continue
-            self._rest.away("it fails over whatever it is told")
+            self._backoff.away("it fails over whatever it is told")
             if any(notice.tries == 0 for notice in notices):
-                await asyncio.sleep(self._rest.left)
+                await asyncio.sleep(self._backoff.left)

@@ -67,13 +67,14 @@ class Hearing:
         ]
         self._read = {entry.name: (entry.partitions, ear) for ear in self._ears for entry in ear.stream.topics}
 
-    def since(self, brought_by: str, due: datetime) -> datetime | None:
-        """A moment not before ``due`` such that whatever lay on these channels at it has been applied.
+    def heard_to(self, brought_by: str, due: datetime) -> datetime | None:
+        """The moment up to which these channels are heard: all that lay on them then is applied.
 
-        None while no such moment is known; then one is looked for. A topic that is not read brings nothing.
+        None while that is not known or is before ``due``; then the ends of their logs are looked at. A topic that this
+        service does not read brings nothing.
         """
         moments = [
-            ear.since(TopicPartition(topic, number), due)
+            ear.heard_to(TopicPartition(topic, number), due)
             for topic, only in channels.places(brought_by)
             if topic in self._read
             for partitions, ear in [self._read[topic]]
@@ -134,7 +135,7 @@ class _Ear:
         self.failing = Episode("ends of logs not read", group=stream.group)
         self._reader: AIOKafkaConsumer | None = None
 
-    def since(self, tp: TopicPartition, due: datetime) -> datetime | None:
+    def heard_to(self, tp: TopicPartition, due: datetime) -> datetime | None:
         """The newest moment up to which this partition was heard, unless that is before ``due``."""
         moment = self._moments.get(tp)
         if moment is not None and moment >= due:

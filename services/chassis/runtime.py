@@ -85,7 +85,7 @@ class Runtime:
             logs.about(instance=number)
             broker = self._broker()
             hearing = Hearing(self.service, settings, self.clock, self.pool, self.lanes, self._heard, number)
-            self.reentry = Reentry(self.processor, self.pool, self.relay.wake, hearing.since)
+            self.reentry = Reentry(self.processor, self.pool, self.relay.wake, hearing.heard_to)
             parts = (self.lanes, self.relay, self.reentry, hearing)
             restoring = Restoring(self.service, settings, self.clock, self.pool, number)
             self._health = Health(self.service, self.pool, self.probe, parts, restoring, self._why_it_ends)
@@ -122,7 +122,7 @@ class Runtime:
         self._start(hearing.run())
         self._start(self.reentry.run())
         for listener in self.service.listeners:
-            self._start(listener(self.pool, hearing.since, self.clock))
+            self._start(listener(self.pool, hearing.heard_to, self.clock))
         for worker in self.service.workers:
             committed = asyncio.Event()
             self._wakes.append(committed)
