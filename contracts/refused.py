@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
-__all__ = ["ContractError", "fits", "marked"]
+__all__ = ["ContractError", "ContractRefusal", "fits", "marked"]
+
+ContractRefusal: TypeAlias = Literal[
+    "bytes",
+    "too_large",
+    "unreadable",
+    "envelope",
+    "unknown_type",
+    "schema",
+    "wrong_source",
+    "wrong_topic",
+    "wrong_key",
+    "wrong_partition",
+    "reused_id",
+]
+"""Why a message is not in the contract. The codec says bytes, too_large, envelope, unknown_type, schema and wrong_key;
+whoever knows where a message stands says the others, unreadable of a batch."""
 
 _LONGEST: Final = 300
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -15,14 +31,12 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 class ContractError(ValueError):
     """A message that is not in the contract.
 
-    ``reason`` is one of too_large, bytes, envelope, unknown_type, schema, wrong_key; ``pointer`` is a JSON pointer
-    (RFC 6901) into the body, or into the whole event in structured mode and for attributes. ``id``, ``source`` and
-    ``type`` are there as far as they could be read, so that a refusal finds its sender. All of it fits into a
-    ``MessageRefused``. Whoever knows where a message stands has further reasons: wrong_source, wrong_topic,
-    wrong_partition, reused_id, and unreadable for a batch.
+    ``pointer`` is a JSON pointer (RFC 6901) into the body, or into the whole event in structured mode and for
+    attributes. ``id``, ``source`` and ``type`` are there as far as they could be read, so that a refusal finds its
+    sender. All of it fits into a ``MessageRefused``.
     """
 
-    def __init__(self, reason: str, detail: str, pointer: str | None = None) -> None:
+    def __init__(self, reason: ContractRefusal, detail: str, pointer: str | None = None) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = _one_line(detail)

@@ -10,8 +10,6 @@ from pydantic import Field
 from contracts.messages.base import Instant, Message, Minutes, Origin, ReasonCode, Ref, RegistryCode
 from contracts.messages.service import ServiceRecord
 
-HoldReason = Literal["no_check_in", "no_signup", "overlap", "duplicate", "over_cap"]
-
 
 class _OfPerson(Message, abstract=True):
     person: UUID
@@ -71,7 +69,7 @@ class ServiceConfirmed(_ServiceFact):
 class ServiceHeld(_ServiceFact):
     """This version does not count yet; the host's minutes are not altered. Decided again when the reason falls away."""
 
-    reason: HoldReason
+    reason: ReasonCode
 
 
 class ServiceRevoked(_ServiceFact):

@@ -68,6 +68,7 @@ Minutes = Annotated[int, Field(ge=0, le=1440)]
 Delta = Annotated[int, Field(ge=-1440, le=1440, description="Signed whole minutes.")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ReasonCode = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+"""Open: ``contracts.reasons`` lists those of today, and a reader goes on with one that it does not know."""
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 """One line for people: no control characters, which would break a database (NUL) or forge a log line (CR, LF).
 A field bounds its length."""

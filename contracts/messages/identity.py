@@ -19,10 +19,6 @@ from contracts.messages.base import (
     Version,
 )
 
-LinkRefusal = Literal[
-    "wrong_code", "expired", "other_registry", "no_offer", "already_linked", "code_used", "too_many_attempts"
-]
-
 
 class _OfHomeAccount(Message, abstract=True):
     home: RegistryCode
@@ -115,7 +111,7 @@ class LinkRefused(_OfPerson):
     """
 
     host_ref: Ref
-    reason: LinkRefusal
+    reason: ReasonCode
     origin: Origin
 
 

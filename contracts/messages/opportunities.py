@@ -10,17 +10,6 @@ from pydantic import Field
 from contracts.messages.base import AgeBand, Count, Instant, Message, Origin, ReasonCode, Ref, RegistryCode
 from contracts.messages.shifts import ProjectPublished, ShiftPublished
 
-SignupRefusal = Literal[
-    "full",
-    "clash",
-    "too_young",
-    "guardian_missing",
-    "not_open",
-    "already_signed_up",
-    "shift_unknown",
-    "shift_cancelled",
-]
-
 
 class _OfProject(Message, abstract=True):
     host: RegistryCode
@@ -111,7 +100,7 @@ class SignupRefused(_SignupFact):
     A window reported at home that clashes is kept: SignupNoted follows by itself once what it lost to has ended.
     """
 
-    reason: SignupRefusal
+    reason: ReasonCode
 
 
 class SignupWithdrawn(_SignupFact):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from contracts.messages.base import EvidenceClass, Instant, Message, Ref, Value, Version
+from contracts.messages.base import EvidenceClass, Instant, Message, ReasonCode, Ref, Value, Version
 
 _MINUTE = timedelta(minutes=1)
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
@@ -26,7 +26,8 @@ class ServiceRecord(Value):
     """One person, one shift, one Shanghai day. Minutes follow from the times, never the other way.
 
     A service that crosses midnight is two records: ``ended_at`` is at the latest the midnight that ends
-    the day of ``started_at``.
+    the day of ``started_at``. ``reason_code``: why a later version was made; correction, partial_retract, retract,
+    restore, or another word of the host.
     """
 
     record_ref: Ref
@@ -38,7 +39,7 @@ class ServiceRecord(Value):
     break_minutes: Annotated[int, Field(ge=0, le=1440)] = 0
     evidence_class: EvidenceClass
     revoked: bool = False
-    reason_code: Literal["correction", "partial_retract", "retract", "restore"] | None = None
+    reason_code: ReasonCode | None = None
     attested_by: Ref | None = None
 
     def model_post_init(self, context: Any, /) -> None:

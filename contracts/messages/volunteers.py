@@ -1,10 +1,10 @@
 """``registry.<code>.volunteers.v1``: a registry on the linking of its own volunteers. Key: volunteer_ref."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from contracts.messages.base import AgeBand, Consent, Instant, Message, Ref, RegistryCode, Sha256, Version
+from contracts.messages.base import AgeBand, Consent, Instant, Message, ReasonCode, Ref, RegistryCode, Sha256, Version
 
 
 class _OfVolunteer(Message, abstract=True):
@@ -71,10 +71,13 @@ class ConsentWithdrawn(_OfVolunteer):
 
 
 class LinkBroken(_OfVolunteer):
-    """Either side: the tie to ``registry`` rests. Only the side that broke it can restore it."""
+    """Either side: the tie to ``registry`` rests. Only the side that broke it can restore it.
+
+    ``reason``: volunteer_asked, account_closed, wrong_person, abuse, or another word of the registry.
+    """
 
     registry: RegistryCode
-    reason: Literal["volunteer_asked", "account_closed", "wrong_person", "abuse"]
+    reason: ReasonCode
 
 
 class LinkRestored(_OfVolunteer):

@@ -19,7 +19,18 @@ from services.adapters.lines import Lines
 from services.adapters.portions import Unreadable, in_portions
 from services.adapters.rest_api_said import read
 from services.adapters.rest_api_told import letter
-from services.adapters.states import Away, Credit, Lost, Notice, NotPosted, Outcome, Posted, Refused, Said
+from services.adapters.states import (
+    Away,
+    Credit,
+    CreditRefusal,
+    Lost,
+    Notice,
+    NotPosted,
+    Outcome,
+    Posted,
+    Refused,
+    Said,
+)
 from services.adapters.systems import SystemAway, Told
 from services.adapters.worker import IN_FLIGHT
 from services.chassis.database import describe
@@ -29,7 +40,7 @@ __all__ = ["RestApi", "read_answer"]
 _POST = quote("/接口/入账")
 _LISTEN = quote("/接口/上报")
 _TELL = {True: (quote("/接口/报送"), "报送"), False: (quote("/接口/通知"), "通知")}
-_REASONS: Final = {"流水号冲突": "conflict", "查无此人": "volunteer_unknown"}
+_REASONS: Final[Mapping[str, CreditRefusal]] = {"流水号冲突": "conflict", "查无此人": "volunteer_unknown"}
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NOT_READ = frozenset({400, 413, 415, 422})
 """It could not read what it was sent. Any other fault of ours, as it says, may come from behind the ledger."""
@@ -217,11 +228,11 @@ def _posted(receipts: Sequence[Mapping[str, Any]]) -> Outcome:
 
 
 def _refused(said: Mapping[str, Any]) -> Outcome:
-    reason, retry = str(said.get("原因")), said.get("可重试", False)
+    why, retry = str(said.get("原因")), said.get("可重试", False)
     if not isinstance(retry, bool):
         return Lost("a refusal that does not say whether it is for good")
-    typed = _REASONS.get(reason) or (reason if _REASON.fullmatch(reason) else "refused_by_home")
-    return Refused(typed, retry=retry)
+    reason = _REASONS.get(why) or (why if _REASON.fullmatch(why) else "refused_by_home")
+    return Refused(reason, retry=retry)
 
 
 def _receipts(credit: Credit, answer: httpx.Response) -> list[Mapping[str, Any]]:

@@ -220,7 +220,7 @@ def _repeated(known: Credit, registry: str, asked: tuple[int, ...]) -> Decision:
         case "accepted":
             said = _acceptance(known, attempt)
         case "refused":
-            said = _refusal(*ids, known.reason or "refused", attempt, retry=known.retry)
+            said = _refusal(*ids, known.reason or "refused_by_home", attempt, retry=known.retry)
         case "uncertain":
             said = _unknown(*ids, attempt)
         case _:

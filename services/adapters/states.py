@@ -13,6 +13,7 @@ from contracts.messages.deliveries import CreditPosted
 __all__ = [
     "Away",
     "Credit",
+    "CreditRefusal",
     "CreditState",
     "Lost",
     "NotPosted",
@@ -25,6 +26,8 @@ __all__ = [
     "account_name",
 ]
 
+CreditRefusal = Literal["conflict", "consent_withdrawn", "volunteer_unknown", "form_not_accepted", "refused_by_home"]
+"""Why a credit is refused, in an adapter's own words; a registry's own word is handed on as it is."""
 CreditState = Literal["due", "calling", "unknown", "accepted", "refused", "uncertain"]
 """due: surely not at the registry, to be called; calling: an attempt is committed and under way; unknown: an attempt
 was made and nobody knows what came of it; uncertain: the same, and nobody will find out here. The rest are answers."""

@@ -13,12 +13,13 @@ from heapq import heappop, heappush
 from typing import Any
 from uuid import UUID
 
-from contracts.messages.attendance import HoldReason, ServiceConfirmed, ServiceHeld, ServiceRevoked
+from contracts.messages.attendance import ServiceConfirmed, ServiceHeld, ServiceRevoked
 from contracts.messages.service import ServiceRecord
 from contracts.topics import ATTENDANCE_EVENTS
 from services.attendance.days import Counted
 from services.attendance.states import (
     DAYS_OF_A_STAY,
+    HoldReason,
     PersonDay,
     Presence,
     RecordKey,

@@ -14,6 +14,7 @@ from services.attendance.books import Books
 from services.attendance.states import (
     DAYS_OF_A_STAY,
     LONGEST_STAY,
+    CommandRefusal,
     Presence,
     Signup,
     SignupState,
@@ -153,7 +154,7 @@ def _wait(command: _Command) -> Decision:
     return Decision(wait=Wait(signup_name(command.signup_id), brought_by=(told,)))
 
 
-def _refused(command: _Command, reason: str) -> Decision:
+def _refused(command: _Command, reason: CommandRefusal) -> Decision:
     refusal = messages.CommandRefused(
         person=command.person,
         host=command.host,

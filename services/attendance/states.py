@@ -9,13 +9,14 @@ from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 from contracts.frozen import frozen
-from contracts.messages.attendance import HoldReason
 from contracts.messages.service import ServiceRecord, shanghai_day
 
 __all__ = [
     "DAYS_OF_A_STAY",
     "ENTITLED",
     "LONGEST_STAY",
+    "CommandRefusal",
+    "HoldReason",
     "PersonDay",
     "Presence",
     "RecordKey",
@@ -27,6 +28,12 @@ __all__ = [
 ]
 
 SignupState: TypeAlias = Literal["confirmed", "promoted", "noted", "waitlisted", "refused", "withdrawn"]
+HoldReason: TypeAlias = Literal["no_check_in", "no_signup", "overlap", "duplicate", "over_cap"]
+"""Why a version does not count yet."""
+CommandRefusal: TypeAlias = Literal[
+    "no_signup", "no_check_in", "too_many_check_ins", "other_person", "version_conflict", "too_many_records"
+]
+"""Why a command is not followed."""
 RecordKey: TypeAlias = tuple[str, str]
 """host, record_ref"""
 

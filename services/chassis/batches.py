@@ -20,6 +20,7 @@ from aiokafka.record.default_records import DefaultRecordBase, DefaultRecordBatc
 
 from contracts.envelope import MAX_BYTES
 from contracts.limits import MAX_BATCH_RECORDS, MAX_HEADER_BYTES, MAX_OPENED_BYTES
+from contracts.refused import ContractRefusal
 from services.chassis.codecs import Unreadable, decompress
 from services.chassis.lenient import records_of
 
@@ -49,7 +50,7 @@ class Part(NamedTuple):
     last: int
     size: int
     digest: bytes
-    reason: str
+    reason: ContractRefusal
     detail: str
 
 

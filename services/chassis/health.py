@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from services.chassis import quarantine
 from services.chassis.consuming import Lane
@@ -22,7 +22,7 @@ from services.chassis.reentry import Reentry
 from services.chassis.relay import Relay
 from services.chassis.restoring.restored import Restoring
 from services.chassis.service import Service
-from services.chassis.set_aside import SAID_OTHERWISE
+from services.chassis.set_aside import SAID_OTHERWISE, AsideReason
 
 __all__ = ["Health"]
 
@@ -31,10 +31,7 @@ GRACE: Final = 2.0
 PATIENCE: Final = 60.0
 """Seconds for which a lane may stand without an error while it should move: longer than a batch may take."""
 _SECONDS: Final = 3.0
-_REASONS: Final = (
-    "raised", "waiting", "ready", "behind", "unwritable", "reused_id", "too_large", "unreadable", "bytes", "envelope",
-    "schema", "unknown_type", "wrong_source", "wrong_topic", "wrong_key", "wrong_partition", SAID_OTHERWISE,
-)  # fmt: skip
+_REASONS: Final = get_args(AsideReason)
 """Reasons whose number is told though nothing is set aside for them."""
 
 _OUTBOX: Final = """SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 1000000) AS counted) AS rows,

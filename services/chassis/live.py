@@ -24,7 +24,7 @@ from services.chassis.positions import FenceLost
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import Candidate, Record, decode_record
 from services.chassis.service import Stream, Undecodable
-from services.chassis.set_aside import Aside
+from services.chassis.set_aside import Aside, AsideReason
 
 __all__ = ["LiveBatches"]
 
@@ -167,7 +167,7 @@ class LiveBatches:
         for work in works:
             subject = self.processor.service.subject(work.inbound)
             parked = await Batch(self.connection).lock([subject])
-            reason = "behind" if parked else "raised"
+            reason: AsideReason = "behind" if parked else "raised"
             detail = describe(failed)
             effects.asides.append(
                 Aside(work.record, reason, work.inbound.received_at, subject, detail=detail, attempts=1)

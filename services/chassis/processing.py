@@ -24,7 +24,7 @@ from services.chassis.outbox import OutboxRow
 from services.chassis.passed import PassedOver, Place, Silence
 from services.chassis.records import Record, appended_at
 from services.chassis.service import Service
-from services.chassis.set_aside import Aside
+from services.chassis.set_aside import Aside, AsideReason
 from services.chassis.settings import Settings
 
 __all__ = ["Effects", "Processor", "Work"]
@@ -239,7 +239,7 @@ class Processor:
     @staticmethod
     def _aside(
         work: Work,
-        reason: str,
+        reason: AsideReason,
         subject: str,
         *,
         fact: str | None = None,

@@ -12,6 +12,7 @@ from aiokafka import ConsumerRecord
 
 from contracts.envelope import ContractError, Event, decode
 from contracts.partitioner import partition_for
+from contracts.refused import ContractRefusal
 from contracts.topics import TopicEntry
 from services.chassis.batches import Part, PartRead
 from services.chassis.database import describe
@@ -166,7 +167,7 @@ def _only_a_part(record: Record, part: Part) -> ContractError:
 
 
 def _check(event: Event, record: Record, entry: TopicEntry, sources: frozenset[str]) -> None:
-    reason = None
+    reason: ContractRefusal | None = None
     if event.source not in sources:
         reason, detail = "wrong_source", f"{event.source} does not own {entry.name}"
     elif type(event.data) not in entry.messages:

@@ -213,8 +213,7 @@ class Relay:
             if sent.too_large and place[0] not in self._singly:
                 self._singly.add(place[0])  # a batch is too large for this topic, its rows need not be
                 continue
-            reason = kafka.lacking(found, *place) or describe(sent.error)
-            self._stuck.add(place, reason)
+            self._stuck.add(place, kafka.lacking(found, *place) or describe(sent.error))
             stuck.append(place)
         await self._renew()
         return stuck

@@ -1,11 +1,10 @@
 """Messages set aside: quarantined, behind a raised one, or waiting for a fact. One table, one way back in.
 
-Reasons that block nothing have no subject (bytes, schema, reused_id, …: contracts/README.md). Of a record that is
-too_large and of a batch that is unreadable only the first bytes are kept: these never come back. With a subject:
-``raised`` (its decision raised), ``waiting`` (for ``fact``, until ``deadline``, by what is said on the channels
-``brought_by``), ``ready`` (to be decided again), ``behind`` (a later message of a parked subject). The last three go
-on by themselves; what an operator does about the others stands in ``quarantine.py``. One reason is of messages that
-this service was about to send (``said_otherwise``, ``restoring``).
+What is not in the contract has no subject and blocks nothing. Of a record that is too_large and of a batch that is
+unreadable only the first bytes are kept: these never come back. With a subject: ``raised`` (its decision raised),
+``waiting`` (for ``fact``, until ``deadline``, by what is said on the channels ``brought_by``), ``ready`` (to be decided
+again), ``behind`` (a later message of a parked subject). The last three go on by themselves; what an operator does
+about the others stands in ``quarantine.py``. ``said_otherwise``: this service was about to send it (``restoring``).
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from contracts.refused import ContractRefusal
 from services.chassis.batches import Part
 from services.chassis.database import Connection, add_rows
 from services.chassis.records import Record, pack_headers, unpack_headers
@@ -23,6 +23,7 @@ __all__ = [
     "SAID_OTHERWISE",
     "UNDER_WAY",
     "Aside",
+    "AsideReason",
     "by_sequence",
     "chosen",
     "decidable",
@@ -38,10 +39,12 @@ __all__ = [
     "unpark",
 ]
 
+AsideReason = Literal[ContractRefusal, "waiting", "ready", "behind", "raised", "unwritable", "said_otherwise"]
+"""Why a message is set aside."""
 UNDER_WAY: Final = frozenset({"waiting", "ready", "behind"})
 """Reasons of messages that are decided without anybody's help."""
 
-SAID_OTHERWISE: Final = "said_otherwise"
+SAID_OTHERWISE: Final[AsideReason] = "said_otherwise"
 """The reason of a message of our own: a restored database would say it under an id under which the log has another."""
 
 _COLUMNS: Final = (
@@ -55,7 +58,7 @@ class Aside:
     """One message set aside; ``seq`` is None until it stands in the table."""
 
     record: Record
-    reason: str
+    reason: AsideReason
     received_at: datetime
     subject: str | None = None
     fact: str | None = None

@@ -12,10 +12,9 @@ from contracts.consent import Standing, standing_after
 from contracts.messages import Message
 from contracts.messages import identity as messages
 from contracts.messages.base import Consent
-from contracts.messages.identity import LinkRefusal
 from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS
 from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer
-from services.identity.states import Account, ConsentState, Link, Offer, Outcome, Request, Role
+from services.identity.states import Account, ConsentState, Established, Link, LinkRefusal, Offer, Request, Role
 
 __all__ = ["MOST_PENDING", "Case"]
 
@@ -165,7 +164,7 @@ class Case:
         """Requests of this host that wait for an offer."""
         return list(self.states.group(Request, "stands_at", (self.home, self.home_ref, self.host)))
 
-    def settle(self, new: Request | None = None) -> Outcome | None:
+    def settle(self, new: Request | None = None) -> LinkRefusal | Established | None:
         """Answer every request that can be answered now; give the outcome of the new one.
 
         Those that fit come first, so that guesses made before an offer came cannot stand in her way.
@@ -173,7 +172,7 @@ class Case:
         standing = self.pending() + ([new] if new is not None else [])
         offer = self.offer
         standing.sort(key=lambda r: (offer is None or not _fits(offer.code_hash, r), r.asked_at, r.request_id))
-        of_new: Outcome | None = None
+        of_new: LinkRefusal | Established | None = None
         for request in standing:
             outcome = self._judge(request)
             if request is new:
@@ -182,7 +181,7 @@ class Case:
                 self._answer(request, outcome, stood=request is not new)
         return of_new
 
-    def _judge(self, request: Request) -> Outcome | None:
+    def _judge(self, request: Request) -> LinkRefusal | Established | None:
         """None: an offer that is still under way may decide it, so it stands.
 
         Wrong codes are not counted: whoever knows her number could make her offer void by guessing, and 128 random
@@ -207,7 +206,7 @@ class Case:
         """Whether the host account is another person's already, as a guest's or as a home."""
         return self.states.get(Role, (request.host, request.host_ref)) is not None
 
-    def _answer(self, request: Request, outcome: Outcome, *, stood: bool) -> None:
+    def _answer(self, request: Request, outcome: LinkRefusal | Established, *, stood: bool) -> None:
         if stood:
             self.forget(request)
             self.timers.append(CancelTimer(_timer_name(request)))

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal
 
 from contracts.consent import Standing
 from contracts.messages import identity as messages
 from services.chassis.decisions import Decision, Inbound, States
 from services.identity.case import MOST_PENDING, Case
-from services.identity.states import Offer, Request
+from services.identity.states import CommandRefusal, Offer, Request
 
 __all__ = ["break_link", "expire_link_request", "offer_link", "record_consent", "request_link", "restore_link"]
-
-CommandRefusal = Literal[
-    "own_registry",
-    "guest_account",
-    "consent_incomplete",
-    "stale_consent",
-    "not_linked",
-    "already_broken",
-    "not_broken",
-    "not_yours_to_restore",
-]
 
 
 def _refuse(case: Case, inbound: Inbound, reason: CommandRefusal) -> Decision:
@@ -40,7 +28,7 @@ def offer_link(states: States, inbound: Inbound, now: datetime) -> Decision:
     """
     case, command = Case.of_home(states, inbound, now), inbound.data
     if command.home == command.host:
-        return _refuse(case, inbound, "own_registry")
+        return _refuse(case, inbound, "same_registry")
     if case.role == "host":
         return _refuse(case, inbound, "guest_account")
     consent = command.consent

@@ -9,11 +9,36 @@ from uuid import UUID
 from contracts.consent import Standing
 from contracts.frozen import frozen
 from contracts.messages.base import AgeBand, Consent, Origin
-from contracts.messages.identity import LinkRefusal
 
-__all__ = ["Account", "ConsentState", "Link", "Offer", "Outcome", "Request", "Role"]
+__all__ = [
+    "Account",
+    "CommandRefusal",
+    "ConsentState",
+    "Established",
+    "Link",
+    "LinkRefusal",
+    "Offer",
+    "Request",
+    "Role",
+]
 
-Outcome = Literal[LinkRefusal, "established"]
+LinkRefusal = Literal[
+    "wrong_code", "expired", "other_registry", "no_offer", "already_linked", "code_used", "too_many_attempts"
+]
+"""Why a host's request is refused."""
+CommandRefusal = Literal[
+    "same_registry",
+    "guest_account",
+    "consent_incomplete",
+    "stale_consent",
+    "not_linked",
+    "already_broken",
+    "not_broken",
+    "not_yours_to_restore",
+]
+"""Why a command of a home account is not followed."""
+Established = Literal["established"]
+"""What a request comes to that is not refused."""
 
 
 @frozen

@@ -15,11 +15,14 @@ from contracts.messages.shifts import Category
 __all__ = [
     "ACTIVE",
     "Ask",
+    "CommandRefusal",
+    "EndReason",
     "Outcome",
     "Project",
     "Shift",
     "ShiftKey",
     "Signup",
+    "SignupRefusal",
     "Wish",
     "project_name",
     "shift_name",
@@ -29,6 +32,24 @@ __all__ = [
 
 ShiftKey: TypeAlias = tuple[str, str, str]
 """host, project_ref, shift_ref"""
+
+SignupRefusal: TypeAlias = Literal[
+    "full",
+    "clash",
+    "too_young",
+    "guardian_missing",
+    "not_open",
+    "already_signed_up",
+    "shift_unknown",
+    "shift_cancelled",
+]
+"""Why a request, or a reported window, gets nothing."""
+EndReason: TypeAlias = Literal["shift_cancelled", "waitlist_closed"]
+"""Why a sign-up ended that nobody gave back."""
+CommandRefusal: TypeAlias = Literal[
+    "no_signup", "already_signed_up", "too_many_reports", "window_fixed", "version_conflict"
+]
+"""Why a command is not followed."""
 
 ACTIVE: Final = ("confirmed", "waitlisted", "reported")
 """States in which a sign-up occupies its window."""
@@ -252,7 +273,7 @@ class Outcome:
     """The decision it came from; one decision may tell several sign-ups."""
     signup_id: UUID
     outcome: Literal["confirmed", "waitlisted", "refused", "promoted", "withdrawn"]
-    reason: str | None
+    reason: SignupRefusal | EndReason | None
     decided_at: datetime
     posts: int | None = None
     """Where a post was given: the allotment at that moment."""

@@ -57,9 +57,9 @@ BREAKS: dict[str, tuple[str, Callable[[Schema], object]]] = {
     "enum narrowed": (CREDIT, lambda s: s["$defs"]["EvidenceClass"]["enum"].remove("roster")),
     "enum widened": (CREDIT, lambda s: s["$defs"]["EvidenceClass"]["enum"].append("drone")),
     "enum became free text": (CREDIT, lambda s: s["$defs"]["EvidenceClass"].pop("enum")),
-    "enum in an alternative": (
+    "pattern in an alternative": (
         CREDIT,
-        lambda s: s["$defs"]["ServiceRecord"]["properties"]["reason_code"]["anyOf"][0]["enum"].pop(),
+        lambda s: s["$defs"]["ServiceRecord"]["properties"]["reason_code"]["anyOf"][0].update(pattern="^x$"),
     ),
     "alternative removed": (
         CREDIT,

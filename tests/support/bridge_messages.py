@@ -64,7 +64,7 @@ def established(
     )
 
 
-def link_refused(reason: identity.LinkRefusal, origin: Origin) -> identity.LinkRefused:
+def link_refused(reason: str, origin: Origin) -> identity.LinkRefused:
     return identity.LinkRefused(
         person=PERSON, home=HOME, home_ref=HOME_REF, host=HOST, host_ref=HOST_REF, reason=reason, origin=origin
     )

@@ -65,7 +65,7 @@ def _receipt(answer: Answer) -> Message:
         assert answer.posted_at is not None
         return receipts.CreditAccepted(**own, delta=answer.delta, posted_at=answer.posted_at)
     if answer.result == "refused":
-        return receipts.CreditRefused(**own, reason=answer.reason or "refused", retry=answer.retry)
+        return receipts.CreditRefused(**own, reason=answer.reason or "refused_by_home", retry=answer.retry)
     return receipts.CreditUnknown(**own)
 
 

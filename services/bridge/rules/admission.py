@@ -13,6 +13,7 @@ from contracts.messages.base import Message, Origin
 from contracts.messages.refusals import MessageRefused
 from contracts.registry import Capability, Registry
 from contracts.topics import INBOUND, REFUSALS
+from services.bridge.reasons import BorderRefusal
 from services.bridge.rules.draft import Draft
 from services.bridge.states import Account, ConsentState, Link, ServiceState
 from services.chassis.decisions import Decide, Decision, Inbound, Send, States, Wait
@@ -86,7 +87,7 @@ class Border:
 class Objection(NamedTuple):
     """Why a message is not admitted; ``pointer`` is a JSON pointer into its body."""
 
-    reason: str
+    reason: BorderRefusal
     pointer: str | None = None
 
 
@@ -119,7 +120,12 @@ def admitted(border: Border, decide: BorderDecide) -> Decide:
 
 
 def refuse(
-    inbound: Inbound, now: datetime, reason: str, pointer: str | None = None, *, standing_version: int | None = None
+    inbound: Inbound,
+    now: datetime,
+    reason: BorderRefusal,
+    pointer: str | None = None,
+    *,
+    standing_version: int | None = None,
 ) -> Decision:
     """Nothing but a MessageRefused to the sender."""
     draft = Draft(inbound, now)
@@ -143,7 +149,7 @@ def _too_early(inbound: Inbound, latest: datetime) -> Wait | None:
 def _objection(border: Border, states: States, inbound: Inbound, latest: datetime) -> Objection | None:
     state = border.seat(sender(inbound)).state
     if state in ("closed", "left") and not _only_lowers(states, inbound):
-        return Objection(f"registry_{state}")
+        return Objection("registry_closed" if state == "closed" else "registry_left")
     for moment, place in _said_to_be_past(inbound):
         if moment > latest + TOO_FAR:
             return Objection("time_in_future", place)

@@ -7,10 +7,11 @@ from typing import Literal, TypeAlias
 
 from contracts.messages import attendance, bridge, receipts
 from contracts.messages.deliveries import ServiceDecided
+from services.bridge.reasons import ReceiptRefusal
 from services.bridge.rules.admission import Border, origin, sender
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import OBSTACLES, consent_of, home_link, obstacle, person_unknown
-from services.bridge.rules.transfer import Answer, Way
+from services.bridge.rules.transfer import Way
 from services.bridge.states import ConsentState, Link, Pause, ServiceState, Transfer
 from services.chassis.decisions import Decision, Inbound, States
 
@@ -97,7 +98,7 @@ def receipt(border: Border, states: States, inbound: Inbound, now: datetime) -> 
     data: _Receipt = inbound.data
     draft = Draft(inbound, now)
     transfer = states.get(Transfer, data.transfer_id)
-    answer: Answer | Literal["unknown_transfer", "not_yours"] | None
+    answer: ReceiptRefusal | None
     if transfer is None:
         answer = "unknown_transfer"
     elif (transfer.home, transfer.home_ref) != (sender(inbound), data.volunteer_ref):
@@ -109,7 +110,7 @@ def receipt(border: Border, states: States, inbound: Inbound, now: datetime) -> 
     return draft.decision()
 
 
-def _take(way: Way, transfer: Transfer, data: _Receipt) -> Answer | None:
+def _take(way: Way, transfer: Transfer, data: _Receipt) -> ReceiptRefusal | None:
     match data:
         case receipts.CreditAccepted(delta=delta):
             return way.accepted(transfer, delta)

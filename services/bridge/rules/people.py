@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 from uuid import UUID
 
 from contracts.topics import IDENTITY_EVENTS, VOLUNTEERS
+from services.bridge.reasons import Obstacle
 from services.bridge.rules.admission import refuse, sender
 from services.bridge.rules.names import account_name, person_name
 from services.bridge.rules.requests import LONGEST, under_way_since
@@ -15,7 +16,7 @@ from services.chassis.decisions import Channel, Decision, Inbound, States, Wait
 
 __all__ = ["OBSTACLES", "Volunteer", "consent_of", "home_link", "obstacle", "person_unknown", "unlinked", "volunteer"]
 
-OBSTACLES: Final = ("link_broken", "consent_missing", "consent_withdrawn", "consent_expired")
+OBSTACLES: Final[tuple[Obstacle, ...]] = get_args(Obstacle)
 """Why nothing may be sent home."""
 
 
@@ -73,7 +74,7 @@ def consent_of(states: States, link: Link) -> ConsentState | None:
     return states.get(ConsentState, (link.home, link.home_ref, link.host))
 
 
-def obstacle(link: Link, consent: ConsentState | None, now: datetime) -> str | None:
+def obstacle(link: Link, consent: ConsentState | None, now: datetime) -> Obstacle | None:
     """Why nothing may be sent home at this moment, or None (rules 38-40). Judged by the clock, never by a message."""
     if link.state == "broken":
         return "link_broken"

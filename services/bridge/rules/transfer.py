@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final
 
 from contracts.ids import transfer_id
 from contracts.messages.bridge import CheckReceipt, RetryTransfer
 from contracts.messages.deliveries import CreditPosted, CreditQueried, TransferState
 from contracts.messages.service import ServiceRecord
 from contracts.topics import BRIDGE_COMMANDS
+from services.bridge.reasons import NOT_ACTIVE, ReceiptRefusal
 from services.bridge.rules.admission import Border
 from services.bridge.rules.attempts import left_open, of_unknown
 from services.bridge.rules.draft import Draft
@@ -20,10 +21,7 @@ from services.bridge.rules.reports import report
 from services.bridge.rules.settling import BY_HAND, Outcome, not_settleable
 from services.bridge.states import OPEN, UNDER_WAY, WAITING, ConsentState, Link, ServiceState, Transfer
 
-__all__ = ["Answer", "Way"]
-
-Answer = Literal["not_sent", "receipt_conflict"]
-"""Why a receipt is not taken; None means that it was, or that it says nothing new."""
+__all__ = ["Way"]
 
 _FIRST_RETRY: Final = timedelta(seconds=1)
 _LONGEST_RETRY: Final = timedelta(minutes=5)
@@ -31,7 +29,10 @@ _LONGEST_ASKING: Final = timedelta(minutes=15)
 
 
 class Way:
-    """A service record and its open transfers while one message is decided; what changes goes into the draft."""
+    """A service record and its open transfers while one message is decided; what changes goes into the draft.
+
+    What takes a receipt gives why it is not taken; None means that it was, or that it says nothing new.
+    """
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class Way:
                 self._send(transfer)
         self._advance()
 
-    def accepted(self, transfer: Transfer, delta: int) -> Answer | None:
+    def accepted(self, transfer: Transfer, delta: int) -> ReceiptRefusal | None:
         """The home booked ``delta`` under this transfer. Late answers count; other minutes are a conflict."""
         if transfer.attempts == 0:
             return "not_sent"
@@ -107,7 +108,7 @@ class Way:
         self._credit(transfer, None)
         return None
 
-    def refused(self, transfer: Transfer, reason: str, retry: bool, attempt: int | None) -> Answer | None:
+    def refused(self, transfer: Transfer, reason: str, retry: bool, attempt: int | None) -> ReceiptRefusal | None:
         """The home did not book it: tried again later, or refused for good, and then a later version may go."""
         if transfer.attempts < (attempt or 1):
             return "not_sent"
@@ -122,7 +123,7 @@ class Way:
         self._advance()
         return None
 
-    def unknown(self, transfer: Transfer, attempt: int | None) -> Answer | None:
+    def unknown(self, transfer: Transfer, attempt: int | None) -> ReceiptRefusal | None:
         """The home cannot say. To a query this means that it never saw the transfer; else nobody knows."""
         if transfer.attempts < (attempt or 1):
             return "not_sent"
@@ -192,7 +193,7 @@ class Way:
         elif self._obstacle is not None:
             self._hold_back(transfer, "withheld")
         elif self._home_state != "active":
-            self._come_back(transfer, f"registry_{self._home_state}", _LONGEST_RETRY)
+            self._come_back(transfer, NOT_ACTIVE[self._home_state], _LONGEST_RETRY)
         else:
             self._post(transfer)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from contracts.messages import opportunities as messages
 from contracts.topics import OPPORTUNITIES_COMMANDS
 from services.chassis.decisions import Decision, Inbound, States, Timer
 from services.opportunities.rules.telling import both, tell_all
 from services.opportunities.rules.windows import settle
-from services.opportunities.states import Outcome, Shift, Signup, shift_name
+from services.opportunities.states import EndReason, Outcome, Shift, Signup, shift_name
 
 __all__ = ["cancel", "close_waitlist", "end_of_line"]
 
@@ -53,7 +53,7 @@ def _without(
     inbound: Inbound,
     shift: Shift,
     leaving: Iterable[Signup],
-    reason: Literal["shift_cancelled", "waitlist_closed"],
+    reason: EndReason,
     now: datetime,
 ) -> Decision:
     """``shift`` is as it stands without them."""

@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import Final
 
 from contracts.messages import opportunities as messages
-from contracts.messages.opportunities import SignupRefusal
 from contracts.topics import OPPORTUNITIES_COMMANDS
 from services.chassis.decisions import Channel, Decision, Inbound, States, Wait
 from services.opportunities.rules.posts import give, promote
 from services.opportunities.rules.telling import STANDING, also_asked, both, command_refused, tell, tell_all
 from services.opportunities.rules.windows import clashes, settle
-from services.opportunities.states import Outcome, Project, Shift, Signup, shift_name
+from services.opportunities.states import Outcome, Project, Shift, Signup, SignupRefusal, shift_name
 
 __all__ = ["request_signup", "withdraw_signup"]
 

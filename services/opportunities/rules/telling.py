@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 from contracts.messages import opportunities as messages
 from contracts.topics import OPPORTUNITIES_EVENTS
 from services.chassis.decisions import Decision, Send
-from services.opportunities.states import Ask, Shift, Signup
+from services.opportunities.states import Ask, CommandRefusal, Shift, Signup
 
 __all__ = ["MOST_ASKS", "STANDING", "Asked", "also_asked", "both", "command_refused", "signup_of", "tell", "tell_all"]
 
@@ -110,7 +110,9 @@ def _told(fact: _Fact, about: Asked | Signup, ask: Ask, window: _Window | None, 
     return Send(OPPORTUNITIES_EVENTS, told)
 
 
-def command_refused(command: messages.PublishProject | messages.PublishShift | Asked, reason: str) -> Decision:
+def command_refused(
+    command: messages.PublishProject | messages.PublishShift | Asked, reason: CommandRefusal
+) -> Decision:
     """The command could not be followed; its sender hears why."""
     refusal = messages.CommandRefused(
         host=command.host, project_ref=command.project_ref, reason=reason, origin=command.origin

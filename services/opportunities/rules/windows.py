@@ -38,7 +38,7 @@ def report_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
         return both(told, settle(states, (gone,)))
     kept = None if held is None or not held.active else also_asked(held, command)
     if held is not None and held.active and kept is None:
-        return command_refused(command, "too_many_reports")
+        return command_refused(command, "already_signed_up")
     if held is not None and kept is not None and held.given:
         # She has it by the linkage: the window is occupied as reported.
         return Decision(changes=() if kept is held else (kept,), sends=(tell(STANDING[held.state], command, held),))

@@ -15,6 +15,7 @@ from uuid import UUID
 from contracts.envelope import ContractError, Event, decode
 from contracts.limits import MAX_OPENED_BYTES
 from contracts.partitioner import partition_for
+from contracts.refused import ContractRefusal
 from contracts.topics import INBOUND, OPERATIONS_EVENTS, TopicEntry, all_topics, registry_source, service_source
 
 __all__ = ["INNER_DATABASES", "Headers", "Line", "Row", "Topics", "World", "code_of", "line"]
@@ -113,7 +114,7 @@ def line(
         event = decode(value, headers)
     except ContractError as error:
         return Line(topic, partition, offset, timestamp, key, headers, value, None, error.reason, error)
-    reason = None
+    reason: ContractRefusal | None = None
     if event.source not in topics.writers(topic):
         reason = "wrong_source"
     elif type(event.data) not in topics.entries[topic].messages:

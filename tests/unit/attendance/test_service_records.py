@@ -79,6 +79,12 @@ def test_asking_twice_is_refused_and_leaves_the_first_sign_up_standing() -> None
     assert told_of(world, attest("r1", "s1", at("09:00"), at("10:00"))) == ["confirmed r1v1"]
 
 
+def test_a_sign_up_that_is_refused_for_a_reason_that_is_new_gives_no_right_to_serve() -> None:
+    world = World()
+    world.deliver(signup("s1", SignupRefused, reason="brand_new"), attest("r1", "s1", at("09:00"), at("10:00")))
+    assert list(told(world.time_is_up())) == ["held r1v1 no_signup"]
+
+
 def test_five_hours_that_appear_without_a_check_in_are_held_for_review() -> None:
     world = World()
     world.deliver(signup("s1"))

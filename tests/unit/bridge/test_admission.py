@@ -201,7 +201,7 @@ def test_what_cannot_be_read_is_answered_to_the_owner_of_the_topic(entry: Any) -
 
 @pytest.mark.parametrize("entry", INBOUND)
 @pytest.mark.parametrize("reason", ["wrong_key", "schema", "bytes"])
-def test_a_document_number_as_key_is_not_in_the_answer_to_what_could_not_be_read(entry: Any, reason: str) -> None:
+def test_a_document_number_as_key_is_not_in_the_answer_to_what_could_not_be_read(entry: Any, reason: Any) -> None:
     """``refused(wrong_key)`` came back under the document number, as key and in the body, on another topic."""
     service = build(Settings(registries=CONFIGURED))
     assert service.refuse is not None

@@ -208,7 +208,7 @@ def test_a_stranger_naming_an_account_as_home_does_not_keep_it_from_becoming_a_g
 
 
 def test_nobody_is_offered_to_her_own_registry(world: World) -> None:
-    assert world.one(CommandRefused, world.offer(host="sz")).reason == "own_registry"
+    assert world.one(CommandRefused, world.offer(host="sz")).reason == "same_registry"
 
 
 def test_one_person_links_to_two_hosts_as_one_person(world: World) -> None:

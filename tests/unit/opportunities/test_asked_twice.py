@@ -9,6 +9,7 @@ import pytest
 
 from contracts.messages import Message
 from contracts.messages.opportunities import (
+    CommandRefused,
     SignupConfirmed,
     SignupPromoted,
     SignupRefused,
@@ -16,7 +17,7 @@ from contracts.messages.opportunities import (
     SignupWithdrawn,
 )
 from services.opportunities.rules.telling import MOST_ASKS
-from tests.support.opportunities import World, close, only, request, shift, withdraw
+from tests.support.opportunities import World, close, only, report, request, shift, withdraw
 
 
 def heard(messages: list[Message], kind: type) -> set[tuple[str, str]]:
@@ -84,6 +85,14 @@ def test_of_one_sign_up_so_many_asks_are_kept_and_no_more() -> None:
     assert only(SignupRefused, world.told(request(she, ref="one-more"))).reason == "already_signed_up"
     only(SignupConfirmed, world.told(request(she, ref="r-3")))
     assert len(heard(world.told(withdraw(she, ref="r-0")), SignupWithdrawn)) == MOST_ASKS
+
+
+def test_of_one_reported_window_so_many_reports_are_kept_and_the_reason_is_the_same() -> None:
+    """Seen: it was refused as too_many_reports, which means that too many windows of hers overlap."""
+    world, she = World(), uuid4()
+    world.all_told(*(report(she).model_copy(update={"signup_ref": f"r-{n}"}) for n in range(MOST_ASKS)))
+    refused = only(CommandRefused, world.told(report(she).model_copy(update={"signup_ref": "one-more"})))
+    assert refused.reason == "already_signed_up"
 
 
 def test_a_registry_that_asks_again_and_again_leaves_the_other_one_its_ask() -> None:

@@ -1,0 +1,221 @@
+"""Every reason that the linkage gives: one list, from which README, pages, operators' view and commands take the words.
+
+On the wire a reason is an open ``ReasonCode``. Whoever reads a code that is not here goes on, and shows the code.
+A service has its own closed list, a part of this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from contracts.reason import (
+    BAD,
+    BROKEN,
+    CORRECTED,
+    CREDITED,
+    ENDED,
+    HELD,
+    LINK,
+    MESSAGE,
+    QUEUED,
+    REFUSED,
+    SET_ASIDE,
+    SIGNUP,
+    UNCERTAIN,
+    WITHHELD,
+    Party,
+    Reason,
+    Stand,
+)
+
+__all__ = ["REASONS", "who_acts", "words_of"]
+
+
+def _of(code: str, zh: str, en: str, example: str, *stands: Stand) -> Reason:
+    return Reason(code, zh, en, example, stands)
+
+
+def _word(code: str, zh: str, en: str, example: str, *stands: Stand) -> Reason:
+    """A registry's own word."""
+    return Reason(code, zh, en, example, stands, registrys=True)
+
+
+_AGAIN: Final = HELD.until("when what it competes with is corrected, revoked or lowered, at once; no deadline")
+_RELEASED: Final = UNCERTAIN.until("asked about again once the obstacle is gone; or an operator settles it")
+_ASKED: Final = "60 s after it came, unless the fact came first"
+
+# fmt: off
+_MESSAGES: Final = (
+    _of("bytes", "不是 JSON 文本", "Its bytes are no JSON", "A body in GB 18030", BAD),
+    _of("too_large", "太大", "Too large", "A body of 40 KiB; 32 KiB are read", BAD),
+    _of("unreadable", "整批读不出", "The batch cannot be read", "A batch whose checksum is wrong", BAD),
+    _of("envelope", "信封不合约定", "Its envelope is not in the contract", "A record without `ce_id`", BAD),
+    _of("unknown_type", "没有这种消息", "There is no message of this type", "`….link_offered.v9`", BAD),
+    _of("schema", "内容不合约定", "Its body is not in the contract", "A shift that ends before it starts", BAD),
+    _of("wrong_source", "发送者不符", "Its sender may not write to this topic", "A host writes a home's receipts", BAD),
+    _of("wrong_topic", "主题不符", "It does not travel on this topic", "A check-in on the topic of sign-ups", BAD),
+    _of("wrong_key", "键不符", "Its key is not the key of its body", "A record keyed by a document number", BAD),
+    _of("wrong_partition", "分区不符", "It is not in the partition of its key", "Another partitioner is set", BAD),
+    _of("reused_id", "编号重复而内容不同", "Its id was used for something else before",
+        "A restarted client counts its ids from 1 again", BAD.until("at once; the message that came first counts")),
+    _of("time_in_future", "时间在未来", "Its time lies more than 24 hours ahead", "A check-in of next week", MESSAGE),
+    _of("unknown_registry", "没有这个登记系统", "No registry of this code takes part", "An offer for `zz`", MESSAGE),
+    _of("same_registry", "对方就是本系统", "It names its own registry as the other one",
+        "A home offers a volunteer to itself", MESSAGE),
+    _of("not_yours", "这是另一个登记系统的事", "Another registry may say this, the sender may not",
+        "A host withdraws the consent that her home keeps", MESSAGE),
+    _of("version_conflict", "同一版本内容不同", "This version was said with other content",
+        "Version 2 of a record comes twice, with other minutes", MESSAGE.until("at once; say it as a higher version")),
+    _of("registry_closed", "对方已关闭", "The registry is closed", "An offer for a registry that closed in June",
+        MESSAGE, QUEUED.by("operator").until("when its file says `active` again; looked at every 5 min")),
+    _of("registry_left", "对方已离开", "The registry has left", "A credit whose home's file was taken away",
+        MESSAGE, QUEUED.by("operator").until("when its file is back, or an operator settles it")),
+    _of("registry_paused", "对方暂停", "The registry is paused", "A credit while the home replaces its ledger",
+        QUEUED.by("operator").until("when an operator resumes the registry; sent once what it said is read")),
+)
+_LINKS: Final = (
+    _of("not_linked", "两地账号尚未关联", "The accounts are not linked", "A check-in of a volunteer who never linked",
+        MESSAGE.until("60 s after it came; behind a link request when that is answered, after a day at the latest")),
+    _of("guest_account", "这是来访账号，要由户籍方发起", "The account is a visitor's: only her home can offer her",
+        "A host offers a visitor's account to a third registry", MESSAGE),
+    _of("wrong_code", "代码不对", "The code is not right", "She typed the code and missed a letter",
+        LINK.until("at once while an offer stands; else 5 min after the request")),
+    _of("expired", "已过期，请回本市重新开始", "It expired; please start again at home",
+        "She brings a code that is an hour old", LINK),
+    _of("code_used", "这个代码已经用过", "The code was used already", "A link that was passed on", LINK),
+    _of("other_registry", "这个代码是给另一个城市的", "The code is for another city",
+        "She brings the code to a city for which it was not made", LINK.until("5 min after the request")),
+    _of("no_offer", "户籍方没有这次申请", "The home registry did not offer this",
+        "A request with a number that its home never spoke of", LINK.until("5 min after the request")),
+    _of("already_linked", "两地账号早已关联", "The accounts are linked already",
+        "She brings a second number at the same host", LINK),
+    _of("too_many_attempts", "试得太多了，请回本市重新开始", "Too many tries; please start again at home",
+        "A stranger guesses codes for her number", LINK),
+    _of("already_broken", "关联早已断开", "The sender broke the link already", "A break is sent twice", MESSAGE),
+    _of("not_broken", "关联没有断开", "The link holds", "A restoration of a link that nobody broke", MESSAGE),
+    _of("not_yours_to_restore", "关联是另一方断开的", "The other side broke the link",
+        "The home restores a link that the host broke", MESSAGE),
+    _word("volunteer_asked", "本人要求", "The volunteer asked for it", "She ends the linkage in her app", BROKEN),
+    _word("account_closed", "账号已注销", "The account was closed", "She closes her account at home", BROKEN),
+    _word("wrong_person", "不是同一个人", "It is another person", "Two sisters shared a phone", BROKEN),
+    _word("abuse", "涉嫌滥用", "Abuse is suspected", "A host reports sign-ups that were sold", BROKEN),
+    _of("link_broken", "两地账号的关联已暂停", "The link between the accounts rests",
+        "A sign-up while the link rests; minutes that were confirmed before go home later",
+        MESSAGE, _RELEASED,
+        WITHHELD.by("registries").until("when whoever broke the link restores it, at once; no deadline")),
+    _of("consent_missing", "没有授权", "There is no consent", "A first offer without `consent`",
+        MESSAGE, WITHHELD, _RELEASED),
+    _of("consent_incomplete", "授权内容不全", "The consent is incomplete", "A giving with two versions", MESSAGE),
+    _of("stale_consent", "授权版本过旧", "A higher version of consent was seen",
+        "A home was restored from last week's copy; `standing_version` says which version to exceed", MESSAGE),
+    _of("consent_withdrawn", "已撤回授权", "Consent withdrawn",
+        "She withdraws on Friday, and Saturday's minutes wait until she agrees again",
+        WITHHELD, _RELEASED, QUEUED.until("withheld instead at the next try, after seconds")),
+    _of("consent_expired", "授权已到期", "Consent has expired", "A year has passed since she agreed",
+        WITHHELD, _RELEASED),
+)
+_SIGNUPS: Final = (
+    _of("full", "名额已满", "All posts are taken", "The 21st request for 20 posts, without a waitlist", SIGNUP),
+    _of("clash", "与您的另一个班次时间冲突", "It overlaps another shift of yours",
+        "A morning shift in one city and one from 11:00 in the other",
+        SIGNUP.until("at once; a window that home reported is kept, and noted when the other one ends")),
+    _of("too_young", "未到这个班次的最低年龄", "Below this shift's minimum age", "She is 15, not 16", SIGNUP),
+    _of("guardian_missing", "需要监护人同意", "A guardian's approval is missing", "She is 16", SIGNUP),
+    _of("not_open", "报名还没开始或已经截止", "Sign-up is not open", "A request on the day of the shift", SIGNUP),
+    _of("already_signed_up", "已经报过名", "Signed up already", "An app asks a 17th time under a new number",
+        SIGNUP.by("nobody"), MESSAGE.by("nobody")),
+    _of("shift_unknown", "没有这个班次", "There is no such shift", "A request for a shift that was never published",
+        SIGNUP.until(_ASKED)),
+    _of("shift_cancelled", "班次已取消", "The shift was cancelled", "The host cancels for a typhoon", SIGNUP, ENDED),
+    _of("waitlist_closed", "开始前没有名额空出", "No post came free before it began",
+        "She is third in line when the shift begins", ENDED.until("15 min after the shift has begun")),
+    _of("at_home", "这是本市的班次，请在本市系统报名", "This shift is in your own city: sign up there",
+        "A home asks the linkage for a post of its own", MESSAGE),
+    _of("no_signup", "没有报名记录", "There is no sign-up", "Somebody came along with a friend, and served",
+        MESSAGE.until(_ASKED),
+        HELD.until("held 60 s after it came; confirmed when she has the post, at once; no deadline")),
+    _of("too_many_reports", "时间冲突的报名过多，没有保留", "Too many windows overlap: it was not kept",
+        "A home reports a 51st window that clashes", MESSAGE),
+    _of("window_fixed", "班次时间不能改", "The window of a shift does not move",
+        "A host moves a shift by an hour: cancel it, and publish another", MESSAGE),
+)
+_SERVICE: Final = (
+    _of("no_check_in", "没有签到记录", "There is no check-in", "Five hours are attested, and she never checked in",
+        HELD.until("when the host sends the check-in of that day, at once; no deadline"), MESSAGE),
+    _of("overlap", "与另一段服务时间重叠", "It overlaps another service", "Two hosts attest the same hour", _AGAIN),
+    _of("duplicate", "与另一条记录重复", "It duplicates another record", "A second record of one shift", _AGAIN),
+    _of("over_cap", "超过当天上限，等待复核", "Over the day's limit, under review", "A 13th hour on one day", _AGAIN),
+    _of("too_many_check_ins", "一天签到次数过多", "Too many check-ins of one day", "A fourth check-in", MESSAGE),
+    _of("too_many_records", "这一天的记录过多，没有接受", "Too many records of this day: it was not taken",
+        "A client makes a 51st `record_ref` for one day: correct those that are there", MESSAGE),
+    _of("other_person", "这条记录是另一个人的", "The record is another person's", "A `record_ref` twice", MESSAGE),
+    _word("correction", "更正", "Corrected", "The organiser mends the times", CORRECTED),
+    _word("partial_retract", "部分撤回", "Taken back in part", "She left an hour earlier", CORRECTED),
+    _word("retract", "撤回", "Taken back", "She was not there after all", CORRECTED),
+    _word("restore", "恢复", "Restored", "The record was taken back by mistake", CORRECTED),
+)
+_TRANSFERS: Final = (
+    _of("not_seen", "户籍方没有收到过", "The home never saw it", "A credit was lost before the ledger",
+        QUEUED.until("sent again at once")),
+    _of("no_receipt", "没有回执", "No receipt came", "The home was down after it was sent", UNCERTAIN),
+    _of("unknown", "户籍方说不清", "The home cannot say", "An adapter lost the answer of a ledger that keeps no ids",
+        UNCERTAIN.until("a home that can be asked is asked again within 15 min; else an operator settles it")),
+    _of("delta_conflict", "回执时数不符", "The receipt says other minutes", "Sent 165 minutes, booked 160", UNCERTAIN),
+    _of("nothing_to_post", "没有可记的时数", "There is nothing to post", "Taken back before it was sent", CREDITED),
+    _of("settled_by_operator", "由管理员写明", "An operator settled it", "She looked into the home's ledger",
+        CREDITED, REFUSED),
+    _of("conflict", "流水号冲突", "The ledger has other minutes under this transfer", "165 minutes, then 160", REFUSED),
+    _of("volunteer_unknown", "户籍方还不认识这个编号", "The home registry does not know this number yet",
+        "A credit overtakes her registration at home", QUEUED.by("home"), REFUSED),
+    _of("form_not_accepted", "户籍方的系统读不了这份表单", "The home's system cannot read the form",
+        "A home has a new mandatory field", QUEUED.by("operator")),
+    _of("refused_by_home", "户籍方没有接受", "The home refused it", "A ledger gives its reason in free words",
+        QUEUED.by("home"), REFUSED),
+    _word("maintenance", "户籍方系统维护", "The home's system is under maintenance", "A night of an upgrade",
+          QUEUED.by("home"), REFUSED),
+    _of("unknown_transfer", "没有这笔转移", "There is no such transfer", "A receipt for an id of last year", MESSAGE),
+    _of("not_sent", "这笔转移还没有发出", "The transfer was not sent", "A receipt before its credit", MESSAGE),
+    _of("receipt_conflict", "回执自相矛盾", "The receipt contradicts what stands",
+        "Accepted, and refused a minute later", MESSAGE.by("operator")),
+)
+_OPERATIONS: Final = (
+    _of("waiting", "等待", "Waiting for a fact", "A sign-up whose shift is not published yet",
+        SET_ASIDE.by("linkage").until("when the fact comes, or after 60 s; behind a link request after a day at most")),
+    _of("ready", "即将处理", "About to be decided", "The shift was just published",
+        SET_ASIDE.by("linkage").until("within seconds")),
+    _of("behind", "排队", "In line behind another message", "The next check-in of a volunteer whose first one waits",
+        SET_ASIDE.by("linkage").until("when the message before it is decided")),
+    _of("raised", "处理时出错", "Its decision raised an error", "A fault of the linkage", SET_ASIDE),
+    _of("unwritable", "无法写入", "It cannot be written", "A fault of the linkage, met at its id", SET_ASIDE),
+    _of("said_otherwise", "恢复后的内容与先前所发不同", "After a restore, other words under an id that was said",
+        "A service was restored with another policy",
+        SET_ASIDE.until("when an operator has settled what follows, and discards it")),
+)
+# fmt: on
+
+
+def _listed(groups: Iterable[tuple[Reason, ...]]) -> dict[str, Reason]:
+    reasons = [reason for group in groups for reason in group]
+    listed = {reason.code: reason for reason in reasons}
+    assert len(listed) == len(reasons), "a reason stands once"
+    return listed
+
+
+REASONS: Final[Mapping[str, Reason]] = _listed((_MESSAGES, _LINKS, _SIGNUPS, _SERVICE, _TRANSFERS, _OPERATIONS))
+"""Every reason by its code."""
+
+
+def words_of(code: str) -> tuple[str, str]:
+    """What a reason means, in Chinese and in English. A code that is not on the list is shown as it is."""
+    known = REASONS.get(code)
+    return (
+        (f"其他原因，代码 {code}", f"Another reason, with the code {code}") if known is None else (known.zh, known.en)
+    )
+
+
+def who_acts(where: str, code: str | None) -> Party | None:
+    """Who must act on a reason that stands at this place (``Stand.where``); None where the list does not say."""
+    known = REASONS.get(code or "")
+    stands = () if known is None else known.stands
+    return next((stand.acts for stand in stands if stand.where == where), None)
