@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from contracts.reasons import words_of
 from deploy.cli.operator_client import PORTS, OperatorClient, address, token
 from deploy.cli.running import run
 
@@ -219,7 +220,7 @@ def _print_message(row: Mapping[str, Any], more: str) -> None:
     size, digest = row["size"], row["digest"]
     part = None if size is None else f"only the first bytes of {size} are kept; digest of all {digest}"
     typer.echo(f"{row['seq']:>8}  {row['reason']:<12}  {place}  received {row['received_at']}")
-    for text in (row["subject"], row["detail"], part, more):
+    for text in (words_of(row["reason"])[1], row["subject"], row["detail"], part, more):
         if text:
             typer.echo(f"{'':>8}  {_printable(text)}")
 

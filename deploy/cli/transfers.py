@@ -11,6 +11,7 @@ from uuid import UUID
 
 import typer
 
+from contracts.reasons import words_of
 from deploy.cli.operator_client import OperatorClient, address, token
 from deploy.cli.running import run
 from deploy.cli.set_aside import Json, TokenFile
@@ -111,7 +112,7 @@ async def settled(transfer: UUID, outcome: Outcome, why: str, url: str, token_fi
 
 
 def _print(row: Mapping[str, Any]) -> None:
-    reason = f" ({row['reason']})" if row["reason"] else ""
+    reason = f" ({row['reason']}: {words_of(row['reason'])[1]})" if row["reason"] else ""
     typer.echo(f"{row['transfer_id']}  {row['state']}{reason} since {row['since']}")
     typer.echo(
         f"{'':>36}  {row['host']} to {row['home']}, record {row['record_ref']} version {row['version']}:"

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contracts.messages.service import SHANGHAI
+from contracts.reasons import words_of
 from deploy.demo.report import Report
 from deploy.demo.verdict import MINUTES
 
@@ -103,7 +104,7 @@ def _heading(timeline: Timeline, place: Place) -> tuple[str, ...]:
 def _row(step: Mapping[str, Any]) -> tuple[str, str, str, str]:
     what = _WORDS.get(step["what"], step["what"].replace("_", " "))
     if step.get("reason"):
-        what += f" ({step['reason']})"
+        what += f" ({words_of(step['reason'])[1]})"
     if step.get("version", 1) > 1:
         what += f", version {step['version']}"
     number = step.get("delta") if step["what"] == "transfer_credited" else step.get("minutes", step.get("total"))
@@ -135,7 +136,7 @@ def show_report(console: Console, report: Report) -> None:
 def _lines(report: Report) -> Iterator[tuple[str, str]]:
     document = report.document
     people, sign_ups = document["people"], document["signups"]
-    refused = ", ".join(f"{reason} {count}" for reason, count in sign_ups["refused"].items())
+    refused = ", ".join(f"{words_of(reason)[1]} {count}" for reason, count in sign_ups["refused"].items())
     yield "people", f"{people['linked']} linked, {people['unlinked']} not"
     yield "offered", f"{document['projects']} projects, {document['shifts']} shifts, {document['posts']} posts"
     yield (

@@ -1,4 +1,5 @@
-"""Texts in one language, from YAML files of ``key: [Chinese, English]``, and moments as people say them."""
+"""Texts in one language, from YAML files of ``key: [Chinese, English]`` and from the list of reasons, and moments as
+people say them."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import Any, Final, Literal
 import yaml
 
 from contracts.messages.service import SHANGHAI
+from contracts.reasons import REASONS, words_of
 
 __all__ = ["LANGUAGES", "SHARED", "Language", "Words", "texts"]
 
@@ -24,12 +26,12 @@ _WEEKDAYS: Final = ("一二三四五六日", ("Mon", "Tue", "Wed", "Thu", "Fri",
 
 @cache
 def texts(*files: Path) -> Mapping[str, Sequence[str]]:
-    """All texts of these files; a key stands in one of them only."""
-    found: dict[str, Sequence[str]] = {}
+    """All texts of these files, and ``reason_…`` of every reason of the list; a key stands in one of them only."""
+    found: dict[str, Sequence[str]] = {f"reason_{code}": words_of(code) for code in REASONS}
     for file in files:
         more = yaml.safe_load(file.read_text(encoding="utf-8"))
         if twice := found.keys() & more.keys():
-            raise ValueError(f"{file}: {', '.join(sorted(twice))} stands in another file already")
+            raise ValueError(f"{file}: {', '.join(sorted(twice))} stands elsewhere already")
         found |= more
     return found
 
@@ -46,20 +48,13 @@ class Words:
         """The text of this key, with its gaps filled."""
         return self._texts[key][self._at].format(**given)
 
-    def has(self, key: str) -> bool:
-        """Whether there is a text of this key."""
-        return key in self._texts
-
     def either(self, texts: Sequence[str]) -> str:
         """The one of these two that is in this language."""
         return texts[self._at]
 
     def reason(self, word: str | None) -> str:
-        """A reason in plain words; a new one is told as it is."""
-        if not word:
-            return ""
-        key = f"reason_{word}"
-        return self(key) if self.has(key) else self("reason_other", word=word)
+        """A reason in the words of the list; one that is not on it is told as its code."""
+        return self.either(words_of(word)) if word else ""
 
     def duration(self, minutes: int) -> str:
         """Minutes as people say them."""

@@ -8,24 +8,35 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from contracts.messages.deliveries import TransferState
+from contracts.reason import HELD, QUEUED, REFUSED, UNCERTAIN, WITHHELD, Stand
+from contracts.reasons import who_acts
 from services.bridge.rules.people import obstacle
 from services.bridge.states import ConsentState, Link, ServiceState, Step, Transfer
 
 __all__ = ["next_to_act", "timeline"]
 
 _SIGNUP_STATES: Final = ("confirmed", "waitlisted", "promoted", "refused", "withdrawn", "reported")
+_UNDER_WAY: Final[Mapping[TransferState, Stand | None]] = {
+    "queued": QUEUED,
+    "withheld": WITHHELD,
+    "sent": None,
+    "uncertain": UNCERTAIN,
+    "refused": REFUSED,
+}
+"""States of a transfer in which somebody must act. A transfer that was sent has no reason: its home answers."""
 _STANDING: Final = ("confirmed", "waitlisted", "promoted", "reported")
 
 
 def next_to_act(service: ServiceState, transfer: Transfer | None) -> str | None:
-    """Whose move it is: volunteer, host, home, linkage, operator; None when all is done."""
+    """Whose move it is, as the list of reasons says: volunteer, host, home, registries, linkage or operator; None when
+    all is done."""
     if service.state == "held":
-        return "host"
-    if transfer is None:
+        return who_acts(HELD.where, service.reason) or HELD.acts
+    if transfer is None or transfer.state not in _UNDER_WAY:
         return None
-    if transfer.state == "withheld":
-        return "volunteer" if (transfer.reason or "").startswith("consent") else "registries"
-    return {"queued": "linkage", "sent": "home", "uncertain": "operator", "refused": "home"}.get(transfer.state)
+    stand = _UNDER_WAY[transfer.state]
+    return "home" if stand is None else who_acts(stand.where, transfer.reason) or stand.acts
 
 
 def timeline(

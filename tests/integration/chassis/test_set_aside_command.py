@@ -68,6 +68,7 @@ async def test_what_raised_is_seen_released_and_decided_before_what_stood_behind
         assert seen.status == 0
         assert "set aside: 1 behind, 2 raised\n" in seen.out
         assert f"{of_v:>8}  raised        {rig.tally.inlet.name}/" in seen.out
+        assert seen.out.count("  Its decision raised an error\n") == 2
         one = await command(port, "list", "--limit", "1")
         assert f"there are more: --after {min(of_v, of_w, key=int)}\n" in one.out
         ended = await command(port, "release", of_v)

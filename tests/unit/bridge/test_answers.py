@@ -124,6 +124,10 @@ def test_a_record_that_is_not_decided_or_was_refused_is_no_sign_up() -> None:
         (lambda world: (world.confirm(1, 60), world.refuse(1, retry=True)), "linkage"),
         (lambda world: (world.confirm(1, 60), world.refuse(1)), "home"),
         (lambda world: (world.confirm(1, 60), world.accept(1, 59)), "operator"),
+        (lambda world: (world.configure(HOME, "paused"), world.confirm(1, 60)), "operator"),
+        (lambda world: (world.confirm(1, 60), world.refuse(1, "volunteer_unknown", retry=True)), "home"),
+        (lambda world: (world.confirm(1, 60), world.accept(1)), None),
+        (lambda world: (world.hold(1, 60), world.confirm(1, 60), world.revoke(2)), "home"),
     ],
 )
 def test_it_says_who_must_act_next(happens: Any, who: str) -> None:

@@ -53,6 +53,8 @@ def _timeline(console: Console, shifts: dict[tuple[str, str, str], Any]) -> list
         _step("transfer_credited", 4, total=135, delta=-15, version=2),
         _step("service_attested", 3, happened=SERVED, minutes=150),
         _step("transfer_queued", 3, total=150),
+        _step("service_held", 2, minutes=150, reason="overlap"),
+        _step("service_held", 2, minutes=150, reason="brand_new"),
     ]
     page = {
         "links": [{"host": "gz", "home": "sz", "steps": [_step("link_established")]}],
@@ -89,6 +91,8 @@ def test_her_timeline_is_told_shift_by_shift_in_the_order_in_which_the_linkage_k
     lines = _timeline(Console(file=io.StringIO(), width=80), {("gz", "gz-p", "gz-s"): shift})
     assert max(map(cell_len, lines)) <= 80
     assert "Saturday 2023-08-26 14:00 to 17:00, 越秀区二沙岛艺术公园护绿驿站" in map(str.strip, lines)
+    assert any("held (It overlaps another service)" in line for line in lines)
+    assert "brand_new" in " ".join(lines)
     order = ["linked", "志愿护绿驿站", "asked for a post", "has the post", "attests", "queued", "credited", "135 min"]
     at = [next(number for number, line in enumerate(lines) if word in line) for word in order]
     assert at == sorted(at)

@@ -77,10 +77,12 @@ def test_both_languages_have_the_same_gaps(file: Path) -> None:
         assert all(both), key
 
 
-def test_a_text_that_stands_in_two_files_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["skip", "reason_full"])
+def test_a_text_that_stands_elsewhere_already_is_refused(tmp_path: Path, key: str) -> None:
+    """The words of a reason are the list's: pages had two sets of their own, which differed."""
     other = tmp_path / "words.yaml"
-    other.write_text('skip: ["一", "one"]\n')
-    with pytest.raises(ValueError, match="skip stands in another file"):
+    other.write_text(f'{key}: ["一", "one"]\n')
+    with pytest.raises(ValueError, match=f"{key} stands elsewhere"):
         texts(SHARED, other)
 
 
@@ -89,8 +91,8 @@ def test_minutes_moments_and_reasons_are_told_as_people_say_them() -> None:
     assert (zh.duration(45), zh.duration(135), en.duration(135)) == ("45 分钟", "2 小时 15 分", "2 h 15 min")
     assert zh.moment("2026-07-05T17:30:00Z") == "7月6日 周一 01:30"
     assert en.moment("2026-07-05T17:30:00Z") == "Mon 06 Jul, 01:30"
-    assert zh.reason("full") == "名额已满"
-    assert "brand_new" in en.reason("brand_new")
+    assert (zh.reason("full"), zh("reason_full")) == ("名额已满", "名额已满")
+    assert ("brand_new" in zh.reason("brand_new"), "brand_new" in en.reason("brand_new")) == (True, True)
     assert (zh.city("gz"), zh.city("xx"), zh.reason(None)) == ("广州", "xx", "")
 
 
