@@ -23,7 +23,7 @@ BorderRefusal: TypeAlias = Literal[
 ]
 """Why a registry's message is refused before an inner service hears of it."""
 ReceiptRefusal: TypeAlias = Literal["unknown_transfer", "not_yours", "not_sent", "receipt_conflict"]
-"""Why a home's receipt is not taken."""
+"""Why a home's receipt is not taken. None instead of it: the receipt was taken, or says nothing new."""
 Obstacle: TypeAlias = Literal["link_broken", "consent_missing", "consent_withdrawn", "consent_expired"]
 """Why nothing may be sent home."""
 NOT_ACTIVE: Final[Mapping[str, Literal["registry_paused", "registry_closed", "registry_left"]]] = {

@@ -29,10 +29,7 @@ _LONGEST_ASKING: Final = timedelta(minutes=15)
 
 
 class Way:
-    """A service record and its open transfers while one message is decided; what changes goes into the draft.
-
-    What takes a receipt gives why it is not taken; None means that it was, or that it says nothing new.
-    """
+    """A service record and its open transfers while one message is decided; what changes goes into the draft."""
 
     def __init__(
         self,
