@@ -118,7 +118,7 @@ def test_a_reason_that_is_planted_is_found_in_each_form(planted: str) -> None:
 
 def test_a_reason_that_is_planted_is_found_in_a_check_of_a_database_and_where_one_is_compared() -> None:
     check = "ALTER TABLE x ADD CHECK (held_for IN ('no_check_in', 'brand_new'));"
-    assert look_for({"0001.sql": check}).written.keys() == {"no_check_in", "brand_new"}
+    assert look_for({"0001.sql": check}).compared.keys() == {"no_check_in", "brand_new"}
     compared = 'def f(row): return (row.state, row.reason) == ("uncertain", "brand_new")'
     assert look_for({"planted.py": compared}).compared.keys() == {"brand_new"}
 
