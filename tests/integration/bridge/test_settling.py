@@ -123,7 +123,7 @@ async def test_the_command_waits_for_the_decision_and_says_how_it_ended(
 ) -> None:
     await uncertain(border)
     assert await transfers.settled(TRANSFER, transfers.Outcome.CREDITED, "seen in its ledger", "", "", False) == 0
-    assert f"{TRANSFER}  credited (settled_by_operator)" in capsys.readouterr().out
+    assert f"{TRANSFER}  credited (settled_by_operator: An operator settled it)" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("command", "border")
