@@ -18,11 +18,11 @@ from services.chassis.hearing import Hearing
 from services.chassis.logs import Episode
 from services.chassis.metrics import Figure, exposition
 from services.chassis.probe import BrokerProbe
+from services.chassis.reasons import SAID_OTHERWISE, AsideReason
 from services.chassis.reentry import Reentry
 from services.chassis.relay import Relay
 from services.chassis.restoring.restored import Restoring
 from services.chassis.service import Service
-from services.chassis.set_aside import SAID_OTHERWISE, AsideReason
 
 __all__ = ["Health"]
 

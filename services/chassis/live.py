@@ -22,9 +22,10 @@ from services.chassis.naming import Cause
 from services.chassis.overtaking import decided_again
 from services.chassis.positions import FenceLost
 from services.chassis.processing import Effects, Processor, Work
+from services.chassis.reasons import AsideReason
 from services.chassis.records import Candidate, Record, decode_record
 from services.chassis.service import Stream, Undecodable
-from services.chassis.set_aside import Aside, AsideReason
+from services.chassis.set_aside import Aside
 
 __all__ = ["LiveBatches"]
 

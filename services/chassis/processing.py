@@ -22,9 +22,10 @@ from services.chassis.logs import log
 from services.chassis.naming import Cause, Naming
 from services.chassis.outbox import OutboxRow
 from services.chassis.passed import PassedOver, Place, Silence
+from services.chassis.reasons import AsideReason
 from services.chassis.records import Record, appended_at
 from services.chassis.service import Service
-from services.chassis.set_aside import Aside, AsideReason
+from services.chassis.set_aside import Aside
 from services.chassis.settings import Settings
 
 __all__ = ["Effects", "Processor", "Work"]

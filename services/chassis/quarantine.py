@@ -16,9 +16,10 @@ from services.chassis.database import Batch, Connection, describe
 from services.chassis.logs import log
 from services.chassis.processing import Processor
 from services.chassis.reading import Reads
+from services.chassis.reasons import SAID_OTHERWISE, UNDER_WAY
 from services.chassis.records import Candidate, decode_record
 from services.chassis.reentry import one_at_a_time
-from services.chassis.set_aside import SAID_OTHERWISE, UNDER_WAY, Aside
+from services.chassis.set_aside import Aside
 
 __all__ = ["Kept", "Quarantine", "Released", "counts"]
 

@@ -12,18 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from contracts.refused import ContractRefusal
 from services.chassis.batches import Part
 from services.chassis.database import Connection, add_rows
+from services.chassis.reasons import AsideReason
 from services.chassis.records import Record, pack_headers, unpack_headers
 
 __all__ = [
-    "SAID_OTHERWISE",
-    "UNDER_WAY",
     "Aside",
-    "AsideReason",
     "by_sequence",
     "chosen",
     "decidable",
@@ -38,14 +35,6 @@ __all__ = [
     "rows_of",
     "unpark",
 ]
-
-AsideReason = Literal[ContractRefusal, "waiting", "ready", "behind", "raised", "unwritable", "said_otherwise"]
-"""Why a message is set aside."""
-UNDER_WAY: Final = frozenset({"waiting", "ready", "behind"})
-"""Reasons of messages that are decided without anybody's help."""
-
-SAID_OTHERWISE: Final[AsideReason] = "said_otherwise"
-"""The reason of a message of our own: a restored database would say it under an id under which the log has another."""
 
 _COLUMNS: Final = (
     "reason", "subject", "fact", "deadline", "topic", "partition", "offset", "timestamp", "key", "headers",

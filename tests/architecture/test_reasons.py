@@ -13,7 +13,7 @@ from contracts.refused import ContractRefusal
 from services.adapters.states import CreditRefusal
 from services.attendance import states as attendance
 from services.bridge import reasons as bridge
-from services.chassis.set_aside import AsideReason
+from services.chassis.reasons import AsideReason
 from services.identity import states as identity
 from services.opportunities import states as opportunities
 from tests.support.reasons import look_for
@@ -27,7 +27,7 @@ CLOSED_LISTS: dict[str, Any] = {
     "services/bridge/reasons.py:BorderRefusal": bridge.BorderRefusal,
     "services/bridge/reasons.py:Obstacle": bridge.Obstacle,
     "services/bridge/reasons.py:ReceiptRefusal": bridge.ReceiptRefusal,
-    "services/chassis/set_aside.py:AsideReason": AsideReason,
+    "services/chassis/reasons.py:AsideReason": AsideReason,
     "services/identity/states.py:CommandRefusal": identity.CommandRefusal,
     "services/identity/states.py:LinkRefusal": identity.LinkRefusal,
     "services/opportunities/states.py:CommandRefusal": opportunities.CommandRefusal,

@@ -8,8 +8,9 @@ from typing import Final, TypeAlias
 
 from services.chassis import set_aside
 from services.chassis.database import Connection
+from services.chassis.reasons import UNDER_WAY
 from services.chassis.restoring.merging import in_one_batch
-from services.chassis.set_aside import UNDER_WAY, Aside
+from services.chassis.set_aside import Aside
 
 __all__ = ["Asides", "Moments", "first_batch", "over"]
 

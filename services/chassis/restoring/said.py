@@ -16,9 +16,10 @@ from contracts.envelope import moment_of
 from services.chassis.clock import Clock
 from services.chassis.database import Connection
 from services.chassis.passed import Place, Told, read_passed
+from services.chassis.reasons import SAID_OTHERWISE
 from services.chassis.records import Record, content_digest, unpack_headers
 from services.chassis.restoring import silent
-from services.chassis.set_aside import SAID_OTHERWISE, Aside, insert
+from services.chassis.set_aside import Aside, insert
 
 __all__ = [
     "Counts",
