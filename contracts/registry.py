@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from contracts.messages.base import RegistryCode
 
-__all__ = ["Capability", "Registry"]
+__all__ = ["Capability", "Registry", "Values"]
 
 Capability = Literal["idempotent", "queryable", "neither"]
 """What the registry's ledger can do with a transfer id when an answer was lost: take it again without posting twice,
@@ -22,6 +24,17 @@ class Names(BaseModel):
 
     zh: str
     en: str
+
+
+class Values(BaseModel):
+    """One version of a seat's policy. What it does not say is as the linkage's settings say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    valid_from: AwareDatetime
+    """From this moment on, until the next version."""
+    receipt_due_seconds: Annotated[float, Field(gt=0, le=86400)] | None = None
+    """After so long a credit of this home without a receipt is asked about."""
 
 
 class Registry(BaseModel):
@@ -42,3 +55,17 @@ class Registry(BaseModel):
     settles_within_seconds: Annotated[float, Field(gt=0, le=3600)] = 30
     """The longest that the ledger works on one credit after its client has gone. Until then a queryable registry's
     "never seen" may yet become a posting, so it is not believed."""
+    policy: tuple[Values, ...] = ()
+    """Versions in the order of ``valid_from``. Before the first one the linkage's settings hold."""
+
+    @field_validator("policy")
+    @classmethod
+    def _in_order(cls, versions: tuple[Values, ...]) -> tuple[Values, ...]:
+        for place, (before, after) in enumerate(pairwise(versions), 1):
+            if after.valid_from <= before.valid_from:
+                raise ValueError(f"version {place} is not valid from a later moment than the version before it")
+        return versions
+
+    def policy_at(self, moment: datetime) -> Values | None:
+        """The version in force at this moment; None before the first one."""
+        return next((version for version in reversed(self.policy) if version.valid_from <= moment), None)

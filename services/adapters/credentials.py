@@ -11,8 +11,8 @@ from typing import Final
 import httpx
 from pydantic import SecretStr
 
+from services.adapters.settings import AdapterSettings
 from services.chassis.configuration import ConfigurationError
-from services.chassis.settings import Settings
 
 __all__ = ["Credentials", "certificate_refused", "read_credentials"]
 
@@ -37,7 +37,7 @@ class Credentials:
         return {} if self.token is None else {"authorization": f"Bearer {self.token.get_secret_value()}"}
 
 
-def read_credentials(settings: Settings) -> Credentials:
+def read_credentials(settings: AdapterSettings) -> Credentials:
     """What the settings say. Raises ``ConfigurationError`` that names the setting, never what is in it."""
     certificate, key, authority = settings.system_certificate, settings.system_key, settings.system_ca
     if key is not None and certificate is None:

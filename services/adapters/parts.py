@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from services.adapters.store import Waiting
+from services.adapters.states import Waiting
 from services.chassis.logs import Episode
 from services.chassis.metrics import Figure
 from services.chassis.service import Figures

@@ -49,7 +49,7 @@ def send(registry: str, message: Message) -> Send:
     return Send(RECEIPTS.of(registry), message, source=registry_source(registry))
 
 
-def receive(states: States, inbound: Inbound, now: datetime, *, registry: str) -> Decision:
+def receive(states: States, inbound: Inbound, now: datetime, policy: Registry) -> Decision:
     """CreditPosted: due for the registry's ledger, once. A repeat of what was answered gets the same answer."""
     credit: CreditPosted = inbound.data
     known = states.get(Credit, credit.transfer_id)
@@ -59,35 +59,35 @@ def receive(states: States, inbound: Inbound, now: datetime, *, registry: str) -
         return Decision(changes=(fresh,))
     if known.volunteer_ref != credit.volunteer_ref or (known.body and known.body.delta != credit.delta):
         refused = _refusal(credit.transfer_id, credit.volunteer_ref, "conflict", credit.attempt)
-        return Decision(sends=(send(registry, refused),))
+        return Decision(sends=(send(policy.code, refused),))
     if (known.state == "refused" and known.retry) or (known.body is None and known.state == "uncertain"):
         # "Later", and a question that found nothing, both mean: surely not posted. A refusal for good is repeated:
         # the border has counted it, so posting after all would double minutes that a later version carries.
         again = replace(known, body=credit, state="due", attempts=0, due_at=now, asked=asked, trouble=None)
         return Decision(changes=(again,))
-    return _repeated(known, registry, asked)
+    return _repeated(known, policy.code, asked)
 
 
-def query(states: States, inbound: Inbound, now: datetime, *, registry: str, capability: Capability) -> Decision:
+def query(states: States, inbound: Inbound, now: datetime, policy: Registry) -> Decision:
     """CreditQueried: answered from what is known here; otherwise a queryable registry is asked."""
     question: CreditQueried = inbound.data
     ids = (question.transfer_id, question.volunteer_ref)
     known = states.get(Credit, question.transfer_id) or Credit(*ids, None, "uncertain", 0, now)
     if known.volunteer_ref != question.volunteer_ref:
-        return Decision(sends=(send(registry, _unknown(*ids, question.attempt)),))
+        return Decision(sends=(send(policy.code, _unknown(*ids, question.attempt)),))
     asked = _numbers(question.attempt)
-    if known.state == "uncertain" and capability == "queryable":
+    if known.state == "uncertain" and policy.capability == "queryable":
         return Decision(changes=(replace(known, state="unknown", due_at=now, asked=asked),))
-    return _repeated(known, registry, asked)
+    return _repeated(known, policy.code, asked)
 
 
-def change_consent(states: States, inbound: Inbound, now: datetime, *, registry: str) -> Decision:
+def change_consent(states: States, inbound: Inbound, now: datetime, policy: Registry) -> Decision:
     """ConsentChanged: passed on; a withdrawal takes back what the registry has surely not seen yet (rule 40).
 
     ``retry`` is true: the border queues the transfer again, finds no consent and withholds it until there is one.
     """
     told: ConsentChanged = inbound.data
-    passed = pass_on(states, inbound, now, registry=registry)
+    passed = pass_on(states, inbound, now, policy)
     if told.state != "withdrawn":
         return passed
     stopped = [
@@ -97,16 +97,16 @@ def change_consent(states: States, inbound: Inbound, now: datetime, *, registry:
         if credit.state == "due" and credit.body is not None and credit.body.host == told.registry
     ]
     changes = (*passed.changes, *(credit for credit, _ in stopped))
-    return replace(passed, changes=changes, sends=tuple(send(registry, one) for _, said in stopped for one in said))
+    return replace(passed, changes=changes, sends=tuple(send(policy.code, one) for _, said in stopped for one in said))
 
 
-def pass_on(_: States, inbound: Inbound, __: datetime, *, registry: str) -> Decision:
+def pass_on(_: States, inbound: Inbound, __: datetime, policy: Registry) -> Decision:
     """Everything else: the registry's system is told, in the order of each key."""
     event = inbound.event
     notice = Notice(
         id=inbound.own_id,
         key=event.key,
-        own=event.source == registry_source(registry),
+        own=event.source == registry_source(policy.code),
         source=event.source,
         message_id=event.id,
         type=event.type,

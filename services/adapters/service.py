@@ -14,23 +14,26 @@ from uuid import UUID
 from contracts.envelope import Event
 from contracts.messages import Message, deliveries
 from contracts.messages.receipts import CreditAccepted, CreditRefused, CreditUnknown
-from contracts.registry import Capability, Registry
+from contracts.registry import Registry
 from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, registry_source, service_source
 from services.adapters import rules
 from services.adapters.api import api
 from services.adapters.asked import Quiet
+from services.adapters.books import waiting
 from services.adapters.credentials import Credentials, read_credentials
 from services.adapters.listening import Listener
 from services.adapters.parts import PARTS, Part, figures
 from services.adapters.rest_api import RestApi
+from services.adapters.settings import AdapterSettings
 from services.adapters.states import account_name
-from services.adapters.store import AdapterStore, remember, waiting
+from services.adapters.store import AdapterStore, Needs, remember
 from services.adapters.systems import System
 from services.adapters.worker import Caller, Messenger, persistent
 from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError, read_folder
 from services.chassis.database import Connection, Pool
-from services.chassis.decisions import Decide, Inbound
+from services.chassis.decisions import Inbound
+from services.chassis.reactions import Reaction
 from services.chassis.service import Figures, Service, Stream, Worker
 from services.chassis.settings import Settings
 
@@ -44,7 +47,7 @@ Now: TypeAlias = Callable[[], datetime]
 _OWN: Final = tuple(entry for entry in INBOUND if entry is not RECEIPTS)
 
 
-def build(settings: Settings) -> Service:
+def build(settings: AdapterSettings) -> Service:
     """The service as the chassis runs it. Raises ``ConfigurationError`` (no seat, unknown kind, no address, credentials
     that cannot be used)."""
     registry = _registry(settings)
@@ -66,29 +69,41 @@ def build(settings: Settings) -> Service:
                 sources=frozenset({registry_source(code)}),
             ),
         ),
-        decisions=_decisions(code, registry.capability),
+        reactions=_reactions(code),
         store=AdapterStore(),
-        subject=partial(_subject, code),
-        locks=lambda _: (),
+        policy=registry,
         migrations=Path(__file__).parent / "migrations",
         says=(RECEIPTS.of(code),),
         speaks_as=registry_source(code),
         restored=partial(_restored, code, Clock(timedelta(seconds=settings.clock_offset))),
         api=api,
-        workers=_workers(registry, parts, credentials),
+        workers=_workers(registry, settings.sandbox_url or "", parts, credentials),
         episodes=tuple(part.interrupted for part in parts),
         figures=partial(_figures, parts),
     )
 
 
-def _decisions(code: str, capability: Capability) -> dict[type[Message], Decide]:
+def _reactions(code: str) -> dict[type[Message], Reaction]:
+    """Whatever comes for the registry, or from it, is passed on to its system; credits and consent mean more."""
+
+    def account(inbound: Inbound) -> str:
+        return account_name(code, inbound.event.key)
+
     passed_on = {message for entry in (*_OWN, DELIVERIES, REFUSALS) for message in entry.messages}
     return {
-        **{message: partial(rules.pass_on, registry=code) for message in passed_on},
-        deliveries.CreditPosted: partial(rules.receive, registry=code),
-        deliveries.CreditQueried: partial(rules.query, registry=code, capability=capability),
-        deliveries.ConsentChanged: partial(rules.change_consent, registry=code),
+        **dict.fromkeys(passed_on, Reaction(rules.pass_on, account)),
+        deliveries.CreditPosted: Reaction(rules.receive, account, needs=_transfer),
+        deliveries.CreditQueried: Reaction(rules.query, account, needs=_transfer),
+        deliveries.ConsentChanged: Reaction(rules.change_consent, account, needs=_consenting),
     }
+
+
+def _transfer(inbound: Inbound, needs: Needs) -> None:
+    needs.transfers.add(inbound.data.transfer_id)
+
+
+def _consenting(inbound: Inbound, needs: Needs) -> None:
+    needs.consenting.add(inbound.data.volunteer_ref)
 
 
 async def _restored(code: str, clock: Clock, db: Connection, events: Sequence[Event]) -> None:
@@ -106,7 +121,7 @@ async def _figures(parts: Sequence[Part], db: Connection) -> Figures:
     return figures(parts, await waiting(db))
 
 
-def _workers(registry: Registry, parts: Sequence[Part], credentials: Credentials) -> tuple[Worker, ...]:
+def _workers(registry: Registry, address: str, parts: Sequence[Part], credentials: Credentials) -> tuple[Worker, ...]:
     code = registry.code
     calls, notices, listening = parts
     quiet = Quiet()
@@ -116,7 +131,7 @@ def _workers(registry: Registry, parts: Sequence[Part], credentials: Credentials
     ) -> Worker:
         async def work(pool: Pool, settings: Settings, committed: asyncio.Event) -> None:
             clock = Clock(timedelta(seconds=settings.clock_offset))
-            system = KINDS[registry.system](settings.sandbox_url or "", registry.code, quiet, credentials)
+            system = KINDS[registry.system](address, registry.code, quiet, credentials)
             try:
                 await persistent(session_of(pool, system, clock.now, committed), part.interrupted)
             finally:
@@ -131,11 +146,7 @@ def _workers(registry: Registry, parts: Sequence[Part], credentials: Credentials
     )
 
 
-def _subject(code: str, inbound: Inbound) -> str:
-    return account_name(code, inbound.event.key)
-
-
-def _registry(settings: Settings) -> Registry:
+def _registry(settings: AdapterSettings) -> Registry:
     if settings.registries is None:
         raise ConfigurationError("set SHUANGCHENG_REGISTRIES to the folder with one YAML file per registry")
     found = read_folder(settings.registries, Registry).get(settings.registry or "")

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from contracts.envelope import Event
 from contracts.messages import Message
-from contracts.messages.deliveries import ConsentChanged, CreditPosted, CreditQueried
 from contracts.topics import registry_source, registry_topic_for
 from services.adapters.rules import one_line, send
-from services.adapters.states import Credit, Notice, Outcome, Posted, Said, Waiting, account_name
+from services.adapters.states import Credit, Notice, Outcome, Posted, Said, account_name
 from services.adapters.systems import Told
 from services.chassis import outbox
 from services.chassis.database import Batch, Connection, Pool
-from services.chassis.decisions import Inbound, States
+from services.chassis.decisions import States
 from services.chassis.logs import log
 from services.chassis.overtaking import decided_again
 from services.chassis.tables import Table
 
-__all__ = ["CREDITS", "NOTICES", "AdapterStore", "Calls", "Ear", "Settle", "Waiting", "remember", "troubles", "waiting"]
+__all__ = [
+    "CREDITS",
+    "NOTICES",
+    "AdapterStore",
+    "Calls",
+    "Ear",
+    "Needs",
+    "Settle",
+    "remember",
+]
 
 Settle: TypeAlias = Callable[[Credit, Outcome], tuple[Credit, tuple[Message, ...]]]
 """What an outcome makes of a credit, and the receipts to give."""
@@ -73,16 +81,6 @@ UPDATE notice SET tries = tries + 1, trouble = said.reason,
        due_at = $3::timestamptz + least(interval '30 seconds', interval '0.5 seconds' * power(2, least(tries, 20)))
   FROM unnest($1::uuid[], $2::text[]) AS said(id, reason) WHERE notice.id = said.id
 """
-_CREDITS_IN_TROUBLE = """
-SELECT transfer_id, volunteer_ref, state, attempts, due_at, trouble FROM credit
- WHERE trouble IS NOT NULL ORDER BY seq LIMIT $1
-"""
-_NOTICES_IN_TROUBLE = """
-SELECT message_id, type, key, tries, due_at, rejected, trouble FROM (
-    SELECT * FROM notice WHERE rejected IS NOT NULL
-    UNION ALL SELECT * FROM notice WHERE rejected IS NULL AND tries > 0) AS notice ORDER BY seq LIMIT $1
-"""
-_UNREAD = "SELECT number, heard_at, trouble FROM not_understood ORDER BY seq LIMIT $1"
 _HEARD = "UPDATE heard SET number = greatest($1, $2) WHERE number = $1"
 _NOT_UNDERSTOOD = """
 INSERT INTO not_understood (number, trouble, digest, heard_at)
@@ -94,14 +92,12 @@ _THE_ONE_CALLER = 0x5C_0A
 """Advisory lock: two callers on one database would take each other's calls for left behind."""
 
 
-_WAITING = """
-SELECT 'calls' AS part, count(*) AS rows,
-       coalesce(extract(epoch FROM greatest(now() - min(due_at), interval '0')), 0)::float8 AS seconds
-  FROM credit WHERE state IN ('due', 'unknown') AND due_at <= now()
-UNION ALL
-SELECT 'notices', count(*), coalesce(extract(epoch FROM greatest(now() - min(time), interval '0')), 0)::float8
-  FROM notice WHERE rejected IS NULL
-"""
+@dataclass(slots=True)
+class Needs:
+    """What a batch speaks of: transfers, and volunteers whose consent changes."""
+
+    transfers: set[UUID] = field(default_factory=set)
+    consenting: set[str] = field(default_factory=set)
 
 
 class AdapterStore:
@@ -109,12 +105,13 @@ class AdapterStore:
 
     tables: Sequence[Table[Any]] = (CREDITS, NOTICES)
 
-    async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
+    def needs(self) -> Needs:
+        """Nothing yet."""
+        return Needs()
+
+    async def load(self, batch: Batch, needs: Needs, states: States) -> None:
         """Load the credits spoken of."""
-        data = [message.data for message in messages]
-        transfers = {one.transfer_id for one in data if isinstance(one, CreditPosted | CreditQueried)}
-        refs = {one.volunteer_ref for one in data if isinstance(one, ConsentChanged)}
-        await CREDITS.load(batch.connection, states, _OF_BATCH, list(transfers), list(refs))
+        await CREDITS.load(batch.connection, states, _OF_BATCH, list(needs.transfers), list(needs.consenting))
 
 
 class Calls:
@@ -280,18 +277,3 @@ def _still_under_way(row: Credit, called: Credit) -> bool:
 
 def _lines(said: Mapping[UUID, str]) -> list[str]:
     return [one_line(text) for text in said.values()]
-
-
-async def waiting(db: Connection) -> dict[str, Waiting]:
-    """What is due to the system at present, by the part that brings it there."""
-    return {row["part"]: Waiting(row["rows"], row["seconds"]) for row in await db.fetch(_WAITING)}
-
-
-async def troubles(db: Connection, limit: int) -> dict[str, list[dict[str, Any]]]:
-    """Credits and notices that do not go as they should, and what the registry said that is no message; the oldest
-    first."""
-    return {
-        "credits": [dict(row) for row in await db.fetch(_CREDITS_IN_TROUBLE, limit)],
-        "notices": [dict(row) for row in await db.fetch(_NOTICES_IN_TROUBLE, limit)],
-        "not_understood": [dict(row) for row in await db.fetch(_UNREAD, limit)],
-    }

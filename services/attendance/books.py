@@ -17,6 +17,7 @@ from contracts.messages.attendance import ServiceConfirmed, ServiceHeld, Service
 from contracts.messages.service import ServiceRecord
 from contracts.topics import ATTENDANCE_EVENTS
 from services.attendance.days import Counted
+from services.attendance.policy import Policy
 from services.attendance.states import (
     DAYS_OF_A_STAY,
     HoldReason,
@@ -26,7 +27,8 @@ from services.attendance.states import (
     Signup,
     Standing,
 )
-from services.chassis.decisions import Decision, Send, States
+from services.chassis.decisions import Decision, States
+from services.chassis.draft import Draft
 
 __all__ = ["Books"]
 
@@ -34,10 +36,11 @@ __all__ = ["Books"]
 class Books:
     """A working copy over the batch's states, of one decision; nothing is changed but by ``decision``."""
 
-    def __init__(self, states: States, person: UUID, cap: int) -> None:
+    def __init__(self, draft: Draft, states: States, person: UUID, policy: Policy) -> None:
+        self.draft = draft
         self._states = states
         self._person = person
-        self._cap = cap
+        self._cap = policy.day_cap_minutes
         self._days: dict[date, Counted] = {}
         self._there: dict[tuple[UUID, date], bool] = {}
         self._signup: Signup | None = None
@@ -45,7 +48,6 @@ class Books:
         self._changed: dict[RecordKey, Standing] = {}
         self._again: dict[RecordKey, Standing] = {}
         """What is held and may fit now."""
-        self._sends: list[Send] = []
 
     def note(self, signup: Signup) -> None:
         """Her sign-up stands like this now."""
@@ -118,22 +120,23 @@ class Books:
             if reason is not None and reason != held.held_for:
                 self._hold(held, held.record(), reason)
 
-    def decision(self, facts: tuple[str, ...] = ()) -> Decision:
+    def decision(self) -> Decision:
         """All that was changed, with what it adds to the person's days."""
         added: defaultdict[date, int] = defaultdict(int)
-        rows: list[Any] = []
+        for row in (self._signup, self._visit):
+            if row is not None:
+                self.draft.change(row)
         for key, new in self._changed.items():
-            rows.append(new)
-            for row, sign in ((self._states.get(Standing, key), -1), (new, 1)):
-                if row is not None and (day := row.counted_day) is not None:
-                    added[day] += sign * (row.counted_minutes or 0)
+            self.draft.change(new)
+            for record, sign in ((self._states.get(Standing, key), -1), (new, 1)):
+                if record is not None and (day := record.counted_day) is not None:
+                    added[day] += sign * (record.counted_minutes or 0)
         for day, minutes in added.items():
             if minutes:
                 batch = self._states.get(PersonDay, (self._person, day))
                 total = minutes if batch is None else minutes + batch.added
-                rows.append(PersonDay(self._person, day, total, self._cap))
-        evidence = [row for row in (self._signup, self._visit) if row is not None]
-        return Decision(changes=(*evidence, *rows), sends=tuple(self._sends), facts=facts)
+                self.draft.change(PersonDay(self._person, day, total, self._cap))
+        return self.draft.decision()
 
     def _counted(self, day: date) -> Counted:
         if (known := self._days.get(day)) is None:
@@ -204,4 +207,4 @@ class Books:
         **more: Any,
     ) -> None:
         message = fact(person=row.person, host=row.host, signup_id=row.signup_id, record=record, **more)
-        self._sends.append(Send(ATTENDANCE_EVENTS, message))
+        self.draft.tell(ATTENDANCE_EVENTS, message)

@@ -11,6 +11,7 @@ from contracts.messages import opportunities
 from contracts.messages.service import shanghai_day
 from contracts.topics import ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS
 from services.attendance.books import Books
+from services.attendance.policy import Policy
 from services.attendance.states import (
     DAYS_OF_A_STAY,
     LONGEST_STAY,
@@ -22,6 +23,7 @@ from services.attendance.states import (
     signup_name,
 )
 from services.chassis.decisions import Channel, Decision, Inbound, Send, States, Wait
+from services.chassis.draft import Draft
 
 __all__ = ["attest", "check_in", "check_out", "ignore", "note_signup"]
 
@@ -41,7 +43,7 @@ _SIGNUP_STATES: Final[dict[type, SignupState]] = {
 _Command: TypeAlias = messages.RecordCheckIn | messages.RecordCheckOut | messages.AttestService
 
 
-def note_signup(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Decision:
+def note_signup(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Keep how a sign-up stands; a right to serve releases what waits or is held for it.
 
     A refusal concerns one request: asked twice, the second is refused and the first stands. The first word on a
@@ -52,13 +54,15 @@ def note_signup(states: States, inbound: Inbound, now: datetime, *, cap: int) ->
     signup = Signup(fact.signup_id, _SIGNUP_STATES[type(fact)])
     if signup == known or (signup.state == "refused" and known is not None and known.state != "withdrawn"):
         return Decision()
-    books = Books(states, fact.person, cap)
+    books = Books(Draft(inbound, now), states, fact.person, policy)
     books.note(signup)
     books.settle()
-    return books.decision(facts=(signup_name(fact.signup_id),) if signup.active or known is None else ())
+    if signup.active or known is None:
+        books.draft.fact(signup_name(fact.signup_id))
+    return books.decision()
 
 
-def check_in(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Decision:
+def check_in(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Keep that she came, up to three times a day (rule 68); records held for want of it are decided again.
 
     Evidence says nothing about a right to serve, and the right may come later (a promotion, a window of home that had
@@ -73,13 +77,13 @@ def check_in(states: States, inbound: Inbound, now: datetime, *, cap: int) -> De
         return Decision()
     if len(today) == PAIRS_A_DAY:
         return _refused(command, "too_many_check_ins")
-    books = Books(states, command.person, cap)
+    books = Books(Draft(inbound, now), states, command.person, policy)
     books.visit(Presence(command.signup_id, day, len(today) + 1, command.at))
     books.settle()
     return books.decision()
 
 
-def check_out(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Decision:
+def check_out(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Keep that she left: it ends the latest stay that is open. Over midnight, both days are evidenced by it."""
     command: messages.RecordCheckOut = inbound.data
     day = shanghai_day(command.at)
@@ -94,17 +98,16 @@ def check_out(states: States, inbound: Inbound, now: datetime, *, cap: int) -> D
     stay = max((row for row in stays if row.left_at is None), key=lambda row: row.came_at, default=None)
     if stay is None:
         return _refused(command, "no_check_in")
-    books = Books(states, command.person, cap)
+    books = Books(Draft(inbound, now), states, command.person, policy)
     books.visit(replace(stay, left_at=command.at))
     books.settle()
     return books.decision()
 
 
-def attest(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Decision:
+def attest(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Confirm, hold or revoke a version of a service record; what that frees goes to records that are held.
 
-    Versions may come in any order: a lower one than known is history and changes nothing (rule 69). ``cap``:
-    minutes of one person's Shanghai day that are confirmed without review (rule 72). A host that has
+    Versions may come in any order: a lower one than known is history and changes nothing (rule 69). A host that has
     ``RECORDS_A_DAY`` of her day already gets no further one in; versions of those that are there are never too many.
     """
     command: messages.AttestService = inbound.data
@@ -120,7 +123,7 @@ def attest(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Deci
     elif len(states.group(Standing, "place", (command.host, command.person, record.day))) >= RECORDS_A_DAY:
         return _refused(command, "too_many_records")
     row = _next_version(command, known, inbound.time)
-    books = Books(states, command.person, cap)
+    books = Books(Draft(inbound, now), states, command.person, policy)
     if record.revoked:
         books.revoke(row, record)
     else:
@@ -132,7 +135,7 @@ def attest(states: States, inbound: Inbound, now: datetime, *, cap: int) -> Deci
     return books.decision()
 
 
-def ignore(states: States, inbound: Inbound, now: datetime) -> Decision:
+def ignore(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Travels on a topic that is read here, and concerns others."""
     return Decision()
 

@@ -2,39 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 from contracts.messages import Message, attendance, opportunities
+from contracts.messages.service import shanghai_day
 from contracts.topics import ATTENDANCE_COMMANDS, ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS, service_source
 from services.attendance import rules
 from services.attendance.api import api
+from services.attendance.policy import policy
+from services.attendance.settings import AttendanceSettings
 from services.attendance.states import person_name, signup_name
-from services.attendance.store import AttendanceStore
-from services.chassis.decisions import Decide, Inbound
+from services.attendance.store import AttendanceStore, Needs, days_before
+from services.chassis.decisions import Inbound
+from services.chassis.reactions import Reaction
 from services.chassis.service import Service, Stream
-from services.chassis.settings import Settings
 
-__all__ = ["build"]
+__all__ = ["REACTIONS", "build"]
 
 
-def build(settings: Settings) -> Service:
+def _record(inbound: Inbound) -> str:
+    return f"record:{inbound.data.host}:{inbound.data.record.record_ref}"
+
+
+def _presence(inbound: Inbound) -> str:
+    """Not the sign-up: the message that brings a sign-up must not stay behind presence that waits for it."""
+    return f"presence:{inbound.data.signup_id}"
+
+
+def _signup(inbound: Inbound) -> str:
+    return signup_name(inbound.data.signup_id)
+
+
+def _project(inbound: Inbound) -> str:
+    return f"project:{inbound.data.host}:{inbound.data.project_ref}"
+
+
+def _person_and_signup(inbound: Inbound) -> Iterable[str]:
+    """The person, since all that competes is hers, and the sign-up, since it may be waited for."""
+    return person_name(inbound.data.person), signup_name(inbound.data.signup_id)
+
+
+def _of_record(inbound: Inbound, needs: Needs) -> None:
+    command: attendance.AttestService = inbound.data
+    needs.signups.add(command.signup_id)
+    needs.records.add((command.host, command.record.record_ref))
+    needs.days.add((command.person, command.record.day))
+    needs.stays.add(days_before(command.signup_id, command.record.day))
+
+
+def _of_presence(inbound: Inbound, needs: Needs) -> None:
+    command: attendance.RecordCheckIn | attendance.RecordCheckOut = inbound.data
+    needs.signups.add(command.signup_id)
+    # Whoever leaves may have come two days before, and all three days are evidenced then.
+    signup, days = days_before(command.signup_id, shanghai_day(command.at))
+    needs.stays.add((signup, days))
+    needs.days.update((command.person, day) for day in days)
+
+
+def _of_signup(inbound: Inbound, needs: Needs) -> None:
+    needs.signups.add(inbound.data.signup_id)
+
+
+def _of_right(inbound: Inbound, needs: Needs) -> None:
+    """A sign-up that gives a right to serve: what is held for want of it is decided again."""
+    _of_signup(inbound, needs)
+    needs.entitled.add(inbound.data.signup_id)
+
+
+_RIGHT: Final = Reaction(rules.note_signup, _signup, _person_and_signup, _of_right)
+_NO_RIGHT: Final = Reaction(rules.note_signup, _signup, _person_and_signup, _of_signup)
+
+REACTIONS: Final[Mapping[type[Message], Reaction]] = {
+    attendance.RecordCheckIn: Reaction(rules.check_in, _presence, _person_and_signup, _of_presence),
+    attendance.RecordCheckOut: Reaction(rules.check_out, _presence, _person_and_signup, _of_presence),
+    attendance.AttestService: Reaction(rules.attest, _record, _person_and_signup, _of_record),
+    opportunities.SignupConfirmed: _RIGHT,
+    opportunities.SignupPromoted: _RIGHT,
+    opportunities.SignupNoted: _RIGHT,
+    opportunities.SignupWaitlisted: _NO_RIGHT,
+    opportunities.SignupRefused: _NO_RIGHT,
+    opportunities.SignupWithdrawn: _NO_RIGHT,
+    opportunities.CommandRefused: Reaction(rules.ignore, _project),
+}
+
+
+def build(settings: AttendanceSettings) -> Service:
     """The service under these settings."""
-    cap = settings.day_cap_minutes
-    note_signup: Decide = partial(rules.note_signup, cap=cap)
-    decisions: dict[type[Message], Decide] = {
-        attendance.RecordCheckIn: partial(rules.check_in, cap=cap),
-        attendance.RecordCheckOut: partial(rules.check_out, cap=cap),
-        attendance.AttestService: partial(rules.attest, cap=cap),
-        opportunities.SignupConfirmed: note_signup,
-        opportunities.SignupPromoted: note_signup,
-        opportunities.SignupNoted: note_signup,
-        opportunities.SignupWaitlisted: note_signup,
-        opportunities.SignupRefused: note_signup,
-        opportunities.SignupWithdrawn: note_signup,
-        opportunities.CommandRefused: rules.ignore,
-    }
     return Service(
         name="attendance",
         streams=(
@@ -44,33 +99,10 @@ def build(settings: Settings) -> Service:
                 sources=frozenset({service_source("bridge"), service_source("opportunities")}),
             ),
         ),
-        decisions=decisions,
+        reactions=REACTIONS,
         store=AttendanceStore(),
-        subject=subject,
-        locks=locks,
+        policy=policy(settings),
         migrations=Path(__file__).parent / "migrations",
         says=(ATTENDANCE_EVENTS,),
         api=api,
     )
-
-
-def subject(inbound: Inbound) -> str:
-    """What keeps its order and is parked alone: a record, the presence of a sign-up, a sign-up.
-
-    What waits for a sign-up has another subject than the sign-up: who brings it must not stand behind who waits.
-    """
-    data = inbound.data
-    kind = type(data)  # isinstance() of a pydantic class takes ten times as long
-    if kind is attendance.AttestService:
-        return f"record:{data.host}:{data.record.record_ref}"
-    if kind in (attendance.RecordCheckIn, attendance.RecordCheckOut):
-        return f"presence:{data.signup_id}"
-    if kind is opportunities.CommandRefused:
-        return f"project:{data.host}:{data.project_ref}"
-    return signup_name(data.signup_id)
-
-
-def locks(inbound: Inbound) -> Iterable[str]:
-    """The person, since all that competes is hers, and the sign-up, since it may be waited for."""
-    data = inbound.data
-    return () if type(data) is opportunities.CommandRefused else (person_name(data.person), signup_name(data.signup_id))

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from contracts.messages.attendance import AttestService, RecordCheckIn, RecordCheckOut
-from contracts.messages.opportunities import CommandRefused as OpportunityRefused
-from contracts.messages.opportunities import SignupConfirmed, SignupNoted, SignupPromoted
-from contracts.messages.service import shanghai_day
 from services.attendance.states import DAYS_OF_A_STAY, PersonDay, Presence, RecordKey, Signup, Standing
 from services.chassis.database import Batch, Connection
-from services.chassis.decisions import Inbound, States
+from services.chassis.decisions import States
 from services.chassis.tables import Table
 
-__all__ = ["RECORDS_OF_DAYS", "AttendanceStore", "Figure", "figures"]
+__all__ = ["RECORDS_OF_DAYS", "AttendanceStore", "Figure", "Needs", "days_before", "figures"]
 
 PersonOnDay: TypeAlias = tuple[UUID, date]
-_ENTITLING: Final = (SignupConfirmed, SignupPromoted, SignupNoted)
 
 _NAMED = """JOIN unnest($1::text[], $2::text[]) AS named(host, record_ref)
     ON service_record.host = named.host AND service_record.record_ref = named.record_ref"""
@@ -91,12 +86,28 @@ RECORDS: Final = Table(
 PERSON_DAYS: Final = _PersonDays(PersonDay, "person_day", key=("person", "day"), append_only=True)
 
 
+@dataclass(slots=True)
+class Needs:
+    """What the messages of a batch speak of."""
+
+    records: set[RecordKey] = field(default_factory=set)
+    signups: set[UUID] = field(default_factory=set)
+    days: set[PersonOnDay] = field(default_factory=set)
+    stays: set[tuple[UUID, tuple[date, ...]]] = field(default_factory=set)
+    entitled: set[UUID] = field(default_factory=set)
+    """Sign-ups that may give a right to serve from now on."""
+
+
 class AttendanceStore:
     """Rows by person and Shanghai day. All that competes is of one person, whose lock every message holds."""
 
     tables: Sequence[Table[Any]] = (SIGNUPS, PRESENCE, RECORDS, PERSON_DAYS)
 
-    async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
+    def needs(self) -> Needs:
+        """Nothing yet."""
+        return Needs()
+
+    async def load(self, batch: Batch, needs: Needs, states: States) -> None:
         """Load the records that are named, and everything of each day on which something may come or go.
 
         These are the days that messages speak of, those on which a named record counts, those of what is held under a
@@ -104,51 +115,19 @@ class AttendanceStore:
         Never all that a person has: whoever has thousands held would slow every batch down.
         """
         db = batch.connection
-        touched = _Touched(inbound.data for inbound in messages)
-        keys = touched.records
+        keys = needs.records
         named = await RECORDS.load(db, states, _NAMED, [host for host, _ in keys], [ref for _, ref in keys])
-        days = touched.days | {place for row in named if (place := row.counts_on) is not None}
+        days = needs.days | {place for row in named if (place := row.counts_on) is not None}
         persons_of, days_of = [person for person, _ in days], [day for _, day in days]
-        rows = await RECORDS.load(db, states, RECORDS_OF_DAYS, persons_of, days_of, list(touched.entitled))
+        rows = await RECORDS.load(db, states, RECORDS_OF_DAYS, persons_of, days_of, list(needs.entitled))
         held = [row for row in rows if row.held_for is not None]
-        await SIGNUPS.load_keys(db, states, touched.signups.union(row.signup_id for row in held))
-        stays = touched.stays.union(_days_before(row.signup_id, row.day) for row in held)
+        await SIGNUPS.load_keys(db, states, needs.signups.union(row.signup_id for row in held))
+        stays = needs.stays.union(days_before(row.signup_id, row.day) for row in held)
         asked = {(signup, day) for signup, days in stays for day in days}
         await PRESENCE.load(db, states, _STAYS, [signup for signup, _ in asked], [day for _, day in asked])
 
 
-class _Touched:
-    """What the messages of a batch speak of."""
-
-    def __init__(self, messages: Iterable[Any]) -> None:
-        self.records: set[RecordKey] = set()
-        self.signups: set[UUID] = set()
-        self.days: set[PersonOnDay] = set()
-        self.stays: set[tuple[UUID, tuple[date, ...]]] = set()
-        self.entitled: set[UUID] = set()
-        """Sign-ups that may give a right to serve from now on."""
-        for data in messages:
-            self._gather(data)
-
-    def _gather(self, data: Any) -> None:
-        kind = type(data)
-        if kind is OpportunityRefused:
-            return
-        self.signups.add(data.signup_id)
-        if kind is AttestService:
-            self.records.add((data.host, data.record.record_ref))
-            self.days.add((data.person, data.record.day))
-            self.stays.add(_days_before(data.signup_id, data.record.day))
-        elif kind in (RecordCheckIn, RecordCheckOut):
-            # Whoever leaves may have come two days before, and all three days are evidenced then.
-            signup, days = _days_before(data.signup_id, shanghai_day(data.at))
-            self.stays.add((signup, days))
-            self.days.update((data.person, day) for day in days)
-        elif kind in _ENTITLING:
-            self.entitled.add(data.signup_id)
-
-
-def _days_before(signup_id: UUID, day: date) -> tuple[UUID, tuple[date, ...]]:
+def days_before(signup_id: UUID, day: date) -> tuple[UUID, tuple[date, ...]]:
     """A sign-up with this day and those on which a stay that touches it may have begun."""
     return signup_id, tuple(day - timedelta(days=back) for back in range(DAYS_OF_A_STAY))
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from contracts.messages.base import Text
 from contracts.messages.bridge import SettleTransfer
 from services.bridge import books, store
-from services.bridge.rules.admission import Border
+from services.bridge.policy import Policy
 from services.bridge.rules.settling import not_settleable
 from services.chassis.clock import Clock
 from services.chassis.http import Operator
@@ -35,7 +35,7 @@ class Settlement(BaseModel):
     why: Why
 
 
-def hand(border: Border, reads: Reads, settings: Settings) -> APIRouter:
+def hand(policy: Policy, reads: Reads, settings: Settings) -> APIRouter:
     """``GET /transfers/{id}`` and ``POST /transfers/{id}/settle``, for operators."""
     router = APIRouter(tags=["operations"])
     clock = Clock(timedelta(seconds=settings.clock_offset))
@@ -52,7 +52,7 @@ def hand(border: Border, reads: Reads, settings: Settings) -> APIRouter:
         host is told, and a later version goes on. 409 where nothing is to be settled."""
         async with reads.pool.acquire() as db:
             known = _known(await books.transfer(db, transfer_id))
-            home = border.seat(known["home"]).state
+            home = policy.seat(known["home"]).state
             if objection := not_settleable(known["state"], known["attempts"], home, given.outcome):
                 raise HTTPException(409, objection)
             order = SettleTransfer(

@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from contracts.messages import attendance, bridge, identity, opportunities, receipts, service, volunteers
+from contracts.messages import bridge
 from contracts.topics import BRIDGE_COMMANDS
-from services.bridge.rules.admission import sender
-from services.bridge.rules.names import accounts_of, person_name
+from services.bridge.rules.names import person_name
 from services.bridge.states import (
     Account,
     ConsentState,
@@ -30,7 +29,7 @@ from services.bridge.states import (
 from services.chassis import outbox
 from services.chassis.acts import Acts
 from services.chassis.database import Batch, Connection
-from services.chassis.decisions import Inbound, Send, States
+from services.chassis.decisions import Send, States
 from services.chassis.tables import Table
 
 __all__ = [
@@ -41,6 +40,7 @@ __all__ = [
     "STEPS",
     "TRANSFERS",
     "BridgeStore",
+    "Needs",
     "pause",
     "resume",
     "settle",
@@ -68,66 +68,20 @@ _TRANSFERS: Final = """WHERE transfer.id IN (
     UNION SELECT t.id FROM transfer AS t JOIN unnest($1::text[], $2::text[]) AS k(host, record_ref)
           USING (host, record_ref) WHERE t.state IN ('queued', 'withheld', 'sent', 'uncertain'))"""
 
-_MAY_RELEASE: Final = (
-    volunteers.LinkOffered,
-    volunteers.ConsentGiven,
-    identity.LinkEstablished,
-    identity.LinkRestored,
-    identity.ConsentChanged,
-)
-_OF_A_PERSON: Final = (
-    identity.LinkEstablished,
-    identity.LinkBroken,
-    identity.LinkRestored,
-    identity.ConsentChanged,
-    opportunities.SignupConfirmed,
-    opportunities.SignupWaitlisted,
-    opportunities.SignupPromoted,
-    opportunities.SignupRefused,
-    opportunities.SignupWithdrawn,
-    opportunities.SignupNoted,
-    attendance.ServiceConfirmed,
-    attendance.ServiceHeld,
-    attendance.ServiceRevoked,
-)
-
 
 @dataclass(slots=True)
-class _Needs:
-    """What a batch speaks of, gathered from its messages alone."""
+class Needs:
+    """What a batch speaks of, gathered from its messages alone (``crossings``)."""
 
     accounts: set[tuple[str, str]] = field(default_factory=set)
     persons: set[UUID] = field(default_factory=set)
     records: set[RecordKey] = field(default_factory=set)
     timed: set[RecordKey] = field(default_factory=set)
+    """Records of which only the key is known: their persons are looked up."""
     transfers: set[UUID] = field(default_factory=set)
     releasing: set[UUID] = field(default_factory=set)
+    """Persons whose transfers that are held back may go now; ``releasing_accounts``: the same by their refs."""
     releasing_accounts: set[tuple[str, str]] = field(default_factory=set)
-
-    def add(self, inbound: Inbound) -> None:
-        """Take one message in."""
-        data = inbound.data
-        named = accounts_of(inbound)
-        self.accounts.update(named)
-        if isinstance(data, _MAY_RELEASE):
-            self.releasing_accounts.update(named)
-        if isinstance(data, _OF_A_PERSON):
-            self.persons.add(data.person)
-            if isinstance(data, _MAY_RELEASE):
-                self.releasing.add(data.person)
-        match data:
-            case service.ServiceAttested():
-                self.records.add((sender(inbound), data.record_ref))
-            case attendance.ServiceConfirmed() | attendance.ServiceHeld() | attendance.ServiceRevoked():
-                self.records.add((data.host, data.record.record_ref))
-            case bridge.CheckReceipt() | bridge.RetryTransfer() | bridge.SettleTransfer():
-                self.records.add((data.host, data.record_ref))
-                self.timed.add((data.host, data.record_ref))
-                self.transfers.add(data.transfer_id)
-            case receipts.CreditAccepted() | receipts.CreditRefused() | receipts.CreditUnknown():
-                self.transfers.add(data.transfer_id)
-            case _:
-                pass
 
 
 class BridgeStore:
@@ -137,12 +91,13 @@ class BridgeStore:
         ACCOUNTS, LINKS_UNDER_WAY, LINKS, CONSENTS, RECORDS, TRANSFERS, STEPS, REFUSALS, PAUSES,
     )  # fmt: skip
 
-    async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
+    def needs(self) -> Needs:
+        """Nothing yet."""
+        return Needs()
+
+    async def load(self, batch: Batch, needs: Needs, states: States) -> None:
         """Find the persons behind the refs, lock them, and load what deciding these messages may read."""
         db = batch.connection
-        needs = _Needs()
-        for inbound in messages:
-            needs.add(inbound)
         if needs.accounts:
             named = _columns(needs.accounts)
             accounts = await ACCOUNTS.load(db, states, f"WHERE (registry, ref) IN {_PAIRS}", *named)
@@ -159,14 +114,14 @@ class BridgeStore:
             await _load_records(db, needs, states)
 
 
-async def _load_people(db: Connection, needs: _Needs, states: States) -> None:
+async def _load_people(db: Connection, needs: Needs, states: States) -> None:
     links = await LINKS.load(db, states, "WHERE person = ANY($1)", list(needs.persons)) if needs.persons else []
     homes = needs.accounts | {(link.home, link.home_ref) for link in links}
     if homes:
         await CONSENTS.load(db, states, f"WHERE (home, home_ref) IN {_PAIRS}", *_columns(homes))
 
 
-async def _load_records(db: Connection, needs: _Needs, states: States) -> None:
+async def _load_records(db: Connection, needs: Needs, states: States) -> None:
     keys, ids = _columns(needs.records), list(needs.transfers)
     # Its lock is what the end of a pause waits for.
     await PAUSES.load(db, states, "FOR SHARE")

@@ -32,7 +32,7 @@ class Acts(NamedTuple):
     @classmethod
     def of(cls, service: str, settings: Settings) -> Acts:
         """Of a service as it is set up here."""
-        return cls(service, settings.registry)
+        return cls(service, settings.seat)
 
     async def say(self, db: Connection, act: str, about: Iterable[str], operator: str, now: datetime) -> None:
         """Say that an operator did ``act`` to each of these. Within the transaction of the act; never commits.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.util
 import sys
 from collections.abc import Coroutine
 from importlib.resources import files
@@ -41,13 +42,14 @@ _USAGE: Final = "migrate, or forget-positions TOPIC…, or restored, or nothing"
 def main(package: str) -> None:
     """``python -m services.<name> [migrate | forget-positions TOPIC… | restored]``: exit 0, 1 stopped, 2 usage.
 
-    ``package`` has a module ``service`` with ``build(settings)``, and a folder ``migrations``.
+    ``package`` has a module ``service`` with ``build(settings)`` and a folder ``migrations``; where it has settings of
+    its own, a module ``settings`` too.
     """
     name = package.rpartition(".")[2]
     forget_libpq_variables()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # characters its encoding lacks
     try:
-        settings = read_settings()
+        settings = read_settings(_settings_of(package))
         logs.configure(settings.log_level, name)
         _arm(settings)
         job = _job(package, sys.argv[1:], settings)
@@ -63,6 +65,14 @@ def main(package: str) -> None:
         sys.exit(_say(package, error, 2))
     except Stopped as error:
         sys.exit(_say(package, error, 1))
+
+
+def _settings_of(package: str) -> type[Settings]:
+    """``SETTINGS`` of its module ``settings``; without that module the settings of every service."""
+    if importlib.util.find_spec(f"{package}.settings") is None:
+        return Settings
+    found: type[Settings] = importlib.import_module(f"{package}.settings").SETTINGS
+    return found
 
 
 def _job(package: str, arguments: list[str], settings: Settings) -> Coroutine[Any, Any, object]:

@@ -1,6 +1,6 @@
 """What a decision takes and gives: pure values. Rules import this and contracts, nothing else of ours.
 
-Every service is ``decide(states, inbound, now) -> Decision`` with a database around it.
+Every service is ``decide(states, inbound, now, policy) -> Decision`` with a database around it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 from contracts.envelope import Event
@@ -222,4 +222,5 @@ class States:
         return iter(self._kinds)
 
 
-Decide = Callable[[States, Inbound, datetime], Decision]
+Decide: TypeAlias = Callable[[States, Inbound, datetime, Any], Decision]
+"""``decide(states, inbound, now, policy)``; the policy is the service's own, the same for all of its messages."""

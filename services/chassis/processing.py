@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from contracts.envelope import Event
 from contracts.topics import TopicEntry
@@ -113,16 +113,13 @@ class Processor:
         """
         if not works:
             return
-        subjects = [self.service.subject(work.inbound) for work in works]
-        names = set(subjects)
-        for work in works:
-            names.update(self.service.locks(work.inbound))
+        subjects, names, needs = self._ask(works)
         batch = Batch(db)
         parked = await batch.lock(names)
         states = States()
         for table in self.service.store.tables:
             table.declare(states)
-        await self.service.store.load(batch, [work.inbound for work in works], states)
+        await self.service.store.load(batch, needs, states)
         blocked: set[str] = set()
         locked_at = self.clock.now()
         effects.silence = silence = self._passed_over.begin()
@@ -145,6 +142,18 @@ class Processor:
         effects.parked |= blocked
         for table in self.service.store.tables:
             await table.save(db, states)
+
+    def _ask(self, works: Sequence[Work]) -> tuple[list[str], set[str], Any]:
+        """The subject of each work, all names to lock, and what is to be loaded: by the row of each message."""
+        subjects: list[str] = []
+        names: set[str] = set()
+        needs = self.service.store.needs()
+        for work in works:
+            reaction, inbound = self.service.reaction(work.inbound), work.inbound
+            subjects.append(reaction.subject(inbound))
+            names.update(reaction.locks(inbound))
+            reaction.needs(inbound, needs)
+        return subjects, names.union(subjects), needs
 
     def _one(
         self,
@@ -174,14 +183,13 @@ class Processor:
         return self._aside(work, "waiting", subject, fact=fact, deadline=deadline, brought_by=brought_by)
 
     def _decision(self, work: Work, states: States, now: datetime, heard: Mapping[str, datetime] | None) -> Decision:
-        decide = self.service.decisions[type(work.inbound.data)]
         inbound = work.inbound
         if work.aside is None:
             raise_if_asked(self.settings.raise_on, inbound.event)
-        decision = decide(states, inbound, now)
+        decision = self.service.decide(states, inbound, now)
         over = decision.wait is not None and heard and self._is_over(decision.wait, inbound, heard)
         if decision.wait is not None and (over or self.ends_here(work)):
-            decision = decide(states, replace(inbound, waited_out=True), now)
+            decision = self.service.decide(states, replace(inbound, waited_out=True), now)
             if decision.wait is not None:
                 raise RuntimeError("a message that waited its time out may not wait again")
         return decision

@@ -16,9 +16,10 @@ from contracts.messages import Message
 from contracts.topics import TopicEntry, service_source
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, Pool
-from services.chassis.decisions import Decide, Inbound, Send, States
+from services.chassis.decisions import Decision, Inbound, Send, States
 from services.chassis.logs import Episode
 from services.chassis.metrics import Figure
+from services.chassis.reactions import Reaction
 from services.chassis.reading import Reads
 from services.chassis.settings import Settings
 from services.chassis.tables import Table
@@ -78,8 +79,12 @@ class Store(Protocol):
         """The state tables, in the order in which they are saved."""
         ...
 
-    async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
-        """Enter into ``states`` all rows that deciding these messages may read: a constant number of statements.
+    def needs(self) -> Any:
+        """An empty collection of what a batch needs; the rows of its messages enter into it (``Reaction.needs``)."""
+        ...
+
+    async def load(self, batch: Batch, needs: Any, states: States) -> None:
+        """Enter into ``states`` all rows that these ``needs`` name: a constant number of statements.
 
         Subjects and ``locks`` are locked already. Further names found by loading are locked with
         ``await batch.lock(names)``: they must sort after all names locked before.
@@ -93,13 +98,12 @@ class Service:
 
     name: str
     streams: tuple[Stream, ...]
-    decisions: Mapping[type[Message], Decide]
+    reactions: Mapping[type[Message], Reaction]
+    """The table of contents: a row for each message that the service reads."""
     store: Store
-    subject: Callable[[Inbound], str]
-    """The entity decided, as a lock name such as ``account:…``. Messages of one subject keep their order."""
-    locks: Callable[[Inbound], Iterable[str]]
-    """Further lock names a message needs, facts it may wait for or make known included."""
     migrations: Path
+    policy: Any = None
+    """The values by which rules decide, made once from settings and the files of registries."""
     refuse: Callable[[Undecodable], Iterable[Send]] | None = None
     """What the border answers to a record that nobody decides."""
     api: Callable[[Reads, Settings], APIRouter] | None = None
@@ -128,6 +132,18 @@ class Service:
     def source(self) -> str:
         """The CloudEvents source of what it says."""
         return self.speaks_as or service_source(self.name)
+
+    def reaction(self, inbound: Inbound) -> Reaction:
+        """The row of this message."""
+        return self.reactions[type(inbound.data)]
+
+    def subject(self, inbound: Inbound) -> str:
+        """The entity that this message decides."""
+        return self.reaction(inbound).subject(inbound)
+
+    def decide(self, states: States, inbound: Inbound, now: datetime) -> Decision:
+        """What follows from this message, under the policy of the service."""
+        return self.reaction(inbound).decide(states, inbound, now, self.policy)
 
     def entries(self) -> dict[str, tuple[TopicEntry, Stream]]:
         """The topics that are read at present, by name, each with its stream."""

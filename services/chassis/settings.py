@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.chassis.addresses import require_address, require_brokers, require_url
+from services.chassis.addresses import require_address, require_brokers
 
 __all__ = ["Settings", "read_settings"]
 
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
-
-
-_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class Settings(BaseSettings):
@@ -31,31 +27,14 @@ class Settings(BaseSettings):
     database: SecretStr = SecretStr("postgresql://127.0.0.1/shuangcheng")
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
-    registries: Path | None = None
-    """Folder with one ``<code>.yaml`` per registry."""
-    registry: str | None = None
-    """The seat that an adapter or sandbox stands for."""
-    sandbox_url: str | None = None
-    system_token: SecretStr | None = None
-    """What an adapter brings to its registry's system as ``Authorization: Bearer …`` (RFC 6750)."""
-    system_certificate: Path | None = None
-    """PEM: the certificate, with its chain, by which the registry's system knows its adapter; ``system_key``: its key,
-    where that is not in the same file."""
-    system_key: Path | None = None
-    system_ca: Path | None = None
-    """PEM: who must have signed the certificate of the registry's system; else whoever is trusted in public."""
     tokens_file: Path | None = None
-    """YAML: token -> ``registry:<code>`` or ``operator``."""
+    """YAML: token -> who brings it."""
     naming_secret: SecretStr | None = Field(default=None, min_length=32)
     """From which all ids follow that the service gives. One a database, for as long as that lives."""
     lanes: int = Field(default=1, ge=1, le=16)
     batch: int = Field(default=500, ge=1, le=5000)
     await_facts: float = Field(default=60.0, gt=0)
     """Seconds that a message waits for a fact that is not here yet."""
-    receipt_due: float = Field(default=30.0, gt=0)
-    """Seconds after which a sent transfer without receipt is asked about."""
-    day_cap_minutes: int = Field(default=480, ge=1, le=1440)
-    """Service minutes of one person on one Shanghai day, over all registries, confirmed without review (rule 72)."""
     read_seconds: float = Field(default=0.3, gt=0, le=30)
     """Seconds that the database may take for one question asked over HTTP."""
     clock_offset: float = 0.0
@@ -72,25 +51,16 @@ class Settings(BaseSettings):
         require_address(given.get_secret_value())
         return given
 
-    @field_validator("sandbox_url")
-    @classmethod
-    def _can_be_asked(cls, given: str | None) -> str | None:
-        if given:
-            require_url(given)
-        return given
-
-    @field_validator("system_token")
-    @classmethod
-    def _fits_into_a_header(cls, given: SecretStr | None) -> SecretStr | None:
-        if given is not None and not _TOKEN.fullmatch(given.get_secret_value()):
-            raise ValueError("a token of letters, digits and -._~+/= is meant (RFC 6750)")
-        return given
-
     @field_validator("kafka")
     @classmethod
     def _names_brokers(cls, given: str) -> str:
         require_brokers(given)
         return given
+
+    @property
+    def seat(self) -> str | None:
+        """Whose part the process plays, where several processes of one service play parts of their own."""
+        return None
 
     @property
     def embedded_broker(self) -> bool:
@@ -103,9 +73,9 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.await_facts)
 
 
-def read_settings() -> Settings:
+def read_settings(kind: type[Settings] = Settings) -> Settings:
     """The settings from the environment; what it does not say, from files of the folder ``SHUANGCHENG_SECRETS``.
 
-    A file has the name of the variable in lower case: ``shuangcheng_database``.
+    A file has the name of the variable in lower case: ``shuangcheng_database``. ``kind``: with the fields of a service.
     """
-    return Settings(_secrets_dir=os.environ.get("SHUANGCHENG_SECRETS"))
+    return kind(_secrets_dir=os.environ.get("SHUANGCHENG_SECRETS"))

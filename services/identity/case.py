@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hmac import compare_digest
 from typing import Any, Literal
@@ -13,7 +13,8 @@ from contracts.messages import Message
 from contracts.messages import identity as messages
 from contracts.messages.base import Consent
 from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS
-from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer
+from services.chassis.decisions import Decision, Inbound, States
+from services.chassis.draft import Draft
 from services.identity.states import Account, ConsentState, Established, Link, LinkRefusal, Offer, Request, Role
 
 __all__ = ["MOST_PENDING", "Case"]
@@ -28,13 +29,13 @@ def _fits(code_hash: str, request: Request) -> bool:
 
 @dataclass(slots=True)
 class Case:
-    """Reads the loaded states, gathers the decision. Lives for one message."""
+    """Reads the loaded states, enters what follows into ``draft``. Lives for one message."""
 
+    draft: Draft
     states: States
     home: str
     home_ref: str
     host: str
-    now: datetime
     nobody: UUID
     """Who a number is of which its home has not said anything."""
     account: Account | None
@@ -42,10 +43,6 @@ class Case:
     offer: Offer | None
     link: Link | None
     consent: ConsentState | None
-    changes: list[Any] = field(default_factory=list)
-    gone: list[Any] = field(default_factory=list)
-    sends: list[Send] = field(default_factory=list)
-    timers: list[Timer | CancelTimer] = field(default_factory=list)
 
     @classmethod
     def of(cls, states: States, inbound: Inbound, now: datetime) -> Case:
@@ -54,11 +51,11 @@ class Case:
         account = states.get(Account, (command.home, command.home_ref))
         key = None if account is None else (account.person, command.host)
         return cls(
+            Draft(inbound, now),
             states,
             command.home,
             command.home_ref,
             command.host,
-            now,
             inbound.own_id,
             account,
             offer=states.get(Offer, key),
@@ -72,7 +69,7 @@ class Case:
         case = cls.of(states, inbound, now)
         if case.account is None:
             case.account = Account(case.home, case.home_ref, case.nobody)
-            case.changes.append(case.account)
+            case.draft.change(case.account)
         return case
 
     @property
@@ -82,12 +79,12 @@ class Case:
 
     def decision(self) -> Decision:
         """All of it."""
-        return Decision(tuple(self.changes), tuple(self.sends), tuple(self.timers), gone=tuple(self.gone))
+        return self.draft.decision()
 
     @property
     def given(self) -> Consent | None:
         """The consent that stands now; without it nothing is told to the host (promise 6)."""
-        return self.consent.given_at(self.now) if self.consent is not None else None
+        return self.consent.given_at(self.draft.now) if self.consent is not None else None
 
     @property
     def role(self) -> Literal["home", "host"] | None:
@@ -99,8 +96,8 @@ class Case:
         """Let this offer stand. The first one makes the account a home."""
         self.offer = offer
         if self.role is None:
-            self.changes.append(Role(self.home, self.home_ref, "home"))
-        self.changes.append(offer)
+            self.draft.change(Role(self.home, self.home_ref, "home"))
+        self.draft.change(offer)
 
     def hear_consent(self, said: Standing, consent: Consent | None) -> bool | None:
         """Keep what this word leaves standing, and say whether anything changed; None for a giving that is stale."""
@@ -111,20 +108,20 @@ class Case:
         if standing == before:
             return False
         self.consent = ConsentState(self.person, self.host, standing.state, standing.version, consent)
-        self.changes.append(self.consent)
+        self.draft.change(self.consent)
         return True
 
     def change_link(self, **changes: Any) -> Link:
         """The link changed, under its next version."""
         assert self.link is not None
         self.link = replace(self.link, version=self.link.version + 1, **changes)
-        self.changes.append(self.link)
+        self.draft.change(self.link)
         return self.link
 
     def tell(self, kind: type[Message], *, time: datetime | None = None, **fields: Any) -> None:
         """Send a fact about this person and host, of this moment when no other is said."""
         about = {"person": self.person, **self._pair}
-        self.sends.append(Send(IDENTITY_EVENTS, kind(**about, **fields), time))
+        self.draft.tell(IDENTITY_EVENTS, kind(**about, **fields), time=time)
 
     @property
     def _pair(self) -> dict[str, str]:
@@ -209,7 +206,7 @@ class Case:
     def _answer(self, request: Request, outcome: LinkRefusal | Established, *, stood: bool) -> None:
         if stood:
             self.forget(request)
-            self.timers.append(CancelTimer(_timer_name(request)))
+            self.draft.cancel(_timer_name(request))
         if outcome != "established":
             self.refuse(request, outcome)
             return
@@ -226,11 +223,12 @@ class Case:
                 offer.age_band,
                 offer.guardian_approved,
             )
-            self.changes += (self.link, Role(request.host, request.host_ref, "host"))
+            self.draft.change(self.link)
+            self.draft.change(Role(request.host, request.host_ref, "host"))
         elif self.link.code_hash != request.code_hash:
             # She comes again, under whatever number: she has her account there, and this code is spent as well.
             self.link = replace(self.link, code_hash=request.code_hash)
-            self.changes.append(self.link)
+            self.draft.change(self.link)
         self.tell_link(consent, answers=request)
 
     def refuse(self, request: Request, reason: LinkRefusal) -> None:
@@ -239,13 +237,13 @@ class Case:
 
     def forget(self, request: Request) -> None:
         """It stood, and is answered."""
-        self.gone.append(request)
+        self.draft.forget(request)
 
     def let_stand(self, request: Request, until: datetime) -> None:
         """Keep it until an offer comes, or its deadline."""
-        self.changes.append(request)
+        self.draft.change(request)
         expire = messages.ExpireLinkRequest(**self._pair, origin=request.origin, request_id=request.request_id)
-        self.timers.append(Timer(_timer_name(request), until, IDENTITY_COMMANDS, expire))
+        self.draft.timer(_timer_name(request), until, IDENTITY_COMMANDS, expire)
 
     def last_word(self, request: Request) -> LinkRefusal:
         """Why a request whose time is up is refused. ``other_registry`` is said only to whoever has the code of an

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from contracts.consent import Standing
 from contracts.messages import identity as messages
 from services.chassis.decisions import Decision, Inbound, States
 from services.identity.case import MOST_PENDING, Case
+from services.identity.policy import Policy
 from services.identity.states import CommandRefusal, Offer, Request
 
 __all__ = ["break_link", "expire_link_request", "offer_link", "record_consent", "request_link", "restore_link"]
@@ -19,7 +20,7 @@ def _refuse(case: Case, inbound: Inbound, reason: CommandRefusal) -> Decision:
     return case.decision()
 
 
-def offer_link(states: States, inbound: Inbound, now: datetime) -> Decision:
+def offer_link(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Hold the newest offer and its consent; answer the requests it decides; renew age and guardian of a link.
 
     Offers are ordered by event time: a late older offer changes nothing. Consent is ordered by its version, and the
@@ -56,7 +57,7 @@ def offer_link(states: States, inbound: Inbound, now: datetime) -> Decision:
     return case.decision()
 
 
-def request_link(states: States, inbound: Inbound, now: datetime, *, stands_for: timedelta) -> Decision:
+def request_link(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Tie the two accounts if the code fits a live offer; let the request stand while an offer may be under way."""
     case, command = Case.of(states, inbound, now), inbound.data
     request = Request(
@@ -74,11 +75,11 @@ def request_link(states: States, inbound: Inbound, now: datetime, *, stands_for:
     if outcome is None and crowded:
         case.refuse(request, "too_many_attempts")
     elif outcome is None:
-        case.let_stand(request, now + stands_for)
+        case.let_stand(request, now + policy.request_stands)
     return case.decision()
 
 
-def expire_link_request(states: States, inbound: Inbound, now: datetime) -> Decision:
+def expire_link_request(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Refuse a request that still stands; one that was answered meanwhile is left alone."""
     case = Case.of(states, inbound, now)
     for request in case.pending():
@@ -88,7 +89,7 @@ def expire_link_request(states: States, inbound: Inbound, now: datetime) -> Deci
     return case.decision()
 
 
-def record_consent(states: States, inbound: Inbound, now: datetime) -> Decision:
+def record_consent(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Keep what the word leaves standing, linked or not (rules 38-40).
 
     Each word is answered: with a refusal, or with what stands and its version, also where nothing changed. So a home
@@ -109,7 +110,7 @@ def record_consent(states: States, inbound: Inbound, now: datetime) -> Decision:
     return case.decision()
 
 
-def break_link(states: States, inbound: Inbound, now: datetime) -> Decision:
+def break_link(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Let the tie rest. Each side's break stands by itself, so that neither can lift the other's."""
     case, by = Case.of_home(states, inbound, now), inbound.data.by
     if case.link is None or by not in (case.home, case.host):
@@ -122,7 +123,7 @@ def break_link(states: States, inbound: Inbound, now: datetime) -> Decision:
     return case.decision()
 
 
-def restore_link(states: States, inbound: Inbound, now: datetime) -> Decision:
+def restore_link(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Take back one's own break. The tie holds again once neither side's stands; until then the other's is told."""
     case, by = Case.of_home(states, inbound, now), inbound.data.by
     link = case.link

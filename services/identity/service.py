@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from contracts.messages import Message
 from contracts.messages import identity as messages
 from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS, service_source
 from services.chassis.decisions import Inbound
+from services.chassis.reactions import Reaction
 from services.chassis.service import Service, Stream
 from services.chassis.settings import Settings
 from services.identity import rules
 from services.identity.api import api
-from services.identity.store import IdentityStore
+from services.identity.policy import policy
+from services.identity.store import IdentityStore, Needs
 
-__all__ = ["build"]
+__all__ = ["REACTIONS", "build"]
 
-REQUEST_STANDS: Final = 5
-"""A request stands this many times ``await_facts``: the offer comes from another city's system, by people's hands."""
+
+def _account(inbound: Inbound) -> str:
+    return f"account:{inbound.data.home}:{inbound.data.home_ref}"
+
+
+def _at_home(inbound: Inbound, needs: Needs) -> None:
+    needs.homes.add((inbound.data.home, inbound.data.home_ref))
+
+
+def _at_home_and_host(inbound: Inbound, needs: Needs) -> None:
+    _at_home(inbound, needs)
+    needs.hosts.add((inbound.data.host, inbound.data.host_ref))
+
+
+REACTIONS: Final[Mapping[type[Message], Reaction]] = {
+    # No further locks: the store locks what it finds after the first look (``tie:``).
+    messages.OfferLink: Reaction(rules.offer_link, _account, needs=_at_home),
+    messages.RequestLink: Reaction(rules.request_link, _account, needs=_at_home_and_host),
+    messages.ExpireLinkRequest: Reaction(rules.expire_link_request, _account, needs=_at_home),
+    messages.RecordConsent: Reaction(rules.record_consent, _account, needs=_at_home),
+    messages.BreakLink: Reaction(rules.break_link, _account, needs=_at_home),
+    messages.RestoreLink: Reaction(rules.restore_link, _account, needs=_at_home),
+}
 
 
 def build(settings: Settings) -> Service:
-    """The service with its policies bound."""
+    """The service under these settings."""
     return Service(
         name="identity",
         streams=(
@@ -32,22 +56,10 @@ def build(settings: Settings) -> Service:
                 sources=frozenset({service_source("bridge"), service_source("identity")}),
             ),
         ),
-        decisions={
-            messages.OfferLink: rules.offer_link,
-            messages.RequestLink: partial(rules.request_link, stands_for=settings.await_facts_for * REQUEST_STANDS),
-            messages.ExpireLinkRequest: rules.expire_link_request,
-            messages.RecordConsent: rules.record_consent,
-            messages.BreakLink: rules.break_link,
-            messages.RestoreLink: rules.restore_link,
-        },
+        reactions=REACTIONS,
         store=IdentityStore(),
-        subject=_home_account,
-        locks=lambda inbound: (),  # the rest is known after the first look: store.load locks it
+        policy=policy(settings),
         migrations=Path(__file__).parent / "migrations",
         api=api,
         says=(IDENTITY_EVENTS,),
     )
-
-
-def _home_account(inbound: Inbound) -> str:
-    return f"account:{inbound.data.home}:{inbound.data.home_ref}"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from contracts.messages.identity import RequestLink
 from services.chassis.database import Batch, Connection
-from services.chassis.decisions import Inbound, States
+from services.chassis.decisions import States
 from services.chassis.tables import Table
 from services.identity.states import Account, ConsentState, Link, Offer, Request, Role
 
-__all__ = ["ACCOUNTS", "CONSENTS", "LINKS", "OFFERS", "REQUESTS", "ROLES", "IdentityStore", "offer_stands"]
+__all__ = ["ACCOUNTS", "CONSENTS", "LINKS", "OFFERS", "REQUESTS", "ROLES", "IdentityStore", "Needs", "offer_stands"]
 
 ACCOUNTS: Final = Table(Account, "account", key=("home", "home_ref"))
 OFFERS: Final = Table(Offer, "offer", key=("person", "host"), groups=("person",))
@@ -43,18 +43,29 @@ async def offer_stands(db: Connection, home: str, home_ref: str, host: str, code
     return found
 
 
+@dataclass(slots=True)
+class Needs:
+    """What a batch speaks of: accounts at home, and accounts at hosts that ask to be linked."""
+
+    homes: set[tuple[str, str]] = field(default_factory=set)
+    hosts: set[tuple[str, str]] = field(default_factory=set)
+
+
 class IdentityStore:
     """Statements for loading: one lock round and one per table, whatever the batch's length."""
 
     tables: Sequence[Table[Any]] = (ACCOUNTS, OFFERS, REQUESTS, LINKS, CONSENTS, ROLES)
 
-    async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
+    def needs(self) -> Needs:
+        """Nothing yet."""
+        return Needs()
+
+    async def load(self, batch: Batch, needs: Needs, states: States) -> None:
         """Home accounts with all that hangs on them, and what the host accounts are that may be tied to them."""
         db = batch.connection
-        homes = {(message.data.home, message.data.home_ref) for message in messages}
+        homes = needs.homes
         pending = await REQUESTS.load(db, states, _THESE, *_columns(homes))
-        pairs = homes | {(request.host, request.host_ref) for request in pending}
-        pairs |= {(m.data.host, m.data.host_ref) for m in messages if isinstance(m.data, RequestLink)}
+        pairs = homes | needs.hosts | {(request.host, request.host_ref) for request in pending}
         # An offer ties host accounts that only its pending requests name. Whoever ties an account, from either end,
         # holds its ``tie``, so that one account cannot become a guest's and a home's in two batches at once.
         await batch.lock(f"tie:{registry}:{ref}" for registry, ref in pairs)

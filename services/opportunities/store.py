@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-from contracts.messages.opportunities import (
-    CloseWaitlist,
-    PublishProject,
-    PublishShift,
-    ReportSignup,
-    RequestSignup,
-    WithdrawSignup,
-)
 from services.chassis.database import Batch
-from services.chassis.decisions import Inbound, States
+from services.chassis.decisions import States
 from services.chassis.tables import Table
 from services.opportunities.states import Outcome, Project, Shift, ShiftKey, Signup, windows_name
 
-__all__ = ["OUTCOMES", "PROJECTS", "SHIFTS", "SIGNUPS", "OpportunitiesStore"]
+__all__ = ["OUTCOMES", "PROJECTS", "SHIFTS", "SIGNUPS", "Needs", "OpportunitiesStore", "Window"]
 
 PROJECTS: Final = Table(Project, "project", key=("host", "project_ref"))
 SHIFTS: Final = Table(Shift, "shift", key=("host", "project_ref", "shift_ref"))
@@ -81,7 +73,14 @@ JOIN signup USING (host, project_ref, shift_ref)
 WHERE signup.state <> 'withdrawn' AND (emptied.whole OR signup.state = 'waitlisted')
 """
 
-_Span: TypeAlias = tuple[datetime, datetime]
+Span: TypeAlias = tuple[datetime, datetime]
+
+
+class Window(NamedTuple):
+    """What a version of a shift says of its time and its posts."""
+
+    span: Span
+    posts: int
 
 
 class OpportunitiesStore:
@@ -89,40 +88,43 @@ class OpportunitiesStore:
 
     tables: Sequence[Table[Any]] = (PROJECTS, SHIFTS, SIGNUPS, OUTCOMES)
 
-    async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
+    def needs(self) -> Needs:
+        """Nothing yet."""
+        return Needs()
+
+    async def load(self, batch: Batch, needs: Needs, states: States) -> None:
         """Projects and shifts by key; sign-ups by id, and those that a decision may have to look at or move.
 
         These are: what the persons hold at the time of the batch's shifts, of each line as many heads as can be
         promoted, everyone of a shift that is cancelled or of a line that is closed, and of whoever may give a window
         back all reports that lost, with what they lose to.
         """
-        wanted = _Wanted(inbound.data for inbound in messages)
         db = batch.connection
-        await PROJECTS.load(db, states, _PROJECTS, *_columns(wanted.projects, 2))
-        shifts = await SHIFTS.load(db, states, _SHIFTS, *_columns(wanted.shifts, 3))
+        await PROJECTS.load(db, states, _PROJECTS, *_columns(needs.projects, 2))
+        shifts = await SHIFTS.load(db, states, _SHIFTS, *_columns(needs.shifts, 3))
         known = {shift.key: shift for shift in shifts}
         # Sign-ups are read only once both their shift and their person are locked.
-        freeing = set(wanted.freeing)
-        emptied = _columns([(*key, whole) for key, whole in wanted.emptied.items()], 4)
-        if wanted.emptied:
+        freeing = set(needs.freeing)
+        emptied = _columns([(*key, whole) for key, whole in needs.emptied.items()], 4)
+        if needs.emptied:
             freeing |= {row[0] for row in await db.fetch(_LEAVING, *emptied)}
-        await batch.lock(windows_name(person) for person in freeing | wanted.taking)
+        await batch.lock(windows_name(person) for person in freeing | needs.taking)
         await SIGNUPS.load(
             db,
             states,
             _SIGNUPS,
-            list(wanted.signups),
-            *_columns([(person, *span) for person, span in wanted.spans(known).items()], 3),
-            *_columns([(*key, heads) for key, heads in wanted.heads(known).items()], 4),
+            list(needs.signups),
+            *_columns([(person, *span) for person, span in needs.spans(known).items()], 3),
+            *_columns([(*key, heads) for key, heads in needs.heads(known).items()], 4),
             *emptied,
             list(freeing),
         )
 
 
-class _Wanted:
+class Needs:
     """What the messages of a batch need, gathered before asking."""
 
-    def __init__(self, messages: Iterable[Any]) -> None:
+    def __init__(self) -> None:
         self.projects: set[tuple[str, str]] = set()
         self.shifts: set[ShiftKey] = set()
         self.signups: set[UUID] = set()
@@ -132,66 +134,38 @@ class _Wanted:
         """Persons whose time a request may take."""
         self.freeing: set[UUID] = set()
         """Persons whose time may come free, as far as the messages alone tell."""
-        self._published: dict[ShiftKey, list[PublishShift]] = {}
-        self._requests: list[RequestSignup] = []
-        self._reports: list[ReportSignup] = []
-        self._withdrawals: Counter[ShiftKey] = Counter()
-        for message in messages:
-            self._gather(message)
+        self.published: defaultdict[ShiftKey, list[Window]] = defaultdict(list)
+        """Windows and posts of versions that come in this batch."""
+        self.requested: list[tuple[UUID, ShiftKey]] = []
+        """Persons who ask for shifts."""
+        self.reported: list[tuple[UUID, Span]] = []
+        """Persons who are busy at home, and when."""
+        self.given_back: Counter[ShiftKey] = Counter()
 
-    def _gather(self, message: Any) -> None:
-        if isinstance(message, PublishProject):
-            self.projects.add((message.host, message.project_ref))
-            return
-        if isinstance(message, PublishShift):
-            key = (message.host, message.project_ref, message.shift.shift_ref)
-            self.shifts.add(key)
-            self._published.setdefault(key, []).append(message)
-            if message.shift.state == "cancelled":
-                self.emptied[key] = True
-            return
-        key = (message.host, message.project_ref, message.shift_ref)
-        self.shifts.add(key)
-        if isinstance(message, CloseWaitlist):
-            self.emptied.setdefault(key, False)
-            return
-        self.signups.add(message.signup_id)
-        if isinstance(message, RequestSignup):
-            self.projects.add((message.host, message.project_ref))
-            self.taking.add(message.person)
-            self._requests.append(message)
-            return
-        self.freeing.add(message.person)
-        if isinstance(message, WithdrawSignup):
-            self._withdrawals[key] += 1
-        else:
-            self._reports.append(message)
-
-    def spans(self, known: dict[ShiftKey, Shift]) -> dict[UUID, _Span]:
+    def spans(self, known: dict[ShiftKey, Shift]) -> dict[UUID, Span]:
         """For each person from when to when the batch may give her a window."""
-        spans: dict[UUID, _Span] = {}
-        for report in self._reports:
-            _widen(spans, report.person, (report.starts_at, report.ends_at))
-        for request in self._requests:
-            key = (request.host, request.project_ref, request.shift_ref)
-            for published in self._published.get(key, ()):
-                _widen(spans, request.person, (published.shift.starts_at, published.shift.ends_at))
+        spans: dict[UUID, Span] = {}
+        for person, span in self.reported:
+            _widen(spans, person, span)
+        for person, key in self.requested:
+            for window in self.published.get(key, ()):
+                _widen(spans, person, window.span)
             if (shift := known.get(key)) is not None:
-                _widen(spans, request.person, (shift.starts_at, shift.ends_at))
+                _widen(spans, person, (shift.starts_at, shift.ends_at))
         return spans
 
     def heads(self, known: dict[ShiftKey, Shift]) -> dict[ShiftKey, int]:
         """How many in line each shift may lose from its head: one by each withdrawal, and one to each free post."""
         heads: dict[ShiftKey, int] = {}
-        for key in self._withdrawals.keys() | self._published.keys():
+        for key in self.given_back.keys() | self.published.keys():
             shift = known.get(key)
             if shift is not None and shift.waitlisted:
-                posts = max([shift.posts, *(message.shift.posts for message in self._published.get(key, ()))])
-                heads[key] = self._withdrawals[key] + max(0, posts - shift.confirmed)
+                posts = max([shift.posts, *(window.posts for window in self.published.get(key, ()))])
+                heads[key] = self.given_back[key] + max(0, posts - shift.confirmed)
         return heads
 
 
-def _widen(spans: dict[UUID, _Span], person: UUID, window: _Span) -> None:
+def _widen(spans: dict[UUID, Span], person: UUID, window: Span) -> None:
     known = spans.get(person, window)
     spans[person] = (min(known[0], window[0]), max(known[1], window[1]))
 

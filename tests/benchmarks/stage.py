@@ -16,9 +16,9 @@ from deploy.local.broker import Broker
 from deploy.local.postgres import Postgres
 from deploy.local.topics import ensure_topics
 from services.attendance.service import build
+from services.attendance.settings import AttendanceSettings
 from services.chassis.migrations import migrate
 from services.chassis.records import unpack_headers
-from services.chassis.settings import Settings
 from tests.benchmarks.forms.common import topic_of
 from tests.benchmarks.load import Load
 
@@ -66,7 +66,7 @@ class Stage:
     async def prepare(self) -> None:
         """Make the database of a service that has run for a year, so that no plan is made for empty tables."""
         dsn = await self.postgres.create_database("history", owner=_OWNER)
-        await migrate(dsn, build(Settings()).migrations)
+        await migrate(dsn, build(AttendanceSettings()).migrations)
         db = await asyncpg.connect(dsn)
         await db.execute(_LONG_AGO, _HISTORY)
         for statement in (_LONG_AGO_DAYS, _LONG_AGO_NAMES, _LONG_AGO_SEEN, "VACUUM ANALYZE"):

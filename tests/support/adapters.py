@@ -178,6 +178,6 @@ def states_of(*credits: Credit) -> States:
 
 def notice_of(event: object) -> Notice:
     inbound = Inbound(event, "topic", uuid.uuid4(), datetime.now(UTC))  # type: ignore[arg-type]
-    (notice,) = rules.pass_on(States(), inbound, datetime.now(UTC), registry="sz").changes
+    (notice,) = rules.pass_on(States(), inbound, datetime.now(UTC), seat("idempotent")).changes
     assert isinstance(notice, Notice)
     return notice

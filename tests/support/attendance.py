@@ -16,9 +16,9 @@ from contracts.messages.base import EvidenceClass, Origin
 from contracts.messages.service import SHANGHAI, ServiceRecord
 from contracts.topics import service_source
 from services.attendance.service import build
+from services.attendance.settings import AttendanceSettings
 from services.attendance.states import PersonDay, Standing
 from services.chassis.decisions import Decision, Inbound, States
-from services.chassis.settings import Settings
 
 MONDAY = date(2026, 7, 6)
 XIA = uuid.UUID("11111111-1111-4111-8111-111111111111")
@@ -148,7 +148,7 @@ class World:
     clock: datetime = NOW
 
     def __post_init__(self) -> None:
-        self.service = build(Settings(day_cap_minutes=self.cap))
+        self.service = build(AttendanceSettings(day_cap_minutes=self.cap))
 
     def deliver(self, *messages: Message) -> list[Message]:
         """Decide these; gives what was sent because of them."""
@@ -185,7 +185,7 @@ class World:
         if decision.wait is not None and not self.patient:
             decision = self._decide(replace(inbound, waited_out=True))
         if decision.wait is not None:
-            assert decision.wait.fact in {subject, *self.service.locks(inbound)}
+            assert decision.wait.fact in {subject, *self.service.reaction(inbound).locks(inbound)}
             self.parked[subject], self.facts[subject] = [inbound], decision.wait.fact
         for fact in decision.facts:
             assert fact not in self.parked, "what brings the fact would stand behind what waits for it"
@@ -194,7 +194,7 @@ class World:
                     self._take(released)
 
     def _decide(self, inbound: Inbound) -> Decision:
-        decision = self.service.decisions[type(inbound.data)](self.states(), inbound, NOW)
+        decision = self.service.decide(self.states(), inbound, NOW)
         if decision.wait is None:
             for row in decision.changes:
                 self._keep(row)

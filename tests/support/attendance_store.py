@@ -15,13 +15,13 @@ from contracts.messages import Message
 from contracts.partitioner import partition_for
 from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_EVENTS, TopicEntry
 from services.attendance.service import build
+from services.attendance.settings import AttendanceSettings
 from services.chassis.clock import Clock
 from services.chassis.database import Connection
 from services.chassis.live import LiveBatches
 from services.chassis.migrations import migrate
 from services.chassis.processing import Effects, Processor
 from services.chassis.records import Record, unpack_headers
-from services.chassis.settings import Settings
 from tests.support.attendance import NOW, event_of
 from tests.support.naming import SECRET
 
@@ -49,7 +49,7 @@ class AttendanceOnPostgres:
     offsets: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
-        self.settings = Settings(
+        self.settings = AttendanceSettings(
             day_cap_minutes=self.cap,
             await_facts=self.await_facts,
             database=SecretStr(self.dsn),

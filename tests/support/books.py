@@ -26,12 +26,12 @@ from services.chassis.migrations import migrate
 from services.chassis.processing import Processor
 from services.chassis.records import Record, unpack_headers
 from services.chassis.service import Service
-from services.chassis.settings import Settings
+from tests.support.every_settings import EverySettings
 from tests.support.naming import SECRET
 
 __all__ = ["T0", "Batch", "Books", "Build", "Log", "alone", "books_of"]
 
-Build: TypeAlias = Callable[[Settings], Service]
+Build: TypeAlias = Callable[[EverySettings], Service]
 T0: Final = datetime.fromisoformat("2026-07-18T06:00:00+00:00")
 _OUTER: Final = {entry.name: entry for entry in all_topics(["gz", "sz"])}
 _NOT_BOOKS: Final = ("consumed", "migration", "naming", "probe")
@@ -103,7 +103,7 @@ class _Clock(Clock):
 
 async def books_of(dsn: str, build: Build, batches: Sequence[Batch], secret: SecretStr = SECRET) -> Books:
     """Decide these on a fresh database."""
-    settings = Settings(
+    settings = EverySettings(
         profile="test",
         database=SecretStr(dsn),
         registries=CONFIGURED,

@@ -21,9 +21,9 @@ from contracts.messages.deliveries import CreditPosted
 from contracts.messages.refusals import MessageRefused
 from contracts.registry import Capability, Registry
 from contracts.topics import registry_source, registry_topic_for, service_source
-from services.bridge.rules.admission import Border
-from services.bridge.rules.names import locks, person_name, subject
-from services.bridge.service import decisions
+from services.bridge.crossings import REACTIONS
+from services.bridge.policy import Policy
+from services.bridge.rules.names import person_name
 from services.bridge.states import ServiceState, Transfer
 from services.bridge.store import BridgeStore
 from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer, Wait
@@ -61,7 +61,7 @@ class World:
         self._seats = {
             code: registry(code, capability, (states or {}).get(code, "active")) for code in (HOST, HOME, THIRD)
         }
-        self.decisions = decisions(Border(self._seats, receipt_due=timedelta(seconds=30)))
+        self.policy = Policy(self._seats, receipt_due=timedelta(seconds=30))
         self.states = States()
         for table in BridgeStore.tables:
             table.declare(self.states)
@@ -100,18 +100,18 @@ class World:
     def configure(self, code: str, state: str, **more: Any) -> None:
         """The border is started anew with a registry in another state, or of another capability."""
         self._seats[code] = self._seats[code].model_copy(update={"state": state, **more})
-        self.decisions = decisions(Border(self._seats, receipt_due=timedelta(seconds=30)))
+        self.policy = Policy(self._seats, receipt_due=timedelta(seconds=30))
 
     def remove(self, code: str) -> Registry:
         """The border is started anew without this registry in its folder; gives what its file said."""
         gone = self._seats.pop(code)
-        self.decisions = decisions(Border(self._seats, receipt_due=timedelta(seconds=30)))
+        self.policy = Policy(self._seats, receipt_due=timedelta(seconds=30))
         return gone
 
     def put_back(self, seat: Registry) -> None:
         """The border is started anew with this file in its folder again."""
         self._seats[seat.code] = seat
-        self.decisions = decisions(Border(self._seats, receipt_due=timedelta(seconds=30)))
+        self.policy = Policy(self._seats, receipt_due=timedelta(seconds=30))
 
     def _take(self, message: Message, source: str, topic: str, at: datetime | None, id: str | None) -> list[Send]:
         self._count += 1
@@ -120,7 +120,7 @@ class World:
         before = len(self.sent)
         arrived = self.now if topic.startswith("registry.") else None
         came = Aside(Inbound(event, topic, fresh, self.now, appended_at=arrived))
-        name = subject(came.inbound)
+        name = REACTIONS[type(message)].subject(came.inbound)
         if name in self.lines:
             self.lines[name].append(came)
         else:
@@ -140,33 +140,37 @@ class World:
             if released in self.lines:
                 self._go_on(released)
 
+    def decide(self, inbound: Inbound) -> Decision:
+        """By the row of this message."""
+        return REACTIONS[type(inbound.data)].decide(self.states, inbound, self.now, self.policy)
+
     def wait_of(self, id: str) -> Wait | None:
         """How the message of this id, the first of its line, waits if it is decided now; None if it waits no more."""
         found = [line[0].inbound for line in self.lines.values() if line[0].inbound.event.id == id]
-        return next((self.decisions[type(one.data)](self.states, one, self.now).wait for one in found), None)
+        return next((self.decide(one).wait for one in found), None)
 
     def _decision(self, first: Aside) -> Decision | None:
         """As the chassis decides; None when the message waits."""
         inbound = first.inbound
-        decide = self.decisions[type(inbound.data)]
-        decision: Decision = decide(self.states, inbound, self.now)
+        decision, row = self.decide(inbound), REACTIONS[type(inbound.data)]
         if decision.wait is None:
             return decision
         first.fact, first.until = decision.wait.fact, decision.wait.until or inbound.received_at + AWAIT_FACTS
-        assert first.fact is None or first.fact in locks(inbound) or first.fact.startswith("person:")
-        assert first.fact != subject(inbound), "what brings the fact would stand behind what waits for it"
+        assert first.fact is None or first.fact in row.locks(inbound) or first.fact.startswith("person:")
+        assert first.fact != row.subject(inbound), "what brings the fact would stand behind what waits for it"
         if first.until > self.now:
             return None
-        decision = decide(self.states, replace(inbound, waited_out=True), self.now)
+        decision = self.decide(replace(inbound, waited_out=True))
         assert decision.wait is None, "it may not wait again"
         return decision
 
     def _apply(self, decision: Decision, inbound: Inbound) -> None:
-        allowed = {subject(inbound), *locks(inbound)}
-        for row in decision.changes:
-            self.states.put(row)
-        for row in decision.gone:
-            self.states.drop(row)
+        row = REACTIONS[type(inbound.data)]
+        allowed = {row.subject(inbound), *row.locks(inbound)}
+        for changed in decision.changes:
+            self.states.put(changed)
+        for gone in decision.gone:
+            self.states.drop(gone)
         for timer in decision.timers:
             if isinstance(timer, CancelTimer):
                 self.timers.pop(timer.name, None)

@@ -36,10 +36,10 @@ from deploy.local.broker import Broker
 from deploy.local.ports import free_port
 from deploy.local.topics import ensure_topics
 from services.bridge.service import build
+from services.bridge.settings import BridgeSettings
 from services.chassis.migrations import migrate
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
-from services.chassis.settings import Settings
 from tests.support.bridge_messages import (
     registry,
 )
@@ -116,7 +116,7 @@ async def running_border(
     tokens = folder / "tokens.yaml"
     tokens.write_text(f"{OPERATOR}: operator:mei\n")
     (folder / "registries").mkdir()
-    settings = Settings(
+    settings = BridgeSettings(
         profile="test" if broker.idempotent else "embedded",
         kafka=broker.address,
         database=SecretStr(database),

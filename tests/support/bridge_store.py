@@ -30,6 +30,7 @@ from contracts.topics import (
 )
 from deploy.local.registries import CONFIGURED
 from services.bridge.service import build
+from services.bridge.settings import BridgeSettings
 from services.chassis import outbox
 from services.chassis.clock import Clock
 from services.chassis.database import Connection, Pool, open_pool
@@ -39,7 +40,6 @@ from services.chassis.processing import Effects, Processor
 from services.chassis.records import Record, unpack_headers
 from services.chassis.reentry import Reentry
 from services.chassis.service import Stream
-from services.chassis.settings import Settings
 from tests.support.bridge_messages import T0
 from tests.support.naming import SECRET
 
@@ -95,7 +95,7 @@ def _inner_topic(message: Message) -> str:
 class BridgeOnPostgres:
     """The service with a lane per stream; ``said`` and ``heard`` make events, ``take`` applies them as one batch."""
 
-    def __init__(self, pool: Pool, settings: Settings) -> None:
+    def __init__(self, pool: Pool, settings: BridgeSettings) -> None:
         self.pool = pool
         self.settings = settings
         self.clock = HandClock()
@@ -150,7 +150,9 @@ class BridgeOnPostgres:
 @asynccontextmanager
 async def bridge_on(dsn: str, registries: Path = CONFIGURED, **settings: Any) -> AsyncIterator[BridgeOnPostgres]:
     """A migrated border with a connection a lane."""
-    chosen = Settings(profile="test", database=SecretStr(dsn), naming_secret=SECRET, registries=registries, **settings)
+    chosen = BridgeSettings(
+        profile="test", database=SecretStr(dsn), naming_secret=SECRET, registries=registries, **settings
+    )
     await migrate(dsn, build(chosen).migrations)
     pool = await open_pool(dsn, size=4, application="test")
     border = BridgeOnPostgres(pool, chosen)

@@ -51,7 +51,7 @@ class World:
         event = Event(f"e{self._count}", service_source("bridge"), at or self.now, command)
         fresh = UUID(int=self._random.getrandbits(128), version=4)
         inbound = Inbound(event, IDENTITY_COMMANDS.name, fresh, self.now)
-        decision = self.service.decisions[type(command)](self.states, inbound, self.now)
+        decision = self.service.decide(self.states, inbound, self.now)
         for row in decision.changes:
             self.states.put(row)
         for row in decision.gone:

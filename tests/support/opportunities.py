@@ -189,8 +189,8 @@ class World:
     ) -> Decision:
         """Decide, and keep what changed. Everything named must be locked, as the chassis asserts."""
         message = inbound(command, at, waited_out=waited_out)
-        locked = {self.service.subject(message), *self.service.locks(message)}
-        decision = self.service.decisions[type(command)](self.states, message, now or at)
+        locked = {self.service.subject(message), *self.service.reaction(message).locks(message)}
+        decision = self.service.decide(self.states, message, now or at)
         assert locked.issuperset(decision.facts)
         if decision.wait is not None:
             assert decision.wait.fact in locked

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from contracts.topics import TopicEntry
 from services.chassis.decisions import Decide, Decision, Inbound, States
 from services.chassis.service import Service
+from tests.support.reacting import decided_by
 
 
 def under_names(service: Service, names: Mapping[str, str], group: str) -> Service:
@@ -18,8 +20,8 @@ def under_names(service: Service, names: Mapping[str, str], group: str) -> Servi
         return replace(entry, name=names.get(entry.name, entry.name))
 
     def waiting_there(decide: Decide) -> Decide:
-        def decided(states: States, inbound: Inbound, now: datetime) -> Decision:
-            decision = decide(states, inbound, now)
+        def decided(states: States, inbound: Inbound, now: datetime, policy: Any) -> Decision:
+            decision = decide(states, inbound, now, policy)
             if (wait := decision.wait) is None:
                 return decision
             channels = tuple(replace(channel, topic=named(channel.topic)) for channel in wait.brought_by)
@@ -29,5 +31,4 @@ def under_names(service: Service, names: Mapping[str, str], group: str) -> Servi
 
     *others, last = service.streams
     mine = replace(last, topics=tuple(named(entry) for entry in last.topics), group=group)
-    decisions = {kind: waiting_there(decide) for kind, decide in service.decisions.items()}
-    return replace(service, streams=(*others, mine), decisions=decisions)
+    return replace(decided_by(service, waiting_there), streams=(*others, mine))

@@ -17,6 +17,7 @@ from deploy.local.broker import Broker
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.chassis.settings import Settings
+from tests.support.every_settings import EverySettings
 from tests.support.naming import SECRET
 from tests.support.waiting import eventually
 
@@ -28,9 +29,9 @@ def name_of(dsn: str) -> str:
     return urlsplit(dsn).path[1:]
 
 
-def settings_of(broker: Broker, dsn: str, **changes: Any) -> Settings:
+def settings_of(broker: Broker, dsn: str, **changes: Any) -> EverySettings:
     """Settings of a service on this database."""
-    return Settings(
+    return EverySettings(
         profile="test" if broker.idempotent else "embedded",
         kafka=broker.address,
         database=SecretStr(dsn),

@@ -7,7 +7,7 @@ fact that a message for ``fact-<name>`` brings; ``check-…`` may not sink below
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from contracts.messages.refusals import MessageRefused
 from contracts.topics import TopicEntry
 from services.chassis.database import Batch
 from services.chassis.decisions import Channel, Decision, Inbound, Send, States, Wait
+from services.chassis.reactions import Reaction
 from services.chassis.service import Service, Stream, Undecodable
 from services.chassis.tables import Table
 
@@ -38,11 +39,13 @@ class TallyStore:
 
     tables = (Table(Total, "total", key=("ref",)),)
 
-    async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
+    def needs(self) -> set[str]:
+        """Refs of volunteers."""
+        return set()
+
+    async def load(self, batch: Batch, needs: set[str], states: States) -> None:
         """Totals of the volunteers spoken of, and of those whose facts are waited for."""
-        refs = {message.data.volunteer_ref for message in messages}
-        refs |= {f"fact-{ref.split('-')[1]}" for ref in refs if ref.startswith("wait-")}
-        await self.tables[0].load_keys(batch.connection, states, refs)
+        await self.tables[0].load_keys(batch.connection, states, needs)
 
 
 class Tally:
@@ -68,16 +71,14 @@ class Tally:
         return Service(
             name="tally",
             streams=(Stream(self.group, (self.inlet,), frozenset({SOURCE})),),
-            decisions={CreditAccepted: self.decide},
+            reactions={CreditAccepted: Reaction(self.decide, _subject, _locks, _needs)},
             store=TallyStore(),
-            subject=lambda inbound: f"volunteer:{inbound.data.volunteer_ref}",
-            locks=_locks,
             migrations=self.migrations,
             refuse=self.refuse,
             says=(self.outlet,),
         )
 
-    def decide(self, states: States, inbound: Inbound, now: datetime) -> Decision:
+    def decide(self, states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
         """Add."""
         ref, delta = inbound.data.volunteer_ref, inbound.data.delta
         if ref.startswith("raise-") and self.broken and delta < 0:
@@ -102,6 +103,17 @@ class Tally:
         message_id = unreadable.error.id or f"{unreadable.topic}/{unreadable.partition}/{unreadable.offset}"
         reason = unreadable.error.reason
         return [Send(self.outlet, MessageRefused(message_id=message_id, reason=reason, refused_key="-"))]
+
+
+def _subject(inbound: Inbound) -> str:
+    return f"volunteer:{inbound.data.volunteer_ref}"
+
+
+def _needs(inbound: Inbound, needs: set[str]) -> None:
+    ref = inbound.data.volunteer_ref
+    needs.add(ref)
+    if ref.startswith("wait-"):
+        needs.add(f"fact-{ref.split('-')[1]}")
 
 
 def _locks(inbound: Inbound) -> Iterable[str]:

@@ -40,9 +40,9 @@ class TwoCities(Tally):
         first = Stream(self.group, (self.inlet,), sources, backlog_limit=5)
         return replace(super().service(), streams=(first, Stream(self.other_group, (self.other,), sources)))
 
-    def decide(self, states: States, inbound: Inbound, now: datetime) -> Decision:
+    def decide(self, states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
         """As a tally, listening where the name says."""
-        decision = super().decide(states, inbound, now)
+        decision = super().decide(states, inbound, now, policy)
         if decision.wait is None:
             return decision
         ref = inbound.data.volunteer_ref

@@ -20,7 +20,7 @@ from contracts.topics import TopicEntry
 from services.chassis import metrics
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, Pool
-from services.chassis.decisions import Inbound, States
+from services.chassis.decisions import States
 from services.chassis.failures import is_transient
 from services.chassis.live import LiveBatches
 from services.chassis.migrations import migrate
@@ -53,8 +53,11 @@ class _Meeting:
     def tables(self) -> Sequence[Any]:
         return self.store.tables
 
-    async def load(self, batch: Batch, messages: Sequence[Inbound], states: States) -> None:
-        await self.store.load(batch, messages, states)
+    def needs(self) -> Any:
+        return self.store.needs()
+
+    async def load(self, batch: Batch, needs: Any, states: States) -> None:
+        await self.store.load(batch, needs, states)
         barrier = self.barrier
         if barrier is None:
             return

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple
 
 from contracts.envelope import ContractError
-from contracts.messages import receipts, service, signups, volunteers
-from contracts.messages.base import Message, Origin
+from contracts.messages.base import Origin
 from contracts.messages.refusals import MessageRefused
-from contracts.registry import Capability, Registry
 from contracts.topics import INBOUND, REFUSALS
+from services.bridge.policy import Policy
 from services.bridge.reasons import BorderRefusal
 from services.bridge.rules.draft import Draft
-from services.bridge.states import Account, ConsentState, Link, ServiceState
+from services.bridge.states import Account, ConsentState, Link
 from services.chassis.decisions import Decide, Decision, Inbound, Send, States, Wait
 
-__all__ = ["OTHER_REGISTRY", "Border", "Seat", "admitted", "origin", "refusal_of_undecodable", "refuse", "sender"]
+__all__ = ["Admission", "Other", "admitted", "origin", "refusal_of_undecodable", "refuse", "sender"]
 
 AHEAD: Final = timedelta(minutes=5)
 """How far a stranger's clock may be ahead of ours. What is further ahead waits until it is no more than that: it may be
@@ -26,62 +25,29 @@ our own clock that is wrong."""
 TOO_FAR: Final = timedelta(hours=24)
 """What is further ahead is refused."""
 
-OTHER_REGISTRY: Final[Mapping[type[Message], str]] = {
-    volunteers.LinkOffered: "for_registry",
-    volunteers.LinkRequested: "home",
-    volunteers.ConsentGiven: "registry",
-    volunteers.ConsentWithdrawn: "registry",
-    volunteers.LinkBroken: "registry",
-    volunteers.LinkRestored: "registry",
-    signups.SignupRequested: "host",
-    signups.SignupWithdrawn: "host",
-    signups.SignupReported: "host",
-}
-"""The field of a message that names the registry it is about."""
-
-_BEGINS_SOMETHING: Final = (volunteers.LinkOffered, volunteers.LinkRequested, signups.SignupRequested)
-_TAKES_BACK: Final = (
-    volunteers.ConsentWithdrawn,
-    volunteers.LinkBroken,
-    signups.SignupWithdrawn,
-    receipts.CreditAccepted,
-    receipts.CreditRefused,
-    receipts.CreditUnknown,
-)
-_ALREADY_PAST: Final[Mapping[type[Message], tuple[str, ...]]] = {
-    volunteers.LinkOffered: ("consent", "given_at"),
-    volunteers.ConsentGiven: ("consent", "given_at"),
-    service.CheckedIn: ("at",),
-    service.CheckedOut: ("at",),
-    service.ServiceAttested: ("ended_at",),
-}
-"""Times in a body of what has happened already, so they cannot lie ahead of our clock either."""
-
 _LONGEST: Final = 300
 
 
-class Seat(NamedTuple):
-    """How a registry takes part now. ``left``: its file is no longer in the folder, and rows of it still stand."""
+class Other(NamedTuple):
+    """The ``field`` of a message that names the registry which the message is about. ``own``: whether this may be the
+    sender itself, must be, or may not be."""
 
-    state: Literal["active", "paused", "closed", "left"]
-    capability: Capability
-
-
-_LEFT: Final = Seat("left", "neither")
-"""Nobody says any more what its ledger can do, so that nothing is tried twice."""
+    field: str
+    own: Literal["may", "must", "may_not"] = "may_not"
 
 
 @dataclass(frozen=True, slots=True)
-class Border:
-    """The policy of this border, from configuration."""
+class Admission:
+    """What the border asks before it decides a registry's message."""
 
-    registries: Mapping[str, Registry]
-    receipt_due: timedelta
-
-    def seat(self, code: str) -> Seat:
-        """How the registry of this code takes part. Every code that stands in a row has a seat."""
-        registry = self.registries.get(code)
-        return _LEFT if registry is None else Seat(registry.state, registry.capability)
+    names: Other | None
+    begins: bool
+    """It begins something: not with a registry that is closed."""
+    lowers: Callable[[States, Inbound], bool]
+    """Whether it takes back what stands, or answers a question: such a message is admitted also from a registry that is
+    closed (promise 9). A registry that is closed begins nothing and adds nothing."""
+    past: tuple[str, ...]
+    """The path in its body to a moment that has come already, so that this moment cannot lie ahead of our clock."""
 
 
 class Objection(NamedTuple):
@@ -89,9 +55,6 @@ class Objection(NamedTuple):
 
     reason: BorderRefusal
     pointer: str | None = None
-
-
-BorderDecide: TypeAlias = Callable[[Border, States, Inbound, datetime], Decision]
 
 
 def sender(inbound: Inbound) -> str:
@@ -105,16 +68,17 @@ def origin(inbound: Inbound) -> Origin:
     return Origin(registry=sender(inbound), message_id=event.id, message_type=event.type, key=event.key)
 
 
-def admitted(border: Border, decide: BorderDecide) -> Decide:
+def admitted(admission: Admission, decide: Decide) -> Decide:
     """The decision of a registry's message: refused, or decided by ``decide``."""
 
-    def admit(states: States, inbound: Inbound, now: datetime) -> Decision:
+    def admit(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
         latest = max(now, inbound.appended_at or now)
-        if objection := _objection(border, states, inbound, latest):
+        said = _said_to_be_past(admission, inbound)
+        if objection := _objection(admission, policy, states, inbound, latest, said):
             return refuse(inbound, now, *objection)
-        if wait := _too_early(inbound, latest):
+        if wait := _too_early(said, latest):
             return Decision(wait=wait)
-        return decide(border, states, inbound, now)
+        return decide(states, inbound, now, policy)
 
     return admit
 
@@ -133,58 +97,50 @@ def refuse(
     return draft.decision()
 
 
-def _said_to_be_past(inbound: Inbound) -> Iterable[tuple[datetime, str]]:
+def _said_to_be_past(admission: Admission, inbound: Inbound) -> list[tuple[datetime, str]]:
     """Moments that a message says have come, with their places in it."""
-    yield inbound.event.time, "/time"
-    path = _ALREADY_PAST.get(type(inbound.data), ())
-    if path and (moment := _at(inbound.data, path)) is not None:
-        yield moment, "".join(f"/{name}" for name in path)
+    said = [(inbound.event.time, "/time")]
+    if admission.past and (moment := _at(inbound.data, admission.past)) is not None:
+        said.append((moment, "".join(f"/{name}" for name in admission.past)))
+    return said
 
 
-def _too_early(inbound: Inbound, latest: datetime) -> Wait | None:
-    farthest = max(moment for moment, _ in _said_to_be_past(inbound))
+def _too_early(said: Iterable[tuple[datetime, str]], latest: datetime) -> Wait | None:
+    farthest = max(moment for moment, _ in said)
     return Wait(None, (), farthest - AHEAD) if farthest > latest + AHEAD else None
 
 
-def _objection(border: Border, states: States, inbound: Inbound, latest: datetime) -> Objection | None:
-    state = border.seat(sender(inbound)).state
-    if state in ("closed", "left") and not _only_lowers(states, inbound):
+def _objection(
+    admission: Admission,
+    policy: Policy,
+    states: States,
+    inbound: Inbound,
+    latest: datetime,
+    said: Iterable[tuple[datetime, str]],
+) -> Objection | None:
+    state = policy.seat(sender(inbound)).state
+    if state in ("closed", "left") and not admission.lowers(states, inbound):
         return Objection("registry_closed" if state == "closed" else "registry_left")
-    for moment, place in _said_to_be_past(inbound):
+    for moment, place in said:
         if moment > latest + TOO_FAR:
             return Objection("time_in_future", place)
-    if field := OTHER_REGISTRY.get(type(inbound.data)):
-        return _objection_to_other(border, states, inbound, field)
-    return None
+    return None if admission.names is None else _objection_to_other(admission, admission.names, policy, states, inbound)
 
 
-def _only_lowers(states: States, inbound: Inbound) -> bool:
-    """Whether it takes back what stands, or answers what it was asked: such a message arrives also from a registry that
-    is closed (promise 9). A registry that is closed begins nothing and adds nothing."""
-    data = inbound.data
-    if isinstance(data, signups.SignupReported):
-        return bool(data.state == "withdrawn")
-    if isinstance(data, service.ServiceAttested):
-        known = states.get(ServiceState, (sender(inbound), data.record_ref))
-        return data.revoked or (known is not None and data.minutes <= known.minutes)
-    return isinstance(data, _TAKES_BACK)
-
-
-def _objection_to_other(border: Border, states: States, inbound: Inbound, field: str) -> Objection | None:
-    code, data = sender(inbound), inbound.data
-    named: str = getattr(data, field)
-    if isinstance(data, signups.SignupReported):
-        # A window at home is only the home's to report (host = home).
-        return None if named == code else Objection("not_yours", f"/{field}")
-    other = border.registries.get(named)
+def _objection_to_other(
+    admission: Admission, names: Other, policy: Policy, states: States, inbound: Inbound
+) -> Objection | None:
+    code, data, pointer = sender(inbound), inbound.data, f"/{names.field}"
+    named: str = getattr(data, names.field)
+    if names.own == "must":
+        return None if named == code else Objection("not_yours", pointer)
+    other = policy.registries.get(named)
     if other is None:
-        taken = isinstance(data, _TAKES_BACK) and _something_stands(states, code, data.volunteer_ref, named)
-        return None if taken else Objection("unknown_registry", f"/{field}")
-    if other.state == "closed" and isinstance(data, _BEGINS_SOMETHING):
-        return Objection("registry_closed", f"/{field}")
-    if isinstance(data, signups.SignupRequested | signups.SignupWithdrawn):
-        return None
-    return Objection("same_registry", f"/{field}") if named == code else None
+        taken = admission.lowers(states, inbound) and _something_stands(states, code, data.volunteer_ref, named)
+        return None if taken else Objection("unknown_registry", pointer)
+    if other.state == "closed" and admission.begins:
+        return Objection("registry_closed", pointer)
+    return Objection("same_registry", pointer) if named == code and names.own == "may_not" else None
 
 
 def _something_stands(states: States, code: str, ref: str, other: str) -> bool:

@@ -7,8 +7,9 @@ from typing import Literal, TypeAlias
 
 from contracts.messages import attendance, bridge, receipts
 from contracts.messages.deliveries import ServiceDecided
+from services.bridge.policy import Policy
 from services.bridge.reasons import ReceiptRefusal
-from services.bridge.rules.admission import Border, origin, sender
+from services.bridge.rules.admission import origin, sender
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import OBSTACLES, consent_of, home_link, obstacle, person_unknown
 from services.bridge.rules.transfer import Way
@@ -26,7 +27,7 @@ _STATES: dict[type[_Fact], Literal["confirmed", "held", "revoked"]] = {
 }
 
 
-def service_decided(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def service_decided(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Tell the host how its record stands; a version newly confirmed or revoked is a transfer, a held one is not.
 
     Services at home (host = home) go nowhere. Versions that are not newer than the settled one change nothing.
@@ -48,7 +49,7 @@ def service_decided(border: Border, states: States, inbound: Inbound, now: datet
     carried = fact.host != tie.home and state != "held"
     # Revoked before anything of it was ever confirmed: there is no transfer to take back.
     if carried and (state == "confirmed" or service.transfer_id is not None):
-        _way(draft, border, states, service, tie).add(fact.record)
+        _way(draft, policy, states, service, tie).add(fact.record)
     return draft.decision()
 
 
@@ -93,7 +94,7 @@ def _report(draft: Draft, tie: Link, fact: _Fact, state: Literal["confirmed", "h
     )
 
 
-def receipt(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def receipt(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A home's answer moves its own transfer, sent to that volunteer; anything else goes back to the home."""
     data: _Receipt = inbound.data
     draft = Draft(inbound, now)
@@ -104,7 +105,7 @@ def receipt(border: Border, states: States, inbound: Inbound, now: datetime) -> 
     elif (transfer.home, transfer.home_ref) != (sender(inbound), data.volunteer_ref):
         answer = "not_yours"
     else:
-        answer = _take(_way_of(draft, border, states, transfer), transfer, data)
+        answer = _take(_way_of(draft, policy, states, transfer), transfer, data)
     if answer is not None:
         draft.refuse(origin(inbound), answer)
     return draft.decision()
@@ -120,34 +121,34 @@ def _take(way: Way, transfer: Transfer, data: _Receipt) -> ReceiptRefusal | None
             return way.unknown(transfer, data.attempt)
 
 
-def receipt_due(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def receipt_due(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A receipt did not come in time."""
     data: bridge.CheckReceipt = inbound.data
     draft = Draft(inbound, now)
     if transfer := states.get(Transfer, data.transfer_id):
-        _way_of(draft, border, states, transfer).receipt_is_due(transfer, data.attempt)
+        _way_of(draft, policy, states, transfer).receipt_is_due(transfer, data.attempt)
     return draft.decision()
 
 
-def retry_due(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def retry_due(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A home that refused for the moment is tried again."""
     data: bridge.RetryTransfer = inbound.data
     draft = Draft(inbound, now)
     if transfer := states.get(Transfer, data.transfer_id):
-        _way_of(draft, border, states, transfer).retry_is_due(transfer, data.attempt)
+        _way_of(draft, policy, states, transfer).retry_is_due(transfer, data.attempt)
     return draft.decision()
 
 
-def settled_by_hand(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def settled_by_hand(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """An operator asked the home, and says what became of a transfer of which nobody was sure."""
     data: bridge.SettleTransfer = inbound.data
     draft = Draft(inbound, now)
     if transfer := states.get(Transfer, data.transfer_id):
-        _way_of(draft, border, states, transfer).settle_by_hand(transfer, data.outcome)
+        _way_of(draft, policy, states, transfer).settle_by_hand(transfer, data.outcome)
     return draft.decision()
 
 
-def release(draft: Draft, border: Border, states: States, link: Link, consent: ConsentState | None) -> None:
+def release(draft: Draft, policy: Policy, states: States, link: Link, consent: ConsentState | None) -> None:
     """Link or consent changed for the better: send what this person's transfers from this host were held back for.
 
     What is held back for the very reason that still stands is left alone, so that a home that says her consent again
@@ -156,7 +157,7 @@ def release(draft: Draft, border: Border, states: States, link: Link, consent: C
     """
     draft.change(link)  # as whoever holds a transfer back does
     still = obstacle(link, consent, draft.now)
-    asked = border.seat(link.home).capability != "idempotent"
+    asked = policy.seat(link.home).capability != "idempotent"
     held_back = {
         transfer.record_key
         for reason in OBSTACLES
@@ -167,24 +168,24 @@ def release(draft: Draft, border: Border, states: States, link: Link, consent: C
     for key in sorted(held_back):
         service = states.get(ServiceState, key)
         assert service is not None, "a transfer stands on its record"
-        _way_with(draft, border, states, service, link, consent).release()
+        _way_with(draft, policy, states, service, link, consent).release()
 
 
-def _way_of(draft: Draft, border: Border, states: States, transfer: Transfer) -> Way:
+def _way_of(draft: Draft, policy: Policy, states: States, transfer: Transfer) -> Way:
     service = states.get(ServiceState, transfer.record_key)
     link = states.get(Link, (transfer.person, transfer.host))
     assert service is not None
     assert link is not None
-    return _way(draft, border, states, service, link)
+    return _way(draft, policy, states, service, link)
 
 
-def _way(draft: Draft, border: Border, states: States, service: ServiceState, link: Link) -> Way:
-    return _way_with(draft, border, states, service, link, consent_of(states, link))
+def _way(draft: Draft, policy: Policy, states: States, service: ServiceState, link: Link) -> Way:
+    return _way_with(draft, policy, states, service, link, consent_of(states, link))
 
 
 def _way_with(
-    draft: Draft, border: Border, states: States, service: ServiceState, link: Link, consent: ConsentState | None
+    draft: Draft, policy: Policy, states: States, service: ServiceState, link: Link, consent: ConsentState | None
 ) -> Way:
     transfers = states.group(Transfer, "open_of", service.record_key)
     paused = states.get(Pause, service.home) is not None
-    return Way(draft, border, link, consent, service, transfers, paused=paused)
+    return Way(draft, policy, link, consent, service, transfers, paused=paused)

@@ -9,7 +9,8 @@ from contracts.consent import Standing, standing_after
 from contracts.messages import deliveries, identity, volunteers
 from contracts.messages.base import Consent
 from contracts.topics import IDENTITY_COMMANDS
-from services.bridge.rules.admission import Border, origin, refuse, sender
+from services.bridge.policy import Policy
+from services.bridge.rules.admission import origin, refuse, sender
 from services.bridge.rules.carrying import release
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import obstacle, volunteer
@@ -31,19 +32,19 @@ __all__ = [
 LinkState: TypeAlias = Literal["established", "broken", "restored"]
 
 
-def consent_given(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def consent_given(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A home says that sharing with a host is allowed: what was withheld for want of it is sent at once.
 
     A giving that is stale is refused with the version that stands: its sender went back to a copy of its database.
     """
     data: volunteers.ConsentGiven = inbound.data
-    return _consent_said(border, states, inbound, now, given_as(data.consent))
+    return _consent_said(states, inbound, now, policy, given_as(data.consent))
 
 
-def consent_withdrawn(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def consent_withdrawn(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A home says that sharing with a host ends: it does, with this very transaction (rule 40), under any version."""
     data: volunteers.ConsentWithdrawn = inbound.data
-    return _consent_said(border, states, inbound, now, Standing(data.version, "withdrawn"))
+    return _consent_said(states, inbound, now, policy, Standing(data.version, "withdrawn"))
 
 
 class Tie(NamedTuple):
@@ -83,7 +84,7 @@ def stale(inbound: Inbound, now: datetime, tie: Tie) -> Decision:
     return refuse(inbound, now, "stale_consent", "/consent/version", standing_version=version)
 
 
-def _consent_said(border: Border, states: States, inbound: Inbound, now: datetime, said: Standing) -> Decision:
+def _consent_said(states: States, inbound: Inbound, now: datetime, policy: Policy, said: Standing) -> Decision:
     data: volunteers.ConsentGiven | volunteers.ConsentWithdrawn = inbound.data
     tie = Tie(states, sender(inbound), data.volunteer_ref, data.registry)
     known = volunteer(states, tie.home, tie.home_ref)
@@ -103,11 +104,11 @@ def _consent_said(border: Border, states: States, inbound: Inbound, now: datetim
         consent=data.consent if isinstance(data, volunteers.ConsentGiven) else None,
     )
     draft.command(IDENTITY_COMMANDS, command)
-    keep(draft, border, tie, standing)
+    keep(draft, policy, tie, standing)
     return draft.decision()
 
 
-def keep(draft: Draft, border: Border, tie: Tie, standing: Standing) -> None:
+def keep(draft: Draft, policy: Policy, tie: Tie, standing: Standing) -> None:
     """Keep what stands of consent now; a renewal releases what was withheld."""
     before, link = tie.consent, tie.link
     if before is not None and before.standing == standing:
@@ -120,7 +121,7 @@ def keep(draft: Draft, border: Border, tie: Tie, standing: Standing) -> None:
     if consent.state == "given":
         if obstacle(link, before, draft.now) is not None and obstacle(link, consent, draft.now) is None:
             tell_host(draft, link, consent, "established")
-        release(draft, border, tie.states, link, consent)
+        release(draft, policy, tie.states, link, consent)
 
 
 def tell_host(draft: Draft, link: Link, consent: ConsentState | None, state: LinkState, **why: Any) -> None:
@@ -141,7 +142,7 @@ def tell_host(draft: Draft, link: Link, consent: ConsentState | None, state: Lin
     draft.deliver(link.host, told)
 
 
-def consent_changed(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def consent_changed(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Identity follows the border; both registries are told. Consent here follows from the words of the home alone."""
     fact: identity.ConsentChanged = inbound.data
     draft = Draft(inbound, now)

@@ -9,7 +9,8 @@ from typing import Any
 from contracts.consent import standing_after
 from contracts.messages import deliveries, identity, volunteers
 from contracts.topics import IDENTITY_COMMANDS
-from services.bridge.rules.admission import Border, origin, refuse, sender
+from services.bridge.policy import Policy
+from services.bridge.rules.admission import origin, refuse, sender
 from services.bridge.rules.carrying import release
 from services.bridge.rules.consent import LinkState, Tie, given_as, keep, stale, tell_host
 from services.bridge.rules.draft import Draft
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 
-def link_offered(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def link_offered(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A home's offer goes to identity; the consent in it counts from here on. With a stale consent it is no offer.
 
     Unless the two are linked already: then it is a fresh code for the account that she has. What she said of consent
@@ -58,11 +59,11 @@ def link_offered(border: Border, states: States, inbound: Inbound, now: datetime
     )
     draft.command(IDENTITY_COMMANDS, offer)
     if standing is not None:
-        keep(draft, border, tie, standing)
+        keep(draft, policy, tie, standing)
     return draft.decision()
 
 
-def link_requested(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def link_requested(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A host's request goes to identity with the code's hash only. Messages of either ref wait for the answer."""
     data: volunteers.LinkRequested = inbound.data
     draft = Draft(inbound, now)
@@ -79,12 +80,12 @@ def link_requested(border: Border, states: States, inbound: Inbound, now: dateti
     return draft.decision()
 
 
-def link_broken(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def link_broken(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Either side lets the tie rest; identity decides."""
     return _link_asked(states, inbound, now, identity.BreakLink, reason=inbound.data.reason)
 
 
-def link_restored(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def link_restored(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """The side that broke the tie takes it up again; identity decides whether it did."""
     return _link_asked(states, inbound, now, identity.RestoreLink)
 
@@ -113,7 +114,7 @@ def _link_asked(
     return draft.decision()
 
 
-def link_established(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def link_established(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Two refs are one person: both sides are told, and all that waited for either ref is decided."""
     fact: identity.LinkEstablished = inbound.data
     known = states.get(Link, (fact.person, fact.host))
@@ -145,7 +146,7 @@ def link_established(border: Border, states: States, inbound: Inbound, now: date
     answered(draft, states, fact)
     answers = None if fact.origin is None else fact.origin.message_id
     _tell_both(draft, link, consent, "established", answers=answers)
-    release(draft, border, states, link, consent)
+    release(draft, policy, states, link, consent)
     for name in (
         account_name(fact.host, fact.host_ref),
         account_name(fact.home, fact.home_ref),
@@ -155,7 +156,7 @@ def link_established(border: Border, states: States, inbound: Inbound, now: date
     return draft.decision()
 
 
-def link_refused(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def link_refused(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """The request is refused for good: the host is told, and behind the last one nothing waits longer than others."""
     fact: identity.LinkRefused = inbound.data
     draft = Draft(inbound, now)
@@ -171,7 +172,7 @@ def link_refused(border: Border, states: States, inbound: Inbound, now: datetime
     return draft.decision()
 
 
-def link_rested(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def link_rested(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A tie was broken or restored: both sides are told; a restored one sends what was withheld for it."""
     fact: identity.LinkBroken | identity.LinkRestored = inbound.data
     link = states.get(Link, (fact.person, fact.host))
@@ -189,7 +190,7 @@ def link_rested(border: Border, states: States, inbound: Inbound, now: datetime)
     link = link.hold_from(inbound.time, fact.link_version)
     draft.change(link)
     _tell_both(draft, link, consent, "restored")
-    release(draft, border, states, link, consent)
+    release(draft, policy, states, link, consent)
     return draft.decision()
 
 

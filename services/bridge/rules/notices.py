@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from contracts.messages import attendance, identity, opportunities
 from contracts.messages.deliveries import SignupChanged, SignupState
-from services.bridge.rules.admission import Border
+from services.bridge.policy import Policy
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import consent_of, home_link, obstacle, person_unknown
 from services.chassis.decisions import Decision, Inbound, States
@@ -34,7 +34,7 @@ _STATES: Final[dict[type[_SignupFact], SignupState]] = {
 }
 
 
-def signup_changed(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def signup_changed(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Tell the shift's host and the home how a sign-up stands, once where they are the same.
 
     Without valid consent the side that did not ask is told only if the shift is its own: where she serves is hers
@@ -78,7 +78,7 @@ def signup_changed(border: Border, states: States, inbound: Inbound, now: dateti
     return draft.decision()
 
 
-def command_refused(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def command_refused(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """An inner service could not follow: the registry whose message it was learns why."""
     fact: _Refused = inbound.data
     draft = Draft(inbound, now)

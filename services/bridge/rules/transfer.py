@@ -12,8 +12,8 @@ from contracts.messages.bridge import CheckReceipt, RetryTransfer
 from contracts.messages.deliveries import CreditPosted, CreditQueried, TransferState
 from contracts.messages.service import ServiceRecord
 from contracts.topics import BRIDGE_COMMANDS
+from services.bridge.policy import Policy
 from services.bridge.reasons import NOT_ACTIVE, ReceiptRefusal
-from services.bridge.rules.admission import Border
 from services.bridge.rules.attempts import left_open, of_unknown
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import OBSTACLES, obstacle
@@ -34,7 +34,7 @@ class Way:
     def __init__(
         self,
         draft: Draft,
-        border: Border,
+        policy: Policy,
         link: Link,
         consent: ConsentState | None,
         service: ServiceState,
@@ -46,8 +46,8 @@ class Way:
         self._draft = draft
         self._link = link
         self._obstacle = obstacle(link, consent, draft.now)
-        self._receipt_due = border.receipt_due
-        home = border.seat(service.home)
+        self._receipt_due = policy.receipt_due_of(service.home, draft.now)
+        home = policy.seat(service.home)
         self._capability = home.capability
         self._home_state = "paused" if paused and home.state == "active" else home.state
         self._transfers = {transfer.version: transfer for transfer in transfers}
@@ -237,7 +237,7 @@ class Way:
         due = CheckReceipt(
             host=transfer.host, record_ref=transfer.record_ref, transfer_id=transfer.id, attempt=transfer.attempts
         )
-        self._draft.timer(_timer_name(transfer), after, BRIDGE_COMMANDS, due)
+        self._draft.timer(_timer_name(transfer), self._draft.now + after, BRIDGE_COMMANDS, due)
 
     def _later(self, transfer: Transfer, reason: str, attempt: int | None) -> None:
         left = left_open(transfer, attempt)
@@ -263,7 +263,7 @@ class Way:
         retry = RetryTransfer(
             host=queued.host, record_ref=queued.record_ref, transfer_id=queued.id, attempt=queued.attempts
         )
-        self._draft.timer(_timer_name(queued), after, BRIDGE_COMMANDS, retry)
+        self._draft.timer(_timer_name(queued), self._draft.now + after, BRIDGE_COMMANDS, retry)
 
     def _settle(
         self, transfer: Transfer, state: TransferState, reason: str | None, *, unanswered: tuple[int, ...] = ()

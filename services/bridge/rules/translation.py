@@ -1,4 +1,4 @@
-"""A registry's words about shifts, sign-ups and service become commands about persons, stamped by the border."""
+"""A registry's words about shifts, sign-ups and service become commands about persons, stamped by the policy."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any, TypeAlias
 from contracts.ids import signup_id
 from contracts.messages import attendance, opportunities, service, shifts, signups
 from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_COMMANDS
-from services.bridge.rules.admission import Border, origin, refuse, sender
+from services.bridge.policy import Policy
+from services.bridge.rules.admission import origin, refuse, sender
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import Volunteer, consent_of, unlinked, volunteer
 from services.bridge.states import Link, ServiceState
 from services.chassis.decisions import Decision, Inbound, States
 
 __all__ = [
+    "is_given_back",
+    "is_lowered",
     "presence_recorded",
     "project_published",
     "service_attested",
@@ -28,7 +31,7 @@ _Presence: TypeAlias = service.CheckedIn | service.CheckedOut
 _Asked: TypeAlias = signups.SignupRequested | signups.SignupWithdrawn
 
 
-def project_published(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def project_published(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """The sender is the project's host."""
     data: shifts.ProjectPublished = inbound.data
     draft = Draft(inbound, now)
@@ -41,7 +44,7 @@ def project_published(border: Border, states: States, inbound: Inbound, now: dat
     return draft.decision()
 
 
-def shift_published(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def shift_published(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """The sender is the shift's host."""
     data: shifts.ShiftPublished = inbound.data
     draft = Draft(inbound, now)
@@ -54,7 +57,7 @@ def shift_published(border: Border, states: States, inbound: Inbound, now: datet
     return draft.decision()
 
 
-def signup_requested(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def signup_requested(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A post is asked for at home or at the host. Consent is not needed to serve, only to share (rule 40)."""
     link = _asked_link(states, inbound, now)
     if isinstance(link, Decision):
@@ -75,7 +78,7 @@ def signup_requested(border: Border, states: States, inbound: Inbound, now: date
     return draft.decision()
 
 
-def signup_withdrawn(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def signup_withdrawn(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A post is given back; that is accepted under a broken link too, since nobody gains by keeping it."""
     link = _asked_link(states, inbound, now)
     if isinstance(link, Decision):
@@ -102,7 +105,7 @@ def _asked_link(states: States, inbound: Inbound, now: datetime) -> Link | Decis
     return states.get(Link, (known.person, data.host)) or unlinked(states, inbound, now, data.host)
 
 
-def signup_reported(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def signup_reported(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A linked volunteer is busy at home then; her window counts in the other registries."""
     data: signups.SignupReported = inbound.data
     known = volunteer(states, sender(inbound), data.volunteer_ref)
@@ -119,7 +122,20 @@ def signup_reported(border: Border, states: States, inbound: Inbound, now: datet
     return draft.decision()
 
 
-def presence_recorded(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def is_given_back(states: States, inbound: Inbound) -> bool:
+    """Whether a report ends: she is no longer busy at home."""
+    data: signups.SignupReported = inbound.data
+    return data.state == "withdrawn"
+
+
+def is_lowered(states: States, inbound: Inbound) -> bool:
+    """Whether a version of a record has no more minutes than the version before it."""
+    data: service.ServiceAttested = inbound.data
+    earlier = states.get(ServiceState, (sender(inbound), data.record_ref))
+    return data.revoked or (earlier is not None and data.minutes <= earlier.minutes)
+
+
+def presence_recorded(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A check-in or check-out at the sender."""
     data: _Presence = inbound.data
     known = volunteer(states, sender(inbound), data.volunteer_ref)
@@ -145,7 +161,7 @@ def presence_recorded(border: Border, states: States, inbound: Inbound, now: dat
     return draft.decision()
 
 
-def service_attested(border: Border, states: States, inbound: Inbound, now: datetime) -> Decision:
+def service_attested(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A whole service record in a version. Under a broken link nothing new, but corrections of what is known."""
     data: service.ServiceAttested = inbound.data
     code = sender(inbound)

@@ -9,8 +9,9 @@ from typing import Final
 
 from contracts.messages import opportunities as messages
 from contracts.topics import OPPORTUNITIES_COMMANDS
-from services.chassis.decisions import Decision, Inbound, States, Timer
-from services.opportunities.rules.telling import both, tell_all
+from services.chassis.decisions import Decision, Inbound, States
+from services.chassis.draft import Draft
+from services.opportunities.rules.telling import tell_all
 from services.opportunities.rules.windows import settle
 from services.opportunities.states import EndReason, Outcome, Shift, Signup, shift_name
 
@@ -20,24 +21,25 @@ _LATE: Final = timedelta(minutes=15)
 """What was said before a shift began may come so much later, and still hand a post on."""
 
 
-def cancel(states: States, inbound: Inbound, shift: Shift, now: datetime) -> Decision:
+def cancel(draft: Draft, states: States, shift: Shift) -> None:
     """Free everyone of a shift that does not take place, and what their windows kept from standing."""
     emptied = replace(shift, confirmed=0, waitlisted=0, capacity=shift.posts)
     there = (signup for signup in states.group(Signup, "shift", shift.key) if signup.state != "withdrawn")
-    return _without(states, inbound, emptied, there, "shift_cancelled", now)
+    _leave(draft, states, emptied, there, "shift_cancelled")
 
 
-def close_waitlist(states: States, inbound: Inbound, now: datetime) -> Decision:
+def close_waitlist(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
     """Free whoever still stands in line: no post comes any more, and her time is hers again."""
-    command: messages.CloseWaitlist = inbound.data
+    draft, command = Draft(inbound, now), inbound.data
     shift = states.get(Shift, (command.host, command.project_ref, command.shift_ref))
     if shift is None or not shift.waitlisted:
-        return Decision()
+        return draft.decision()
     line = states.group(Signup, "in_line", shift.key)
-    return _without(states, inbound, replace(shift, waitlisted=0), line, "waitlist_closed", now)
+    _leave(draft, states, replace(shift, waitlisted=0), line, "waitlist_closed")
+    return draft.decision()
 
 
-def end_of_line(shift: Shift, command: messages.RequestSignup, now: datetime) -> Timer:
+def end_of_line(draft: Draft, shift: Shift, command: messages.RequestSignup) -> None:
     """When the line of this shift is closed, which somebody has just joined. One timer a shift.
 
     Records of long ago, told today, get the same quarter of an hour: a withdrawal of then may come behind them.
@@ -45,22 +47,25 @@ def end_of_line(shift: Shift, command: messages.RequestSignup, now: datetime) ->
     close = messages.CloseWaitlist(
         host=shift.host, project_ref=shift.project_ref, shift_ref=shift.shift_ref, origin=command.origin
     )
-    return Timer(f"line:{shift_name(*shift.key)}", max(shift.starts_at, now) + _LATE, OPPORTUNITIES_COMMANDS, close)
+    due = max(shift.starts_at, draft.now) + _LATE
+    draft.timer(f"line:{shift_name(*shift.key)}", due, OPPORTUNITIES_COMMANDS, close)
 
 
-def _without(
+def _leave(
+    draft: Draft,
     states: States,
-    inbound: Inbound,
     shift: Shift,
     leaving: Iterable[Signup],
     reason: EndReason,
-    now: datetime,
-) -> Decision:
+) -> None:
     """``shift`` is as it stands without them."""
     ordered = sorted(leaving, key=lambda signup: signup.signup_id)
     gone = [signup.ended() for signup in ordered]
-    outcomes = [
-        Outcome(inbound.own_id, signup.signup_id, "withdrawn", reason, now) for signup in ordered if signup.given
-    ]
-    told = tuple(send for signup in gone for send in tell_all(messages.SignupWithdrawn, signup, reason=reason))
-    return both(Decision(changes=(shift, *gone, *outcomes), sends=told), settle(states, gone))
+    draft.change(shift)
+    for signup in gone:
+        draft.change(signup)
+        tell_all(draft, messages.SignupWithdrawn, signup, reason=reason)
+    for signup in ordered:
+        if signup.given:
+            draft.change(Outcome(draft.inbound.own_id, signup.signup_id, "withdrawn", reason, draft.now))
+    settle(draft, states, gone)

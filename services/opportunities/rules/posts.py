@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from heapq import nsmallest
 
 from contracts.messages import opportunities as messages
-from services.chassis.decisions import Decision, Inbound, States, Timer
+from services.chassis.decisions import States
+from services.chassis.draft import Draft
 from services.opportunities.rules.leaving import end_of_line
 from services.opportunities.rules.telling import STANDING, signup_of, tell, tell_all
 from services.opportunities.states import Outcome, Shift, Signup
@@ -16,34 +16,36 @@ from services.opportunities.states import Outcome, Shift, Signup
 __all__ = ["give", "promote"]
 
 
-def give(inbound: Inbound, command: messages.RequestSignup, shift: Shift, now: datetime) -> Decision | None:
-    """A post, or a place in line; None when there is neither.
+def give(draft: Draft, command: messages.RequestSignup, shift: Shift) -> bool:
+    """Give a post, or a place in line; False when there is neither.
 
     Those in line come first, also where a post stands free because it came back too late to be handed on.
     """
-    timers: tuple[Timer, ...] = ()
+    decision, now = draft.inbound.own_id, draft.now
     if shift.free and not shift.waitlisted:
         shift, position = replace(shift, confirmed=shift.confirmed + 1), None
-        outcome = Outcome.post(inbound.own_id, command.signup_id, "confirmed", shift, now)
+        outcome = Outcome.post(decision, command.signup_id, "confirmed", shift, now)
     elif shift.waitlisted < shift.waitlist_posts:
         position = shift.last_position + 1
         shift = replace(shift, waitlisted=shift.waitlisted + 1, last_position=position)
-        outcome = Outcome(inbound.own_id, command.signup_id, "waitlisted", None, now)
-        timers = (end_of_line(shift, command, now),)
+        outcome = Outcome(decision, command.signup_id, "waitlisted", None, now)
+        end_of_line(draft, shift, command)
     else:
-        return None
+        return False
     given = signup_of(command, shift, "confirmed" if position is None else "waitlisted", position=position)
-    told = tell(STANDING[given.state], command, given)
-    return Decision(changes=(shift, given, outcome), sends=(told,), timers=timers)
+    for row in (shift, given, outcome):
+        draft.change(row)
+    tell(draft, STANDING[given.state], command, given)
+    return True
 
 
-def promote(states: States, inbound: Inbound, shift: Shift, leaving: Sequence[Signup], now: datetime) -> Decision:
+def promote(draft: Draft, states: States, shift: Shift, leaving: Sequence[Signup]) -> None:
     """Hand free posts to the heads of the line, in order, while the shift is open and has not started.
 
     Its window is occupied by whoever stands in line, so a promotion cannot clash.
     """
-    if shift.state != "open" or inbound.time >= shift.starts_at or not (shift.free and shift.waitlisted):
-        return Decision(changes=(shift,))
+    if shift.state != "open" or draft.inbound.time >= shift.starts_at or not (shift.free and shift.waitlisted):
+        return draft.change(shift)
     gone = {signup.signup_id for signup in leaving}
     line = [signup for signup in states.group(Signup, "in_line", shift.key) if signup.signup_id not in gone]
     heads = nsmallest(min(shift.free, shift.waitlisted), line, key=lambda signup: signup.position or 0)
@@ -51,8 +53,9 @@ def promote(states: States, inbound: Inbound, shift: Shift, leaving: Sequence[Si
     outcomes = []
     for head in promoted:
         shift = replace(shift, confirmed=shift.confirmed + 1, waitlisted=shift.waitlisted - 1)
-        outcomes.append(Outcome.post(inbound.own_id, head.signup_id, "promoted", shift, now))
-    return Decision(
-        changes=(shift, *promoted, *outcomes),
-        sends=tuple(send for signup in promoted for send in tell_all(messages.SignupPromoted, signup)),
-    )
+        outcomes.append(Outcome.post(draft.inbound.own_id, head.signup_id, "promoted", shift, draft.now))
+    for row in (shift, *promoted, *outcomes):
+        draft.change(row)
+    for signup in promoted:
+        tell_all(draft, messages.SignupPromoted, signup)
+    return None

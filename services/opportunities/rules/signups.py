@@ -8,9 +8,10 @@ from typing import Final
 
 from contracts.messages import opportunities as messages
 from contracts.topics import OPPORTUNITIES_COMMANDS
-from services.chassis.decisions import Channel, Decision, Inbound, States, Wait
+from services.chassis.decisions import Channel, Decision, Inbound, States
+from services.chassis.draft import Draft
 from services.opportunities.rules.posts import give, promote
-from services.opportunities.rules.telling import STANDING, also_asked, both, command_refused, tell, tell_all
+from services.opportunities.rules.telling import STANDING, also_asked, command_refused, tell, tell_all
 from services.opportunities.rules.windows import clashes, settle
 from services.opportunities.states import Outcome, Project, Shift, Signup, SignupRefusal, shift_name
 
@@ -19,50 +20,55 @@ __all__ = ["request_signup", "withdraw_signup"]
 ADULT_AGE: Final = 18
 
 
-def request_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
+def request_signup(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
     """Give a post or a place in line, or say why not. Judged at the request's time.
 
     Who asks for what she has already hears how it stands, under the ref of this request, and hears from then on what
     becomes of it: both apps may ask at once, and one may ask twice.
     """
-    command: messages.RequestSignup = inbound.data
+    draft, command = Draft(inbound, now), inbound.data
     key = (command.host, command.project_ref, command.shift_ref)
     shift = states.get(Shift, key)
     if shift is None:
         if not inbound.waited_out:
             # A project's shifts lie in one partition with what is asked of them.
             published = Channel(OPPORTUNITIES_COMMANDS, command.key)
-            return Decision(wait=Wait(shift_name(*key), brought_by=(published,)))
-        return _refuse(inbound, command, None, "shift_unknown", now)
+            draft.wait(shift_name(*key), brought_by=(published,))
+            return draft.decision()
+        return _refuse(draft, command, None, "shift_unknown")
     held = states.get(Signup, command.signup_id)
     if held is not None and held.active:
         kept = also_asked(held, command)
         if kept is None:
-            return _refuse(inbound, command, shift, "already_signed_up", now)
-        return Decision(changes=() if kept is held else (kept,), sends=(tell(STANDING[held.state], command, held),))
+            return _refuse(draft, command, shift, "already_signed_up")
+        if kept is not held:
+            draft.change(kept)
+        tell(draft, STANDING[held.state], command, held)
+        return draft.decision()
     reason = _objection(states, inbound, command, shift)
     if reason is not None:
-        return _refuse(inbound, command, shift, reason, now)
-    return give(inbound, command, shift, now) or _refuse(inbound, command, shift, "full", now)
+        return _refuse(draft, command, shift, reason)
+    return draft.decision() if give(draft, command, shift) else _refuse(draft, command, shift, "full")
 
 
-def withdraw_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
+def withdraw_signup(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
     """Take a post, a place in line or a report back; what is free now goes to the head of the line and to reports.
 
     The post goes to whoever stands first in line, the window to reports of hers that had lost to it.
     """
-    command: messages.WithdrawSignup = inbound.data
+    draft, command = Draft(inbound, now), inbound.data
     held = states.get(Signup, command.signup_id)
     if held is None or held.state == "withdrawn":
-        return command_refused(command, "no_signup")
+        return command_refused(draft, "no_signup")
     gone = held.ended()
-    told = Decision(changes=(gone,), sends=tell_all(messages.SignupWithdrawn, held, command))
+    draft.change(gone)
+    tell_all(draft, messages.SignupWithdrawn, held, command)
     shift = states.get(Shift, held.shift)
     if shift is not None and held.given:
-        outcome = Outcome(inbound.own_id, gone.signup_id, "withdrawn", None, now)
-        told = both(told, Decision(changes=(outcome,)))
-        told = both(told, promote(states, inbound, _without(shift, held), (held,), now))
-    return both(told, settle(states, (gone,)))
+        draft.change(Outcome(inbound.own_id, gone.signup_id, "withdrawn", None, now))
+        promote(draft, states, _without(shift, held), (held,))
+    settle(draft, states, (gone,))
+    return draft.decision()
 
 
 def _without(shift: Shift, held: Signup) -> Shift:
@@ -89,9 +95,8 @@ def _objection(states: States, inbound: Inbound, command: messages.RequestSignup
     return None
 
 
-def _refuse(
-    inbound: Inbound, command: messages.RequestSignup, shift: Shift | None, reason: SignupRefusal, now: datetime
-) -> Decision:
+def _refuse(draft: Draft, command: messages.RequestSignup, shift: Shift | None, reason: SignupRefusal) -> Decision:
     """Say no. What she holds under the same id, if anything, stays as it is."""
-    outcome = Outcome(inbound.own_id, command.signup_id, "refused", reason, now)
-    return Decision(changes=(outcome,), sends=(tell(messages.SignupRefused, command, shift, reason=reason),))
+    draft.change(Outcome(draft.inbound.own_id, command.signup_id, "refused", reason, draft.now))
+    tell(draft, messages.SignupRefused, command, shift, reason=reason)
+    return draft.decision()

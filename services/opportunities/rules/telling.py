@@ -8,10 +8,11 @@ from typing import Any, Final, Literal, TypeAlias
 
 from contracts.messages import opportunities as messages
 from contracts.topics import OPPORTUNITIES_EVENTS
-from services.chassis.decisions import Decision, Send
+from services.chassis.decisions import Decision
+from services.chassis.draft import Draft
 from services.opportunities.states import Ask, CommandRefusal, Shift, Signup
 
-__all__ = ["MOST_ASKS", "STANDING", "Asked", "also_asked", "both", "command_refused", "signup_of", "tell", "tell_all"]
+__all__ = ["MOST_ASKS", "STANDING", "Asked", "also_asked", "command_refused", "signup_of", "tell", "tell_all"]
 
 Asked: TypeAlias = messages.RequestSignup | messages.WithdrawSignup | messages.ReportSignup
 _Window: TypeAlias = Shift | Signup | messages.ReportSignup
@@ -79,20 +80,21 @@ def also_asked(held: Signup, command: Asked) -> Signup | None:
     return replace(held, also_asked=(*held.also_asked, ask))
 
 
-def tell(fact: _Fact, asked: Asked | Signup, window: _Window | None, **more: Any) -> Send:
-    """The fact, addressed to who asked: of this command, or to the first of the stored sign-up."""
-    return _told(fact, asked, Ask(asked.asker, asked.signup_ref, asked.origin), window, **more)
+def tell(draft: Draft, fact: _Fact, asked: Asked | Signup, window: _Window | None, **more: Any) -> None:
+    """Send the fact to who asked: by this command, or first for the stored sign-up."""
+    _tell(draft, fact, asked, Ask(asked.asker, asked.signup_ref, asked.origin), window, **more)
 
 
-def tell_all(fact: _Fact, signup: Signup, asked: Asked | None = None, **more: Any) -> tuple[Send, ...]:
-    """The fact, to everyone who asked for the sign-up, and to whoever asked just now, under each one's own ref."""
+def tell_all(draft: Draft, fact: _Fact, signup: Signup, asked: Asked | None = None, **more: Any) -> None:
+    """Send the fact to everyone who asked for the sign-up, and to whoever asked just now, under each one's own ref."""
     asks = {ask.name: ask for ask in signup.asks}
     if asked is not None:
         asks[asked.asker, asked.signup_ref] = Ask(asked.asker, asked.signup_ref, asked.origin)
-    return tuple(_told(fact, signup, ask, signup, **more) for ask in asks.values())
+    for ask in asks.values():
+        _tell(draft, fact, signup, ask, signup, **more)
 
 
-def _told(fact: _Fact, about: Asked | Signup, ask: Ask, window: _Window | None, **more: Any) -> Send:
+def _tell(draft: Draft, fact: _Fact, about: Asked | Signup, ask: Ask, window: _Window | None, **more: Any) -> None:
     # A window just said has its sender's zone, and UTC once it was loaded: the words must not tell batches apart.
     told = fact(
         host=about.host,
@@ -107,25 +109,14 @@ def _told(fact: _Fact, about: Asked | Signup, ask: Ask, window: _Window | None, 
         ends_at=window.ends_at.astimezone(UTC) if window else None,
         **more,
     )
-    return Send(OPPORTUNITIES_EVENTS, told)
+    draft.tell(OPPORTUNITIES_EVENTS, told)
 
 
-def command_refused(
-    command: messages.PublishProject | messages.PublishShift | Asked, reason: CommandRefusal
-) -> Decision:
+def command_refused(draft: Draft, reason: CommandRefusal) -> Decision:
     """The command could not be followed; its sender hears why."""
+    command: messages.PublishProject | messages.PublishShift | Asked = draft.inbound.data
     refusal = messages.CommandRefused(
         host=command.host, project_ref=command.project_ref, reason=reason, origin=command.origin
     )
-    return Decision(sends=(Send(OPPORTUNITIES_EVENTS, refusal),))
-
-
-def both(first: Decision, second: Decision) -> Decision:
-    """Both decisions of one message; the second one's states replace the first one's."""
-    return replace(
-        first,
-        changes=first.changes + second.changes,
-        sends=first.sends + second.sends,
-        timers=first.timers + second.timers,
-        facts=first.facts + second.facts,
-    )
+    draft.tell(OPPORTUNITIES_EVENTS, refusal)
+    return draft.decision()

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from contracts.messages import opportunities as messages
 from services.chassis.decisions import Decision, Inbound, States
-from services.opportunities.rules.telling import STANDING, also_asked, both, command_refused, signup_of, tell, tell_all
+from services.chassis.draft import Draft
+from services.opportunities.rules.telling import STANDING, also_asked, command_refused, signup_of, tell, tell_all
 from services.opportunities.states import Shift, Signup, Wish
 
 __all__ = ["clashes", "report_signup", "settle"]
@@ -21,40 +22,49 @@ WISHES: Final = 50
 """Windows of one person that lost and are kept."""
 
 
-def report_signup(states: States, inbound: Inbound, now: datetime) -> Decision:
+def report_signup(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
     """Note that she is busy at home, or no longer. Takes no post; what she holds elsewhere keeps its window.
 
     A window that clashes is refused and kept: it stands as soon as what it lost to ends. Until then a report that
     moves a window leaves the earlier one standing. Who has ``WISHES`` of them gets no further one kept: each is looked
     at whenever she gives something back.
     """
-    command: messages.ReportSignup = inbound.data
+    draft, command = Draft(inbound, now), inbound.data
     held = states.get(Signup, command.signup_id)
     if command.state == "withdrawn":
         if held is None or held.state not in ("reported", "clashed"):
-            return command_refused(command, "no_signup")
+            return command_refused(draft, "no_signup")
         gone = held.ended()
-        told = Decision(changes=(gone,), sends=tell_all(messages.SignupWithdrawn, held, command))
-        return both(told, settle(states, (gone,)))
+        draft.change(gone)
+        tell_all(draft, messages.SignupWithdrawn, held, command)
+        settle(draft, states, (gone,))
+        return draft.decision()
     kept = None if held is None or not held.active else also_asked(held, command)
     if held is not None and held.active and kept is None:
-        return command_refused(command, "already_signed_up")
+        return command_refused(draft, "already_signed_up")
     if held is not None and kept is not None and held.given:
         # She has it by the linkage: the window is occupied as reported.
-        return Decision(changes=() if kept is held else (kept,), sends=(tell(STANDING[held.state], command, held),))
+        if kept is not held:
+            draft.change(kept)
+        tell(draft, STANDING[held.state], command, held)
+        return draft.decision()
     shift = states.get(Shift, (command.host, command.project_ref, command.shift_ref))
     if shift is not None and shift.state == "cancelled":
         # The cancellation travels on another topic of home's: had it come second, it would have ended this report.
-        return Decision(sends=(tell(messages.SignupRefused, command, command, reason="shift_cancelled"),))
+        tell(draft, messages.SignupRefused, command, command, reason="shift_cancelled")
+        return draft.decision()
     hers = states.group(Signup, "person", command.person)
     if clashes(hers, command.signup_id, command.starts_at, command.ends_at):
         if (held is None or held.wish is None) and sum(row.wish is not None for row in hers) >= WISHES:
-            return command_refused(command, "too_many_reports")
-        refused = tell(messages.SignupRefused, command, command, reason="clash")
-        return Decision(changes=(_lost(command, kept or held, inbound.time),), sends=(refused,))
+            return command_refused(draft, "too_many_reports")
+        draft.change(_lost(command, kept or held, inbound.time))
+        tell(draft, messages.SignupRefused, command, command, reason="clash")
+        return draft.decision()
     noted = signup_of(command, command, "reported", held=kept)
-    told = Decision(changes=(noted,), sends=tell_all(messages.SignupNoted, noted, command))
-    return both(told, settle(states, (noted,)))
+    draft.change(noted)
+    tell_all(draft, messages.SignupNoted, noted, command)
+    settle(draft, states, (noted,))
+    return draft.decision()
 
 
 def clashes(hers: Iterable[Signup], own: UUID, starts_at: datetime, ends_at: datetime) -> bool:
@@ -65,7 +75,7 @@ def clashes(hers: Iterable[Signup], own: UUID, starts_at: datetime, ends_at: dat
     )
 
 
-def settle(states: States, changed: Iterable[Signup]) -> Decision:
+def settle(draft: Draft, states: States, changed: Iterable[Signup]) -> None:
     """Decide again the reports of these persons that lost, who lost first first.
 
     ``changed`` are the sign-ups, as they stand now, that ended or moved and so may have freed a window.
@@ -78,8 +88,9 @@ def settle(states: States, changed: Iterable[Signup]) -> Decision:
         hers = {row.signup_id: row for row in states.group(Signup, "person", person)}
         hers.update((row.signup_id, row) for row in rows)
         noted += _first_come(hers)
-    sends = tuple(send for signup in noted for send in tell_all(messages.SignupNoted, signup))
-    return Decision(changes=tuple(noted), sends=sends)
+    for signup in noted:
+        draft.change(signup)
+        tell_all(draft, messages.SignupNoted, signup)
 
 
 def _first_come(hers: dict[UUID, Signup]) -> list[Signup]:

@@ -11,12 +11,12 @@ from faststream.kafka import KafkaBroker
 from pydantic import SecretStr
 
 from services.attendance.service import build
+from services.attendance.settings import AttendanceSettings
 from services.chassis import logs
 from services.chassis.clock import Clock
 from services.chassis.consuming import Lane
 from services.chassis.database import open_pool
 from services.chassis.processing import Effects, Processor
-from services.chassis.settings import Settings
 from tests.benchmarks.forms.common import Order, topic_of
 from tests.benchmarks.forms.stopwatch import Stopwatch
 from tests.support.naming import SECRET
@@ -46,7 +46,7 @@ class _GatedLane(Lane):
 
 async def run(order: Order) -> Stopwatch:
     """Apply all events; gives the clock, stopped."""
-    settings = Settings(
+    settings = AttendanceSettings(
         profile="test",
         kafka=order.kafka,
         database=SecretStr(order.database),

@@ -13,6 +13,7 @@ from contracts.envelope import Event, encode
 from contracts.messages.attendance import AttestService
 from contracts.topics import service_source
 from services.attendance import rules
+from services.attendance.policy import Policy
 from services.attendance.states import PersonDay, Presence, Signup, Standing
 from services.chassis.database import Connection
 from services.chassis.decisions import Decision, Inbound, Send, States
@@ -38,7 +39,7 @@ ON p.person = n.person AND p.day = n.day
 WHEN MATCHED THEN UPDATE SET minutes = p.minutes + $3::bigint
 WHEN NOT MATCHED THEN INSERT (person, day, minutes, cap) VALUES ($1, $2, $3, $4)"""
 _SEND = "INSERT INTO outbox (topic, key, headers, value) VALUES ($1, $2, $3, $4)"
-_CAP = 480
+_POLICY = Policy(day_cap_minutes=480)
 
 
 async def apply(db: Connection, command: AttestService, headers: dict[str, str], digest: bytes) -> None:
@@ -56,7 +57,7 @@ async def apply(db: Connection, command: AttestService, headers: dict[str, str],
     )
     now = datetime.now(UTC)
     states = await _load(db, command)
-    decision = rules.attest(states, Inbound(event, "", uuid4(), now), now, cap=_CAP)
+    decision = rules.attest(states, Inbound(event, "", uuid4(), now), now, _POLICY)
     assert decision.wait is None, "sign-ups stand before the run"
     await _save(db, decision)
     for send in decision.sends:

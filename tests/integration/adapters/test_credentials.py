@@ -18,12 +18,12 @@ from services.adapters.listening import Listener
 from services.adapters.parts import Part, figures
 from services.adapters.rest_api import RestApi
 from services.adapters.service import build
+from services.adapters.settings import AdapterSettings
 from services.adapters.store import NOTICES
 from services.adapters.worker import Caller, Messenger, persistent
 from services.chassis import migrations
 from services.chassis.configuration import ConfigurationError
 from services.chassis.database import open_pool
-from services.chassis.settings import Settings
 from tests.conftest import NewDatabase
 from tests.support.adapters import FOLDER, OURS, Adapter, adapter, notice_of
 from tests.support.registries import credit, offered, own, seat
@@ -40,9 +40,9 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Signed:
     return authority(tmp_path_factory.mktemp("authority"))
 
 
-def settings_of(signed: Signed, url: str, **more: object) -> Settings:
+def settings_of(signed: Signed, url: str, **more: object) -> AdapterSettings:
     shown = {"system_certificate": signed.client, "system_key": signed.client_key, "system_ca": signed.ca}
-    return Settings.model_validate({"profile": "test", "sandbox_url": url, **shown, **more})
+    return AdapterSettings.model_validate({"profile": "test", "sandbox_url": url, **shown, **more})
 
 
 async def credits_stay_due(ours: Adapter, client: RestApi, capability: Capability) -> Part:
@@ -119,7 +119,9 @@ async def test_a_home_that_asks_for_a_certificate_gets_ours_and_without_it_credi
     pool = await open_pool(own_database, size=6, application="test")
     async with rest_api(books, capability=capability, tls=signed) as sandbox:
         whole = read_credentials(settings_of(signed, sandbox.url, system_token=OURS.token))
-        without = read_credentials(Settings(sandbox_url=sandbox.url, system_ca=signed.ca, system_token=OURS.token))
+        without = read_credentials(
+            AdapterSettings(sandbox_url=sandbox.url, system_ca=signed.ca, system_token=OURS.token)
+        )
         right, wrong = RestApi(sandbox.url, "sz", credentials=whole), RestApi(sandbox.url, "sz", credentials=without)
         try:
             await right.tell([notice_of(own("sz", offered("H-1")))])
@@ -156,7 +158,7 @@ async def test_whom_another_authority_signed_is_not_believed_to_be_the_system(
 @pytest.mark.parametrize("given", ["two words", "line\nbreak", "令牌", " ", "", "a\0b"])
 def test_a_token_that_fits_into_no_header_is_refused_without_being_shown(given: str) -> None:
     with pytest.raises(ValidationError, match="RFC 6750") as refused:
-        Settings(system_token=SecretStr(given))
+        AdapterSettings(system_token=SecretStr(given))
     assert not given.strip() or given not in str(refused.value)
 
 

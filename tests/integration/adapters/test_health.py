@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+from services.adapters.books import waiting
 from services.adapters.listening import Listener
 from services.adapters.parts import Part, figures
-from services.adapters.states import Said
-from services.adapters.store import NOTICES, Ear, Waiting, waiting
+from services.adapters.states import Said, Waiting
+from services.adapters.store import NOTICES, Ear
 from services.adapters.worker import Caller, Messenger, persistent
 from services.chassis.logs import Episode
 from tests.conftest import NewDatabase

@@ -18,11 +18,11 @@ from contracts.topics import registry_source
 from deploy.local.registries import CONFIGURED
 from services.adapters.rules import remembered, send
 from services.adapters.service import build
+from services.adapters.settings import AdapterSettings
 from services.adapters.states import Credit
 from services.adapters.store import CREDITS
 from services.chassis import outbox
 from services.chassis.records import unpack_headers
-from services.chassis.settings import Settings
 from tests.conftest import NewDatabase
 from tests.support.adapters import Adapter, adapter
 from tests.support.registries import MORNING, credit
@@ -46,7 +46,7 @@ class Dump:
         """As after a replay: the rows are those of the dump, and what was said since is known."""
         events = [Event(str(uuid4()), registry_source("sz"), MORNING, one) for one in said]
         service = build(
-            Settings(profile="test", registries=CONFIGURED, registry="sz", sandbox_url="http://127.0.0.1:1")
+            AdapterSettings(profile="test", registries=CONFIGURED, registry="sz", sandbox_url="http://127.0.0.1:1")
         )
         assert service.restored is not None
         async with ours.pool.acquire() as db, db.transaction():
@@ -119,7 +119,7 @@ async def test_a_refusal_for_want_of_consent_that_nobody_was_told_is_not_said_of
         )
         await Dump([refused]).restore(ours, (), hook=False)
         service = build(
-            Settings(profile="test", registries=CONFIGURED, registry="sz", sandbox_url="http://127.0.0.1:1")
+            AdapterSettings(profile="test", registries=CONFIGURED, registry="sz", sandbox_url="http://127.0.0.1:1")
         )
         assert service.restored is not None
         async with ours.pool.acquire() as db, db.transaction():

@@ -22,7 +22,6 @@ from services.attendance.service import build
 from services.chassis.migrations import migrate
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
-from services.chassis.settings import Settings
 from tests.conftest import NewDatabase
 from tests.support.attendance import PROJECT, XIA, at, attest, check_in, event_of, signup
 from tests.support.own_topics import under_names
@@ -44,7 +43,7 @@ class Rig:
 
     broker: Broker
     service: Service
-    settings: Settings
+    settings: EverySettings
     commands: str
     events: str
 

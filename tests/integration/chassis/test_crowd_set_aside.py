@@ -7,12 +7,12 @@ from typing import Final
 import asyncpg
 
 from services.attendance.service import build
+from services.attendance.settings import AttendanceSettings
 from services.chassis import set_aside
 from services.chassis.clock import Clock
 from services.chassis.migrations import migrate
 from services.chassis.records import Record
 from services.chassis.set_aside import Aside
-from services.chassis.settings import Settings
 from tests.support.statements import rows_read, statements
 
 CROWD: Final = 20_000
@@ -21,7 +21,7 @@ LIMIT: Final = 100
 
 async def test_a_crowd_behind_one_message_is_read_in_portions_and_never_whole(database: str) -> None:
     """A subject with N rows was read whole for each portion of it: N rows, N / 1000 times."""
-    await migrate(database, build(Settings(profile="test")).migrations)
+    await migrate(database, build(AttendanceSettings(profile="test")).migrations)
     db: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(database)
     now = Clock().now()
     try:

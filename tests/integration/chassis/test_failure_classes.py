@@ -21,6 +21,7 @@ from services.chassis.live import LiveBatches
 from services.chassis.processing import Processor
 from services.chassis.records import Candidate, Record
 from services.chassis.service import Service, Undecodable
+from tests.support.reacting import with_rows
 from tests.support.refusing import let_in, refusing
 from tests.support.rig import Rig, first_lane
 from tests.support.tally import Total, as_record, credit
@@ -37,15 +38,15 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def _unwritable(rig: Rig) -> Service:
     """A tally whose decision about ``huge-…`` gives a figure that no column takes."""
     service = rig.tally.service()
-    [(kind, decide)] = service.decisions.items()
+    [row] = service.reactions.values()
 
-    def too_much(states: States, inbound: Inbound, now: datetime) -> Decision:
+    def too_much(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
         ref = inbound.data.volunteer_ref
         if ref.startswith("huge-"):
             return Decision(changes=(Total(ref, _HUGE, []),))
-        return decide(states, inbound, now)
+        return row.decide(states, inbound, now, policy)
 
-    return dataclasses.replace(service, decisions={kind: too_much})
+    return with_rows(service, decide=too_much)
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ async def test_a_message_whose_subject_cannot_be_named_is_kept_by_its_bytes(rig:
             raise KeyError("as asked")
         return f"volunteer:{inbound.data.volunteer_ref}"
 
-    service = dataclasses.replace(rig.tally.service(), subject=subject)
+    service = with_rows(rig.tally.service(), subject=subject)
     await lane(service, credit("a", 1), credit("odd", 1), credit("b", 1))
     assert (await rig.total("a"), await rig.total("b")) == (1, 1)
     assert await rig.aside() == {"unwritable": 1}
@@ -195,17 +196,17 @@ async def test_what_computes_too_long_together_is_applied_in_parts(
     monkeypatch.setattr(database, "_LONGEST_IDLE", 0.8)
     monkeypatch.setitem(database._SESSION, "idle_in_transaction_session_timeout", "800")
     service = rig.tally.service()
-    [(kind, decide)] = service.decisions.items()
+    [row] = service.reactions.values()
 
-    def slow(states: States, inbound: Inbound, now: datetime) -> Decision:
+    def slow(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
         ref = inbound.data.volunteer_ref
         if ref.startswith("slow-"):
             time.sleep(0.3)
         if ref.startswith("endless-"):
             time.sleep(1)
-        return decide(states, inbound, now)
+        return row.decide(states, inbound, now, policy)
 
-    service = dataclasses.replace(service, decisions={kind: slow})
+    service = with_rows(service, decide=slow)
     await lane(service, *(credit(f"slow-{number}", 1) for number in range(4)), credit("endless-1", 1))
     assert await rig.db.fetchval("SELECT sum(minutes) FROM total") == 4
     assert await rig.aside() == {"raised": 1}

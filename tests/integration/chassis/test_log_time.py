@@ -29,9 +29,9 @@ async def test_a_topic_that_exists_is_given_the_logs_time_and_only_what_the_log_
     seen: dict[str, Inbound] = {}
     decide = rig.tally.decide
 
-    def noted(states: States, inbound: Inbound, now: datetime) -> Decision:
+    def noted(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
         seen[inbound.data.volunteer_ref] = inbound
-        return decide(states, inbound, now)
+        return decide(states, inbound, now, policy)
 
     rig.tally.decide = noted  # type: ignore[method-assign]
     await _send_stamped(rig, "before")
@@ -56,9 +56,9 @@ async def test_on_a_topic_of_our_own_the_time_of_a_message_is_its_own(rig: Rig) 
     seen: list[Inbound] = []
     decide = rig.tally.decide
 
-    def noted(states: States, inbound: Inbound, now: datetime) -> Decision:
+    def noted(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
         seen.append(inbound)
-        return decide(states, inbound, now)
+        return decide(states, inbound, now, policy)
 
     rig.tally.decide = noted  # type: ignore[method-assign]
     await rig.send(credit("x", 1))

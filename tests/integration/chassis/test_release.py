@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from services.chassis.decisions import Inbound
+from tests.support.reacting import with_rows
 from tests.support.rig import REGISTRY, Rig, http, release, release_raised, standing
 from tests.support.tally import credit
 from tests.support.tally_child import TallyChild
@@ -109,7 +110,7 @@ async def test_a_message_whose_subject_cannot_be_named_keeps_no_other_from_being
             raise KeyError("as asked")
         return f"volunteer:{inbound.data.volunteer_ref}"
 
-    service = replace(rig.tally.service(), subject=subject)
+    service = with_rows(rig.tally.service(), subject=subject)
     monkeypatch.setattr(rig.tally, "service", lambda: service)
     async with rig.running() as runtime:
         port = runtime.settings.http_port

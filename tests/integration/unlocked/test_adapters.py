@@ -17,10 +17,10 @@ from contracts.topics import service_source
 from deploy.local.registries import CONFIGURED
 from services.adapters import rules
 from services.adapters.service import build
+from services.adapters.settings import AdapterSettings
 from services.adapters.states import Credit, Outcome, Posted, Refused
 from services.adapters.store import Calls
 from services.chassis.database import Batch, Pool, open_pool
-from services.chassis.settings import Settings
 from tests.support.naming import SECRET
 from tests.support.registries import credit, seat
 from tests.support.unlocked import Unlocked, overtaken, unlocked
@@ -30,7 +30,7 @@ NOW = datetime(2026, 7, 20, tzinfo=UTC)
 
 @pytest.fixture
 async def service(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
-    settings = Settings(
+    settings = AdapterSettings(
         profile="test", naming_secret=SECRET, registries=CONFIGURED, registry="sz", sandbox_url="http://127.0.0.1:1"
     )
     async with unlocked(monkeypatch, database, build(settings), settings) as made:

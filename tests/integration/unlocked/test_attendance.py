@@ -11,7 +11,7 @@ import pytest
 from contracts.messages import Message
 from contracts.messages.attendance import ServiceConfirmed, ServiceHeld, ServiceRevoked
 from services.attendance.service import build
-from services.chassis.settings import Settings
+from services.attendance.settings import AttendanceSettings
 from tests.support.attendance import NOW, at, attest, check_in, event_of, signup
 from tests.support.naming import SECRET
 from tests.support.unlocked import Unlocked, overtaken, unlocked
@@ -21,7 +21,7 @@ LANES = 4
 
 @pytest.fixture
 async def service(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
-    settings = Settings(profile="test", naming_secret=SECRET, day_cap_minutes=480)
+    settings = AttendanceSettings(profile="test", naming_secret=SECRET, day_cap_minutes=480)
     async with unlocked(monkeypatch, database, build(settings), settings, lanes=LANES) as made:
         yield made
 

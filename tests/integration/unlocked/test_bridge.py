@@ -15,7 +15,7 @@ from contracts.messages.deliveries import CreditPosted
 from contracts.topics import registry_source, service_source
 from deploy.local.registries import CONFIGURED
 from services.bridge.service import build
-from services.chassis.settings import Settings
+from services.bridge.settings import BridgeSettings
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, T0, confirmed, consent, established, person
 from tests.support.bridge_store import HandClock
 from tests.support.naming import SECRET
@@ -24,7 +24,7 @@ from tests.support.unlocked import Unlocked, overtaken, unlocked
 
 @pytest.fixture
 async def border(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
-    settings = Settings(profile="test", naming_secret=SECRET, registries=CONFIGURED)
+    settings = BridgeSettings(profile="test", naming_secret=SECRET, registries=CONFIGURED)
     async with unlocked(monkeypatch, database, build(settings), settings, lanes=3, clock=HandClock()) as made:
         yield made
 

@@ -25,12 +25,12 @@ def inbound(message: Message) -> Inbound:
 
 def receive(states: States, attempt: int | None) -> Decision:
     posted = POSTED.model_copy(update={"attempt": attempt})
-    return rules.receive(states, inbound(posted), MORNING, registry="sz")
+    return rules.receive(states, inbound(posted), MORNING, seat("idempotent"))
 
 
 def ask(states: States, attempt: int | None) -> Decision:
     asked = deliveries.CreditQueried(volunteer_ref="H-1", transfer_id=POSTED.transfer_id, attempt=attempt)
-    return rules.query(states, inbound(asked), MORNING, registry="sz", capability="queryable")
+    return rules.query(states, inbound(asked), MORNING, seat("queryable"))
 
 
 def row(state: Any = "due", **more: Any) -> Credit:
@@ -104,6 +104,6 @@ def test_a_credit_refused_for_now_that_comes_again_is_answered_for_the_new_attem
 def test_what_a_withdrawal_takes_back_is_refused_by_every_number() -> None:
     told_so = deliveries.ConsentChanged(volunteer_ref="H-1", registry="gz", state="withdrawn", version=1)
     states = states_of(row(asked=(1, 2)))
-    decision = rules.change_consent(states, inbound(told_so), MORNING, registry="sz")
+    decision = rules.change_consent(states, inbound(told_so), MORNING, seat("idempotent"))
     sent = tuple(one.message for one in decision.sends)
     assert named(sent) == [("CreditRefused", 1), ("CreditRefused", 2)]

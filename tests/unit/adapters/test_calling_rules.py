@@ -39,7 +39,7 @@ def answers(decision: Decision) -> list[tuple[str, str, object]]:
 
 
 def receive(states: States, posted: deliveries.CreditPosted) -> Decision:
-    return rules.receive(states, inbound(posted), MORNING, registry="sz")
+    return rules.receive(states, inbound(posted), MORNING, seat("idempotent"))
 
 
 ACCEPTED = {"state": "accepted", "posted_delta": 90, "posted_at": MORNING}
@@ -84,16 +84,14 @@ def test_a_refused_credit_that_comes_again_is_tried_again() -> None:
 def test_a_query_about_a_credit_under_way_is_answered_by_the_credit(capability: Capability) -> None:
     posted = credit("H-1")
     asked = deliveries.CreditQueried(volunteer_ref="H-1", transfer_id=posted.transfer_id)
-    decision = rules.query(
-        states_of(row(posted, state="unknown")), inbound(asked), MORNING, registry="sz", capability=capability
-    )
+    decision = rules.query(states_of(row(posted, state="unknown")), inbound(asked), MORNING, seat(capability))
     assert decision == Decision()
 
 
 def test_a_query_about_a_transfer_never_seen_is_put_to_a_queryable_registry_only() -> None:
     asked = deliveries.CreditQueried(volunteer_ref="H-1", transfer_id=uuid.uuid4())
     for capability in CAPABILITIES:
-        decision = rules.query(states_of(), inbound(asked), MORNING, registry="sz", capability=capability)
+        decision = rules.query(states_of(), inbound(asked), MORNING, seat(capability))
         if capability == "queryable":
             (question,) = decision.changes
             assert rules.next_step(question, capability) == "ask"
@@ -107,7 +105,7 @@ def test_withdrawn_consent_stops_only_what_the_registry_has_surely_not_seen() ->
     waiting, tried, elsewhere = credit("H-1"), credit("H-1"), credit("H-1", host="fs")
     told_so = deliveries.ConsentChanged(volunteer_ref="H-1", registry="gz", state="withdrawn", version=1)
     states = states_of(row(waiting), row(tried, state="unknown", attempts=1), row(elsewhere))
-    decision = rules.change_consent(states, inbound(told_so), MORNING, registry="sz")
+    decision = rules.change_consent(states, inbound(told_so), MORNING, seat("idempotent"))
     stopped = [change for change in decision.changes if isinstance(change, Credit)]
     assert [(one.transfer_id, one.state, one.retry) for one in stopped] == [(waiting.transfer_id, "refused", True)]
     assert answers(decision) == [("CreditRefused", "H-1", "consent_withdrawn")]
@@ -115,7 +113,7 @@ def test_withdrawn_consent_stops_only_what_the_registry_has_surely_not_seen() ->
 
 def test_given_consent_stops_nothing() -> None:
     told_so = deliveries.ConsentChanged(volunteer_ref="H-1", registry="gz", state="given", version=2)
-    decision = rules.change_consent(states_of(row(credit("H-1"))), inbound(told_so), MORNING, registry="sz")
+    decision = rules.change_consent(states_of(row(credit("H-1"))), inbound(told_so), MORNING, seat("idempotent"))
     assert not [change for change in decision.changes if isinstance(change, Credit)]
     assert not decision.sends
 
@@ -164,7 +162,7 @@ def test_what_a_gateway_may_have_passed_on_before_it_said_503_is_not_taken_back_
     posted = credit("H-1")
     after, _ = rules.settle(row(posted), Away("503", surely=False), seat("idempotent"), MORNING)
     told_so = deliveries.ConsentChanged(volunteer_ref="H-1", registry="gz", state="withdrawn", version=1)
-    decision = rules.change_consent(states_of(after), inbound(told_so), MORNING, registry="sz")
+    decision = rules.change_consent(states_of(after), inbound(told_so), MORNING, seat("idempotent"))
     assert not [change for change in decision.changes if isinstance(change, Credit)]
     assert not decision.sends
 

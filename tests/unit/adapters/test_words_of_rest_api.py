@@ -14,13 +14,13 @@ from deploy.sandbox.rest_api.forms import Unreadable, read_letter
 from services.adapters import rest_api_told, rules
 from services.adapters.states import Notice
 from services.chassis.decisions import Inbound, States
-from tests.support.registries import MORNING, one_of_each, own, told
+from tests.support.registries import MORNING, one_of_each, own, seat, told
 
 
 def notice_of(message: Message, *, is_own: bool) -> tuple[Notice, Inbound]:
     event = own("sz", message) if is_own else told(message)
     inbound = Inbound(event, "topic", uuid.uuid4(), MORNING)
-    (notice,) = rules.pass_on(States(), inbound, MORNING, registry="sz").changes
+    (notice,) = rules.pass_on(States(), inbound, MORNING, seat("idempotent")).changes
     return notice, inbound
 
 

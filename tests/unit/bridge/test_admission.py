@@ -16,8 +16,8 @@ from contracts.topics import IDENTITY_EVENTS, INBOUND
 from deploy.local.registries import CONFIGURED
 from services.bridge.rules.admission import refusal_of_undecodable
 from services.bridge.service import build
+from services.bridge.settings import BridgeSettings
 from services.chassis.service import Undecodable
-from services.chassis.settings import Settings
 from tests.support.bridge import World, of_kind
 from tests.support.bridge_messages import (
     HOME,
@@ -203,7 +203,7 @@ def test_what_cannot_be_read_is_answered_to_the_owner_of_the_topic(entry: Any) -
 @pytest.mark.parametrize("reason", ["wrong_key", "schema", "bytes"])
 def test_a_document_number_as_key_is_not_in_the_answer_to_what_could_not_be_read(entry: Any, reason: Any) -> None:
     """``refused(wrong_key)`` came back under the document number, as key and in the body, on another topic."""
-    service = build(Settings(registries=CONFIGURED))
+    service = build(BridgeSettings(registries=CONFIGURED))
     assert service.refuse is not None
     error = ContractError(reason, "the record's key is not the key of its body")
     (send,) = service.refuse(Undecodable(entry.of(HOST).name, 3, 17, DOCUMENT_NUMBER, error))

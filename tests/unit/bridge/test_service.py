@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,14 @@ import yaml
 
 from contracts.topics import BRIDGE_COMMANDS, INBOUND
 from deploy.local.registries import CONFIGURED
-from services.bridge.rules.names import _SUBJECT_OF
-from services.bridge.service import FROM_REGISTRIES, build
+from services.bridge.crossings import FROM_REGISTRIES
+from services.bridge.policy import policy
+from services.bridge.service import build
+from services.bridge.settings import BridgeSettings
 from services.chassis.configuration import ConfigurationError
-from services.chassis.settings import Settings
+
+DAY = timedelta(days=1)
+MAY = "2026-05-01T00:00:00+08:00"
 
 
 def folder(tmp_path: Path, **changes: object) -> Path:
@@ -23,11 +28,10 @@ def folder(tmp_path: Path, **changes: object) -> Path:
     return tmp_path
 
 
-def test_every_message_of_every_stream_has_a_decision_and_a_subject() -> None:
-    service = build(Settings(registries=CONFIGURED))
+def test_every_message_of_every_stream_has_one_row() -> None:
+    service = build(BridgeSettings(registries=CONFIGURED))
     carried = {message for stream in service.streams for entry in stream.topics for message in entry.messages}
-    assert carried == set(service.decisions)
-    assert carried <= set(_SUBJECT_OF)
+    assert carried == set(service.reactions)
 
 
 def test_only_what_registries_may_say_is_admitted_from_them() -> None:
@@ -35,7 +39,7 @@ def test_only_what_registries_may_say_is_admitted_from_them() -> None:
 
 
 def test_each_registry_has_a_group_of_its_own_and_a_limit_and_speaks_only_for_itself() -> None:
-    streams = {stream.group: stream for stream in build(Settings(registries=CONFIGURED)).streams}
+    streams = {stream.group: stream for stream in build(BridgeSettings(registries=CONFIGURED)).streams}
     assert set(streams) == {"bridge", "bridge.gz", "bridge.sz"}
     assert streams["bridge.gz"].sources == {"urn:shuangcheng:registry:gz"}
     assert {entry.name.split(".")[1] for entry in streams["bridge.gz"].topics} == {"gz"}
@@ -44,7 +48,7 @@ def test_each_registry_has_a_group_of_its_own_and_a_limit_and_speaks_only_for_it
 
 
 def test_a_paused_registry_is_not_read(tmp_path: Path) -> None:
-    service = build(Settings(registries=folder(tmp_path, state="paused")))
+    service = build(BridgeSettings(registries=folder(tmp_path, state="paused")))
     assert {stream.group for stream in service.streams} == {"bridge", "bridge.sz"}
 
 
@@ -54,15 +58,31 @@ def test_a_paused_registry_is_not_read(tmp_path: Path) -> None:
         ({"code": "sz"}, "speaks of registry 'sz'"),
         ({"capability": "perhaps"}, "gz.yaml: capability"),
         ({"colour": "red"}, "gz.yaml: colour"),
+        ({"policy": [{"valid_from": "2026-01-01T00:00:00"}]}, r"gz.yaml: policy.0.valid_from: .*timezone"),
+        (
+            {"policy": [{"valid_from": MAY}, {"valid_from": MAY}]},
+            r"gz.yaml: policy: version 1 is not valid from a later",
+        ),
+        ({"policy": [{"valid_from": MAY, "receipt_due_seconds": 0}]}, "gz.yaml: policy.0.receipt_due_seconds"),
     ],
 )
 def test_wrong_configuration_is_one_clear_sentence(tmp_path: Path, changes: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
-        build(Settings(registries=folder(tmp_path, **changes)))
+        build(BridgeSettings(registries=folder(tmp_path, **changes)))
 
 
 def test_no_configuration_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="SHUANGCHENG_REGISTRIES"):
-        build(Settings())
+        build(BridgeSettings())
     with pytest.raises(ConfigurationError, match=r"no \*\.yaml files"):
-        build(Settings(registries=tmp_path))
+        build(BridgeSettings(registries=tmp_path))
+
+
+def test_how_long_a_receipt_may_take_is_each_homes_own_from_the_moment_on_that_its_file_says(tmp_path: Path) -> None:
+    versions = [{"valid_from": MAY, "receipt_due_seconds": 90}, {"valid_from": "2026-06-01T00:00:00+08:00"}]
+    values = policy(BridgeSettings(registries=folder(tmp_path, policy=versions), receipt_due=20))
+    may = datetime.fromisoformat(MAY)
+    seconds = [values.receipt_due_of("gz", moment).total_seconds() for moment in (may - DAY, may, may + 40 * DAY)]
+    assert seconds == [20, 90, 20]
+    assert values.receipt_due_of("sz", may).total_seconds() == 20
+    assert values.receipt_due_of("left", may).total_seconds() == 20

@@ -14,8 +14,8 @@ from contracts.messages import Message, attendance, bridge, identity, opportunit
 from contracts.messages import volunteers as said
 from contracts.messages.shifts import Category, Place
 from contracts.topics import registry_source, service_source
-from services.bridge.rules.names import account_name, locks, subject
-from services.bridge.service import FROM_REGISTRIES, FROM_WITHIN
+from services.bridge.crossings import FROM_REGISTRIES, FROM_WITHIN, REACTIONS
+from services.bridge.rules.names import account_name
 from services.chassis.decisions import Decision, Inbound
 from tests.support.bridge import World
 from tests.support.bridge_messages import (
@@ -116,6 +116,10 @@ def inbound(source: str, message: Message) -> Inbound:
     return Inbound(Event("e1", source, T0, message), "t", UUID(int=1), T0)
 
 
+def subject(message: Inbound) -> str:
+    return REACTIONS[type(message.data)].subject(message)
+
+
 def everything() -> list[Inbound]:
     """All that can be said of S1 and G1, by her home and by her host, about each other and about a third registry."""
     found = [inbound(service_source(message.TYPE.split(".")[1]), message) for message in from_within()]
@@ -140,7 +144,7 @@ NAMES = [f"{message.event.source.rpartition(':')[2]}-{type(message.data).__name_
 
 def decide(world: World, message: Inbound) -> Decision | None:
     try:
-        return world.decisions[type(message.data)](world.states, message, world.now)
+        return world.decide(message)
     except LookupError:
         return None  # an inner fact about a link that never was
 
@@ -196,4 +200,4 @@ def test_no_message_that_waits_has_the_subject_of_one_that_brings_what_it_waits_
 
 @pytest.mark.parametrize("message", ALL, ids=NAMES)
 def test_what_is_locked_first_sorts_before_the_persons_that_are_locked_second(message: Inbound) -> None:
-    assert max([subject(message), *locks(message)]) < "person:"
+    assert max([subject(message), *REACTIONS[type(message.data)].locks(message)]) < "person:"

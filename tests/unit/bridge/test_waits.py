@@ -9,7 +9,7 @@ import pytest
 
 from contracts.messages import Message, attendance, opportunities, service, signups, volunteers
 from contracts.topics import IDENTITY_EVENTS, VOLUNTEERS
-from services.bridge.service import FROM_REGISTRIES, FROM_WITHIN
+from services.bridge.crossings import FROM_REGISTRIES, FROM_WITHIN
 from services.chassis.channels import named
 from services.chassis.decisions import Wait
 from tests.support.bridge import World

@@ -14,6 +14,7 @@ from contracts.messages import Message
 from contracts.partitioner import partition_for
 from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS
 from services.attendance.service import build as attendance
+from services.attendance.settings import AttendanceSettings
 from services.chassis.channels import named, places, topics
 from services.chassis.decisions import Channel, Decision, Inbound, States
 from services.chassis.service import Service
@@ -25,6 +26,13 @@ from tests.support import opportunities as offering
 ROOT: Final = Path(services.__file__).parent
 
 
+def _is_wait(called: ast.expr) -> bool:
+    """``Wait(…)``, or ``draft.wait(…)``."""
+    return getattr(called, "id", "") == "Wait" or (
+        isinstance(called, ast.Attribute) and called.attr == "wait" and getattr(called.value, "id", "") == "draft"
+    )
+
+
 def test_every_wait_of_every_service_is_looked_at_here_or_beside_the_rules_of_the_border() -> None:
     found = {
         f"{path.relative_to(ROOT).as_posix()}:{scope.name}"
@@ -32,7 +40,7 @@ def test_every_wait_of_every_service_is_looked_at_here_or_beside_the_rules_of_th
         for scope in ast.walk(ast.parse(path.read_text()))
         if isinstance(scope, ast.FunctionDef)
         for call in ast.walk(scope)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Wait"
+        if isinstance(call, ast.Call) and "chassis" not in path.parts and _is_wait(call.func)
     }
     assert found == {
         "attendance/rules.py:_wait",
@@ -49,7 +57,7 @@ def decided(service: Service, message: Message) -> Decision:
     for table in service.store.tables:
         table.declare(states)
     event = offering.event(message) if service.name == "opportunities" else attending.event_of(message)
-    return service.decisions[type(message)](states, Inbound(event, "t", uuid4(), event.time), event.time)
+    return service.decide(states, Inbound(event, "t", uuid4(), event.time), event.time)
 
 
 def test_a_sign_up_waits_for_its_shift_by_the_partition_in_which_both_lie() -> None:
@@ -71,10 +79,10 @@ def test_a_sign_up_waits_for_its_shift_by_the_partition_in_which_both_lie() -> N
 )
 def test_service_waits_for_its_sign_up_by_the_partition_in_which_its_project_lies(command: Message) -> None:
     told = attending.signup("s1")
-    wait = decided(attendance(Settings()), command).wait
+    wait = decided(attendance(AttendanceSettings()), command).wait
     assert wait is not None
     assert wait.brought_by == (Channel(OPPORTUNITIES_EVENTS, told.key),)
-    assert wait.fact in decided(attendance(Settings()), told).facts
+    assert wait.fact in decided(attendance(AttendanceSettings()), told).facts
 
 
 def test_channels_have_one_name_whatever_their_order() -> None:

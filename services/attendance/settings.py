@@ -1,0 +1,19 @@
+"""What attendance can be told from outside, beside what every service can."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from services.chassis.settings import Settings
+
+__all__ = ["AttendanceSettings"]
+
+
+class AttendanceSettings(Settings):
+    """Each field is the variable ``SHUANGCHENG_<NAME>``."""
+
+    day_cap_minutes: int = Field(default=480, ge=1, le=1440)
+    """Service minutes of one person on one Shanghai day, over all registries, confirmed without review (rule 72)."""
+
+
+SETTINGS = AttendanceSettings

@@ -1,0 +1,245 @@
+"""The bridge's table of contents: one row per message. Registries' messages are admitted before they are decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeAlias
+
+from contracts.messages import (
+    Message,
+    attendance,
+    bridge,
+    identity,
+    opportunities,
+    receipts,
+    service,
+    shifts,
+    signups,
+    volunteers,
+)
+from services.bridge.rules import carrying, consent, linking, notices, translation
+from services.bridge.rules.admission import Admission, Other, admitted, sender
+from services.bridge.rules.names import account_name
+from services.bridge.store import Needs
+from services.chassis.decisions import Decide, Inbound, States
+from services.chassis.reactions import Reaction
+
+__all__ = ["FROM_REGISTRIES", "FROM_WITHIN", "REACTIONS"]
+
+_Subject: TypeAlias = Callable[[Inbound], str]
+_Account: TypeAlias = tuple[str, str]
+_Accounts: TypeAlias = Callable[[Inbound], list[_Account]]
+"""The refs (registry, ref) of which a message speaks: locked, and their rows may change."""
+_Need: TypeAlias = Callable[[Inbound, Needs], None]
+
+
+def _row(decide: Decide, subject: _Subject, accounts: _Accounts, needs: Iterable[_Need], releases: bool) -> Reaction:
+    """``releases``: transfers of these accounts, or of the person named, may go that were held back."""
+
+    def locks(inbound: Inbound) -> Iterable[str]:
+        # Persons are locked by the store, once it knows them.
+        return [account_name(registry, ref) for registry, ref in accounts(inbound)]
+
+    def gather(inbound: Inbound, found: Needs) -> None:
+        named = accounts(inbound)
+        found.accounts.update(named)
+        if releases:
+            found.releasing_accounts.update(named)
+        for need in needs:
+            need(inbound, found)
+
+    return Reaction(decide, subject, locks, gather)
+
+
+def _of_sender(inbound: Inbound) -> list[_Account]:
+    return [(sender(inbound), inbound.data.volunteer_ref)]
+
+
+def _of_nobody(_: Inbound) -> list[_Account]:
+    return []
+
+
+def _of_request(inbound: Inbound) -> list[_Account]:
+    return [*_of_sender(inbound), (inbound.data.home, inbound.data.home_ref)]
+
+
+def _of_link(inbound: Inbound) -> list[_Account]:
+    fact: identity.LinkEstablished | identity.LinkRefused = inbound.data
+    named = [(fact.host, fact.host_ref), (fact.home, fact.home_ref)]
+    return named if fact.origin is None else [*named, (fact.host, fact.origin.key)]
+
+
+def _of_home(inbound: Inbound) -> list[_Account]:
+    return [(inbound.data.home, inbound.data.home_ref)]
+
+
+def _person(inbound: Inbound, needs: Needs) -> None:
+    needs.persons.add(inbound.data.person)
+
+
+def _releasing(inbound: Inbound, needs: Needs) -> None:
+    needs.releasing.add(inbound.data.person)
+
+
+def _own_record(inbound: Inbound, needs: Needs) -> None:
+    needs.records.add((sender(inbound), inbound.data.record_ref))
+
+
+def _record(inbound: Inbound, needs: Needs) -> None:
+    needs.records.add((inbound.data.host, inbound.data.record.record_ref))
+
+
+def _transfer(inbound: Inbound, needs: Needs) -> None:
+    needs.transfers.add(inbound.data.transfer_id)
+
+
+def _timed(inbound: Inbound, needs: Needs) -> None:
+    key = inbound.data.host, inbound.data.record_ref
+    needs.records.add(key)
+    needs.timed.add(key)
+    needs.transfers.add(inbound.data.transfer_id)
+
+
+def _never(_: States, __: Inbound) -> bool:
+    return False
+
+
+def _always(_: States, __: Inbound) -> bool:
+    return True
+
+
+def _crossing(
+    decide: Decide,
+    family: str,
+    names: Other | None = None,
+    accounts: _Accounts = _of_sender,
+    needs: Iterable[_Need] = (),
+    *,
+    releases: bool = False,
+    begins: bool = False,
+    lowers: Callable[[States, Inbound], bool] = _never,
+    past: tuple[str, ...] = (),
+) -> Reaction:
+    """A registry's message. Its subject is the ref of the sender, together with the registry that it names, if it names
+    a registry; ``family`` keeps apart what must not wait behind each other. The rest is ``Admission``."""
+    admission = Admission(names, begins, lowers, past)
+
+    def subject(inbound: Inbound) -> str:
+        account = f"account.{family}:{sender(inbound)}:{inbound.data.volunteer_ref}"
+        return account if names is None else f"{account}:{getattr(inbound.data, names.field)}"
+
+    return _row(admitted(admission, decide), subject, accounts, needs, releases)
+
+
+def _published(decide: Decide) -> Reaction:
+    """A registry's word on a project of its own."""
+
+    def subject(inbound: Inbound) -> str:
+        return f"account.project:{sender(inbound)}:{inbound.data.project_ref}"
+
+    return _row(admitted(Admission(None, False, _never, ()), decide), subject, _of_nobody, (), releases=False)
+
+
+def _inner(
+    decide: Decide,
+    subject: _Subject,
+    *needs: _Need,
+    accounts: _Accounts = _of_nobody,
+    releases: bool = False,
+) -> Reaction:
+    """A message of a service."""
+    return _row(decide, subject, accounts, (*needs, _releasing) if releases else needs, releases)
+
+
+def _from_identity(inbound: Inbound) -> str:
+    return f"from.identity:{inbound.data.person}"
+
+
+def _from_opportunities(inbound: Inbound) -> str:
+    return f"from.opportunities:{inbound.data.key}:{inbound.data.subject}"
+
+
+def _from_attendance(inbound: Inbound) -> str:
+    return f"from.attendance:{inbound.data.key}"
+
+
+def _of_record(inbound: Inbound) -> str:
+    return f"from.record:{inbound.data.subject}"
+
+
+def _of_timer(inbound: Inbound) -> str:
+    """The record's own subject, by its key."""
+    return f"from.record:{inbound.data.key}"
+
+
+_HOST: Final = Other("host", own="may")
+_OTHER: Final = Other("registry")
+
+# A break may wait for its link. Consent must not stand behind it, nor the offer or request that brings the link.
+FROM_REGISTRIES: Final[Mapping[type[Message], Reaction]] = {
+    volunteers.LinkOffered: _crossing(
+        linking.link_offered,
+        "link",
+        Other("for_registry"),
+        releases=True,
+        begins=True,
+        past=("consent", "given_at"),
+    ),
+    volunteers.LinkRequested: _crossing(linking.link_requested, "link", Other("home"), _of_request, begins=True),
+    volunteers.ConsentGiven: _crossing(
+        consent.consent_given, "consent", _OTHER, releases=True, past=("consent", "given_at")
+    ),
+    volunteers.ConsentWithdrawn: _crossing(consent.consent_withdrawn, "consent", _OTHER, lowers=_always),
+    volunteers.LinkBroken: _crossing(linking.link_broken, "break", _OTHER, lowers=_always),
+    volunteers.LinkRestored: _crossing(linking.link_restored, "break", _OTHER),
+    shifts.ProjectPublished: _published(translation.project_published),
+    shifts.ShiftPublished: _published(translation.shift_published),
+    signups.SignupRequested: _crossing(translation.signup_requested, "signup", _HOST, begins=True),
+    signups.SignupWithdrawn: _crossing(translation.signup_withdrawn, "signup", _HOST, lowers=_always),
+    # A window at home is only the home's to report (host = home).
+    signups.SignupReported: _crossing(
+        translation.signup_reported, "signup", Other("host", own="must"), lowers=translation.is_given_back
+    ),
+    service.CheckedIn: _crossing(translation.presence_recorded, "attendance", past=("at",)),
+    service.CheckedOut: _crossing(translation.presence_recorded, "attendance", past=("at",)),
+    service.ServiceAttested: _crossing(
+        translation.service_attested,
+        "attendance",
+        needs=(_own_record,),
+        lowers=translation.is_lowered,
+        past=("ended_at",),
+    ),
+    receipts.CreditAccepted: _crossing(carrying.receipt, "receipt", needs=(_transfer,), lowers=_always),
+    receipts.CreditRefused: _crossing(carrying.receipt, "receipt", needs=(_transfer,), lowers=_always),
+    receipts.CreditUnknown: _crossing(carrying.receipt, "receipt", needs=(_transfer,), lowers=_always),
+}
+
+_SIGNUP: Final = _inner(notices.signup_changed, _from_opportunities, _person)
+_DECIDED: Final = _inner(carrying.service_decided, _of_record, _person, _record)
+
+FROM_WITHIN: Final[Mapping[type[Message], Reaction]] = {
+    identity.LinkEstablished: _inner(
+        linking.link_established, _from_identity, _person, accounts=_of_link, releases=True
+    ),
+    identity.LinkRefused: _inner(linking.link_refused, _from_identity, accounts=_of_link),
+    identity.LinkBroken: _inner(linking.link_rested, _from_identity, _person),
+    identity.LinkRestored: _inner(linking.link_rested, _from_identity, _person, releases=True),
+    identity.ConsentChanged: _inner(consent.consent_changed, _from_identity, _person, accounts=_of_home, releases=True),
+    identity.CommandRefused: _inner(notices.command_refused, _from_identity),
+    opportunities.SignupConfirmed: _SIGNUP,
+    opportunities.SignupWaitlisted: _SIGNUP,
+    opportunities.SignupPromoted: _SIGNUP,
+    opportunities.SignupRefused: _SIGNUP,
+    opportunities.SignupWithdrawn: _SIGNUP,
+    opportunities.SignupNoted: _SIGNUP,
+    opportunities.CommandRefused: _inner(notices.command_refused, _from_opportunities),
+    attendance.ServiceConfirmed: _DECIDED,
+    attendance.ServiceHeld: _DECIDED,
+    attendance.ServiceRevoked: _DECIDED,
+    attendance.CommandRefused: _inner(notices.command_refused, _from_attendance),
+    bridge.CheckReceipt: _inner(carrying.receipt_due, _of_timer, _timed),
+    bridge.RetryTransfer: _inner(carrying.retry_due, _of_timer, _timed),
+    bridge.SettleTransfer: _inner(carrying.settled_by_hand, _of_timer, _timed),
+}
+
+REACTIONS: Final[Mapping[type[Message], Reaction]] = {**FROM_REGISTRIES, **FROM_WITHIN}

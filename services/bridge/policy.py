@@ -1,0 +1,62 @@
+"""The values by which the border decides: seats of registries, and how long a receipt may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from contracts.registry import Capability, Registry
+from services.bridge.settings import BridgeSettings
+from services.chassis.configuration import ConfigurationError, read_folder
+
+__all__ = ["Policy", "Seat", "policy"]
+
+
+class Seat(NamedTuple):
+    """How a registry takes part now. ``left``: its file is no longer in the folder, and rows of it still stand."""
+
+    state: Literal["active", "paused", "closed", "left"]
+    capability: Capability
+
+
+_LEFT: Final = Seat("left", "neither")
+"""Nobody says any more what its ledger can do, so that nothing is tried twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """``registries`` by code, as their files say; ``receipt_due`` where a home's file does not say another value."""
+
+    registries: Mapping[str, Registry]
+    receipt_due: timedelta
+
+    def seat(self, code: str) -> Seat:
+        """How the registry of this code takes part. Every code that stands in a row has a seat."""
+        registry = self.registries.get(code)
+        return _LEFT if registry is None else Seat(registry.state, registry.capability)
+
+    def receipt_due_of(self, home: str, now: datetime) -> timedelta:
+        """After how long a credit of this home without a receipt is asked about."""
+        registry = self.registries.get(home)
+        values = None if registry is None else registry.policy_at(now)
+        if values is None or values.receipt_due_seconds is None:
+            return self.receipt_due
+        return timedelta(seconds=values.receipt_due_seconds)
+
+
+def policy(settings: BridgeSettings) -> Policy:
+    """As the settings and the files of the registries say. Raises ``ConfigurationError``."""
+    return Policy(_registries(settings.registries), timedelta(seconds=settings.receipt_due))
+
+
+def _registries(folder: Path | None) -> dict[str, Registry]:
+    if folder is None:
+        raise ConfigurationError("SHUANGCHENG_REGISTRIES must name the folder of <code>.yaml files")
+    registries = read_folder(folder, Registry)
+    for name, registry in registries.items():
+        if registry.code != name:
+            raise ConfigurationError(f"{folder / name}.yaml speaks of registry {registry.code!r}")
+    return registries

@@ -1,0 +1,29 @@
+"""Services whose rows a test changes, and what the rows say of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from services.chassis.decisions import Decide, Inbound
+from services.chassis.service import Service
+
+__all__ = ["decided_by", "first_names", "with_rows"]
+
+
+def with_rows(service: Service, **changes: Any) -> Service:
+    """The service with these changes in every row."""
+    return replace(service, reactions={kind: replace(row, **changes) for kind, row in service.reactions.items()})
+
+
+def decided_by(service: Service, change: Callable[[Decide], Decide]) -> Service:
+    """The service with every decision changed."""
+    rows = {kind: replace(row, decide=change(row.decide)) for kind, row in service.reactions.items()}
+    return replace(service, reactions=rows)
+
+
+def first_names(service: Service, inbound: Inbound) -> set[str]:
+    """What a batch locks for this message before it loads anything."""
+    row = service.reaction(inbound)
+    return {row.subject(inbound), *row.locks(inbound)}
