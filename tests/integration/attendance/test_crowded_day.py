@@ -163,7 +163,9 @@ async def test_a_batch_about_another_day_loads_nothing_of_a_crowded_one(
     event = event_of(message)
     inbound = attendance.processor.work(event, as_record(event), topic_of(event), at("09:00")).inbound
     async with db.transaction():
-        await attendance.service.store.load(Batch(db), [inbound], states)
+        needs = attendance.service.store.needs()
+        attendance.service.reaction(inbound).needs(inbound, needs)
+        await attendance.service.store.load(Batch(db), needs, states)
     assert states.changed(Standing) == []
     assert not states.group(Standing, "place", ("aa", person, MONDAY))
     assert not states.group(Standing, "doubles", (signup_id(person, "aa", PROJECT, "s1"), MONDAY))
