@@ -24,6 +24,7 @@ from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from tests.conftest import NewDatabase
 from tests.support.attendance import PROJECT, XIA, at, attest, check_in, event_of, signup
+from tests.support.every_settings import EverySettings
 from tests.support.own_topics import under_names
 from tests.support.restoring import living, name_of, said_on, settings_of, twice
 from tests.support.waiting import eventually
