@@ -74,6 +74,11 @@ def test_a_closed_list_is_a_part_of_the_list_and_each_word_of_it_is_written(name
     assert words <= LINKAGE.written.keys()
 
 
+def test_the_check_of_attendances_database_takes_the_closed_list_and_nothing_else() -> None:
+    checked = look_for(_sources("services/attendance/migrations")).compared
+    assert checked.keys() == set(get_args(attendance.HoldReason))
+
+
 def test_no_closed_list_is_left_out() -> None:
     found = {
         f"{name}:{target.id}"
