@@ -50,11 +50,11 @@ class _Column:
 
 
 def _column(name: str, annotation: Any) -> _Column:
-    inner = annotation
+    inner, parts = annotation, [annotation]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         parts = [part for part in typing.get_args(annotation) if part is not type(None)]
         inner = parts[0] if len(parts) == 1 else annotation
-    if typing.get_origin(inner) is typing.Literal:
+    if all(typing.get_origin(part) is typing.Literal for part in parts):
         inner = str
     if inner in _SQL_TYPES:
         return _Column(name, _SQL_TYPES[inner], None, None)
@@ -68,8 +68,8 @@ class Table(Generic[R]):
     """A state table: the row type's fields are its columns, in this order.
 
     ``key`` names the primary key's fields; ``groups`` the fields by which rules ask for several rows. Supported
-    field types: str, int, bool, UUID, datetime, date, bytes, enums of str, Optional of these; anything else
-    pydantic can write stands as jsonb. A store loads every row that a decision may change: what was not loaded is
+    field types: str, Literal of str, int, bool, UUID, datetime, date, bytes, enums of str, Optional of these; anything
+    else pydantic can write stands as jsonb. A store loads every row that a decision may change: what was not loaded is
     new, and is inserted. ``append_only`` rows are never loaded or replaced. ``adds_many``: most rows saved are new, and
     go by COPY, in a statement of their own (a third of the price).
     """

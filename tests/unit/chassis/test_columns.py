@@ -1,0 +1,26 @@
+"""Of what type the column of a row's field is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from contracts.frozen import frozen
+from services.chassis.tables import Table
+
+Colour = Literal["red", "green"]
+Shape = Literal["round", "square"]
+
+
+@frozen
+class Thing:
+    name: str
+    colour: Colour
+    shape: Shape | None
+    look: Colour | Shape | None
+    size: str | int
+
+
+def test_words_of_several_closed_lists_are_text_like_the_words_of_one() -> None:
+    """Seen: a reason out of two closed lists was kept as a text of JSON, in quotation marks."""
+    columns = {column.name: column.sql_type for column in Table(Thing, "thing", key=("name",)).columns}
+    assert columns == {"name": "text", "colour": "text", "shape": "text", "look": "text", "size": "jsonb"}
