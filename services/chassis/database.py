@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import asyncpg
@@ -23,6 +24,7 @@ __all__ = [
     "Pooled",
     "add_rows",
     "describe",
+    "forget_names",
     "open_connection",
     "open_pool",
     "takes_writes",
@@ -43,6 +45,9 @@ SELECT name FROM locked WHERE parked
 # DO UPDATE locks every row that is there, in the order given; its WHERE looks at the row as it is once locked, writes
 # the few that are parked, as they were, and so gives their names.
 
+
+_FORGET = """DELETE FROM entity WHERE name = ANY(ARRAY(
+    SELECT name FROM entity WHERE made_at < $1 AND NOT parked LIMIT $2 FOR UPDATE SKIP LOCKED))"""
 
 _PROBE = """INSERT INTO probe (session, at) VALUES (current_setting('application_name'), now())
 ON CONFLICT (session) DO UPDATE SET at = excluded.at"""
@@ -167,6 +172,14 @@ async def takes_writes(db: Connection) -> bool:
     except FAILURES:
         return False
     return True
+
+
+async def forget_names(db: Connection, before: datetime, most: int) -> int:
+    """Delete rows of names, made before that moment, with nothing parked; gives how many, ``most`` at most.
+
+    It waits for nobody, so it is in no circle of locks; a batch that locks such a name waits, and makes it again.
+    """
+    return int((await db.execute(_FORGET, before, most)).split()[-1])
 
 
 class Batch:

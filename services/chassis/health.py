@@ -22,6 +22,7 @@ from services.chassis.reasons import SAID_OTHERWISE, AsideReason
 from services.chassis.reentry import Reentry
 from services.chassis.relay import Relay
 from services.chassis.restoring.restored import Restoring
+from services.chassis.scheduling import Scheduler
 from services.chassis.service import Service
 
 __all__ = ["Health"]
@@ -57,14 +58,14 @@ class Health:
         service: Service,
         pool: Pool,
         probe: BrokerProbe,
-        parts: tuple[Sequence[Lane], Relay, Reentry, Hearing],
+        parts: tuple[Sequence[Lane], Relay, Reentry, Hearing, Scheduler],
         restoring: Restoring,
         ended: Callable[[], str | None],
     ) -> None:
         self.service = service
         self.pool = pool
         self.probe = probe
-        self.lanes, self.relay, self.reentry, self.hearing = parts
+        self.lanes, self.relay, self.reentry, self.hearing, self.scheduler = parts
         self.restoring = restoring
         self._ended = ended
         self._reasons: set[str] = set(_REASONS)
@@ -136,6 +137,9 @@ class Health:
             found.why.append("the relay has not begun")
         self._stands(found, "re-entry", [self.reentry.trouble], 0.0, "")
         self._stands(found, "hearing", [self.hearing.trouble], 0.0, "")
+        self._stands(found, "schedule", [self.scheduler.interrupted], 0.0, "")
+        for name, failed in self.scheduler.troubles.items():
+            self._stands(found, f"job {name}", [failed], 0.0, "")
         for episode in self.service.episodes:
             self._stands(found, str(episode.told.get("name", episode.event)), [episode], 0.0, "")
 
@@ -157,6 +161,7 @@ class Health:
             async with self.pool.acquire(timeout=_SECONDS) as db:
                 outbox = await db.fetchrow(_OUTBOX, timeout=_SECONDS)
                 aside = await quarantine.counts(db, timeout=_SECONDS)
+                late = await self.scheduler.late(db)
                 own = None if self.service.figures is None else await self.service.figures(db)
         except Exception as error:
             # Figures that cannot be read now are left out: an old one would be believed.
@@ -173,11 +178,13 @@ class Health:
                 f"{otherwise} messages would say something else than was said under their ids before the database was "
                 "restored; look at them (shuangcheng set-aside list --reason said_otherwise), settle, discard"
             )
+        found.state["jobs_late_seconds"] = {name: seconds for name, seconds in late.items() if seconds}
         self._reasons |= aside.keys()
         found.figures += [
             Figure("database_answers", 1.0),
             Figure("outbox_rows", outbox["rows"]),
             Figure("outbox_oldest_seconds", age),
+            *(Figure("job_late_seconds", seconds, (("job", name),)) for name, seconds in late.items()),
             *(Figure("set_aside_rows", aside.get(one, 0), (("reason", one),)) for one in sorted(self._reasons)),
         ]
         if own is not None:

@@ -17,6 +17,7 @@ __all__ = [
     "count",
     "exposition",
     "failures",
+    "job_portions",
     "messages",
     "overtaken",
     "relay_stuck",
@@ -37,6 +38,7 @@ traces_dropped = Counter(
 relay_stuck = Gauge("shuangcheng_relay_stuck", "Partitions that take no rows, or 1 for a missing topic", ["topic"])
 relayed = Counter("shuangcheng_relayed_total", "Outbox rows acknowledged by the broker")
 overtaken = Counter("shuangcheng_overtaken_total", "Batches decided again: another writer was there first", ["group"])
+job_portions = Counter("shuangcheng_job_portions_total", "Portions of jobs that were done", ["job"])
 failures = Counter("shuangcheng_failures_total", "What kept a part of the service from moving, by class", ["class"])
 
 _HELP: Final = {
@@ -47,6 +49,7 @@ _HELP: Final = {
     "stands_seconds": "Seconds for which a part of the service has not moved though it should; 0 while it moves",
     "outbox_rows": "Rows in the outbox",
     "outbox_oldest_seconds": "Age of the oldest row in the outbox",
+    "job_late_seconds": "Seconds since a job was due that is not done yet; 0 while it is to come",
     "set_aside_rows": "Messages set aside, by reason",
 }
 

@@ -6,13 +6,14 @@ keyed BLAKE2b (RFC 7693): a MAC by design, half the price of HMAC-SHA256, and th
 
 from __future__ import annotations
 
+from datetime import datetime
 from hashlib import blake2b
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 import uuid_utils
 
-from contracts.envelope import Event
+from contracts.envelope import Event, microseconds
 from services.chassis.records import Record
 
 __all__ = ["Cause", "Naming"]
@@ -27,7 +28,7 @@ _WITHOUT_TIME: Final = (1 << 80) - 1
 class Cause(NamedTuple):
     """What an id follows from. Of two causes of one service no two are equal: the inbox takes in each message once."""
 
-    kind: Literal["message", "place", "released"]
+    kind: Literal["message", "place", "released", "job"]
     source: str
     id: str
     timestamp: int
@@ -47,6 +48,12 @@ class Cause(NamedTuple):
     def released(cls, record: Record) -> Cause:
         """A message that an operator has decided although its id is another one's."""
         return cls.place(record)._replace(kind="released")
+
+    @classmethod
+    def job(cls, name: str, due: datetime, portion: int) -> Cause:
+        """A portion of what a job of the service does for the moment at which it is due."""
+        moment = microseconds(due)
+        return cls("job", f"job:{name}", f"{moment}/{portion}", int(moment) // 1000)
 
 
 class Naming:

@@ -13,7 +13,7 @@ import uvicorn
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
-from services.chassis import bounds, http, kafka, logs, migrations, outbox, positions, same_secret
+from services.chassis import bounds, http, kafka, logs, migrations, outbox, positions, pruning, same_secret
 from services.chassis.acts import OF_THE_COMMAND, Acts
 from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError
@@ -35,6 +35,7 @@ from services.chassis.relay import Relay
 from services.chassis.restoring import looking
 from services.chassis.restoring.restored import Restoring
 from services.chassis.same_database import SameDatabase
+from services.chassis.scheduling import Scheduler
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 
@@ -86,7 +87,9 @@ class Runtime:
             broker = self._broker()
             hearing = Hearing(self.service, settings, self.clock, self.pool, self.lanes, self._heard, number)
             self.reentry = Reentry(self.processor, self.pool, self.relay.wake, hearing.heard_to)
-            parts = (self.lanes, self.relay, self.reentry, hearing)
+            jobs = (*pruning.JOBS, *self.service.schedule)
+            self.scheduler = Scheduler(self.processor, self.pool, jobs, self.relay.wake)
+            parts = (self.lanes, self.relay, self.reentry, hearing, self.scheduler)
             restoring = Restoring(self.service, settings, self.clock, self.pool, number)
             self._health = Health(self.service, self.pool, self.probe, parts, restoring, self._why_it_ends)
             server = self._server()
@@ -121,6 +124,7 @@ class Runtime:
         self._start(self.relay.run())
         self._start(hearing.run())
         self._start(self.reentry.run())
+        self._start(self.scheduler.run())
         for listener in self.service.listeners:
             self._start(listener(self.pool, hearing.heard_to, self.clock))
         for worker in self.service.workers:

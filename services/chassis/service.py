@@ -21,6 +21,7 @@ from services.chassis.logs import Episode
 from services.chassis.metrics import Figure
 from services.chassis.reactions import Reaction
 from services.chassis.reading import Reads
+from services.chassis.schedule import Job
 from services.chassis.settings import Settings
 from services.chassis.tables import Table
 
@@ -118,6 +119,8 @@ class Service:
     """What health and metrics say of this service beside what the chassis knows, read whenever they are asked."""
     workers: tuple[Worker, ...] = field(default=())
     """Long tasks beside consuming (an adapter's caller); cancelled at stop."""
+    schedule: tuple[Job, ...] = field(default=())
+    """What it does at a time of day or every so often, beside the chassis' own jobs."""
     says: tuple[TopicEntry, ...] = field(default=())
     """Topics that it writes and does not read itself: what stands there that the database does not know of was said by
     a later life of it, so the database was restored."""

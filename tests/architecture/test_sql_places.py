@@ -24,11 +24,12 @@ OF_CHASSIS_TABLES: Final = {
     "naming": {"same_secret"},
     "outbox": {"outbox", "relay", "stuck", "health", "restoring/looking", "restoring/restored", "restoring/said"},
     "probe": {"database"},
-    "restored": {"restoring/looking", "restoring/restored"},
+    "restored": {"restoring/looking", "restoring/restored", "restoring/said", "restoring/silent"},
     "said": {"restoring/looking", "restoring/said"},
     "said_begun": {"restoring/silent"},
     "said_passed": {"restoring/silent"},
     "said_since": {"health", "restoring/said", "restoring/silent"},
+    "schedule": {"scheduling"},
     "set_aside": {"quarantine", "restoring/asides", "restoring/said", "set_aside"},
     "timer": {"outbox", "restoring/said"},
 }

@@ -86,8 +86,8 @@ class Stage:
         came = [visit for visit in load.visits if visit.came_at is not None]
         await _copy(db, "signup", [(visit.signup_id, "confirmed") for visit in load.visits])
         await _copy(db, "presence", [(visit.signup_id, visit.day, 1, visit.came_at, None) for visit in came])
-        await _copy(db, "entity", [(f"person:{person}", False) for person in load.persons])
-        await _copy(db, "entity", [(f"signup:{visit.signup_id}", False) for visit in load.visits])
+        await _copy(db, "entity", [(f"person:{person}",) for person in load.persons], "name")
+        await _copy(db, "entity", [(f"signup:{visit.signup_id}",) for visit in load.visits], "name")
         for statement in (*indexes, "VACUUM ANALYZE"):
             await db.execute(statement)
         await db.close()
@@ -140,5 +140,5 @@ def _sent(rows: list[Any]) -> tuple[Counter[str], int]:
     return kinds, minutes
 
 
-async def _copy(db: asyncpg.Connection[asyncpg.Record], table: str, rows: list[tuple[Any, ...]]) -> None:
-    await db.copy_records_to_table(table, records=rows)
+async def _copy(db: asyncpg.Connection[asyncpg.Record], table: str, rows: list[tuple[Any, ...]], *columns: str) -> None:
+    await db.copy_records_to_table(table, records=rows, columns=columns or None)

@@ -19,6 +19,7 @@ from contracts.topics import TopicEntry
 from services.chassis.database import Batch
 from services.chassis.decisions import Channel, Decision, Inbound, Send, States, Wait
 from services.chassis.reactions import Reaction
+from services.chassis.schedule import Job, Run
 from services.chassis.service import Service, Stream, Undecodable
 from services.chassis.tables import Table
 
@@ -63,6 +64,7 @@ class Tally:
         """Another rule: what it says of a credit is another body."""
         self.refused = 0
         """How often a message was refused whose time was up."""
+        self.jobs: tuple[Job, ...] = ()
         self.migrations = migrations
         self.group = f"tally-{suffix}"
 
@@ -76,6 +78,7 @@ class Tally:
             migrations=self.migrations,
             refuse=self.refuse,
             says=(self.outlet,),
+            schedule=self.jobs,
         )
 
     def decide(self, states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
@@ -97,6 +100,17 @@ class Tally:
         if self.says_twice_as_much:
             said = said.model_copy(update={"delta": 2 * delta})
         return Decision(changes=(total,), sends=(Send(self.outlet, said),), facts=facts)
+
+    async def bonus(self, run: Run) -> bool:
+        """A job: whoever has something gets one more, and hears of it."""
+        refs = [row[0] for row in await run.db.fetch(_BONUS, run.due)]
+        for ref in sorted(refs):
+            run.send(*self.words(ref, run.due))
+        return False
+
+    def words(self, ref: str, due: datetime) -> Sequence[Send]:
+        """What a job says of one who gets one more."""
+        return (Send(self.outlet, _credit(ref, 1, due)),)
 
     def refuse(self, unreadable: Undecodable) -> Iterable[Send]:
         """Tell the sender."""
@@ -123,6 +137,8 @@ def _locks(inbound: Inbound) -> Iterable[str]:
     return [f"fact:{ref}"] if ref.startswith("fact-") else []
 
 
+_BONUS = """UPDATE total SET minutes = minutes + 1, seen = seen || to_jsonb(extract(epoch FROM $1::timestamptz)::bigint)
+WHERE ref LIKE 'bonus-%' RETURNING ref"""
 MIGRATION = """CREATE TABLE total (ref text PRIMARY KEY, minutes bigint NOT NULL, seen jsonb NOT NULL,
     CHECK (ref NOT LIKE 'check-%' OR minutes >= 0));"""
 
@@ -130,8 +146,12 @@ MIGRATION = """CREATE TABLE total (ref text PRIMARY KEY, minutes bigint NOT NULL
 def credit(ref: str, delta: int, id: str | None = None, source: str = SOURCE) -> Event:
     """An event that the tally understands."""
     now = datetime.now(UTC)
-    body = CreditAccepted(transfer_id=uuid.uuid4(), volunteer_ref=ref, delta=delta, posted_at=now)
-    return Event(id or str(uuid.uuid4()), source, now, body)
+    return Event(id or str(uuid.uuid4()), source, now, _credit(ref, delta, now))
+
+
+def _credit(ref: str, delta: int, at: datetime) -> CreditAccepted:
+    about = uuid.uuid5(uuid.NAMESPACE_URL, f"{ref} {at.timestamp()}")
+    return CreditAccepted(transfer_id=about, volunteer_ref=ref, delta=delta, posted_at=at)
 
 
 def as_record(event: Event) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:

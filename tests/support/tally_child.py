@@ -36,6 +36,10 @@ class TallyChild:
         }
         environment = {f"SHUANGCHENG_{name}": value for name, value in told.items()}
         environment["TALLY"] = f"{rig.tally.group.removeprefix('tally-')}:{rig.tally.migrations}"
+        if rig.tally.jobs:
+            (job,) = rig.tally.jobs
+            assert job.every is not None
+            environment["TALLY_BONUS_SECONDS"] = str(job.every.total_seconds())
         command = [sys.executable, "-m", "tests.support.tally_process"]
         self.child = Child(name, command, self._log, own_environment(environment))
 

@@ -27,6 +27,7 @@ from services.chassis.records import Record, decode_record
 from services.chassis.reentry import Reentry
 from services.chassis.restoring import said, silent
 from services.chassis.restoring.asides import Asides, Moments, over
+from services.chassis.restoring.jobs import Jobs, earliest
 from services.chassis.restoring.merging import Merged, Moment, Taken
 from services.chassis.restoring.spans import Spans
 from services.chassis.service import Service, Stream
@@ -98,6 +99,7 @@ class Replay:
         self._clock = _Shown(clock.offset)
         self._processor = _Again(service, settings, self._clock)
         self._reentry = Reentry(self._processor, pool, asyncio.Event(), lambda _, due: due)
+        self._jobs = Jobs(self._processor, pool)
         self._entries = service.entries()
         self._streams: dict[str, Stream] = {}
         self._batches: dict[str, LiveBatches] = {}
@@ -154,19 +156,24 @@ class Replay:
     async def _apply_all(self, db: Connection, spans: Spans, asides: Asides) -> None:
         await self._read_ahead(db, spans)
         await asides.renew()
+        await self._jobs.renew(db)
         # It was ready at the end of what is committed, so its moment is past by the time of what comes next.
-        self._clock.show(min((at for at in (self._merged.next, asides.next) if at is not None), default=self._now))
+        self._clock.show(earliest(self._merged.next, asides.next, self._jobs.next) or self._now)
         await self._release(asides)
         while True:
             await self._read_ahead(db, spans)
-            moment, turn = self._merged.next, asides.next
+            moment, turn, job = self._merged.next, asides.next, self._jobs.next
+            if job is not None and (other := earliest(moment, turn)) is not None and job < other:
+                self._clock.show(job)
+                await self._jobs.do_next(db)
+                continue
             due = turn is not None and (moment is None or turn < moment)
             if due and turn is not None and (first := self._merged.take_unsaid(turn)):
                 await self._apply(first)
             elif due:
-                await self._turn(asides, moment)
+                await self._turn(asides, earliest(moment, job))
             elif moment is not None:
-                effects = await self._apply(self._merged.take(self.settings.batch, self._group, turn))
+                effects = await self._apply(self._merged.take(self.settings.batch, self._group, earliest(turn, job)))
                 if not effects.asides and not effects.released:
                     continue
             else:

@@ -26,6 +26,7 @@ __all__ = [
     "Message",
     "begin",
     "counts",
+    "forget",
     "keep",
     "moments",
     "of_outbox",
@@ -60,6 +61,10 @@ _COUNTS: Final = """SELECT count(*), count(*) FILTER (WHERE again),
 (SELECT count(*) FROM set_aside WHERE reason = $1) FROM said_since"""
 _AGAIN: Final = """UPDATE said_since AS s SET again = true FROM unnest($1::text[], $2::text[]) AS t(source, id)
 WHERE s.source = t.source AND s.id = t.id"""
+
+_FORGET: Final = """DELETE FROM said_since WHERE (source, id) IN (
+    SELECT source, id FROM said_since WHERE again AND coalesce(decided_at, 'epoch') < $1
+       AND NOT EXISTS (SELECT FROM restored) LIMIT $2)"""
 
 
 class Message(NamedTuple):
@@ -158,6 +163,13 @@ async def some_open(db: Connection) -> bool:
     """Whether a later life said what this one has not said yet, and may say again."""
     found: bool = await db.fetchval("SELECT EXISTS (SELECT FROM said_since WHERE NOT again)")
     return found
+
+
+async def forget(db: Connection, before: datetime, most: int) -> int:
+    """Unless a replay is to come: forget what was decided before that moment and said again, ``most`` rows of it at
+    most, and what was told of silence then. Gives how many messages it forgot."""
+    await silent.forget(db, before)
+    return int((await db.execute(_FORGET, before, most)).split()[-1])
 
 
 async def sift(db: Connection, rows: Sequence[Any], clock: Clock) -> list[Any]:

@@ -11,7 +11,7 @@ from services.chassis.database import Connection
 from services.chassis.passed import Told
 from services.chassis.records import Record
 
-__all__ = ["Silent", "keep", "passed_after", "silent"]
+__all__ = ["Silent", "forget", "keep", "passed_after", "silent"]
 
 _KEEP_PASSED: Final = """INSERT INTO said_passed (topic, partition, next_offset, after)
 SELECT topic, partition, next_offset, min(after)
@@ -31,6 +31,9 @@ _PASSED: Final = """SELECT t."offset", told.after
     WHERE topic = $1 AND partition = $2 AND next_offset > t."offset" ORDER BY next_offset LIMIT 1) AS told"""
 _TOLD: Final = "SELECT (SELECT min(after) FROM said_passed), (SELECT max(decided_at) FROM said_since)"
 
+_FORGET_PASSED: Final = "DELETE FROM said_passed WHERE after < $1 AND NOT EXISTS (SELECT FROM restored)"
+_FORGET_BEGUN: Final = "DELETE FROM said_begun WHERE at < $1 AND NOT EXISTS (SELECT FROM restored)"
+
 
 async def keep(db: Connection, told: Sequence[Told]) -> None:
     """Keep what these messages tell. Two statements at most, without effect for what is kept already."""
@@ -45,6 +48,12 @@ async def passed_after(db: Connection, records: Sequence[Record]) -> dict[int, d
     first = records[0]
     rows = await db.fetch(_PASSED, first.topic, first.partition, [record.offset for record in records])
     return {row[0]: row[1] for row in rows}
+
+
+async def forget(db: Connection, before: datetime) -> None:
+    """Forget what was told of moments before that one, unless a replay is to come: only a replay asks for it."""
+    await db.execute(_FORGET_PASSED, before)
+    await db.execute(_FORGET_BEGUN, before)
 
 
 @dataclass(frozen=True)
