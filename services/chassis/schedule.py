@@ -6,13 +6,14 @@ dues that passed while no process ran (``scheduling.py``).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from contracts.messages.service import SHANGHAI, shanghai_day
-from services.chassis.database import Connection
+from services.chassis.clock import Clock
+from services.chassis.database import Batch, Connection
 from services.chassis.decisions import Send
 
 __all__ = ["Job", "Run"]
@@ -21,21 +22,36 @@ _ANCHOR: Final = datetime(2000, 1, 1, tzinfo=SHANGHAI)
 """Dues of ``every`` are counted from a midnight in Shanghai, so that they do not depend on when a process started."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Run:
     """One portion of a due while it is done: all of it is committed, or none."""
 
     db: Connection
     """In a transaction that the chassis commits. Each of its statements has 30 s."""
     due: datetime
-    now: datetime
-    """When it is decided: later than everything that was decided before about the rows that it reads."""
+    clock: Clock
+    now: datetime = field(init=False)
+    """When it is decided: the moment of the last ``lock``, or of its begin."""
     sends: list[Send] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Read the clock."""
+        self.now = self.clock.now()
 
     @property
     def day(self) -> date:
         """The Shanghai day of the due. A job that is due at midnight runs when this day begins."""
         return shanghai_day(self.due)
+
+    async def lock(self, names: Iterable[str]) -> set[str]:
+        """Lock the subjects of what it changes, once and before it reads their rows; gives those that are parked.
+
+        What was decided about them before has an earlier moment. Rows that are changed without this make the batches
+        that have loaded them be decided again, which counts as overtaken.
+        """
+        parked = await Batch(self.db).lock(names)
+        self.now = self.clock.now()
+        return parked
 
     def send(self, *sends: Send) -> None:
         """These messages go out with what the job changes. Their ids follow from job, due, portion and place: give them
@@ -49,7 +65,7 @@ class Job:
 
     ``name`` stands in the database and in ids: it never changes, and never comes back for another job. ``run`` decides
     for a due, by statements over all rows that it concerns; it gives True where a further portion is left, so that no
-    transaction is long. It locks no names: a batch that has loaded a row which the job changes is decided again.
+    transaction is long.
     ``each``: every due that passed is done, in order; otherwise, of several that passed, the last one alone.
     """
 

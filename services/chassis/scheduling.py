@@ -136,13 +136,11 @@ class Scheduler:
 
     async def _do(self, db: Connection, job: Job, due: datetime, portion: int) -> int:
         """All of a portion but the commit; gives how many messages it sends."""
-        # Under the lock: whoever decided before has the earlier moment.
-        now = self._processor.clock.now()
         if not job.each and portion == 0:
-            due = job.last(due, now)
-        run = Run(db, due, now)
+            due = job.last(due, self._processor.clock.now())
+        run = Run(db, due, self._processor.clock)
         more = await job.run(run)
-        rows = self._processor.outgoing(run.sends, Cause.job(job.name, due, portion), now)
+        rows = self._processor.outgoing(run.sends, Cause.job(job.name, due, portion), run.now)
         await outbox.append(db, rows)
         failpoint("P2")
         await db.execute(_MOVE, job.name, due if more else job.after(due), portion + 1 if more else 0)

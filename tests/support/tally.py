@@ -7,7 +7,7 @@ fact that a message for ``fact-<name>`` brings; ``check-…`` may not sink below
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,8 +103,10 @@ class Tally:
 
     async def bonus(self, run: Run) -> bool:
         """A job: whoever has something gets one more, and hears of it."""
-        refs = [row[0] for row in await run.db.fetch(_BONUS, run.due)]
-        for ref in sorted(refs):
+        refs = [row[0] for row in await run.db.fetch("SELECT ref FROM total WHERE ref LIKE 'bonus-%' ORDER BY ref")]
+        await run.lock(f"volunteer:{ref}" for ref in refs)
+        await run.db.execute(_BONUS, run.due, refs)
+        for ref in refs:
             run.send(*self.words(ref, run.due))
         return False
 
@@ -138,7 +140,7 @@ def _locks(inbound: Inbound) -> Iterable[str]:
 
 
 _BONUS = """UPDATE total SET minutes = minutes + 1, seen = seen || to_jsonb(extract(epoch FROM $1::timestamptz)::bigint)
-WHERE ref LIKE 'bonus-%' RETURNING ref"""
+WHERE ref = ANY($2)"""
 MIGRATION = """CREATE TABLE total (ref text PRIMARY KEY, minutes bigint NOT NULL, seen jsonb NOT NULL,
     CHECK (ref NOT LIKE 'check-%' OR minutes >= 0));"""
 

@@ -158,7 +158,7 @@ class Replay:
         await asides.renew()
         await self._jobs.renew(db)
         # It was ready at the end of what is committed, so its moment is past by the time of what comes next.
-        self._clock.show(earliest(self._merged.next, asides.next, self._jobs.next) or self._now)
+        self._clock.show(min(self._now, earliest(self._merged.next, asides.next, self._jobs.next) or self._now))
         await self._release(asides)
         while True:
             await self._read_ahead(db, spans)

@@ -11,75 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from contracts.envelope import decode
-from services.chassis import pruning
-from services.chassis.clock import Clock
-from services.chassis.database import Batch, Pool, forget_names, open_pool
-from services.chassis.migrations import migrate
-from services.chassis.processing import Processor
 from services.chassis.records import unpack_headers
 from services.chassis.schedule import Job, Run
-from services.chassis.scheduling import Scheduler
-from services.chassis.settings import Settings
-from tests.support.naming import SECRET
-from tests.support.tally import MIGRATION, Tally
-
-START = datetime(2026, 3, 28, 12, 0, tzinfo=UTC)  # in Berlin summer time begins the night after
-DONE = "CREATE TABLE done (job text, due timestamptz, by text, transaction text, portion serial);"
-
-
-class Stopped(Clock):
-    """A clock that a test moves on."""
-
-    def __init__(self, moment: datetime = START) -> None:
-        super().__init__()
-        self.moment = moment
-
-    def now(self) -> datetime:
-        return self.moment
-
-
-class House:
-    """A database, and processes of one service on it: each with a pool of its own, all by one clock."""
-
-    def __init__(self, dsn: str, folder: Path) -> None:
-        self.dsn = dsn
-        self.clock = Stopped()
-        self.tally = Tally("schedule", folder)
-        self.pools: list[Pool] = []
-        self.pool: Pool
-
-    async def process(self, *jobs: Job) -> Scheduler:
-        pool = await open_pool(self.dsn, size=3, application="schedule")
-        self.pools.append(pool)
-        self.pool = pool
-        settings = Settings(profile="test", database=SecretStr(self.dsn), naming_secret=SECRET)
-        return Scheduler(Processor(self.tally.service(), settings, self.clock), pool, jobs, asyncio.Event())
-
-    async def begun(self, *jobs: Job) -> Scheduler:
-        """A process that has entered its jobs: none is due yet."""
-        scheduler = await self.process(*jobs)
-        assert await scheduler.once() > 0
-        return scheduler
-
-    async def late(self, scheduler: Scheduler) -> float:
-        async with self.pool.acquire() as db:
-            return (await scheduler.late(db))["note"]
-
-    async def done(self, what: str = "due") -> list[Any]:
-        return [row[0] for row in await self.pool.fetch(f"SELECT {what} FROM done ORDER BY portion")]
+from tests.support.schedule import START, House, all_done, house_of
 
 
 @pytest.fixture
 async def house(database: str, tmp_path: Path) -> AsyncIterator[House]:
-    (tmp_path / "0001_total.sql").write_text(MIGRATION + DONE)
-    await migrate(database, tmp_path)
-    found = House(database, tmp_path)
-    yield found
-    for pool in found.pools:
-        await pool.close()
+    async with house_of(database, tmp_path) as found:
+        yield found
 
 
 def noted(by: str = "") -> Callable[[Run], Awaitable[bool]]:
@@ -89,11 +31,6 @@ def noted(by: str = "") -> Callable[[Run], Awaitable[bool]]:
         return False
 
     return note
-
-
-async def all_done(scheduler: Scheduler) -> None:
-    while await scheduler.once() == 0:
-        pass
 
 
 async def test_of_two_processes_one_does_what_is_due_and_the_other_waits_for_nothing(house: House) -> None:
@@ -242,70 +179,6 @@ async def test_a_database_that_goes_back_a_day_does_that_day_again_under_the_sam
     await all_done(scheduler)
     assert await said() == first
     assert len(set(first)) == 2
-
-
-async def test_names_of_nobody_are_forgotten_at_night_and_made_again_when_they_are_locked(house: House) -> None:
-    scheduler = await house.begun(*pruning.JOBS)
-    async with house.pool.acquire() as db:
-        async with db.transaction():
-            await Batch(db).lock(["old", "old-and-parked", "new", "old-and-locked"])
-        await db.execute("UPDATE entity SET made_at = $1", START - timedelta(days=40))
-        await db.execute("UPDATE entity SET made_at = $1 WHERE name = 'new'", START - timedelta(days=3))
-        await db.execute("UPDATE entity SET parked = true WHERE name = 'old-and-parked'")
-        house.clock.moment += timedelta(days=1)
-        async with db.transaction():
-            await Batch(db).lock(["old-and-locked"])
-            await all_done(scheduler)
-        names = [row[0] for row in await db.fetch("SELECT name FROM entity ORDER BY name")]
-        assert names == ["new", "old-and-locked", "old-and-parked"]
-        async with db.transaction():
-            assert await Batch(db).lock(["old", "old-and-parked"]) == {"old-and-parked"}
-
-
-async def test_who_locks_a_name_while_it_is_forgotten_waits_and_holds_it_afterwards(house: House) -> None:
-    await house.begun()
-    async with house.pool.acquire() as pruner, house.pool.acquire() as batch:
-        async with batch.transaction():
-            await Batch(batch).lock(["name"])
-        async with batch.transaction():
-            async with pruner.transaction():
-                assert await forget_names(pruner, datetime.now(UTC) + timedelta(days=1), 10) == 1
-                locking = asyncio.create_task(Batch(batch).lock(["name"]))
-                waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-                async with house.pool.acquire() as watcher, asyncio.timeout(120):
-                    while not await watcher.fetchval(waits):
-                        await asyncio.sleep(0)
-            assert await locking == set()
-            assert await pruner.fetchval("SELECT count(*) FROM entity WHERE name = 'name'") == 0, "not committed yet"
-            assert await forget_names(pruner, datetime.now(UTC) + timedelta(days=1), 10) == 0
-        assert await pruner.fetchval("SELECT count(*) FROM entity WHERE name = 'name'") == 1
-
-
-async def test_what_a_replay_was_made_from_is_forgotten_after_a_fortnight_and_what_is_open_is_kept(
-    house: House,
-) -> None:
-    scheduler = await house.begun(*pruning.JOBS)
-    keep = "INSERT INTO said_since VALUES ('s', $1, 't', 0, 1, '', $2, $3)"
-    for id, days, again in (("old", 20, True), ("open", 20, False), ("new", 2, True)):
-        await house.pool.execute(keep, id, START - timedelta(days=days), again)
-    for days in (20, 2):
-        moment = START - timedelta(days=days)
-        await house.pool.execute("INSERT INTO said_passed VALUES ('t', 0, $1, $2)", days, moment)
-        await house.pool.execute("INSERT INTO said_begun VALUES ($1, 't', 0, 1)", moment)
-    await house.pool.execute("INSERT INTO restored (by) VALUES ('an operator')")
-
-    async def left() -> tuple[Any, ...]:
-        ids = [row[0] for row in await house.pool.fetch("SELECT id FROM said_since ORDER BY id")]
-        counts = [await house.pool.fetchval(f"SELECT count(*) FROM {name}") for name in ("said_passed", "said_begun")]
-        return ids, *counts
-
-    house.clock.moment += timedelta(days=1)
-    await all_done(scheduler)
-    assert await left() == (["new", "old", "open"], 2, 2), "a replay is to come"
-    await house.pool.execute("DELETE FROM restored")
-    house.clock.moment += timedelta(days=1)
-    await all_done(scheduler)
-    assert await left() == (["new", "open"], 1, 1)
 
 
 async def test_a_process_that_runs_does_what_comes_due_and_ends_when_it_is_cancelled(house: House) -> None:

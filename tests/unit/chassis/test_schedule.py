@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.messages.service import SHANGHAI, shanghai_day
+from services.chassis.clock import Clock
 from services.chassis.naming import Cause, Naming
 from services.chassis.schedule import Job, Run
 
@@ -54,7 +55,7 @@ def test_a_job_is_due_at_its_time_in_shanghai_also_where_the_process_stands_in_s
 def test_a_job_of_midnight_is_due_when_its_day_begins_in_shanghai() -> None:
     due = daily(0).first(datetime(2026, 3, 9, 15, 59, 59, 999999, tzinfo=UTC))
     assert due == datetime(2026, 3, 9, 16, 0, tzinfo=UTC)
-    run = Run(None, due.astimezone(UTC), due)  # type: ignore[arg-type]
+    run = Run(None, due.astimezone(UTC), Clock())  # type: ignore[arg-type]
     assert run.day == date(2026, 3, 10)
     assert daily(0).first(due) == due + timedelta(days=1), "a due is never due again"
 

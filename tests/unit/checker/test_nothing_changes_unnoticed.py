@@ -33,6 +33,7 @@ CHASSIS: Final = {
     "said_begun",
     "said_passed",
     "said_since",
+    "schedule",
     "set_aside",
     "timer",
 }
