@@ -236,3 +236,13 @@ def test_a_setting_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch, v
     monkeypatch.setenv(f"SHUANGCHENG_{variable}", value)
     with pytest.raises(ValueError, match=variable.lower()):
         OperatorSettings()
+
+
+@pytest.mark.parametrize(("reason", "words"), [("no_receipt", "没有回执"), ("brand_new", "其他原因，代码 brand_new")])
+async def test_a_reason_is_told_in_the_words_of_the_list_and_a_new_one_as_its_code(reason: str, words: str) -> None:
+    told = {"total": 1, "uncertain": [BREAK | {"reason": reason}], "conflicts": []}
+    async with page(fails("/breaks", status_code=200, json=told)) as caller:
+        await sign_in(caller)
+        shown = await caller.open("/breaks")
+    assert shown.status_code == 200
+    assert f" · {words}</p>" in shown.text
