@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
@@ -25,6 +25,8 @@ __all__ = [
     "add_rows",
     "describe",
     "forget_names",
+    "lock",
+    "one_at_a_time",
     "open_connection",
     "open_pool",
     "takes_writes",
@@ -52,6 +54,7 @@ _FORGET = """DELETE FROM entity WHERE name = ANY(ARRAY(
 _PROBE = """INSERT INTO probe (session, at) VALUES (current_setting('application_name'), now())
 ON CONFLICT (session) DO UPDATE SET at = excluded.at"""
 
+_ONE_AT_A_TIME = 0x5C_02
 _LONGEST_CALL = 60.0
 """Seconds until a call to the database is given up; its own limits below come first, if it lives."""
 _LONGEST_IDLE = 60.0
@@ -182,12 +185,26 @@ async def forget_names(db: Connection, before: datetime, most: int) -> int:
     return int((await db.execute(_FORGET, before, most)).split()[-1])
 
 
+async def lock(db: Connection, names: Sequence[str]) -> set[str]:
+    """Lock these entities, made if missing, in the order given; give those that are parked. One statement."""
+    return {row[0] for row in await db.fetch(_LOCK, names)}
+
+
+async def one_at_a_time(db: Connection) -> None:
+    """Keep everybody else from deciding or releasing what is set aside until this transaction ends."""
+    await db.execute("SELECT pg_advisory_xact_lock($1)", _ONE_AT_A_TIME)
+
+
+Lock: TypeAlias = Callable[[Connection, Sequence[str]], Awaitable[set[str]]]
+
+
 class Batch:
     """One open transaction and the entities locked in it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, lock: Lock = lock) -> None:
         self.connection = connection
         self.locked: set[str] = set()
+        self._lock = lock
 
     async def lock(self, names: Iterable[str]) -> set[str]:
         """Lock these entities, made if missing, in name order; give those that are parked. One statement.
@@ -200,9 +217,9 @@ class Batch:
             raise ValueError(f"lock {wanted[0]!r} would be taken after {max(self.locked)!r}")
         if not wanted:
             return set()
-        parked = await self.connection.fetch(_LOCK, wanted)
+        parked = await self._lock(self.connection, wanted)
         self.locked.update(wanted)
-        return {row[0] for row in parked}
+        return parked
 
 
 FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 import asyncpg
 
 from services.chassis.database import Connection, add_rows
 from services.chassis.records import Candidate
 
-__all__ = ["SeenBefore", "first_sightings"]
+__all__ = ["Enter", "Name", "SeenBefore", "enter", "first_sightings"]
+
+Name: TypeAlias = tuple[str, str]
+"""Source and id of a message."""
 
 _INSERT = """INSERT INTO inbox (source, id, digest) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
 ON CONFLICT DO NOTHING"""
@@ -22,15 +26,21 @@ class SeenBefore(Exception):
     """Not all of them are new, and the transaction is lost."""
 
 
+class Enter(Protocol):
+    """What ``enter`` is; memory has its own."""
+
+    async def __call__(self, db: Connection, seen: Mapping[Name, bytes], *, hopeful: bool) -> Mapping[Name, bytes]:
+        """See there."""
+
+
 async def first_sightings(
-    db: Connection, candidates: Sequence[Candidate], *, hopeful: bool = False
+    db: Connection, candidates: Sequence[Candidate], enter: Enter, *, hopeful: bool = False
 ) -> tuple[list[Candidate], list[Candidate], int]:
     """Split decoded candidates into new ones and reused ids (same id, other content); count plain duplicates.
 
-    One statement, a second one only when something was seen before. ``hopeful`` takes it that nothing was, which is
-    true of nearly all batches and takes half the time; it raises ``SeenBefore`` where it is not.
+    ``hopeful`` as ``enter`` has it.
     """
-    unique: dict[tuple[str, str], Candidate] = {}
+    unique: dict[Name, Candidate] = {}
     reused: list[Candidate] = []
     duplicates = 0
     for candidate in candidates:
@@ -44,19 +54,9 @@ async def first_sightings(
                 reused.append(candidate)
     if not unique:
         return [], [], 0
-    if hopeful:
-        await _enter(db, unique)
+    known = await enter(db, {name: candidate.digest for name, candidate in unique.items()}, hopeful=hopeful)
+    if not known:
         return list(unique.values()), reused, duplicates
-    names = list(unique)
-    sources, ids = [source for source, _ in names], [id for _, id in names]
-    status = await db.execute(_INSERT, sources, ids, [candidate.digest for candidate in unique.values()])
-    repeated = len(names) - int(status.split()[-1])
-    if not repeated:
-        return list(unique.values()), reused, duplicates
-    known = {(row[0], row[1]): row[2] for row in await db.fetch(_KNOWN, sources, ids)}
-    if len(known) != repeated:
-        # A transaction within a transaction has another number: everything would look as if it had been seen before.
-        raise RuntimeError(f"{repeated} were seen before, but {len(known)} are known: not in a transaction of its own")
     for name, candidate in unique.items():  # in their own order, not in that of the database
         if name not in known:
             continue
@@ -67,9 +67,25 @@ async def first_sightings(
     return [candidate for name, candidate in unique.items() if name not in known], reused, duplicates
 
 
-async def _enter(db: Connection, unique: Mapping[tuple[str, str], Candidate]) -> None:
-    rows = [(*name, candidate.digest) for name, candidate in unique.items()]
-    try:
-        await add_rows(db, "inbox", ("source", "id", "digest"), rows)
-    except asyncpg.UniqueViolationError:
-        raise SeenBefore from None
+async def enter(db: Connection, seen: Mapping[Name, bytes], *, hopeful: bool) -> Mapping[Name, bytes]:
+    """Enter these digests; give the digests of those that were there before, which stay as they are.
+
+    One statement, a second one only when something was seen before. ``hopeful`` takes it that nothing was, which is
+    true of nearly all batches and takes half the time; it raises ``SeenBefore`` where it is not.
+    """
+    if hopeful:
+        try:
+            await add_rows(db, "inbox", ("source", "id", "digest"), [(*name, digest) for name, digest in seen.items()])
+        except asyncpg.UniqueViolationError:
+            raise SeenBefore from None
+        return {}
+    sources, ids = [source for source, _ in seen], [id for _, id in seen]
+    status = await db.execute(_INSERT, sources, ids, list(seen.values()))
+    repeated = len(seen) - int(status.split()[-1])
+    if not repeated:
+        return {}
+    known = {(row[0], row[1]): row[2] for row in await db.fetch(_KNOWN, sources, ids)}
+    if len(known) != repeated:
+        # A transaction within a transaction has another number: everything would look as if it had been seen before.
+        raise RuntimeError(f"{repeated} were seen before, but {len(known)} are known: not in a transaction of its own")
+    return known

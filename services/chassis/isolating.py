@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from services.chassis.database import Connection, takes_writes
+from services.chassis.database import Connection
 from services.chassis.failures import FailureClass, blames_nobody, classify
 from services.chassis.logs import Episode
 from services.chassis.positions import FenceLost
+from services.chassis.storage import POSTGRES, Storage
 
 __all__ = ["Session", "isolate"]
 
@@ -27,11 +28,16 @@ class Session:
     """The connection that messages are applied over. ``renew`` opens another in its place, where that is possible."""
 
     def __init__(
-        self, db: Connection, episode: Episode, renew: Callable[[], Awaitable[Connection]] | None = None
+        self,
+        db: Connection,
+        episode: Episode,
+        renew: Callable[[], Awaitable[Connection]] | None = None,
+        storage: Storage = POSTGRES,
     ) -> None:
         self.db = db
         self.episode = episode
         self._renew = renew
+        self._storage = storage
 
     async def blame(self, error: Exception) -> FailureClass:
         """The class of an error that lies in the messages, or may lie there, since the database takes other writes.
@@ -43,7 +49,7 @@ class Session:
             raise error
         if kind is FailureClass.OUT_OF_TIME and self._renew is not None:
             self.db = await self._renew()
-        if kind is not FailureClass.PERMANENT and not await takes_writes(self.db):
+        if kind is not FailureClass.PERMANENT and not await self._storage.takes_writes(self.db):
             raise error
         return kind
 

@@ -11,8 +11,8 @@ from aiokafka import TopicPartition
 
 from contracts.envelope import ContractError
 from contracts.topics import TopicEntry
-from services.chassis import inbox, metrics, positions
-from services.chassis.database import Batch, Connection, describe, transaction
+from services.chassis import inbox, metrics
+from services.chassis.database import Batch, Connection, describe
 from services.chassis.decisions import Send
 from services.chassis.failpoints import failpoint
 from services.chassis.failures import FailureClass
@@ -47,7 +47,9 @@ class LiveBatches:
     ) -> None:
         self.processor = processor
         self.stream = stream
-        self.session = Session(connection, episode or Episode("batch not applied", group=stream.group), renew)
+        self.storage = processor.storage
+        told = episode or Episode("batch not applied", group=stream.group)
+        self.session = Session(connection, told, renew, self.storage)
         self.next: dict[TopicPartition, int] = {} if known is None else known
         self._entries: dict[str, TopicEntry] = {entry.name: entry for entry in stream.topics}
 
@@ -127,10 +129,11 @@ class LiveBatches:
         decide: Callable[[Effects], Awaitable[None]],
     ) -> Effects:
         effects = Effects()
-        async with transaction(self.connection):
-            await positions.advance(self.connection, self.stream.group, list(last.values()), [fence[tp] for tp in last])
+        db, group = self.connection, self.stream.group
+        async with self.storage.transaction(db):
+            await self.storage.advance(db, group, list(last.values()), [fence[tp] for tp in last])
             await decide(effects)
-            await self.processor.write(self.connection, effects, self.stream.group)
+            await self.processor.write(db, effects, group)
             failpoint("P2")
         for tp, record in last.items():
             fence[tp] = record.last + 1
@@ -149,6 +152,7 @@ class LiveBatches:
         fresh, reused, _ = await inbox.first_sightings(
             self.connection,
             [candidate for candidate in candidates if candidate.event is not None],
+            self.storage.enter,
             hopeful=hopeful,
         )
         for candidate in reused:
@@ -167,7 +171,7 @@ class LiveBatches:
         """What fails alone and again: raised, with its subject parked, though its states could not be touched."""
         for work in works:
             subject = self.processor.service.subject(work.inbound)
-            parked = await Batch(self.connection).lock([subject])
+            parked = await Batch(self.connection, self.storage.lock).lock([subject])
             reason: AsideReason = "behind" if parked else "raised"
             detail = describe(failed)
             effects.asides.append(

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from contracts.envelope import Event
 from contracts.topics import TopicEntry
-from services.chassis import channels, outbox, set_aside
+from services.chassis import channels, outbox
 from services.chassis.clock import Clock
 from services.chassis.database import Batch, Connection, Opened, describe, open_connection
 from services.chassis.decisions import CancelTimer, Decision, Inbound, Send, States, Timer, Wait
@@ -27,6 +27,7 @@ from services.chassis.records import Record, appended_at
 from services.chassis.service import Service
 from services.chassis.set_aside import Aside
 from services.chassis.settings import Settings
+from services.chassis.storage import POSTGRES, Storage
 
 __all__ = ["Effects", "Processor", "Work"]
 
@@ -63,13 +64,14 @@ class Effects:
 class Processor:
     """Decides messages of one service. Holds no connection, and between batches only what was decided silently."""
 
-    def __init__(self, service: Service, settings: Settings, clock: Clock) -> None:
+    def __init__(self, service: Service, settings: Settings, clock: Clock, storage: Storage = POSTGRES) -> None:
         if settings.naming_secret is None:
             raise CannotStart(_NOT_NAMED)
         self.naming = Naming(settings.naming_secret.get_secret_value())
         self.service = service
         self.settings = settings
         self.clock = clock
+        self.storage = storage
         self.opened: Opened | None = None
         self._passed_over = PassedOver(clock.now())
 
@@ -114,12 +116,9 @@ class Processor:
         if not works:
             return
         subjects, names, needs = self._ask(works)
-        batch = Batch(db)
+        batch = Batch(db, self.storage.lock)
         parked = await batch.lock(names)
-        states = States()
-        for table in self.service.store.tables:
-            table.declare(states)
-        await self.service.store.load(batch, needs, states)
+        states = await self.storage.load(self.service.store, batch, needs)
         blocked: set[str] = set()
         locked_at = self.clock.now()
         effects.silence = silence = self._passed_over.begin()
@@ -140,8 +139,7 @@ class Processor:
             elif work.aside is None:
                 silence.passes(work.record)
         effects.parked |= blocked
-        for table in self.service.store.tables:
-            await table.save(db, states)
+        await self.storage.save(self.service.store, db, states)
 
     def _ask(self, works: Sequence[Work]) -> tuple[list[str], set[str], Any]:
         """The subject of each work, all names to lock, and what is to be loaded: by the row of each message."""
@@ -263,16 +261,16 @@ class Processor:
 
     async def write(self, db: Connection, effects: Effects, origin: str | None) -> None:
         """Write what was collected; the caller commits. Facts are released after this batch's own waits stand."""
-        await outbox.append(db, effects.rows, origin)
-        last = effects.timers.values()
-        await outbox.set_timers(db, [item for item in last if not isinstance(item, CancelTimer)])
-        await outbox.cancel_timers(db, [item for item in last if isinstance(item, CancelTimer)])
-        await set_aside.insert(db, [aside for aside in effects.asides if aside.seq is None])
-        await set_aside.rewrite(db, [aside for aside in effects.asides if aside.seq is not None])
+        storage, last = self.storage, effects.timers.values()
+        await storage.append(db, effects.rows, origin)
+        await storage.set_timers(db, [item for item in last if not isinstance(item, CancelTimer)])
+        await storage.cancel_timers(db, [item for item in last if isinstance(item, CancelTimer)])
+        await storage.insert(db, [aside for aside in effects.asides if aside.seq is None])
+        await storage.rewrite(db, [aside for aside in effects.asides if aside.seq is not None])
         done = [work.aside.seq for work in effects.applied if work.aside is not None and work.aside.seq is not None]
-        await set_aside.remove(db, done)
-        await set_aside.park(db, effects.parked)
-        effects.released = await set_aside.release_facts(db, effects.facts)
+        await storage.remove(db, done)
+        await storage.park(db, effects.parked)
+        effects.released = await storage.release_facts(db, effects.facts)
         if effects.silence is not None:
             self._passed_over.end(effects.silence)
 

@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 
 from services.chassis import inbox, set_aside
 from services.chassis.acts import Acts
-from services.chassis.database import Batch, Connection, describe
+from services.chassis.database import Batch, Connection, describe, one_at_a_time
 from services.chassis.logs import log
 from services.chassis.processing import Processor
 from services.chassis.reading import Reads
 from services.chassis.reasons import SAID_OTHERWISE, UNDER_WAY
 from services.chassis.records import Candidate, decode_record
-from services.chassis.reentry import one_at_a_time
 from services.chassis.set_aside import Aside
 
 __all__ = ["Kept", "Quarantine", "Released", "counts"]
@@ -183,7 +182,7 @@ async def _seen_before(
     db: Connection, rows: Mapping[int, Aside], asked: Mapping[int, Candidate], told: Released
 ) -> set[int]:
     """Enter these into the inbox; gives those that it knows: repeats are forgotten, reused ids stay as such."""
-    fresh, reused, _ = await inbox.first_sightings(db, list(asked.values()))
+    fresh, reused, _ = await inbox.first_sightings(db, list(asked.values()), inbox.enter)
     new, conflicting = {id(one) for one in fresh}, {id(one) for one in reused}
     seen = {seq for seq, one in asked.items() if id(one) not in new}
     told.repeats = sorted(seq for seq in seen if id(asked[seq]) not in conflicting)

@@ -8,12 +8,12 @@ failure of one keeps another's messages waiting.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from services.chassis import outbox, set_aside
 from services.chassis.channels import topics as topics_of
-from services.chassis.database import Connection, Pool, Pooled, describe, transaction
+from services.chassis.database import Connection, Pool, Pooled, describe
 from services.chassis.failures import NotDecidable
 from services.chassis.isolating import Session, isolate
 from services.chassis.logs import Episode, log
@@ -22,18 +22,12 @@ from services.chassis.pauses import Pause
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import decode_record
 from services.chassis.service import Heard, Stream
-from services.chassis.set_aside import Aside
+from services.chassis.set_aside import Aside, decidable
 
-__all__ = ["Reentry", "one_at_a_time"]
+__all__ = ["Reentry"]
 
 _LONGEST_PAUSE = 1.0
 _LONGEST_REST = 8.0
-_ONE_AT_A_TIME = 0x5C_02
-
-
-async def one_at_a_time(db: Connection) -> None:
-    """Keep everybody else from deciding or releasing what is set aside until this transaction ends."""
-    await db.execute("SELECT pg_advisory_xact_lock($1)", _ONE_AT_A_TIME)
 
 
 class Reentry:
@@ -41,6 +35,7 @@ class Reentry:
 
     def __init__(self, processor: Processor, pool: Pool, wake_relay: asyncio.Event, heard: Heard) -> None:
         self.processor = processor
+        self.storage = processor.storage
         self.pool = pool
         self.wake = asyncio.Event()
         self._pause = Pause(_LONGEST_PAUSE, self.wake)
@@ -49,7 +44,7 @@ class Reentry:
         self._episode = Episode("re-entry failed")
         self._entries = processor.service.entries()
         self._resting: dict[str, float] = {}
-        """By group: until when, by the loop's clock, it has no turn after a failure."""
+        """By group: until when, by the monotonic clock, it has no turn after a failure."""
         self._of_group = {
             stream.group: Episode("re-entry failed", group=stream.group) for stream in processor.service.streams
         }
@@ -76,12 +71,12 @@ class Reentry:
         """Decide what is ready and what has waited long enough, of each group up to ``limit`` subjects a topic; gives
         how many messages were applied or given another reason."""
         now = self.processor.clock.now()
-        async with self.pool.acquire() as db:
-            held = await self.processor.held(db)
+        async with Pooled(self.pool) as pooled:
+            held = await self.processor.held(pooled.db)
             streams = [stream for stream in self.processor.service.streams if stream.group not in held]
             topics = [entry.name for stream in streams for entry in stream.topics]
-            ready = await set_aside.ready_topics(db, topics)
-            over = await set_aside.first_deadlines(db, topics, now)
+            ready = await self.storage.ready_topics(pooled.db, topics)
+            over = await self.storage.first_deadlines(pooled.db, topics, now)
         heard = self._heard_out(over, ready)
         active = ready | {topic for topic, channels, _ in over if channels in heard}
         done = 0
@@ -104,15 +99,17 @@ class Reentry:
 
     async def _turn(self, stream: Stream, topics: Sequence[str], heard: Mapping[str, datetime], limit: int) -> int:
         """One batch of a group. A failure is told, and the group rests a little, while others have their turns."""
-        group, clock, episode = stream.group, asyncio.get_running_loop().time, self._of_group[stream.group]
+        group, clock, episode = stream.group, time.monotonic, self._of_group[stream.group]
         if clock() < self._resting.get(group, 0.0):
             return 0
         try:
             async with Pooled(self.pool) as pooled:
-                session = Session(pooled.db, episode, pooled.renew)
-                if stream.backlog_limit is not None and await outbox.backlog(session.db, group, stream.backlog_limit):
+                session = Session(pooled.db, episode, pooled.renew, self.storage)
+                if stream.backlog_limit is not None and await self.storage.backlog(
+                    session.db, group, stream.backlog_limit
+                ):
                     return 0
-                rows = await set_aside.rows_of(session.db, topics, heard, limit)
+                rows = await self.storage.rows_of(session.db, topics, heard, limit)
                 done = await self._decide(session, rows, heard, group)
         except Exception as error:
             episode.met(error)
@@ -124,7 +121,7 @@ class Reentry:
     async def decide(self, rows: Sequence[Aside], heard: Mapping[str, datetime], stream: Stream) -> int:
         """Decide these rows of a group in a replay; what comes of a failure of the database is raised."""
         async with Pooled(self.pool) as pooled:
-            session = Session(pooled.db, self._of_group[stream.group], pooled.renew)
+            session = Session(pooled.db, self._of_group[stream.group], pooled.renew, self.storage)
             return await self._decide(session, rows, heard, stream.group)
 
     async def _decide(self, session: Session, rows: Sequence[Aside], heard: Mapping[str, datetime], group: str) -> int:
@@ -143,14 +140,15 @@ class Reentry:
 
     async def _commit(self, db: Connection, rows: Sequence[Aside], heard: Mapping[str, datetime], group: str) -> int:
         effects = Effects()
-        async with transaction(db):
-            await one_at_a_time(db)
-            works = [self._work(row) for row in await set_aside.decidable(db, rows, heard)]
+        async with self.storage.transaction(db):
+            await self.storage.one_at_a_time(db)
+            found = await self.storage.still_first(db, [row.seq for row in rows if row.seq is not None])
+            works = [self._work(row) for row in decidable(found, heard)]
             await self.processor.decide(db, works, effects, heard)
             effects.parked.clear()  # they are parked already; what remains keeps them so
             await self.processor.write(db, effects, group)
             # Only subjects locked by this batch: another one may be parking just now.
-            await set_aside.unpark(db, {w.aside.subject for w in works if w.aside and w.aside.subject is not None})
+            await self.storage.unpark(db, {w.aside.subject for w in works if w.aside and w.aside.subject is not None})
         return len(effects.applied) + len(effects.asides)
 
     async def _raise_again(self, db: Connection, row: Aside, error: Exception) -> None:
@@ -158,8 +156,8 @@ class Reentry:
         raised = Aside(
             row.record, "raised", row.received_at, row.subject, None, None, detail, row.attempts + 1, row.seq
         )
-        async with db.transaction():
-            await set_aside.rewrite(db, [raised])
+        async with self.storage.transaction(db):
+            await self.storage.rewrite(db, [raised])
 
     def _work(self, row: Aside) -> Work:
         entry, stream = self._entries[row.record.topic]

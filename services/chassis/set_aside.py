@@ -33,6 +33,7 @@ __all__ = [
     "remove",
     "rewrite",
     "rows_of",
+    "still_first",
     "unpark",
 ]
 
@@ -209,20 +210,23 @@ async def rows_of(db: Connection, topics: Sequence[str], heard: Mapping[str, dat
     return [_aside(row) for row in found]
 
 
-async def decidable(db: Connection, rows: Sequence[Aside], heard: Mapping[str, datetime]) -> list[Aside]:
-    """Those of these rows that may be decided now, read again under the lock of re-entry.
+_STILL_FIRST = """SELECT s.* FROM set_aside s WHERE s.seq = ANY($1)
+AND (SELECT min(e.seq) FROM set_aside e WHERE e.subject = s.subject) = ANY($1) ORDER BY s.seq"""
 
-    Left out: a row that another process has decided meanwhile; a row that must wait longer; and a row with another
-    row of its subject before it that is left out or is not among ``rows``.
+
+async def still_first(db: Connection, sequences: Sequence[int]) -> list[Aside]:
+    """Those of these rows that still stand and have the first row of their subject among them, in order."""
+    return await chosen(db, _STILL_FIRST, list(sequences))
+
+
+def decidable(rows: Iterable[Aside], heard: Mapping[str, datetime]) -> list[Aside]:
+    """Of rows read again under the lock of re-entry (``still_first``) those that may be decided now.
+
+    Left out: a row that must wait longer, and one with another row of its subject before it that is left out.
     """
-    found = await db.fetch(
-        """SELECT s.* FROM set_aside s WHERE s.seq = ANY($1)
-           AND (SELECT min(e.seq) FROM set_aside e WHERE e.subject = s.subject) = ANY($1) ORDER BY s.seq""",
-        [row.seq for row in rows],
-    )
     closed: set[str | None] = set()
     kept: list[Aside] = []
-    for row in map(_aside, found):
+    for row in rows:
         if (row.reason == "waiting" and not _over(row, heard)) or row.reason == "raised":
             closed.add(row.subject)
         if row.subject not in closed:

@@ -34,7 +34,7 @@ OF_CHASSIS_TABLES: Final = {
     "timer": {"outbox", "restoring/said"},
 }
 """Each table of the chassis, and every module whose SQL names it."""
-OF_NO_TABLE: Final = {"instance", "reading", "reentry", "same_database", "tables"}
+OF_NO_TABLE: Final = {"instance", "reading", "same_database", "tables"}
 """Modules with SQL that names no table: locks, sessions, the server; and ``tables``, which is given the names."""
 
 _SQL: Final = re.compile(
