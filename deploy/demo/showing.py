@@ -27,8 +27,18 @@ _HAPPENED, _KNOWN, _WHAT, _MINUTES = 16, 8, 40, 7
 """Widths: with two columns between them and before, 79 together."""
 _WORDS: Final = {
     "link_established": "linked: one-click registration 一键注册",
+    "link_broken": "the link is broken 解除关联",
+    "link_restored": "the link is restored 恢复关联",
+    "consent_given": "she consents to sharing 同意共享",
+    "consent_withdrawn": "she withdraws her consent 撤回同意",
     "signup_requested": "asked for a post: one click 一键报名",
     "signup_confirmed": "has the post",
+    "signup_waitlisted": "waits in line 候补",
+    "signup_promoted": "has the post, out of the line 递补",
+    "signup_refused": "gets no post 未录取",
+    "signup_given_back": "gives the post back 退出",
+    "signup_withdrawn": "has the post no longer 已退出",
+    "signup_reported": "is busy at home then 本地有约",
     "checked_in": "checked in",
     "checked_out": "checked out",
     "service_attested": "the host attests her service",

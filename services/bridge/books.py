@@ -90,7 +90,8 @@ SELECT host, home, 'held' AS state, coalesce(reason, '') AS reason, count(*) AS 
        sum(minutes)::bigint AS minutes, NULL::timestamptz AS since
   FROM service_record WHERE state = 'held' AND host <> home GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
 _ENDED: Final = """
-SELECT s.host, l.home, substr(s.what, 10) AS state, count(*) AS transfers,
+SELECT s.host, l.home, CASE s.what WHEN 'transfer_refused' THEN 'refused' ELSE 'superseded' END AS state,
+       count(*) AS transfers,
        sum((s.detail->>'delta')::int)::bigint AS minutes
   FROM step AS s JOIN link AS l USING (person, host)
  WHERE s.at >= $1 AND s.what IN ('transfer_refused', 'transfer_superseded') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""

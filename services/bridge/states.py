@@ -12,6 +12,7 @@ from contracts.frozen import frozen
 from contracts.messages.base import AgeBand
 from contracts.messages.deliveries import TransferState
 from contracts.messages.service import ServiceRecord
+from services.bridge.steps import What
 
 __all__ = [
     "OPEN",
@@ -218,7 +219,7 @@ class Step:
     """When the border knew it."""
     happened_at: datetime
     """The time of the message that told it."""
-    what: str
+    what: What
     host: str
     subject: str
     """The sign-up's id or the record_ref; empty for links and consent."""

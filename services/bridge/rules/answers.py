@@ -13,10 +13,10 @@ from contracts.reason import HELD, QUEUED, REFUSED, UNCERTAIN, WITHHELD, Stand
 from contracts.reasons import who_acts
 from services.bridge.rules.people import obstacle
 from services.bridge.states import ConsentState, Link, ServiceState, Step, Transfer
+from services.bridge.steps import OF_SERVICE, SIGNUP_STATE
 
 __all__ = ["next_to_act", "timeline"]
 
-_SIGNUP_STATES: Final = ("confirmed", "waitlisted", "promoted", "refused", "withdrawn", "reported")
 _UNDER_WAY: Final[Mapping[TransferState, Stand | None]] = {
     "queued": QUEUED,
     "withheld": WITHHELD,
@@ -78,7 +78,7 @@ def timeline(
         for (host, subject), rows in by_subject.items()
         # Steps of a service alone: a record that is not decided yet, or refused, is no sign-up.
         if subject
-        and not rows[0].what.startswith("service_")
+        and rows[0].what not in OF_SERVICE
         and visible(host, any(row.detail.get("asker") == viewer for row in rows))
     ]
     ties = [
@@ -109,9 +109,9 @@ def _signup(host: str, signup_id: str, steps: Sequence[Step]) -> dict[str, Any]:
     place: dict[str, str | int | None] = {}
     for step in steps:
         place |= {name: step.detail[name] for name in ("project_ref", "shift_ref") if name in step.detail}
-        said = step.what.removeprefix("signup_")
+        said = SIGNUP_STATE.get(step.what)
         # A second request that is refused leaves the first one standing.
-        if said in _SIGNUP_STATES and not (said == "refused" and state in _STANDING):
+        if said is not None and not (said == "refused" and state in _STANDING):
             state, reason = said, step.detail.get("reason")
     return {"signup_id": signup_id, "host": host, **place, "state": state, "reason": reason, "steps": _steps(steps)}
 

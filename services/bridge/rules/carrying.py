@@ -14,6 +14,7 @@ from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import OBSTACLES, consent_of, home_link, obstacle, person_unknown
 from services.bridge.rules.transfer import Way
 from services.bridge.states import ConsentState, Link, Pause, ServiceState, Transfer
+from services.bridge.steps import SERVICE
 from services.chassis.decisions import Decision, Inbound, States
 
 __all__ = ["receipt", "receipt_due", "release", "retry_due", "service_decided", "settled_by_hand"]
@@ -85,7 +86,7 @@ def _report(draft: Draft, tie: Link, fact: _Fact, state: Literal["confirmed", "h
     draft.deliver(fact.host, told)
     draft.step(
         fact.person,
-        f"service_{state}",
+        SERVICE[state],
         fact.host,
         fact.record.record_ref,
         version=fact.record.version,

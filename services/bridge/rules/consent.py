@@ -15,6 +15,7 @@ from services.bridge.rules.carrying import release
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import obstacle, volunteer
 from services.bridge.states import ConsentState, Link
+from services.bridge.steps import CONSENT
 from services.chassis.decisions import Decision, Inbound, States
 
 __all__ = [
@@ -117,7 +118,7 @@ def keep(draft: Draft, policy: Policy, tie: Tie, standing: Standing) -> None:
     draft.change(consent)
     if link is None:
         return
-    draft.step(link.person, f"consent_{consent.state}", link.host, version=consent.version)
+    draft.step(link.person, CONSENT[consent.state], link.host, version=consent.version)
     if consent.state == "given":
         if obstacle(link, before, draft.now) is not None and obstacle(link, consent, draft.now) is None:
             tell_host(draft, link, consent, "established")

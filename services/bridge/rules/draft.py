@@ -9,6 +9,7 @@ from contracts.messages.base import Message, Origin
 from contracts.messages.refusals import MessageRefused
 from contracts.topics import DELIVERIES, REFUSALS, TopicEntry
 from services.bridge.states import Refusal, Step
+from services.bridge.steps import What
 from services.chassis import draft
 
 __all__ = ["Draft"]
@@ -41,7 +42,7 @@ class Draft(draft.Draft):
         self.tell(_seat(REFUSALS, asked.registry), refused)
         self.change(Refusal(self._fresh(), asked.registry, reason, asked.message_type, self.now))
 
-    def step(self, person: UUID, what: str, host: str, subject: str = "", **detail: str | int | None) -> None:
+    def step(self, person: UUID, what: What, host: str, subject: str = "", **detail: str | int | None) -> None:
         """A line of the person's timeline."""
         self.change(Step(self._fresh(), person, self.now, self.inbound.time, what, host, subject, detail))
 

@@ -18,6 +18,7 @@ from services.bridge.rules.names import account_name, person_name
 from services.bridge.rules.people import consent_of, unlinked, volunteer
 from services.bridge.rules.requests import answered, asked
 from services.bridge.states import Account, ConsentState, Link
+from services.bridge.steps import LINK
 from services.chassis.decisions import Decision, Inbound, States
 
 __all__ = [
@@ -201,4 +202,4 @@ def _tell_both(draft: Draft, link: Link, consent: ConsentState | None, state: Li
         volunteer_ref=link.home_ref, registry=link.host, state=state, reason=reason, link_version=link.link_version
     )
     draft.deliver(link.home, told)
-    draft.step(link.person, f"link_{state}", link.host, home=link.home, reason=reason)
+    draft.step(link.person, LINK[state], link.host, home=link.home, reason=reason)

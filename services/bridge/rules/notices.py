@@ -10,6 +10,7 @@ from contracts.messages.deliveries import SignupChanged, SignupState
 from services.bridge.policy import Policy
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import consent_of, home_link, obstacle, person_unknown
+from services.bridge.steps import SIGNUP
 from services.chassis.decisions import Decision, Inbound, States
 
 __all__ = ["command_refused", "signup_changed"]
@@ -67,7 +68,7 @@ def signup_changed(states: States, inbound: Inbound, now: datetime, policy: Poli
         draft.deliver(registry, told)
     draft.step(
         fact.person,
-        f"signup_{state}",
+        SIGNUP[state],
         fact.host,
         str(fact.signup_id),
         project_ref=fact.project_ref,

@@ -9,6 +9,7 @@ from contracts.messages.deliveries import CreditReported
 from contracts.topics import BRIDGE_EVENTS
 from services.bridge.rules.draft import Draft
 from services.bridge.states import Link, Transfer
+from services.bridge.steps import TRANSFER
 
 __all__ = ["report"]
 
@@ -34,7 +35,7 @@ def report(draft: Draft, link: Link, transfer: Transfer) -> None:
     )
     draft.step(
         transfer.person,
-        f"transfer_{transfer.state}",
+        TRANSFER[transfer.state],
         transfer.host,
         transfer.record_ref,
         version=transfer.version,

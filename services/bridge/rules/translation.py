@@ -13,6 +13,7 @@ from services.bridge.rules.admission import origin, refuse, sender
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import Volunteer, consent_of, unlinked, volunteer
 from services.bridge.states import Link, ServiceState
+from services.bridge.steps import What
 from services.chassis.decisions import Decision, Inbound, States
 
 __all__ = [
@@ -156,7 +157,7 @@ def presence_recorded(states: States, inbound: Inbound, now: datetime, policy: P
         origin=origin(inbound),
     )
     draft.command(ATTENDANCE_COMMANDS, command)
-    what = "checked_in" if arrived else "checked_out"
+    what: What = "checked_in" if arrived else "checked_out"
     draft.step(known.person, what, sender(inbound), str(command.signup_id), seen_at=data.at.isoformat())
     return draft.decision()
 
