@@ -1,4 +1,5 @@
-"""The catalogue of topics: one typed entry each. Nothing creates, reads or writes a topic not in here.
+"""The catalogue of topics: one typed entry each, with its messages by step of the journey. Nothing creates, reads or
+writes a topic not in here; ``journey.py`` says what is decided in each step.
 
 The partitioner is murmur2 over the UTF-8 key, as the Java client's default (``partitioner.py``): what stands elsewhere
 is refused, for nobody could keep the order of its key. A partition count never changes; growth is a new topic version
@@ -8,10 +9,8 @@ after draining.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Final
 
-from contracts.limits import MAX_BATCH_BYTES
 from contracts.messages import (
     Message,
     attendance,
@@ -27,6 +26,7 @@ from contracts.messages import (
     signups,
     volunteers,
 )
+from contracts.topic import Leg, TopicEntry
 
 __all__ = [
     "ATTENDANCE_COMMANDS",
@@ -51,42 +51,15 @@ __all__ = [
 ]
 
 _FOURTEEN_DAYS: Final = 14 * 24 * 3600 * 1000
-_KEPT: Final = None
 
 
-@dataclass(frozen=True, slots=True)
-class TopicEntry:
-    """A topic. ``name`` may hold ``{registry}``; ``retention_ms`` of None keeps for ever.
-
-    ``max_message_bytes`` is Kafka's ``max.message.bytes``: it bounds a batch as it travels. With ``log_time`` a record
-    has the log's time of its arrival (``message.timestamp.type=LogAppendTime``): its writer has a clock of his own.
-    """
-
-    name: str
-    key: str
-    writer: str
-    readers: tuple[str, ...]
-    messages: tuple[type[Message], ...]
-    meaning: str
-    partitions: int = 8
-    ordered: bool = True
-    retention_ms: int | None = _KEPT
-    personal_data: bool = False
-    max_message_bytes: int = MAX_BATCH_BYTES
-    log_time: bool = False
-
-    def of(self, registry: str) -> TopicEntry:
-        """The entry for one registry's seat."""
-        return replace(self, name=self.name.format(registry=registry))
-
-
-def _registry(suffix: str, key: str, inbound: bool, messages: tuple[type[Message], ...], meaning: str) -> TopicEntry:
+def _registry(suffix: str, key: str, inbound: bool, legs: tuple[Leg, ...], meaning: str) -> TopicEntry:
     return TopicEntry(
         name=f"registry.{{registry}}.{suffix}.v1",
         key=key,
         writer="registry" if inbound else "bridge",
         readers=("bridge",) if inbound else ("registry",),
-        messages=messages,
+        legs=legs,
         meaning=meaning,
         retention_ms=_FOURTEEN_DAYS,
         personal_data=suffix == "volunteers",
@@ -99,12 +72,10 @@ VOLUNTEERS = _registry(
     "volunteer_ref",
     True,
     (
-        volunteers.LinkOffered,
-        volunteers.LinkRequested,
-        volunteers.ConsentGiven,
-        volunteers.ConsentWithdrawn,
-        volunteers.LinkBroken,
-        volunteers.LinkRestored,
+        Leg(1, (volunteers.LinkOffered,), "home"),
+        Leg(2, (volunteers.LinkRequested,), "host"),
+        Leg(4, (volunteers.ConsentGiven, volunteers.ConsentWithdrawn), "home"),
+        Leg(4, (volunteers.LinkBroken, volunteers.LinkRestored), "home or host"),
     ),
     "linking and consent, as the registry says it of its own volunteers",
 )
@@ -112,28 +83,31 @@ OPPORTUNITIES = _registry(
     "opportunities",
     "project_ref",
     True,
-    (shifts.ProjectPublished, shifts.ShiftPublished),
+    (Leg(5, (shifts.ProjectPublished, shifts.ShiftPublished), "host"),),
     "projects and shifts of a host",
 )
 SIGNUPS = _registry(
     "signups",
     "volunteer_ref",
     True,
-    (signups.SignupRequested, signups.SignupWithdrawn, signups.SignupReported),
+    (
+        Leg(6, (signups.SignupRequested, signups.SignupWithdrawn), "home or host"),
+        Leg(6, (signups.SignupReported,), "host = home"),
+    ),
     "sign-ups asked for at home or at the host, and windows taken at home",
 )
 ATTENDANCE = _registry(
     "attendance",
     "volunteer_ref",
     True,
-    (service.CheckedIn, service.CheckedOut, service.ServiceAttested),
+    (Leg(8, (service.CheckedIn, service.CheckedOut, service.ServiceAttested), "host"),),
     "presence and service records as the host attests them",
 )
 RECEIPTS = _registry(
     "receipts",
     "volunteer_ref",
     True,
-    (receipts.CreditAccepted, receipts.CreditRefused, receipts.CreditUnknown),
+    (Leg(10, (receipts.CreditAccepted, receipts.CreditRefused, receipts.CreditUnknown), "home"),),
     "a home's answers to credits",
 )
 DELIVERIES = _registry(
@@ -141,13 +115,12 @@ DELIVERIES = _registry(
     "volunteer_ref",
     False,
     (
-        deliveries.LinkChanged,
-        deliveries.ConsentChanged,
-        deliveries.SignupChanged,
-        deliveries.ServiceDecided,
-        deliveries.CreditPosted,
-        deliveries.CreditQueried,
-        deliveries.CreditReported,
+        Leg(3, (deliveries.LinkChanged,)),
+        Leg(4, (deliveries.ConsentChanged,)),
+        Leg(7, (deliveries.SignupChanged,)),
+        Leg(8, (deliveries.ServiceDecided,)),
+        Leg(9, (deliveries.CreditPosted, deliveries.CreditQueried)),
+        Leg(10, (deliveries.CreditReported,)),
     ),
     "what the linkage tells a registry, in that registry's own refs",
 )
@@ -155,7 +128,7 @@ REFUSALS = _registry(
     "refusals",
     "key of the refused message",
     False,
-    (refusals.MessageRefused,),
+    (Leg(11, (refusals.MessageRefused,)),),
     "what the border turned away, to its sender",
 )
 
@@ -168,12 +141,9 @@ IDENTITY_COMMANDS = TopicEntry(
     "bridge",
     ("identity",),
     (
-        identity.OfferLink,
-        identity.RequestLink,
-        identity.ExpireLinkRequest,
-        identity.RecordConsent,
-        identity.BreakLink,
-        identity.RestoreLink,
+        Leg(1, (identity.OfferLink,)),
+        Leg(2, (identity.RequestLink, identity.ExpireLinkRequest)),
+        Leg(4, (identity.RecordConsent, identity.BreakLink, identity.RestoreLink)),
     ),
     "offers, requests, consent and breaks, translated; identity's own timers",
     retention_ms=_FOURTEEN_DAYS,
@@ -184,12 +154,8 @@ IDENTITY_EVENTS = TopicEntry(
     "identity",
     ("bridge",),
     (
-        identity.LinkEstablished,
-        identity.LinkRefused,
-        identity.LinkBroken,
-        identity.LinkRestored,
-        identity.ConsentChanged,
-        identity.CommandRefused,
+        Leg(3, (identity.LinkEstablished, identity.LinkRefused)),
+        Leg(4, (identity.LinkBroken, identity.LinkRestored, identity.ConsentChanged, identity.CommandRefused)),
     ),
     "who is one person, with refs",
     retention_ms=_FOURTEEN_DAYS,
@@ -200,12 +166,16 @@ OPPORTUNITIES_COMMANDS = TopicEntry(
     "bridge",
     ("opportunities",),
     (
-        opportunities.PublishProject,
-        opportunities.PublishShift,
-        opportunities.RequestSignup,
-        opportunities.WithdrawSignup,
-        opportunities.ReportSignup,
-        opportunities.CloseWaitlist,
+        Leg(5, (opportunities.PublishProject, opportunities.PublishShift)),
+        Leg(
+            6,
+            (
+                opportunities.RequestSignup,
+                opportunities.WithdrawSignup,
+                opportunities.ReportSignup,
+                opportunities.CloseWaitlist,
+            ),
+        ),
     ),
     "shifts and sign-ups with persons: one project is one ordered stream; opportunities' own timers",
 )
@@ -215,13 +185,18 @@ OPPORTUNITIES_EVENTS = TopicEntry(
     "opportunities",
     ("bridge", "attendance"),
     (
-        opportunities.SignupConfirmed,
-        opportunities.SignupWaitlisted,
-        opportunities.SignupPromoted,
-        opportunities.SignupRefused,
-        opportunities.SignupWithdrawn,
-        opportunities.SignupNoted,
-        opportunities.CommandRefused,
+        Leg(
+            7,
+            (
+                opportunities.SignupConfirmed,
+                opportunities.SignupWaitlisted,
+                opportunities.SignupPromoted,
+                opportunities.SignupRefused,
+                opportunities.SignupWithdrawn,
+                opportunities.SignupNoted,
+                opportunities.CommandRefused,
+            ),
+        ),
     ),
     "how every sign-up stands",
 )
@@ -230,7 +205,7 @@ ATTENDANCE_COMMANDS = TopicEntry(
     "person",
     "bridge",
     ("attendance",),
-    (attendance.RecordCheckIn, attendance.RecordCheckOut, attendance.AttestService),
+    (Leg(8, (attendance.RecordCheckIn, attendance.RecordCheckOut, attendance.AttestService)),),
     "presence and service records with persons",
 )
 ATTENDANCE_EVENTS = TopicEntry(
@@ -238,7 +213,12 @@ ATTENDANCE_EVENTS = TopicEntry(
     "person",
     "attendance",
     ("bridge",),
-    (attendance.ServiceConfirmed, attendance.ServiceHeld, attendance.ServiceRevoked, attendance.CommandRefused),
+    (
+        Leg(
+            8,
+            (attendance.ServiceConfirmed, attendance.ServiceHeld, attendance.ServiceRevoked, attendance.CommandRefused),
+        ),
+    ),
     "how the linkage stands to every service record, whole",
 )
 BRIDGE_COMMANDS = TopicEntry(
@@ -246,18 +226,23 @@ BRIDGE_COMMANDS = TopicEntry(
     "host:record_ref",
     "bridge",
     ("bridge",),
-    (bridge.CheckReceipt, bridge.RetryTransfer, bridge.SettleTransfer),
+    (Leg(9, (bridge.CheckReceipt, bridge.RetryTransfer, bridge.SettleTransfer)),),
     "the bridge's own timers, and what operators settle",
 )
 BRIDGE_EVENTS = TopicEntry(
-    "bridge.events.v1", "person", "bridge", (), (bridge.TransferChanged,), "every change of a transfer, for audit"
+    "bridge.events.v1",
+    "person",
+    "bridge",
+    (),
+    (Leg(10, (bridge.TransferChanged,)),),
+    "every change of a transfer, for audit",
 )
 OPERATIONS_EVENTS = TopicEntry(
     "operations.events.v1",
     "service",
     "services",
     (),
-    (operations.OperatorActed,),
+    (Leg(14, (operations.OperatorActed,)),),
     "what operators did to a service's database; `shuangcheng restore` reads it",
 )
 

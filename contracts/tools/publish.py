@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.journey import JOURNEY, Leg, Step
+from contracts.journey import JOURNEY, Said, Step, said
 from contracts.messages import Message, message_types
 from contracts.reason import Reason
 from contracts.reasons import REASONS
@@ -144,9 +144,10 @@ def _journey() -> Iterator[str]:
 
 
 def _step(step: Step) -> str:
-    places = "<br>".join(f"{leg.sender} → `{leg.topic.name}` ({leg.topic.key})" for leg in step.says)
-    messages = "<br>".join(_said(message) for leg in step.says for message in leg.messages)
-    inside = "<br>".join(_inside(leg) for leg in step.inside)
+    says = [leg for leg in said(step) if leg.topic is step.topic]
+    places = "<br>".join(f"{leg.sender} → `{leg.topic.name}` ({leg.topic.key})" for leg in says)
+    messages = "<br>".join(_said(message) for leg in says for message in leg.messages)
+    inside = "<br>".join(_inside(leg) for leg in said(step) if leg.topic is not step.topic)
     return f"| {step.number} | {places} | {messages} | {step.decides} | {inside} |"
 
 
@@ -156,7 +157,7 @@ def _said(message: type[Message]) -> str:
     return f"{message.__name__} {{{', '.join(needed)}}}"
 
 
-def _inside(leg: Leg) -> str:
+def _inside(leg: Said) -> str:
     names = ", ".join(message.__name__ for message in leg.messages)
     return f"{leg.sender} → `{leg.topic.name}`: {names}"
 

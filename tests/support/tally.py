@@ -15,7 +15,7 @@ from pathlib import Path
 from contracts.envelope import Event, encode
 from contracts.messages.receipts import CreditAccepted
 from contracts.messages.refusals import MessageRefused
-from contracts.topics import TopicEntry
+from contracts.topic import Leg, TopicEntry
 from services.chassis.database import Batch
 from services.chassis.decisions import Channel, Decision, Inbound, Send, States, Wait
 from services.chassis.reactions import Reaction
@@ -54,10 +54,22 @@ class Tally:
 
     def __init__(self, suffix: str, migrations: Path, partitions: int = 4) -> None:
         self.inlet = TopicEntry(
-            f"tally-in-{suffix}", "volunteer_ref", "registry", ("tally",), (CreditAccepted,), "in", partitions
+            f"tally-in-{suffix}",
+            "volunteer_ref",
+            "registry",
+            ("tally",),
+            (Leg(0, (CreditAccepted,)),),
+            "in",
+            partitions,
         )
         self.outlet = TopicEntry(
-            f"tally-out-{suffix}", "volunteer_ref", "tally", (), (CreditAccepted, MessageRefused), "out", partitions
+            f"tally-out-{suffix}",
+            "volunteer_ref",
+            "tally",
+            (),
+            (Leg(0, (CreditAccepted, MessageRefused)),),
+            "out",
+            partitions,
         )
         self.broken = True
         self.says_twice_as_much = False

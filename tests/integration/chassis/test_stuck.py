@@ -98,7 +98,7 @@ async def test_a_missing_topic_holds_up_its_own_rows_alone_and_they_go_out_in_or
         await write(rig, missing, 10, first=1500)
         await write(rig, rig.tally.outlet.name, 20, first=20)
         await eventually(lambda: nothing_left(rig, rig.tally.outlet.name))
-        entry = TopicEntry(missing, "volunteer_ref", "tally", (), rig.tally.outlet.messages, "out", 4)
+        entry = TopicEntry(missing, "volunteer_ref", "tally", (), rig.tally.outlet.legs, "out", 4)
         await ensure_topics(rig.settings.kafka, [entry])
         await eventually(lambda: nothing_left(rig, missing))
         await eventually(lambda: not one.trouble)
