@@ -60,13 +60,14 @@ faults: $(READY) ## Break a running linkage on real Kafka in every way we know (
 fuzz: $(READY) ## Write 500,000 whole Kafka records by seed to the real border (ARGS="--records N --seed N --json FILE")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-check: $(READY) ## Check formatting, lint, types, import rules and the published contracts
+check: $(READY) ## Check formatting, lint, types, import rules, house rules and the published contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.tools.publish --check
 	$(BIN)/python -m contracts.tools.compatibility
+	$(PYTEST) -q tests/architecture
 
 format: $(READY) ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .

@@ -155,10 +155,12 @@ class Message(Value):
 
     ``TYPE`` is ``shuangcheng.<context>.<name>.v<major>``; the context is the file it stands in.
     Subclasses say their ``key`` (what orders the stream) and ``subject`` (the entity spoken of).
+    A registry's system may leave unread what is ``OPTIONAL``: nothing that comes later builds on it.
     """
 
     TYPE: ClassVar[str] = ""
     MAJOR: ClassVar[int] = 1
+    OPTIONAL: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, abstract: bool = False, **rest: object) -> None:
         """Give the class its type name and enter it in the catalogue."""

@@ -11,30 +11,35 @@ from contracts.messages.base import AgeBand, Count, Instant, Message, Origin, Re
 from contracts.messages.shifts import ProjectPublished, ShiftPublished
 
 
-class _OfProject(Message, abstract=True):
+class OfProject(Message, abstract=True):
+    """What is about a host's project."""
+
     host: RegistryCode
     project_ref: Ref
 
     @property
     def key(self) -> str:
+        """Its host and the project."""
         return f"{self.host}:{self.project_ref}"
 
 
-class PublishProject(_OfProject):
+class PublishProject(OfProject):
     """Keep the host's project as it stands in ``project``."""
 
     project: ProjectPublished
     origin: Origin
 
 
-class PublishShift(_OfProject):
+class PublishShift(OfProject):
     """Keep the host's shift as it stands in ``shift``."""
 
     shift: ShiftPublished
     origin: Origin
 
 
-class _OfSignup(_OfProject, abstract=True):
+class OfSignup(OfProject, abstract=True):
+    """What is about a sign-up: a command, or what became of it."""
+
     signup_id: Annotated[
         UUID, Field(description="UUIDv5(person, host:project:shift): both apps at once are one sign-up.")
     ]
@@ -46,10 +51,11 @@ class _OfSignup(_OfProject, abstract=True):
 
     @property
     def subject(self) -> str:
+        """The sign-up."""
         return str(self.signup_id)
 
 
-class RequestSignup(_OfSignup):
+class RequestSignup(OfSignup):
     """Give this person a post, stamped by the border with what it knows of her; judged at the event's time."""
 
     age_band: AgeBand
@@ -58,18 +64,18 @@ class RequestSignup(_OfSignup):
     consent_version: Count
 
 
-class WithdrawSignup(_OfSignup):
+class WithdrawSignup(OfSignup):
     """Give the post, or the place in the waitlist, back."""
 
 
-class CloseWaitlist(_OfProject):
+class CloseWaitlist(OfProject):
     """The shift has begun: whoever still stands in its line gets no post. Opportunities tells itself, by a timer."""
 
     shift_ref: Ref
     origin: Annotated[Origin, Field(description="The request that was the last to be put in line.")]
 
 
-class ReportSignup(_OfSignup):
+class ReportSignup(OfSignup):
     """She is busy at home then (host = home): occupies her window, takes no post."""
 
     starts_at: Instant
@@ -77,7 +83,7 @@ class ReportSignup(_OfSignup):
     state: Literal["active", "withdrawn"]
 
 
-class _SignupFact(_OfSignup, abstract=True):
+class _SignupFact(OfSignup, abstract=True):
     starts_at: Instant | None = None
     ends_at: Instant | None = None
 
@@ -114,7 +120,7 @@ class SignupNoted(_SignupFact):
     """A reported window at home stands (host = home)."""
 
 
-class CommandRefused(_OfProject):
+class CommandRefused(OfProject):
     """A project or shift version, or a withdrawal of nothing, could not be followed."""
 
     reason: ReasonCode

@@ -18,7 +18,7 @@ from services.adapters.credentials import Credentials, certificate_refused
 from services.adapters.lines import Lines
 from services.adapters.portions import Unreadable, in_portions
 from services.adapters.rest_api_said import read
-from services.adapters.rest_api_told import letter
+from services.adapters.rest_api_told import has_word, letter
 from services.adapters.states import (
     Away,
     Credit,
@@ -102,10 +102,16 @@ class RestApi:
         return await self._outcome(credit, "GET", address, None)
 
     async def tell(self, notices: Sequence[Notice]) -> Told:
-        """POST 报送 what was sent in its name, then 通知 what the linkage says; what failed before comes last."""
+        """POST 报送 what was sent in its name, then 通知 what the linkage says; what failed before comes last.
+
+        A message for which this kind of system has no word counts as taken.
+        """
         kinds = ((again, own) for again in (False, True) for own in (True, False))
-        portions = [[one for one in notices if (one.tries > 0, one.own) == kind] for kind in kinds]
-        return await in_portions(portions, self._tell)
+        worded = [one for one in notices if has_word(one)]
+        portions = [[one for one in worded if (one.tries > 0, one.own) == kind] for kind in kinds]
+        told = await in_portions(portions, self._tell)
+        told.taken.update(one.id for one in notices if not has_word(one))
+        return told
 
     async def listen(self, after: int) -> Sequence[Said]:
         """GET 上报. A system that has no such page has nothing to say."""

@@ -10,9 +10,10 @@ import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.envelope import Event
-from contracts.messages import Message, service, signups, volunteers
+from contracts.messages import Message
 from contracts.messages.base import EventId
 from contracts.topics import registry_source
+from services.adapters.rest_api_words import CATEGORIES
 from services.adapters.states import Said
 from services.chassis.database import describe
 
@@ -40,47 +41,33 @@ _RECORD: Final = {
     "attested_by": "确认人",
     "volunteer_ref": "志愿者编号",
 }
-_FORMS: Final[dict[str, tuple[type[Message], Mapping[str, Any]]]] = {
-    "外派申请": (
-        volunteers.LinkOffered,
-        {
-            "volunteer_ref": "志愿者编号",
-            "for_registry": "对方",
-            "code_hash": "代码摘要",
-            "age_band": "年龄段",
-            "guardian_approved": "监护人同意",
-            "expires_at": "有效至",
-            "consent": _CONSENT,
-        },
-    ),
-    "来访申请": (
-        volunteers.LinkRequested,
-        {"volunteer_ref": "志愿者编号", "home": "对方", "home_ref": "户籍方编号", "code": "代码"},
-    ),
-    "授权": (
-        volunteers.ConsentGiven,
-        {"volunteer_ref": "志愿者编号", "registry": "对方", "consent": _CONSENT},
-    ),
-    "撤回授权": (
-        volunteers.ConsentWithdrawn,
-        {"volunteer_ref": "志愿者编号", "registry": "对方", "version": "版本"},
-    ),
-    "报名申请": (signups.SignupRequested, _SIGNUP),
-    "退出报名": (signups.SignupWithdrawn, _SIGNUP),
-    "本地报名": (signups.SignupReported, {**_SIGNUP, "starts_at": "开始时间", "ends_at": "结束时间", "state": "状态"}),
-    "签到": (
-        service.CheckedIn,
-        {
-            "volunteer_ref": "志愿者编号",
-            "project_ref": "项目编号",
-            "shift_ref": "班次编号",
-            "at": "时间",
-            "method": "方式",
-        },
-    ),
-    "服务记录": (service.ServiceAttested, _RECORD),
+_FORMS: Final[dict[str, Mapping[str, Any]]] = {
+    "外派申请": {
+        "volunteer_ref": "志愿者编号",
+        "for_registry": "对方",
+        "code_hash": "代码摘要",
+        "age_band": "年龄段",
+        "guardian_approved": "监护人同意",
+        "expires_at": "有效至",
+        "consent": _CONSENT,
+    },
+    "来访申请": {"volunteer_ref": "志愿者编号", "home": "对方", "home_ref": "户籍方编号", "code": "代码"},
+    "授权": {"volunteer_ref": "志愿者编号", "registry": "对方", "consent": _CONSENT},
+    "撤回授权": {"volunteer_ref": "志愿者编号", "registry": "对方", "version": "版本"},
+    "报名申请": _SIGNUP,
+    "退出报名": _SIGNUP,
+    "本地报名": {**_SIGNUP, "starts_at": "开始时间", "ends_at": "结束时间", "state": "状态"},
+    "签到": {
+        "volunteer_ref": "志愿者编号",
+        "project_ref": "项目编号",
+        "shift_ref": "班次编号",
+        "at": "时间",
+        "method": "方式",
+    },
+    "服务记录": _RECORD,
 }
-"""By category: the message, and where each of its fields stands; a field of fields stands as flat as the rest."""
+"""By category: where each field of the message stands; a field of fields stands as flat as the rest."""
+_MESSAGES: Final = {word: message for message, word in CATEGORIES.items()}
 
 
 class _Letter(BaseModel):
@@ -132,8 +119,8 @@ def _message(letter: _Letter) -> Message:
         category = "本地报名"  # that is how it says that a sign-up of its own ended
     if category not in _FORMS:
         raise ValueError(f"no message for the category {category!r}")
-    kind, fields = _FORMS[category]
-    return kind.model_validate(_fields(content, fields), strict=False, extra="forbid")
+    fields = _fields(content, _FORMS[category])
+    return _MESSAGES[category].model_validate(fields, strict=False, extra="forbid")
 
 
 def _fields(content: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:

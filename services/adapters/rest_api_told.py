@@ -4,33 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from contracts.messages.service import ServiceAttested
+from contracts.messages.service import ServiceRecord
+from services.adapters.rest_api_words import CATEGORIES
 from services.adapters.states import Notice
 
-__all__ = ["letter"]
+__all__ = ["has_word", "letter"]
 
-_CATEGORIES: Final = {
-    "shuangcheng.volunteers.link_offered.v1": "外派申请",
-    "shuangcheng.volunteers.link_requested.v1": "来访申请",
-    "shuangcheng.volunteers.consent_given.v1": "授权",
-    "shuangcheng.volunteers.consent_withdrawn.v1": "撤回授权",
-    "shuangcheng.volunteers.link_broken.v1": "解除关联",
-    "shuangcheng.volunteers.link_restored.v1": "恢复关联",
-    "shuangcheng.shifts.project_published.v1": "项目",
-    "shuangcheng.shifts.shift_published.v1": "班次",
-    "shuangcheng.signups.signup_requested.v1": "报名申请",
-    "shuangcheng.signups.signup_withdrawn.v1": "退出报名",
-    "shuangcheng.signups.signup_reported.v1": "本地报名",
-    "shuangcheng.service.checked_in.v1": "签到",
-    "shuangcheng.service.checked_out.v1": "签退",
-    "shuangcheng.service.service_attested.v1": "服务记录",
-    "shuangcheng.deliveries.link_changed.v1": "关联结果",
-    "shuangcheng.deliveries.consent_changed.v1": "授权结果",
-    "shuangcheng.deliveries.signup_changed.v1": "报名结果",
-    "shuangcheng.deliveries.service_decided.v1": "记录核定",
-    "shuangcheng.deliveries.credit_reported.v1": "入账进度",
-    "shuangcheng.refusals.message_refused.v1": "退回",
-}
+_CATEGORIES: Final = {message.TYPE: word for message, word in CATEGORIES.items()}
 _WORDS: Final = {
     "answers": "答复消息号",
     "asker": "申请方",
@@ -74,6 +54,11 @@ _WORDS: Final = {
 }
 
 
+def has_word(notice: Notice) -> bool:
+    """Whether this kind of system has a word for the message."""
+    return notice.type in _CATEGORIES
+
+
 def letter(notice: Notice) -> dict[str, Any]:
     """A notice as this kind of system takes it: flat, in its own words; what it has no word for stays behind."""
     body = notice.body
@@ -88,7 +73,7 @@ def letter(notice: Notice) -> dict[str, Any]:
     elif category == "本地报名" and body.get("state") == "withdrawn":
         category = "退出报名"
     elif category == "服务记录":
-        content |= {"消息号": notice.message_id, "分钟": ServiceAttested.model_validate(body).minutes}
+        content |= {"消息号": notice.message_id, "分钟": ServiceRecord.model_validate(body).minutes}
     elif category in ("签到", "签退"):
         content["消息号"] = notice.message_id
     return {

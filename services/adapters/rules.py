@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 from contracts.messages import Message
-from contracts.messages.deliveries import ConsentChanged, CreditPosted, CreditQueried
+from contracts.messages.deliveries import CreditQueried
 from contracts.messages.receipts import CreditAccepted, CreditRefused, CreditUnknown
 from contracts.registry import Capability, Registry
 from contracts.topics import RECEIPTS, registry_source
@@ -51,7 +51,7 @@ def send(registry: str, message: Message) -> Send:
 
 def receive(states: States, inbound: Inbound, now: datetime, policy: Registry) -> Decision:
     """CreditPosted: due for the registry's ledger, once. A repeat of what was answered gets the same answer."""
-    credit: CreditPosted = inbound.data
+    credit = inbound.data
     known = states.get(Credit, credit.transfer_id)
     asked = _numbers(credit.attempt)
     if known is None:
@@ -86,7 +86,7 @@ def change_consent(states: States, inbound: Inbound, now: datetime, policy: Regi
 
     ``retry`` is true: the border queues the transfer again, finds no consent and withholds it until there is one.
     """
-    told: ConsentChanged = inbound.data
+    told = inbound.data
     passed = pass_on(states, inbound, now, policy)
     if told.state != "withdrawn":
         return passed

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from contracts.messages import attendance as messages
-from contracts.messages import opportunities
 from contracts.messages.service import shanghai_day
 from contracts.topics import ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS
 from services.attendance.books import Books
@@ -32,18 +31,10 @@ RECORDS_A_DAY: Final = 50
 """Records that one host may have of one person's Shanghai day, whatever became of them. Each is looked at whenever
 something of that day comes free; nobody serves so often, a host that loops does."""
 
-_SIGNUP_STATES: Final[dict[type, SignupState]] = {
-    opportunities.SignupConfirmed: "confirmed",
-    opportunities.SignupPromoted: "promoted",
-    opportunities.SignupNoted: "noted",
-    opportunities.SignupWaitlisted: "waitlisted",
-    opportunities.SignupRefused: "refused",
-    opportunities.SignupWithdrawn: "withdrawn",
-}
 _Command: TypeAlias = messages.RecordCheckIn | messages.RecordCheckOut | messages.AttestService
 
 
-def note_signup(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
+def note_signup(state: SignupState, states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Keep how a sign-up stands; a right to serve releases what waits or is held for it.
 
     A refusal concerns one request: asked twice, the second is refused and the first stands. The first word on a
@@ -51,7 +42,7 @@ def note_signup(states: States, inbound: Inbound, now: datetime, policy: Policy)
     """
     fact = inbound.data
     known = states.get(Signup, fact.signup_id)
-    signup = Signup(fact.signup_id, _SIGNUP_STATES[type(fact)])
+    signup = Signup(fact.signup_id, state)
     if signup == known or (signup.state == "refused" and known is not None and known.state != "withdrawn"):
         return Decision()
     books = Books(Draft(inbound, now), states, fact.person, policy)

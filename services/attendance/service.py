@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from services.attendance import rules
 from services.attendance.api import api
 from services.attendance.policy import policy
 from services.attendance.settings import AttendanceSettings
-from services.attendance.states import person_name, signup_name
+from services.attendance.states import SignupState, person_name, signup_name
 from services.attendance.store import AttendanceStore, Needs, days_before
 from services.chassis.decisions import Inbound
 from services.chassis.reactions import Reaction
@@ -71,19 +72,24 @@ def _of_right(inbound: Inbound, needs: Needs) -> None:
     needs.entitled.add(inbound.data.signup_id)
 
 
-_RIGHT: Final = Reaction(rules.note_signup, _signup, _person_and_signup, _of_right)
-_NO_RIGHT: Final = Reaction(rules.note_signup, _signup, _person_and_signup, _of_signup)
+def _right(state: SignupState) -> Reaction:
+    return Reaction(partial(rules.note_signup, state), _signup, _person_and_signup, _of_right)
+
+
+def _no_right(state: SignupState) -> Reaction:
+    return Reaction(partial(rules.note_signup, state), _signup, _person_and_signup, _of_signup)
+
 
 REACTIONS: Final[Mapping[type[Message], Reaction]] = {
     attendance.RecordCheckIn: Reaction(rules.check_in, _presence, _person_and_signup, _of_presence),
     attendance.RecordCheckOut: Reaction(rules.check_out, _presence, _person_and_signup, _of_presence),
     attendance.AttestService: Reaction(rules.attest, _record, _person_and_signup, _of_record),
-    opportunities.SignupConfirmed: _RIGHT,
-    opportunities.SignupPromoted: _RIGHT,
-    opportunities.SignupNoted: _RIGHT,
-    opportunities.SignupWaitlisted: _NO_RIGHT,
-    opportunities.SignupRefused: _NO_RIGHT,
-    opportunities.SignupWithdrawn: _NO_RIGHT,
+    opportunities.SignupConfirmed: _right("confirmed"),
+    opportunities.SignupPromoted: _right("promoted"),
+    opportunities.SignupNoted: _right("noted"),
+    opportunities.SignupWaitlisted: _no_right("waitlisted"),
+    opportunities.SignupRefused: _no_right("refused"),
+    opportunities.SignupWithdrawn: _no_right("withdrawn"),
     opportunities.CommandRefused: Reaction(rules.ignore, _project),
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Final, Literal, TypeAlias
 
 from contracts.messages import (
     Message,
@@ -17,6 +18,7 @@ from contracts.messages import (
     signups,
     volunteers,
 )
+from contracts.messages.deliveries import SignupState
 from services.bridge.rules import carrying, consent, linking, notices, translation
 from services.bridge.rules.admission import Admission, Other, admitted, sender
 from services.bridge.rules.names import account_name
@@ -214,8 +216,14 @@ FROM_REGISTRIES: Final[Mapping[type[Message], Reaction]] = {
     receipts.CreditUnknown: _crossing(carrying.receipt, "receipt", needs=(_transfer,), lowers=_always),
 }
 
-_SIGNUP: Final = _inner(notices.signup_changed, _from_opportunities, _person)
-_DECIDED: Final = _inner(carrying.service_decided, _of_record, _person, _record)
+
+def _signup(state: SignupState) -> Reaction:
+    return _inner(partial(notices.signup_changed, state), _from_opportunities, _person)
+
+
+def _decided(state: Literal["confirmed", "held", "revoked"]) -> Reaction:
+    return _inner(partial(carrying.service_decided, state), _of_record, _person, _record)
+
 
 FROM_WITHIN: Final[Mapping[type[Message], Reaction]] = {
     identity.LinkEstablished: _inner(
@@ -226,16 +234,16 @@ FROM_WITHIN: Final[Mapping[type[Message], Reaction]] = {
     identity.LinkRestored: _inner(linking.link_rested, _from_identity, _person, releases=True),
     identity.ConsentChanged: _inner(consent.consent_changed, _from_identity, _person, accounts=_of_home, releases=True),
     identity.CommandRefused: _inner(notices.command_refused, _from_identity),
-    opportunities.SignupConfirmed: _SIGNUP,
-    opportunities.SignupWaitlisted: _SIGNUP,
-    opportunities.SignupPromoted: _SIGNUP,
-    opportunities.SignupRefused: _SIGNUP,
-    opportunities.SignupWithdrawn: _SIGNUP,
-    opportunities.SignupNoted: _SIGNUP,
+    opportunities.SignupConfirmed: _signup("confirmed"),
+    opportunities.SignupWaitlisted: _signup("waitlisted"),
+    opportunities.SignupPromoted: _signup("promoted"),
+    opportunities.SignupRefused: _signup("refused"),
+    opportunities.SignupWithdrawn: _signup("withdrawn"),
+    opportunities.SignupNoted: _signup("reported"),
     opportunities.CommandRefused: _inner(notices.command_refused, _from_opportunities),
-    attendance.ServiceConfirmed: _DECIDED,
-    attendance.ServiceHeld: _DECIDED,
-    attendance.ServiceRevoked: _DECIDED,
+    attendance.ServiceConfirmed: _decided("confirmed"),
+    attendance.ServiceHeld: _decided("held"),
+    attendance.ServiceRevoked: _decided("revoked"),
     attendance.CommandRefused: _inner(notices.command_refused, _from_attendance),
     bridge.CheckReceipt: _inner(carrying.receipt_due, _of_timer, _timed),
     bridge.RetryTransfer: _inner(carrying.retry_due, _of_timer, _timed),

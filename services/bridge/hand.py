@@ -58,7 +58,7 @@ def hand(policy: Policy, reads: Reads, settings: Settings) -> APIRouter:
             order = SettleTransfer(
                 host=known["host"], record_ref=known["record_ref"], transfer_id=transfer_id, outcome=given.outcome
             )
-            await store.settle(db, order, who.name, given.why, clock.now())
+            await store.settle(db, order, transfer_id, given.outcome, who.name, given.why, clock.now())
             log().warning("transfer settled by an operator", subject=str(transfer_id), operator=who.name)
             return _known(await books.transfer(db, transfer_id))
 

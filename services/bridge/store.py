@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from contracts.messages import bridge
+from contracts.messages import Message
 from contracts.topics import BRIDGE_COMMANDS
 from services.bridge.rules.names import person_name
 from services.bridge.states import (
@@ -166,13 +166,15 @@ async def resume(db: Connection, registry: str, operator: str, why: str, now: da
     return True
 
 
-async def settle(db: Connection, order: bridge.SettleTransfer, operator: str, why: str, now: datetime) -> None:
-    """An operator's word goes on record, and on its way to where it is decided."""
+async def settle(
+    db: Connection, order: Message, transfer_id: UUID, outcome: str, operator: str, why: str, now: datetime
+) -> None:
+    """An operator's word goes on record, and as ``order`` on its way to where it is decided."""
     said = "INSERT INTO settling (transfer_id, outcome, operator, why, at) VALUES ($1, $2, $3, $4, $5)"
     async with db.transaction():
-        await db.execute(said, order.transfer_id, order.outcome, operator, why, now)
+        await db.execute(said, transfer_id, outcome, operator, why, now)
         await outbox.publish(db, [Send(BRIDGE_COMMANDS, order)], "bridge", now)
-        await _ACTS.say(db, f"settle_{order.outcome}", [str(order.transfer_id)], operator, now)
+        await _ACTS.say(db, f"settle_{outcome}", [str(transfer_id)], operator, now)
 
 
 async def resuming(db: Connection) -> list[tuple[str, datetime]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from contracts.messages import attendance, bridge, receipts
+from contracts.messages import attendance, receipts
 from contracts.messages.deliveries import ServiceDecided
 from services.bridge.policy import Policy
 from services.bridge.reasons import ReceiptRefusal
@@ -21,14 +21,10 @@ __all__ = ["receipt", "receipt_due", "release", "retry_due", "service_decided", 
 
 _Fact: TypeAlias = attendance.ServiceConfirmed | attendance.ServiceHeld | attendance.ServiceRevoked
 _Receipt: TypeAlias = receipts.CreditAccepted | receipts.CreditRefused | receipts.CreditUnknown
-_STATES: dict[type[_Fact], Literal["confirmed", "held", "revoked"]] = {
-    attendance.ServiceConfirmed: "confirmed",
-    attendance.ServiceHeld: "held",
-    attendance.ServiceRevoked: "revoked",
-}
+_State: TypeAlias = Literal["confirmed", "held", "revoked"]
 
 
-def service_decided(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
+def service_decided(state: _State, states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Tell the host how its record stands; a version newly confirmed or revoked is a transfer, a held one is not.
 
     Services at home (host = home) go nowhere. Versions that are not newer than the settled one change nothing.
@@ -43,8 +39,7 @@ def service_decided(states: States, inbound: Inbound, now: datetime, policy: Pol
     if known is not None and fact.record.version <= known.settled_version:
         return Decision()
     draft = Draft(inbound, now)
-    service = _told(known, fact, tie.home)
-    state = service.state
+    service = _told(known, fact, state, tie.home)
     _report(draft, tie, fact, state)
     draft.change(service)
     carried = fact.host != tie.home and state != "held"
@@ -54,8 +49,7 @@ def service_decided(states: States, inbound: Inbound, now: datetime, policy: Pol
     return draft.decision()
 
 
-def _told(known: ServiceState | None, fact: _Fact, home: str) -> ServiceState:
-    state = _STATES[type(fact)]
+def _told(known: ServiceState | None, fact: _Fact, state: _State, home: str) -> ServiceState:
     settled = state != "held"
     return ServiceState(
         host=fact.host,
@@ -73,7 +67,7 @@ def _told(known: ServiceState | None, fact: _Fact, home: str) -> ServiceState:
     )
 
 
-def _report(draft: Draft, tie: Link, fact: _Fact, state: Literal["confirmed", "held", "revoked"]) -> None:
+def _report(draft: Draft, tie: Link, fact: _Fact, state: _State) -> None:
     reason = fact.reason if isinstance(fact, attendance.ServiceHeld) else None
     told = ServiceDecided(
         volunteer_ref=tie.ref_at(fact.host),
@@ -124,8 +118,7 @@ def _take(way: Way, transfer: Transfer, data: _Receipt) -> ReceiptRefusal | None
 
 def receipt_due(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A receipt did not come in time."""
-    data: bridge.CheckReceipt = inbound.data
-    draft = Draft(inbound, now)
+    data, draft = inbound.data, Draft(inbound, now)
     if transfer := states.get(Transfer, data.transfer_id):
         _way_of(draft, policy, states, transfer).receipt_is_due(transfer, data.attempt)
     return draft.decision()
@@ -133,8 +126,7 @@ def receipt_due(states: States, inbound: Inbound, now: datetime, policy: Policy)
 
 def retry_due(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A home that refused for the moment is tried again."""
-    data: bridge.RetryTransfer = inbound.data
-    draft = Draft(inbound, now)
+    data, draft = inbound.data, Draft(inbound, now)
     if transfer := states.get(Transfer, data.transfer_id):
         _way_of(draft, policy, states, transfer).retry_is_due(transfer, data.attempt)
     return draft.decision()
@@ -142,8 +134,7 @@ def retry_due(states: States, inbound: Inbound, now: datetime, policy: Policy) -
 
 def settled_by_hand(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """An operator asked the home, and says what became of a transfer of which nobody was sure."""
-    data: bridge.SettleTransfer = inbound.data
-    draft = Draft(inbound, now)
+    data, draft = inbound.data, Draft(inbound, now)
     if transfer := states.get(Transfer, data.transfer_id):
         _way_of(draft, policy, states, transfer).settle_by_hand(transfer, data.outcome)
     return draft.decision()

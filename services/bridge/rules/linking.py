@@ -144,7 +144,7 @@ def link_established(states: States, inbound: Inbound, now: datetime, policy: Po
         draft.change(consent)
     # Any word of the home that the border has decides: the copy in this fact is the same or older, and one that were
     # taken as a word could make a later word of the home stale.
-    answered(draft, states, fact)
+    answered(draft, states, fact.host, (fact.home, fact.home_ref), fact.origin)
     answers = None if fact.origin is None else fact.origin.message_id
     _tell_both(draft, link, consent, "established", answers=answers)
     release(draft, policy, states, link, consent)
@@ -161,7 +161,7 @@ def link_refused(states: States, inbound: Inbound, now: datetime, policy: Policy
     """The request is refused for good: the host is told, and behind the last one nothing waits longer than others."""
     fact: identity.LinkRefused = inbound.data
     draft = Draft(inbound, now)
-    answered(draft, states, fact)
+    answered(draft, states, fact.host, (fact.home, fact.home_ref), fact.origin)
     told = deliveries.LinkChanged(
         volunteer_ref=fact.host_ref,
         registry=fact.home,

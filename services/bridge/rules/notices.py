@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from contracts.messages import attendance, identity, opportunities
 from contracts.messages.deliveries import SignupChanged, SignupState
@@ -25,17 +25,8 @@ _SignupFact: TypeAlias = (
 )
 _Refused: TypeAlias = identity.CommandRefused | opportunities.CommandRefused | attendance.CommandRefused
 
-_STATES: Final[dict[type[_SignupFact], SignupState]] = {
-    opportunities.SignupConfirmed: "confirmed",
-    opportunities.SignupWaitlisted: "waitlisted",
-    opportunities.SignupPromoted: "promoted",
-    opportunities.SignupRefused: "refused",
-    opportunities.SignupWithdrawn: "withdrawn",
-    opportunities.SignupNoted: "reported",
-}
 
-
-def signup_changed(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
+def signup_changed(state: SignupState, states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """Tell the shift's host and the home how a sign-up stands, once where they are the same.
 
     Without valid consent the side that did not ask is told only if the shift is its own: where she serves is hers
@@ -46,7 +37,6 @@ def signup_changed(states: States, inbound: Inbound, now: datetime, policy: Poli
     if link is None:
         return person_unknown(inbound, fact.person)
     shared = obstacle(link, consent_of(states, link), now) is None
-    state = _STATES[type(fact)]
     reason = fact.reason if isinstance(fact, opportunities.SignupRefused | opportunities.SignupWithdrawn) else None
     draft = Draft(inbound, now)
     for registry in dict.fromkeys((fact.host, link.home)):

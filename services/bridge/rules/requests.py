@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from contracts.messages.identity import LinkEstablished, LinkRefused, RequestLink
+from contracts.messages.base import Origin
+from contracts.messages.identity import RequestLink
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.names import account_name
 from services.bridge.states import LinkUnderWay
@@ -33,17 +34,19 @@ def asked(draft: Draft, states: States, request: RequestLink) -> None:
         draft.change(LinkUnderWay(registry, ref, request.host, requests + 1, draft.now))
 
 
-def answered(draft: Draft, states: States, answer: LinkEstablished | LinkRefused) -> None:
-    """One request less, at the two refs of this request: identity answers each of the other requests by itself.
+def answered(draft: Draft, states: States, host: str, account: tuple[str, str], asked: Origin | None) -> None:
+    """One request less of this host, at the two refs of the request ``asked``: the account at home and the host's ref.
+
+    Identity answers each of the other requests by itself.
 
     After the last answer the ref is made known as a fact, so messages wait no longer, whether there is a link or not.
     That holds, too, for a ref under which she asked although she has another account at the host: no link will ever
-    name that ref. A LinkEstablished that answers no request takes no request away.
+    name that ref. A link that answers no request takes no request away.
     """
-    if answer.origin is None:
+    if asked is None:
         return
-    for registry, ref in ((answer.host, answer.origin.key), (answer.home, answer.home_ref)):
-        before = states.get(LinkUnderWay, (registry, ref, answer.host))
+    for registry, ref in ((host, asked.key), account):
+        before = states.get(LinkUnderWay, (registry, ref, host))
         if before is not None and before.requests > 1:
             draft.change(replace(before, requests=before.requests - 1))
             continue

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from contracts.messages import opportunities as messages
+from contracts.messages.base import Origin
 from contracts.topics import OPPORTUNITIES_COMMANDS
 from services.chassis.decisions import Decision, Inbound, States
 from services.chassis.draft import Draft
@@ -39,13 +40,15 @@ def close_waitlist(states: States, inbound: Inbound, now: datetime, policy: None
     return draft.decision()
 
 
-def end_of_line(draft: Draft, shift: Shift, command: messages.RequestSignup) -> None:
-    """When the line of this shift is closed, which somebody has just joined. One timer a shift.
+def end_of_line(draft: Draft, shift: Shift, asked: Origin) -> None:
+    """When the line of this shift is closed, which somebody has just joined, by the request ``asked``.
+
+    One timer a shift.
 
     Records of long ago, told today, get the same quarter of an hour: a withdrawal of then may come behind them.
     """
     close = messages.CloseWaitlist(
-        host=shift.host, project_ref=shift.project_ref, shift_ref=shift.shift_ref, origin=command.origin
+        host=shift.host, project_ref=shift.project_ref, shift_ref=shift.shift_ref, origin=asked
     )
     due = max(shift.starts_at, draft.now) + _LATE
     draft.timer(f"line:{shift_name(*shift.key)}", due, OPPORTUNITIES_COMMANDS, close)

@@ -10,13 +10,13 @@ from contracts.messages import opportunities as messages
 from services.chassis.decisions import States
 from services.chassis.draft import Draft
 from services.opportunities.rules.leaving import end_of_line
-from services.opportunities.rules.telling import STANDING, signup_of, tell, tell_all
+from services.opportunities.rules.telling import STANDING, Asked, signup_of, tell, tell_all
 from services.opportunities.states import Outcome, Shift, Signup
 
 __all__ = ["give", "promote"]
 
 
-def give(draft: Draft, command: messages.RequestSignup, shift: Shift) -> bool:
+def give(draft: Draft, command: Asked, shift: Shift) -> bool:
     """Give a post, or a place in line; False when there is neither.
 
     Those in line come first, also where a post stands free because it came back too late to be handed on.
@@ -29,7 +29,7 @@ def give(draft: Draft, command: messages.RequestSignup, shift: Shift) -> bool:
         position = shift.last_position + 1
         shift = replace(shift, waitlisted=shift.waitlisted + 1, last_position=position)
         outcome = Outcome(decision, command.signup_id, "waitlisted", None, now)
-        end_of_line(draft, shift, command)
+        end_of_line(draft, shift, command.origin)
     else:
         return False
     given = signup_of(command, shift, "confirmed" if position is None else "waitlisted", position=position)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from contracts.messages import opportunities as messages
 from contracts.topics import OPPORTUNITIES_EVENTS
 from services.chassis.decisions import Decision
 from services.chassis.draft import Draft
-from services.opportunities.states import Ask, CommandRefusal, Shift, Signup
+from services.opportunities.states import Ask, CommandRefusal, Signup
 
 __all__ = ["MOST_ASKS", "STANDING", "Asked", "also_asked", "command_refused", "signup_of", "tell", "tell_all"]
 
-Asked: TypeAlias = messages.RequestSignup | messages.WithdrawSignup | messages.ReportSignup
-_Window: TypeAlias = Shift | Signup | messages.ReportSignup
+Asked: TypeAlias = messages.OfSignup
+"""A command about a sign-up."""
 _Fact: TypeAlias = type[
     messages.SignupConfirmed
     | messages.SignupWaitlisted
@@ -24,6 +24,16 @@ _Fact: TypeAlias = type[
     | messages.SignupWithdrawn
     | messages.SignupNoted
 ]
+
+
+class _Window(Protocol):
+    @property
+    def starts_at(self) -> datetime: ...
+
+    @property
+    def ends_at(self) -> datetime: ...
+
+
 MOST_ASKS: Final = 16
 """Asks that one registry may have of one sign-up that stands. A client that makes a new number at each attempt is the
 usual cause of more."""
@@ -114,7 +124,7 @@ def _tell(draft: Draft, fact: _Fact, about: Asked | Signup, ask: Ask, window: _W
 
 def command_refused(draft: Draft, reason: CommandRefusal) -> Decision:
     """The command could not be followed; its sender hears why."""
-    command: messages.PublishProject | messages.PublishShift | Asked = draft.inbound.data
+    command = draft.inbound.data
     refusal = messages.CommandRefused(
         host=command.host, project_ref=command.project_ref, reason=reason, origin=command.origin
     )

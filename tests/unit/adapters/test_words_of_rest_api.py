@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import orjson
 import pytest
@@ -12,7 +12,13 @@ from contracts.messages import Message, volunteers
 from deploy.sandbox.kafka_native.letters import letter as as_kafka_reads_it
 from deploy.sandbox.rest_api.forms import Unreadable, read_letter
 from services.adapters import rest_api_told, rules
+from services.adapters.asked import Quiet
+from services.adapters.credentials import Credentials
+from services.adapters.rest_api import RestApi
+from services.adapters.rest_api_words import CATEGORIES
+from services.adapters.service import _reactions
 from services.adapters.states import Notice
+from services.adapters.systems import SystemAway
 from services.chassis.decisions import Inbound, States
 from tests.support.registries import MORNING, one_of_each, own, seat, told
 
@@ -33,6 +39,27 @@ def test_a_message_means_the_same_over_http_as_over_kafka(message: Message, is_o
     assert over_http.entry == over_kafka.entry
     assert (over_http.source, over_http.id, over_http.ref) == (over_kafka.source, over_kafka.id, over_kafka.ref)
     assert over_http.at == over_kafka.at
+
+
+def test_every_message_that_is_passed_on_has_a_word_unless_a_registry_may_leave_it_unread() -> None:
+    passed_on = {
+        message
+        for message, reaction in _reactions("sz").items()
+        if reaction.decide in (rules.pass_on, rules.change_consent)
+    }
+    assert {message for message in passed_on if not message.OPTIONAL} <= set(CATEGORIES) <= passed_on
+    assert len(set(CATEGORIES.values())) == len(CATEGORIES)
+
+
+async def test_what_has_no_word_is_not_told_and_does_not_wait() -> None:
+    notice, _ = notice_of(one_of_each()[0][0], is_own=True)
+    wordless = replace(notice, type="shuangcheng.signups.a_new_word.v1")
+    # Nobody listens there: whatever is told would be an error.
+    system = RestApi("http://127.0.0.1:1", "sz", Quiet(), Credentials())
+    assert (await system.tell([wordless])).taken == {wordless.id}
+    with pytest.raises(SystemAway):
+        await system.tell([notice, wordless])
+    await system.close()
 
 
 def test_a_one_time_code_is_neither_kept_nor_passed_on() -> None:
