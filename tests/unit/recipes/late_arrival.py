@@ -1,0 +1,205 @@
+"""The recipe for a message, carried out: a home tells the host of a shift that its volunteer comes later.
+
+``LateArrivalAnnounced`` of a home becomes ``LateArrivalTold`` to a host.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+__all__ = ["NEW_FILES", "TEST_FILE", "WRITTEN", "apply"]
+
+TEST_FILE: Final = "tests/unit/bridge/test_late_arrivals.py"
+
+_CLASS = '''
+
+class LateArrivalAnnounced(Message):
+    """Home: she comes ``minutes`` after her shift begins, and keeps her post. The host is told; nothing is decided."""
+
+    OPTIONAL = True
+
+    volunteer_ref: Ref
+    host: RegistryCode
+    project_ref: Ref
+    shift_ref: Ref
+    minutes: Annotated[int, Field(ge=1, le=240)]
+
+    @property
+    def key(self) -> str:
+        """Whom it is about."""
+        return self.volunteer_ref
+'''
+_DELIVERY = '''
+
+class LateArrivalTold(_ToRegistry):
+    """To the host: a volunteer of its shift comes ``minutes`` after the shift begins, as her home says."""
+
+    OPTIONAL = True
+
+    project_ref: Ref
+    shift_ref: Ref
+    minutes: Annotated[int, Field(ge=1, le=240)]
+'''
+_RULE = '''
+
+def late_arrival_announced(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
+    """Told to the host of the shift under her ref there. She asked her home to say it, so no consent is needed."""
+    data: signups.LateArrivalAnnounced = inbound.data
+    link = _asked_link(states, inbound, now)
+    if isinstance(link, Decision):
+        return link
+    if link.broken_at(inbound.time):
+        return refuse(inbound, now, "link_broken")
+    draft = Draft(inbound, now)
+    told = deliveries.LateArrivalTold(
+        volunteer_ref=link.host_ref, project_ref=data.project_ref, shift_ref=data.shift_ref, minutes=data.minutes
+    )
+    draft.deliver(link.host, told)
+    return draft.decision()
+'''
+_EXAMPLE = """{
+  "specversion": "1.0",
+  "id": "sz-late-1",
+  "source": "urn:shuangcheng:registry:sz",
+  "type": "shuangcheng.signups.late_arrival_announced.v1",
+  "time": "2026-08-15T08:40:00+08:00",
+  "subject": "V2026000731",
+  "partitionkey": "V2026000731",
+  "datacontenttype": "application/json",
+  "data": {
+    "volunteer_ref": "V2026000731",
+    "host": "gz",
+    "project_ref": "P-2026-0815",
+    "shift_ref": "S-1",
+    "minutes": 20
+  }
+}
+"""
+_DELIVERED = """{
+  "specversion": "1.0",
+  "id": "b-late-1",
+  "source": "urn:shuangcheng:service:bridge",
+  "type": "shuangcheng.deliveries.late_arrival_told.v1",
+  "time": "2026-08-15T08:40:01+08:00",
+  "subject": "G-7",
+  "partitionkey": "G-7",
+  "datacontenttype": "application/json",
+  "data": {
+    "volunteer_ref": "G-7",
+    "project_ref": "P-2026-0815",
+    "shift_ref": "S-1",
+    "minutes": 20
+  }
+}
+"""
+_TEST = '''"""A home says that its volunteer comes later, and the host of her shift hears it under her ref there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from contracts.messages import deliveries, refusals, signups
+from services.adapters.rest_api_words import CATEGORIES
+from tests.support.bridge_and_identity import Linkage
+from tests.support.bridge_messages import HOME, HOME_REF, HOST, HOST_REF
+
+_SHIFT = {"project_ref": "P-1", "shift_ref": "S-1"}
+_LATE = signups.LateArrivalAnnounced(volunteer_ref=HOME_REF, host=HOST, **_SHIFT, minutes=20)
+
+
+def test_the_host_is_told_under_its_own_ref() -> None:
+    linkage = Linkage()
+    linkage.link()
+    (sent,) = linkage.border.say(HOME, _LATE)
+    assert sent.topic.name == f"registry.{HOST}.deliveries.v1"
+    assert sent.message == deliveries.LateArrivalTold(volunteer_ref=HOST_REF, **_SHIFT, minutes=20)
+
+
+def test_of_a_volunteer_whom_nobody_links_the_host_hears_nothing() -> None:
+    linkage = Linkage()
+    assert linkage.border.say(HOME, _LATE) == []
+    linkage.pass_time(timedelta(minutes=2))
+    (refused,) = (one.message for one in linkage.border.sent if isinstance(one.message, refusals.MessageRefused))
+    assert refused.reason == "not_linked"
+
+
+def test_a_host_does_not_announce_to_itself() -> None:
+    linkage = Linkage()
+    linkage.link()
+    own = _LATE.model_copy(update={"volunteer_ref": HOST_REF})
+    (refused,) = (one.message for one in linkage.border.say(HOST, own))
+    assert isinstance(refused, refusals.MessageRefused)
+    assert refused.reason == "same_registry"
+
+
+def test_a_registry_without_kafka_may_leave_it_unread() -> None:
+    assert deliveries.LateArrivalTold.OPTIONAL
+    assert deliveries.LateArrivalTold not in CATEGORIES
+'''
+
+NEW_FILES: Final = {
+    "contracts/examples/shuangcheng.signups.late_arrival_announced.v1/valid-twenty_minutes.json": _EXAMPLE,
+    "contracts/examples/shuangcheng.deliveries.late_arrival_told.v1/valid-twenty_minutes.json": _DELIVERED,
+    TEST_FILE: _TEST,
+}
+_EDITS: Final = (
+    (
+        "contracts/messages/signups.py",
+        "from typing import Literal, Self\n",
+        "from typing import Annotated, Literal, Self\n",
+    ),
+    ("contracts/messages/signups.py", "import model_validator\n", "import Field, model_validator\n"),
+    ("contracts/messages/signups.py", None, _CLASS),
+    ("contracts/messages/deliveries.py", None, _DELIVERY),
+    (
+        "contracts/topics.py",
+        '        Leg(6, (signups.SignupReported,), "host = home"),\n',
+        '        Leg(6, (signups.SignupReported,), "host = home"),\n'
+        '        Leg(6, (signups.LateArrivalAnnounced,), "home"),\n',
+    ),
+    (
+        "contracts/topics.py",
+        "        Leg(7, (deliveries.SignupChanged,)),\n",
+        "        Leg(6, (deliveries.LateArrivalTold,)),\n        Leg(7, (deliveries.SignupChanged,)),\n",
+    ),
+    (
+        "services/bridge/crossings.py",
+        "    service.CheckedIn: _crossing(",
+        '    signups.LateArrivalAnnounced: _crossing(translation.late_arrival_announced, "signup", Other("host")),\n'
+        "    service.CheckedIn: _crossing(",
+    ),
+    (
+        "services/bridge/rules/translation.py",
+        "from contracts.messages import attendance, opportunities,",
+        "from contracts.messages import attendance, deliveries, opportunities,",
+    ),
+    (
+        "services/bridge/rules/translation.py",
+        '    "presence_recorded",\n',
+        '    "late_arrival_announced",\n    "presence_recorded",\n',
+    ),
+    ("services/bridge/rules/translation.py", None, _RULE),
+    (
+        "CHANGELOG.md",
+        "## Unreleased\n",
+        "## Unreleased\n\n### Added\n"
+        "- LateArrivalAnnounced: a home says that its volunteer comes later; the host is told (LateArrivalTold)."
+        " Both may be left unread.\n",
+    ),
+)
+WRITTEN: Final = {path for path, _, _ in _EDITS} | set(NEW_FILES)
+"""Every file that a hand writes."""
+
+
+def apply(tree: Path) -> None:
+    """Do what the recipe says, in this copy of the tree. Raises ``LookupError`` where a place is not found once."""
+    for path, place, text in _EDITS:
+        file = tree / path
+        before = file.read_text("utf-8")
+        if place is not None and before.count(place) != 1:
+            raise LookupError(f"{path} has {place!r} {before.count(place)} times")
+        file.write_text(before + text if place is None else before.replace(place, text), "utf-8")
+    for path, text in NEW_FILES.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(text, "utf-8")
