@@ -161,6 +161,6 @@ class Merged:
 def _together(taken: Sequence[Taken], queue: _Queue) -> bool:
     """Whether the next of this partition may be decided in one batch with these: nothing has to come between."""
     turn, last = queue.turns[0], taken[-1]
-    if queue.records[0].decided_at == turn and not (last.final and in_one_batch(last.turn, turn)):
+    if queue.records[0].decided_at is not None and (last.decided_at is None or not in_one_batch(last.turn, turn)):
         return False
     return turn - taken[0].turn <= TOGETHER

@@ -127,13 +127,38 @@ async def test_a_check_in_that_her_sign_up_released_comes_before_the_record_that
     old = await asyncpg.connect(first)
     people = [uuid4() for _ in range(8)]
     async with living(rig.service, rig.settings):
-        await rig.command(
-            *[one for person in people for one in (check_in("s1", at("09:00"), person=person), _record(person))]
-        )
+        await rig.command(*_served(people))
         await eventually(lambda: old.fetchval("SELECT count(*) = 16 FROM set_aside"))
         for count, person in enumerate(people, 1):
             await rig.tell(signup("s1", person=person))
             await eventually(lambda: old.fetchval("SELECT count(*) = $1 FROM service_record", count))  # noqa: B023
+        await eventually(lambda: old.fetchval(_SAID))
+    await rig.is_as_before(restored, old)
+
+
+async def test_a_check_in_that_her_sign_up_released_comes_before_her_record_though_others_spoke_between(
+    broker: Broker, new_database: NewDatabase, unique: Callable[[str], str]
+) -> None:
+    """Others' records lie behind hers and were confirmed earlier, so in a replay hers comes as early as they do."""
+    first = await new_database()
+    rig = await new_rig(broker, first, unique)
+    restored = await new_database(name_of(first))
+    old = await asyncpg.connect(first)
+    people = [uuid4() for _ in range(8)]
+    others = [_beside(person) for person in people]
+    async with living(rig.service, rig.settings):
+        await rig.command(*_served(people))
+        await rig.tell(*[signup("s1", person=person) for person in others])
+        await rig.command(*[check_in("s1", at("09:00"), person=person) for person in others])
+        await eventually(lambda: old.fetchval("SELECT count(*) = 16 FROM set_aside"))
+        await eventually(lambda: old.fetchval("SELECT count(*) = 8 FROM presence"))
+        await old.execute("SELECT pg_advisory_lock($1)", _RE_ENTRY)
+        for count, (person, other) in enumerate(zip(people, others, strict=True), 1):
+            await rig.tell(signup("s1", person=person))
+            await rig.command(_record(other))
+            await eventually(lambda: old.fetchval("SELECT count(*) = $1 FROM service_record", count))  # noqa: B023
+        await old.execute("SELECT pg_advisory_unlock($1)", _RE_ENTRY)
+        await eventually(lambda: old.fetchval("SELECT count(*) = 16 FROM service_record"))
         await eventually(lambda: old.fetchval(_SAID))
     await rig.is_as_before(restored, old)
 
@@ -187,6 +212,18 @@ async def _speak(rig: Rig, db: Any, person: UUID) -> None:
     await rig.command(_record(person))
     await eventually(lambda: db.fetchval(_APPLIED, before + 1))
     await eventually(lambda: db.fetchval(_SAID))
+
+
+def _served(people: Sequence[UUID]) -> list[Message]:
+    """Each of them came, and served."""
+    return [said for person in people for said in (check_in("s1", at("09:00"), person=person), _record(person))]
+
+
+def _beside(person: UUID) -> UUID:
+    """Somebody whose commands lie on the same partition."""
+    count = ATTENDANCE_COMMANDS.partitions
+    drawn = (uuid4() for _ in range(1000))
+    return next(one for one in drawn if partition_for(str(one), count) == partition_for(str(person), count))
 
 
 def _record(person: UUID) -> Message:
