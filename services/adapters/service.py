@@ -56,6 +56,7 @@ def build(settings: AdapterSettings) -> Service:
     parts = tuple(Part(name) for name in PARTS)
     return Service(
         name="adapters",
+        bearers=frozenset({"registry"}),
         streams=(
             # Two, so that each topic has one speaker: nobody but the registry speaks on its own topics.
             Stream(

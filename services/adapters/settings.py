@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -35,9 +36,9 @@ class AdapterSettings(Settings):
     """PEM: who must have signed the certificate of the registry's system; else whoever is trusted in public."""
 
     @property
-    def seat(self) -> str | None:
-        """The registry's code."""
-        return self.registry
+    def part(self) -> Mapping[str, str]:
+        """It stands for one registry."""
+        return {} if self.registry is None else {"registry": self.registry}
 
     @field_validator("sandbox_url")
     @classmethod

@@ -98,6 +98,7 @@ def build(settings: AttendanceSettings) -> Service:
     """The service under these settings."""
     return Service(
         name="attendance",
+        bearers=frozenset({"registry"}),
         streams=(
             Stream(
                 group="attendance",

@@ -31,7 +31,7 @@ def api(reads: Reads, settings: Settings) -> APIRouter:
         ref: Annotated[str, Query(max_length=64)],
     ) -> dict[str, Any]:
         """Links, sign-ups and services of the volunteer ``ref`` of ``registry``, and who must act next."""
-        if not who.may_read(registry):
+        if not who.may_read("registry", registry):
             raise HTTPException(403, "a registry asks about its own volunteers only")
         async with reads.question() as db:
             known = await books.history(db, registry, ref)

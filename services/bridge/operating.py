@@ -91,7 +91,7 @@ def _of_registries(router: APIRouter, registries: Mapping[str, Registry], pool: 
             done = await do(db, code, who.name, given.why, clock.now())
             standing = (await books.pauses(db)).get(code)
         if done:
-            log().warning(said, registry=code, operator=who.name)
+            log().warning(said, name=code, operator=who.name)
         return _seat(registry, standing)
 
 
@@ -142,7 +142,7 @@ async def end_pauses(episode: Episode, pool: Pool, heard: Heard, clock: Clock) -
                 for (code, resumed_at), since in seen.items():
                     said = named(Channel(entry.of(code)) for entry in INBOUND)
                     if heard(said, since) is not None and await store.end_pause(db, code, resumed_at, clock.now()):
-                        log().warning("pause ended", registry=code)
+                        log().warning("pause ended", name=code)
         except Exception as error:
             episode.met(error)
             await asyncio.sleep(1)

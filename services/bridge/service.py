@@ -61,6 +61,7 @@ def build(settings: BridgeSettings) -> Service:
     pauses = Episode("pauses not ended", name="pauses")
     return Service(
         name="bridge",
+        bearers=frozenset({"registry"}),
         streams=_streams(registries),
         reactions=REACTIONS,
         store=BridgeStore(),

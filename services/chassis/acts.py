@@ -6,8 +6,9 @@ reads the topic and shows what an operator has to do again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from contracts.messages.operations import OperatorActed
@@ -22,26 +23,28 @@ __all__ = ["OF_THE_COMMAND", "Acts"]
 OF_THE_COMMAND: Final = "command"
 """The operator of an act for which nobody showed a token: a command of the service's own program."""
 
+_WHOLE: Final[Mapping[str, str]] = MappingProxyType({})
+
 
 class Acts(NamedTuple):
-    """Whose database it is: the service, and of an adapter the seat."""
+    """Whose database it is: the service, and its part where it has one (``Settings.part``)."""
 
     service: str
-    registry: str | None = None
+    part: Mapping[str, str] = _WHOLE
 
     @classmethod
     def of(cls, service: str, settings: Settings) -> Acts:
         """Of a service as it is set up here."""
-        return cls(service, settings.seat)
+        return cls(service, settings.part)
 
     async def say(self, db: Connection, act: str, about: Iterable[str], operator: str, now: datetime) -> None:
         """Say that an operator did ``act`` to each of these. Within the transaction of the act; never commits.
 
-        ``about`` is what an operator can name again in a restored database: a place in the log, a registry, a topic;
+        ``about`` is what an operator can name again in a restored database: a place in the log, a topic, a party;
         never a number of this database.
         """
         said = [
-            OperatorActed(service=self.service, registry=self.registry, act=act, about=one, operator=operator, at=now)
+            OperatorActed(service=self.service, **self.part, act=act, about=one, operator=operator, at=now)
             for one in about
         ]
         await outbox.publish(db, [Send(OPERATIONS_EVENTS, one) for one in said], self.service, now)

@@ -1,6 +1,6 @@
 """What a request may cost before anybody knows who asks: so many bytes, so many seconds, so many at once.
 
-Sandboxes and the operators' page have the same in ``deploy.web``, which no service may know; a test compares the two.
+Pages have the same in ``deploy.web``, which no service may know; a test compares the two.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Send:
     message: Message
     time: datetime | None = None
     source: str | None = None
-    """Only for an adapter, which speaks as its registry; None is the service itself."""
+    """Only for a service that speaks for somebody else; None is the service itself."""
 
 
 @frozen

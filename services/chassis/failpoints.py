@@ -1,7 +1,7 @@
 """Named places to die at. Off unless a test arms one; then SIGKILL, as a power cut would.
 
 P1 after fetch, P2 inside the transaction, P3 after commit before the offset hint, P4 after the outbox was read,
-P5 after the broker's ack before rows are deleted, P6 before a call to a home's system, P7 after that call before
+P5 after the broker's ack before rows are deleted, P6 before a call to an outside system, P7 after that call before
 its answer is saved, P8 in the orderly stop, P9 during migration and start-up, P10 during a rebalance.
 
 Beside them, decisions that raise on request (SHUANGCHENG_RAISE_ON): that of every message which comes from the log and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -37,6 +37,7 @@ _ERRORS = {
     413: "too_large",
     422: "invalid",
 }
+_OPERATOR: Final = "operator"
 _LONGEST_NAME = 100
 _PUBLIC: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Addresses that answer anybody. Every other one, known or not, asks for a token first."""
@@ -46,19 +47,20 @@ _PRINCIPAL: Final = "shuangcheng.principal"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: a registry's app (with its code) or an operator, who may have a name for the record."""
+    """Who asks: an operator, who may have a name for the record, or a bearer of a kind that the service names, with the
+    code of the party whose bearer it is."""
 
     kind: str
     code: str | None = None
-    name: str = "operator"
+    name: str = _OPERATOR
 
-    def may_read(self, registry: str) -> bool:
-        """A registry reads what is its own; an operator reads all."""
-        return self.kind == "operator" or (self.kind == "registry" and self.code == registry)
+    def may_read(self, kind: str, code: str) -> bool:
+        """A party reads what is its own; an operator reads all."""
+        return self.kind == _OPERATOR or (self.kind, self.code) == (kind, code)
 
 
-def read_tokens(file: Path | None) -> dict[str, Principal]:
-    """Tokens from YAML (token -> ``registry:<code>``, ``operator`` or ``operator:<name>``).
+def read_tokens(file: Path | None, bearers: Collection[str] = ()) -> dict[str, Principal]:
+    """Tokens from YAML (token -> ``operator``, ``operator:<name>``, or ``<kind>:<code>`` with a kind of ``bearers``).
 
     Raises ``ConfigurationError`` naming what is wrong, never the token.
     """
@@ -66,20 +68,24 @@ def read_tokens(file: Path | None) -> dict[str, Principal]:
         return {}
     content = read_yaml(file) or {}
     if not isinstance(content, dict):
-        raise ConfigurationError(f"{file}: expected a mapping of tokens to 'operator' or 'registry:<code>'")
+        raise ConfigurationError(f"{file}: expected a mapping of tokens to {_forms(bearers, '<code>')}")
     tokens: dict[str, Principal] = {}
     for number, (token, who) in enumerate(content.items(), 1):
         kind, _, rest = str(who).partition(":")
-        if kind not in ("operator", "registry") or (kind == "registry" and not rest) or len(str(token)) < 16:
-            raise ConfigurationError(
-                f"{file}: entry {number} is not a token of 16+ characters with 'operator' or 'registry:…'"
-            )
+        known = kind == _OPERATOR or (kind in bearers and rest)
+        if not known or len(str(token)) < 16:
+            forms = _forms(bearers, "…")
+            raise ConfigurationError(f"{file}: entry {number} is not a token of 16+ characters with {forms}")
         if len(rest) > _LONGEST_NAME or not rest.isprintable():
-            # It goes on record with each act of hers, which must not fail for it.
+            # It goes on record with each act of its bearer, which must not fail for it.
             raise ConfigurationError(f"{file}: entry {number} names its bearer in more than {_LONGEST_NAME} characters")
-        operator = Principal(kind, name=rest or "operator")
-        tokens[str(token)] = Principal(kind, rest) if kind == "registry" else operator
+        operator = Principal(_OPERATOR, name=rest or _OPERATOR)
+        tokens[str(token)] = operator if kind == _OPERATOR else Principal(kind, rest)
     return tokens
+
+
+def _forms(bearers: Collection[str], rest: str) -> str:
+    return " or ".join([f"'{_OPERATOR}'", *(f"'{kind}:{rest}'" for kind in sorted(bearers))])
 
 
 async def principal(request: Request) -> Principal:
@@ -109,7 +115,7 @@ class _Known:
         if scope["type"] == "http" and scope["path"] not in _PUBLIC:
             found = _bearer(Headers(scope=scope).get("authorization", ""), self._tokens)
             if found is None:
-                told = "send a token of your registry as: Authorization: Bearer …"
+                told = "send your token as: Authorization: Bearer …"
                 return await _answer(401, "unknown_token", told)(scope, receive, send)
             scope[_PRINCIPAL] = found
         await self.app(scope, receive, send)
@@ -117,7 +123,7 @@ class _Known:
 
 async def operator(who: Annotated[Principal, Depends(principal)]) -> Principal:
     """FastAPI dependency: an operator, or 403."""
-    if who.kind != "operator":
+    if who.kind != _OPERATOR:
         raise HTTPException(403, "this needs an operator's token")
     return who
 

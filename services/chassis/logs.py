@@ -63,7 +63,6 @@ ALLOWED: Final = frozenset(
         "url",
         "exception",
         "logger",
-        "registry",
         "kind",
         "migration",
         "version",
@@ -77,7 +76,7 @@ ALLOWED: Final = frozenset(
 )
 
 
-_KIND: Final = ("logger", "group", "lane", "topic", "registry", "name", "kind", "path", "type", "reason")
+_KIND: Final = ("logger", "group", "lane", "topic", "name", "kind", "path", "type", "reason")
 """Beside their event: what two lines of one kind agree in; and in the shape of their detail."""
 _PASSING: Final = re.compile(r"CoordinatorNotAvailable|CoordinatorLoadInProgress|NotCoordinator|UnknownMemberId")
 """What a group says while it starts or moves. It passes by itself; what does not is written later."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 __all__ = [
     "Figure",
@@ -73,11 +73,11 @@ def count(group: str, records: int, applied: int, set_aside: int, seconds: float
 
 def exposition(figures: Iterable[Figure]) -> bytes:
     """What was counted so far, and what is, in the Prometheus text format."""
-    registry = CollectorRegistry()
+    read_now = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
     for name, value, about, text in figures:
         labels = dict(about)
         if name not in gauges:
-            gauges[name] = Gauge(f"shuangcheng_{name}", text or _HELP[name], list(labels), registry=registry)
+            gauges[name] = Gauge(f"shuangcheng_{name}", text or _HELP[name], list(labels), registry=read_now)
         (gauges[name].labels(**labels) if labels else gauges[name]).set(value)
-    return generate_latest(REGISTRY) + generate_latest(registry)
+    return generate_latest() + generate_latest(read_now)

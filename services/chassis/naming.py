@@ -70,7 +70,7 @@ class Naming:
         return self._mac("secret", Cause("place", "", "", 0), 0).to_bytes(16, "big")
 
     def own_id(self, cause: Cause) -> UUID:
-        """The id of a cause, for whatever a decision names (UUIDv8 without time: persons must not tell theirs)."""
+        """The id of a cause, for whatever a decision names (UUIDv8 without time: what is named must not tell when)."""
         return UUID(int=self._mac("own", cause, 0) & _WITHOUT_BOTH | _VERSION_8 | _VARIANT)
 
     def send_id(self, cause: Cause, place: int) -> str:

@@ -19,7 +19,7 @@ from services.chassis.database import Connection, Pool
 __all__ = ["AT_ONCE", "IN_LINE", "READERS", "Busy", "Reads", "TooSlow"]
 
 AT_ONCE: Final = 2
-"""Questions of registries that run at once; of an operator's sums, one does."""
+"""Questions that run at once; of an operator's sums, one does."""
 IN_LINE: Final = 16
 """Questions of a kind that wait for their turn."""
 READERS: Final = AT_ONCE + 1

@@ -168,7 +168,7 @@ class Runtime:
         return broker
 
     def _server(self) -> _Server:
-        tokens = http.read_tokens(self.settings.tokens_file)
+        tokens = http.read_tokens(self.settings.tokens_file, self.service.bearers)
         assert self._health is not None
         exposition = self._health.exposition
         app = http.create_app(self.service.name, tokens, self.health, exposition, self.stopping.is_set)

@@ -2,7 +2,7 @@
 
 A database that was restored, or a standby that was promoted, takes the place of the one that was there while a process
 runs. Its parts connect again, one by one. The relay would move ``said`` behind words of the later life, so that nobody
-found out any more; an adapter would post again what the later life posted. So nobody gets a session there.
+found out any more; what the later life asked of others would be asked again. So nobody gets a session there.
 """
 
 from __future__ import annotations

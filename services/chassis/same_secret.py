@@ -20,5 +20,5 @@ async def check(pool: Pool, naming: Naming) -> None:
     if await pool.fetchval("SELECT digest FROM naming") != naming.digest:
         raise ConfigurationError(
             "SHUANGCHENG_NAMING_SECRET: the naming secret is not the one that this database was begun with, and would "
-            "give the same persons and events other ids; restore the secret that was kept with the backup"
+            "give the same things other ids; restore the secret that was kept with the backup"
         )

@@ -104,10 +104,12 @@ class Service:
     store: Store
     migrations: Path
     policy: Any = None
-    """The values by which rules decide, made once from settings and the files of registries."""
+    """The values by which rules decide, made once from settings and the files that they name."""
     refuse: Callable[[Undecodable], Iterable[Send]] | None = None
-    """What the border answers to a record that nobody decides."""
+    """What it answers to a record that nobody decides."""
     api: Callable[[Reads, Settings], APIRouter] | None = None
+    bearers: frozenset[str] = frozenset()
+    """Kinds of parties, beside operators, whose tokens it takes: each ``<kind>:<code>`` in the file of tokens."""
     held: Callable[[Connection], Awaitable[Collection[str]]] | None = None
     """Groups that an operator holds: nothing more of them is read, what of them is set aside stays, and nobody waits to
     hear them out: a wait that only they could end is over when its time is up."""
@@ -118,14 +120,14 @@ class Service:
     figures: Callable[[Connection], Awaitable[Figures]] | None = None
     """What health and metrics say of this service beside what the chassis knows, read whenever they are asked."""
     workers: tuple[Worker, ...] = field(default=())
-    """Long tasks beside consuming (an adapter's caller); cancelled at stop."""
+    """Long tasks beside consuming; cancelled at stop."""
     schedule: tuple[Job, ...] = field(default=())
     """What it does at a time of day or every so often, beside the chassis' own jobs."""
     says: tuple[TopicEntry, ...] = field(default=())
     """Topics that it writes and does not read itself: what stands there that the database does not know of was said by
     a later life of it, so the database was restored."""
     speaks_as: str | None = None
-    """The CloudEvents source of an adapter, which speaks as its registry; None is the service itself."""
+    """The CloudEvents source of a service that speaks for somebody else; None is the service itself."""
     restored: Callable[[Connection, Sequence[Event]], Awaitable[None]] | None = None
     """Called once for a database that was restored: in the transaction that ends the replay, before the relay and the
     workers begin, with all messages of its own that a later life of the database said on ``says``, in the order of each

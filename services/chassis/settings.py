@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -38,7 +39,7 @@ class Settings(BaseSettings):
     read_seconds: float = Field(default=0.3, gt=0, le=30)
     """Seconds that the database may take for one question asked over HTTP."""
     clock_offset: float = 0.0
-    """Seconds by which a test shifts the clock. Refused in production."""
+    """Seconds by which a test moves the clock. Refused in production."""
     failpoint: str | None = None
     """``P3`` or ``P3:5``: kill this process at the (fifth) passing of P3. Refused in production."""
     raise_on: str | None = None
@@ -58,9 +59,10 @@ class Settings(BaseSettings):
         return given
 
     @property
-    def seat(self) -> str | None:
-        """Whose part the process plays, where several processes of one service play parts of their own."""
-        return None
+    def part(self) -> Mapping[str, str]:
+        """The fields of OperatorActed that tell this process's part, where those of one service have parts of their
+        own, each with a database."""
+        return {}
 
     @property
     def embedded_broker(self) -> bool:

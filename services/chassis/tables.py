@@ -60,8 +60,8 @@ def _column(name: str, annotation: Any) -> _Column:
         return _Column(name, _SQL_TYPES[inner], None, None)
     if isinstance(inner, type) and issubclass(inner, Enum):
         return _Column(name, "text", inner, lambda value: value.value)
-    adapter: TypeAdapter[Any] = TypeAdapter(inner)
-    return _Column(name, "jsonb", adapter.validate_json, lambda value: adapter.dump_json(value).decode())
+    inside: TypeAdapter[Any] = TypeAdapter(inner)
+    return _Column(name, "jsonb", inside.validate_json, lambda value: inside.dump_json(value).decode())
 
 
 class Table(Generic[R]):

@@ -39,7 +39,7 @@ def api(reads: Reads, settings: Settings) -> APIRouter:
     ) -> CodeFound:
         """Whether the home has offered this volunteer to this host with this code (its SHA-256 in lower-case hex), the
         offer has not run out, and nobody has used it. An offer may be on its way: ask again for some seconds."""
-        if not who.may_read(host):
+        if not who.may_read("registry", host):
             raise HTTPException(403, "a registry asks about codes that were brought to itself only")
         async with reads.question() as db:
             return CodeFound(stands=await offer_stands(db, home, home_ref, host, code_hash, clock.now()))

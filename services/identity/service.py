@@ -49,6 +49,7 @@ def build(settings: Settings) -> Service:
     """The service under these settings."""
     return Service(
         name="identity",
+        bearers=frozenset({"registry"}),
         streams=(
             Stream(
                 group="identity",

@@ -119,6 +119,7 @@ def build(settings: Settings) -> Service:
     """The service as the chassis runs it."""
     return Service(
         name="opportunities",
+        bearers=frozenset({"registry"}),
         streams=(Stream(group="opportunities", topics=(OPPORTUNITIES_COMMANDS,), sources=SOURCES),),
         reactions=REACTIONS,
         store=OpportunitiesStore(),

@@ -84,6 +84,7 @@ class Tally:
         """The description that the chassis runs."""
         return Service(
             name="tally",
+            bearers=frozenset({"registry"}),
             streams=(Stream(self.group, (self.inlet,), frozenset({SOURCE})),),
             reactions={CreditAccepted: Reaction(self.decide, _subject, _locks, _needs)},
             store=TallyStore(),

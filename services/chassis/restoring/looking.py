@@ -98,7 +98,7 @@ async def look(
 async def is_later(db: Connection, reader: AIOKafkaConsumer, beyond: Beyond, source: str) -> bool:
     """Whether anything of this source stands there that is not in the outbox. Twins may go on relaying meanwhile.
 
-    What has no moment of its decision was written by hand in this source's name, as a registry may do itself.
+    What has no moment of its decision was written by hand in this source's name, as whoever owns that name may do.
     """
     async for records in Spans(reader, beyond.spans).all():
         if await _some_unknown(db, records, source):

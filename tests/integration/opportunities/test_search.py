@@ -32,7 +32,7 @@ async def client(books: Books, database: str, tmp_path: Path) -> AsyncIterator[h
     async def healthy() -> dict[str, Any]:
         return {"ready": True}
 
-    app = create_app("opportunities", read_tokens(tokens), healthy)
+    app = create_app("opportunities", read_tokens(tokens, ["registry"]), healthy)
     app.include_router(api(Reads(pool, pool), Settings(profile="test")))
     transport = httpx.ASGITransport(app=app)
     headers = {"Authorization": f"Bearer {APP}"}

@@ -25,7 +25,7 @@ shown_rounding_minutes: 30
 def tokens(tmp_path: Path, text: str | bytes) -> dict[str, Principal]:
     file = tmp_path / "tokens.yaml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_tokens(file)
+    return read_tokens(file, ["registry"])
 
 
 @pytest.mark.parametrize(
