@@ -12,7 +12,10 @@ __all__ = ["Leg", "TopicEntry"]
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """Messages that travel on one topic in one step of the journey. ``sender`` where the topic's writer is not it."""
+    """Messages that travel on one topic in one step of the journey.
+
+    ``sender`` is empty where it is the topic's writer; else a home or a host, or a service that tells itself (a timer).
+    """
 
     step: int
     messages: tuple[type[Message], ...]

@@ -142,7 +142,8 @@ IDENTITY_COMMANDS = TopicEntry(
     ("identity",),
     (
         Leg(1, (identity.OfferLink,)),
-        Leg(2, (identity.RequestLink, identity.ExpireLinkRequest)),
+        Leg(2, (identity.RequestLink,)),
+        Leg(2, (identity.ExpireLinkRequest,), "identity"),
         Leg(4, (identity.RecordConsent, identity.BreakLink, identity.RestoreLink)),
     ),
     "offers, requests, consent and breaks, translated; identity's own timers",
@@ -167,15 +168,8 @@ OPPORTUNITIES_COMMANDS = TopicEntry(
     ("opportunities",),
     (
         Leg(5, (opportunities.PublishProject, opportunities.PublishShift)),
-        Leg(
-            6,
-            (
-                opportunities.RequestSignup,
-                opportunities.WithdrawSignup,
-                opportunities.ReportSignup,
-                opportunities.CloseWaitlist,
-            ),
-        ),
+        Leg(6, (opportunities.RequestSignup, opportunities.WithdrawSignup, opportunities.ReportSignup)),
+        Leg(6, (opportunities.CloseWaitlist,), "opportunities"),
     ),
     "shifts and sign-ups with persons: one project is one ordered stream; opportunities' own timers",
 )
