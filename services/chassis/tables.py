@@ -88,6 +88,7 @@ class Table(Generic[R]):
         self.name = name
         self.key = tuple(key)
         self.groups = tuple(groups)
+        self.append_only = append_only
         self.adds_many = adds_many or append_only
         hints = typing.get_type_hints(row)
         self.columns = [_column(f.name, hints[f.name]) for f in dataclasses.fields(typing.cast(Any, row))]

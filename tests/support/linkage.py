@@ -1,0 +1,295 @@
+"""Any set of services on one log in memory, under one clock, by the chassis' own batches and re-entry.
+
+Nothing happens by itself: ``take`` applies what lies next in partitions, ``send`` publishes what stands in an outbox,
+``fire`` lets due timers go, ``reenter`` decides again what was set aside, and ``settle`` does all of it until nothing
+moves.
+Each service stands on a database of its own: in memory, or on PostgreSQL (``tests/support/on_postgres.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol, TypeVar
+
+from aiokafka import TopicPartition
+
+from contracts.envelope import Event, decode, encode
+from contracts.messages import Message
+from contracts.partitioner import partition_for
+from contracts.topics import TopicEntry, all_topics, registry_source, registry_topic_for, service_source
+from services.chassis import channels
+from services.chassis.clock import Clock
+from services.chassis.live import LiveBatches
+from services.chassis.outbox import OutboxRow
+from services.chassis.processing import Effects, Processor
+from services.chassis.records import Headers, Record, unpack_headers
+from services.chassis.reentry import Reentry
+from services.chassis.service import Service
+from services.chassis.set_aside import Aside
+from services.chassis.settings import Settings
+from services.chassis.storage import Storage
+
+__all__ = ["Base", "HandClock", "Linkage", "Log", "Member", "at_once"]
+
+Kind = TypeVar("Kind", bound=Message)
+T = TypeVar("T")
+REGISTRIES: Final = ("gz", "sz", "fs")
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nothing, as all are that stand on memory alone."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    work.close()
+    raise AssertionError("it waits for something outside of memory")
+
+
+class HandClock(Clock):
+    """Stands still until it is set."""
+
+    def __init__(self, moment: datetime) -> None:
+        super().__init__()
+        self.moment = moment
+
+    def now(self) -> datetime:
+        return self.moment + self.offset
+
+
+class Log:
+    """All topics of a linkage: the records of each partition, and all of them in the order of their coming."""
+
+    def __init__(self, clock: Clock, registries: Iterable[str] = REGISTRIES) -> None:
+        self.clock = clock
+        self.entries: dict[str, TopicEntry] = {entry.name: entry for entry in all_topics(registries)}
+        self.partitions: defaultdict[TopicPartition, list[Record]] = defaultdict(list)
+        self.records: list[Record] = []
+        self.used: defaultdict[str, list[TopicPartition]] = defaultdict(list)
+        """The partitions of a topic in which something lies."""
+
+    def write(self, topic: str, key: bytes, headers: Headers, value: bytes) -> Record:
+        """Append a record where the partitioner wants it."""
+        entry = self.entries[topic]
+        place = TopicPartition(topic, partition_for(key.decode(), entry.partitions))
+        written = round((self.clock.now() - _EPOCH) / _MILLISECOND)
+        offset = len(self.partitions[place])
+        record = Record(topic, place.partition, offset, written, key, headers, value, None, entry.log_time)
+        if not offset:
+            self.used[topic].append(place)
+        self.partitions[place].append(record)
+        self.records.append(record)
+        return record
+
+    def say(self, topic: str, event: Event) -> Record:
+        """Append an event as its sender writes it."""
+        value, headers = encode(event)
+        return self.write(topic, event.key.encode(), headers, value)
+
+    def end(self, place: TopicPartition) -> int:
+        """The offset that comes next there."""
+        return len(self.partitions[place])
+
+    def events(self, topic: str) -> list[Event]:
+        """All that was said on a topic, in the order of its coming."""
+        return [decode(record.value, record.headers) for record in self.records if record.topic == topic]
+
+    def told(self, topic: str, kind: type[Kind]) -> list[Kind]:
+        """All messages of a kind on a topic."""
+        return [event.data for event in self.events(topic) if isinstance(event.data, kind)]
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+class Base(Protocol):
+    """The database of one service, for who looks into it from outside of a batch."""
+
+    @property
+    def storage(self) -> Storage:
+        """How the chassis works on it."""
+
+    @property
+    def connection(self) -> Any:
+        """For batches."""
+
+    @property
+    def pool(self) -> Any:
+        """For re-entry."""
+
+    async def begin(self, group: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offsets stored for a group; 0 where none was."""
+
+    async def standing(self) -> list[tuple[int, OutboxRow]]:
+        """The outbox, in order."""
+
+    async def forget(self, ids: Sequence[int]) -> None:
+        """Remove rows of the outbox that were published."""
+
+    async def fire(self, now: datetime) -> int:
+        """Move due timers to the outbox; gives how many."""
+
+    async def due(self) -> dict[str, datetime]:
+        """The timers that stand, by name."""
+
+    async def set_aside(self) -> list[Aside]:
+        """What is set aside, in order."""
+
+    async def all_of(self, kind: type[T]) -> list[T]:
+        """Every row of a type."""
+
+
+class Member:
+    """One instance of a service on the log. Started again, it knows what its database knows and nothing else."""
+
+    def __init__(self, service: Service, base: Base, settings: Settings, log: Log, clock: Clock) -> None:
+        self.service = service
+        self.settings = settings
+        self.base = base
+        self.log = log
+        self.clock = clock
+        self.lanes: dict[str, LiveBatches] = {}
+        self._open: dict[TopicPartition, tuple[datetime, int]] = {}
+        self._heard: dict[TopicPartition, datetime] = {}
+
+    async def start(self) -> None:
+        """Begin, or begin again."""
+        self.processor = Processor(self.service, self.settings, self.clock, self.base.storage)
+        self.reentry = Reentry(self.processor, self.base.pool, asyncio.Event(), self.heard_to)
+        self._open.clear()
+        self._heard.clear()
+        for stream in self.service.streams:
+            places = [TopicPartition(entry.name, n) for entry in stream.topics for n in range(entry.partitions)]
+            known = await self.base.begin(stream.group, places)
+            self.lanes[stream.group] = LiveBatches(self.processor, stream, self.base.connection, known)
+            self.processor.meets({(tp.topic, tp.partition): offset for tp, offset in known.items()})
+
+    def unread(self, group: str) -> list[TopicPartition]:
+        """The partitions of a group in which something lies that is not applied."""
+        known, log = self.lanes[group].next, self.log
+        topics = self.lanes[group].stream.topics
+        return [tp for entry in topics for tp in log.used.get(entry.name, ()) if known[tp] < len(log.partitions[tp])]
+
+    async def take(self, group: str, places: Sequence[TopicPartition], most: int = 500) -> Effects:
+        """Apply as one batch what lies next in these partitions, up to ``most`` of each."""
+        lane = self.lanes[group]
+        records = [record for tp in places for record in self.log.partitions[tp][lane.next[tp] : lane.next[tp] + most]]
+        return await lane.apply(records)
+
+    async def reenter(self) -> int:
+        """Decide again what is ready or has waited long enough; gives how many."""
+        return await self.reentry.once()
+
+    async def fire(self) -> int:
+        """Let due timers go; gives how many."""
+        return await self.base.fire(self.clock.now())
+
+    async def standing(self) -> dict[TopicPartition, list[tuple[int, OutboxRow]]]:
+        """What is to be published, by partition, in order."""
+        found: dict[TopicPartition, list[tuple[int, OutboxRow]]] = {}
+        for id, row in await self.base.standing():
+            place = TopicPartition(row.topic, partition_for(row.key, self.log.entries[row.topic].partitions))
+            found.setdefault(place, []).append((id, row))
+        return found
+
+    async def send(self, rows: Sequence[tuple[int, OutboxRow]], *, forget: bool = True) -> None:
+        """Publish these rows of the outbox; where it does not ``forget`` them, it has died before it could."""
+        for _, row in rows:
+            self.log.write(row.topic, row.key.encode(), unpack_headers(row.headers), row.value)
+        if forget and rows:
+            await self.base.forget([id for id, _ in rows])
+
+    async def release(self, rows: Sequence[Aside]) -> None:
+        """What an operator's release does about messages that raised: they are decided again, in their lines."""
+        storage, db = self.base.storage, self.base.connection
+        async with storage.transaction(db):
+            await storage.rewrite(db, [replace(row, reason="behind") for row in rows])
+            await storage.unpark(db, [row.subject for row in rows if row.subject is not None])
+
+    def heard_to(self, brought_by: str, due: datetime) -> datetime | None:
+        """As ``Hearing.heard_to``: all that lay on these channels when it was asked for is applied."""
+        offsets = {tp: offset for lane in self.lanes.values() for tp, offset in lane.next.items()}
+        topics = {tp.topic for tp in offsets}
+        moments = [
+            self._heard_out(tp, due, offsets[tp])
+            for topic, only in channels.places(brought_by)
+            if topic in topics
+            for tp in (tp for tp in offsets if tp.topic == topic and only in (None, tp.partition))
+        ]
+        known = [moment for moment in moments if moment is not None]
+        return min(known, default=self.clock.now()) if len(known) == len(moments) else None
+
+    def _heard_out(self, tp: TopicPartition, due: datetime, offset: int) -> datetime | None:
+        if (moment := self._heard.get(tp)) is not None and moment >= due:
+            return moment
+        taken, end = self._open.setdefault(tp, (self.clock.now(), self.log.end(tp)))
+        if offset < end:
+            return None
+        del self._open[tp]
+        self._heard[tp] = taken
+        return taken if taken >= due else None
+
+
+class Linkage:
+    """Services and their log. Registries are whoever says and reads what lies on it."""
+
+    def __init__(self, members: Sequence[Member], log: Log, clock: HandClock) -> None:
+        self.members: Mapping[str, Member] = {member.service.name: member for member in members}
+        self.log = log
+        self.clock = clock
+        self._count = itertools.count(1)
+
+    @property
+    def now(self) -> datetime:
+        """The one clock."""
+        return self.clock.moment
+
+    def say(self, code: str, message: Message, *, time: datetime | None = None, id: str | None = None) -> str:
+        """A registry says something; gives the id of its message."""
+        source = registry_source(code)
+        topic = registry_topic_for(source, type(message))
+        assert topic is not None, "no registry says this"
+        return self._say(topic, source, message, time, id)
+
+    def hear(
+        self, sender: str, topic: TopicEntry, message: Message, *, time: datetime | None = None, id: str | None = None
+    ) -> str:
+        """A service that is not among the members says something; gives the id of its message."""
+        return self._say(topic.name, service_source(sender), message, time, id)
+
+    def _say(self, topic: str, source: str, message: Message, time: datetime | None, id: str | None) -> str:
+        event = Event(id or f"m{next(self._count)}", source, time or self.now, message)
+        self.log.say(topic, event)
+        return event.id
+
+    async def settle(self, *names: str) -> None:
+        """Let everything move, or what these members do, until nothing moves."""
+        members = [self.members[name] for name in names or self.members]
+        while any([await self._turn(member) for member in members]):
+            pass
+
+    async def pass_time(self, span: timedelta, *names: str) -> None:
+        """Let the clock go on, and everything that follows from it."""
+        self.clock.moment += span
+        await self.settle(*names)
+
+    @staticmethod
+    async def _turn(member: Member) -> bool:
+        moved = bool(await member.fire())
+        for group in member.lanes:
+            while unread := member.unread(group):
+                await member.take(group, unread)
+                moved = True
+        while await member.reenter():
+            moved = True
+        for rows in (await member.standing()).values():
+            await member.send(rows)
+            moved = True
+        return moved

@@ -1,0 +1,82 @@
+"""Linkages to begin with: some or all services, in memory or on PostgreSQL, under the same settings and one clock."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from contracts.registry import Capability
+from deploy.local.registries import CONFIGURED
+from services.attendance.service import build as attendance
+from services.bridge.policy import Policy
+from services.bridge.service import build as bridge
+from services.chassis.service import Service
+from services.identity.service import build as identity
+from services.opportunities.service import build as opportunities
+from tests.support.every_settings import EverySettings
+from tests.support.linkage import HandClock, Linkage, Log, Member, at_once
+from tests.support.memory import in_memory
+from tests.support.naming import SECRET
+from tests.support.on_postgres import on_postgres
+
+__all__ = ["ALL", "MOMENT", "memory_linkage", "postgres_linkage", "services_of", "settings_of", "with_capabilities"]
+
+_BUILD: Final[Mapping[str, Callable[[Any], Service]]] = {
+    "identity": identity, "opportunities": opportunities, "attendance": attendance, "bridge": bridge,
+}  # fmt: skip
+ALL: Final = tuple(_BUILD)
+MOMENT: Final = datetime(2026, 7, 18, 6, 0, tzinfo=UTC)
+
+
+def memory_linkage(names: Iterable[str] = ALL, moment: datetime = MOMENT, **settings: Any) -> Linkage:
+    """These services in memory."""
+    chosen, clock = settings_of(settings), HandClock(moment)
+    log = Log(clock)
+    members = []
+    for built in services_of(names, chosen):
+        service, base = in_memory(built)
+        members.append(Member(service, base, chosen, log, clock))
+        at_once(members[-1].start())
+    return Linkage(members, log, clock)
+
+
+async def postgres_linkage(
+    stack: AsyncExitStack,
+    new_database: Callable[[], Awaitable[str]],
+    names: Iterable[str] = ALL,
+    moment: datetime = MOMENT,
+    **settings: Any,
+) -> Linkage:
+    """The same services, each on a new database; the stack closes what is opened."""
+    chosen, clock = settings_of(settings), HandClock(moment)
+    log = Log(clock)
+    members = []
+    for service in services_of(names, chosen):
+        base = await on_postgres(stack, service, await new_database())
+        members.append(Member(service, base, chosen, log, clock))
+        await members[-1].start()
+    return Linkage(members, log, clock)
+
+
+def with_capabilities(service: Service, capabilities: Mapping[str, Capability]) -> Service:
+    """The bridge with homes whose ledgers can do this."""
+    policy: Policy = service.policy
+    seats = {
+        code: seat.model_copy(update={"capability": capabilities.get(code, seat.capability)})
+        for code, seat in policy.registries.items()
+    }
+    return replace(service, policy=replace(policy, registries=seats))
+
+
+def settings_of(changes: Mapping[str, Any]) -> EverySettings:
+    """The settings of a linkage, with these changes."""
+    known: dict[str, Any] = {"profile": "test", "naming_secret": SECRET, "registries": CONFIGURED, "await_facts": 60.0}
+    return EverySettings(**known | dict(changes))
+
+
+def services_of(names: Iterable[str], settings: EverySettings) -> list[Service]:
+    """These services."""
+    return [_BUILD[name](settings) for name in names]
