@@ -145,7 +145,7 @@ _SERVICE: Final = (
         HELD.until("when the host sends the check-in of that day, at once; no deadline"), MESSAGE),
     _of("overlap", "与另一段服务时间重叠", "It overlaps another service", "Two hosts attest the same hour", _AGAIN),
     _of("duplicate", "与另一条记录重复", "It duplicates another record", "A second record of one shift", _AGAIN),
-    _of("over_cap", "超过当天上限，等待复核", "Over the day's limit, under review", "A 13th hour on one day", _AGAIN),
+    _of("over_cap", "超过当天上限，等待复核", "Over the day's limit, under review", "A ninth hour on one day", _AGAIN),
     _of("too_many_check_ins", "一天签到次数过多", "Too many check-ins of one day", "A fourth check-in", MESSAGE),
     _of("too_many_records", "这一天的记录过多，没有接受", "Too many records of this day: it was not taken",
         "A client makes a 51st `record_ref` for one day: correct those that are there", MESSAGE),

@@ -46,7 +46,7 @@ class Registry(BaseModel):
     names: Names
     division_code: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
     state: Literal["active", "paused", "closed"] = "active"
-    """paused: nothing is admitted nor sent, what arrives waits; closed: nothing new of it is admitted and no credit is
+    """paused: nothing that it says is read and no credit is sent to it, both wait, while notices still go to it; closed: nothing new of it is admitted and no credit is
     sent to it, but what it takes back (consent, a tie, a post, minutes) and what it answers counts."""
     capability: Capability
     system: str

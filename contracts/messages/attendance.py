@@ -77,8 +77,8 @@ class ServiceRevoked(_ServiceFact):
 
 
 class CommandRefused(_OfPerson):
-    """An attestation or presence could not be followed: a version with other content, a check-out too early, one record
-    too many of a person's day."""
+    """An attestation or presence could not be followed: a version with other content, a check-out without a check-in
+    before it, a record too many of a person's day."""
 
     reason: ReasonCode
     origin: Origin

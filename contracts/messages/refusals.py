@@ -11,7 +11,8 @@ class MessageRefused(Message):
     """To the sender: this message took no effect. Final for its id; try again under a new one.
 
     ``pointer`` is a JSON pointer into the refused body (RFC 6901). ``refused_key`` is that message's key, or ``-`` when
-    it could not be read or had another key than its body says: such a key may be anything, a document number too.
+    it could not be read, had another key than its body says, or an id that another message had: such a key may be
+    anything, a document number too.
     """
 
     message_id: EventId

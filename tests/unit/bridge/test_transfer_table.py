@@ -84,6 +84,7 @@ EVENTS: Final[Mapping[str, Callable[[World], object]]] = {
     "unknown": lambda world: world.cannot_say(1),
     "its timer": lambda world: world.pass_time(LATER),
     "consent withdrawn": lambda world: world.withdraw(7),
+    "consent withdrawn, its timer": lambda world: (world.withdraw(7), world.pass_time(LATER)),
     "consent given again": lambda world: world.give(8),
     "by hand: credited": by_hand("credited"),
     "by hand: refused": by_hand("refused"),
