@@ -46,8 +46,9 @@ class Registry(BaseModel):
     names: Names
     division_code: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
     state: Literal["active", "paused", "closed"] = "active"
-    """paused: nothing that it says is read and no credit is sent to it, both wait, while notices still go to it; closed: nothing new of it is admitted and no credit is
-    sent to it, but what it takes back (consent, a tie, a post, minutes) and what it answers counts."""
+    """paused: nothing of it is read and no credit is sent to it; both wait, while notices still go to it. closed:
+    nothing new of it is admitted and no credit is sent to it, but what it takes back (consent, a link, a post, minutes)
+    and what it answers counts."""
     capability: Capability
     system: str
     shown_rounding_minutes: Annotated[int, Field(ge=1, le=60)] = 1
