@@ -16,11 +16,11 @@ from services.adapters.worker import Backoff
 from services.chassis.database import Pool, describe
 from services.chassis.failures import blames_nobody
 from services.chassis.logs import log
-from services.chassis.pauses import Pause
+from services.chassis.polling import Polling
 
 __all__ = ["Listener"]
 
-_LONGEST_PAUSE = 0.5
+_LONGEST_INTERVAL = 0.5
 
 
 class Listener:
@@ -34,7 +34,7 @@ class Listener:
         self._now = now
         self._part = part or Part("listening")
         self._backoff = Backoff(self._part.away)
-        self._pause = Pause(_LONGEST_PAUSE)
+        self._polling = Polling(_LONGEST_INTERVAL)
 
     async def session(self) -> None:
         """Listen until cancelled or the database is lost."""
@@ -51,9 +51,9 @@ class Listener:
             new = bool(said) and await self._keep(after, said)
             self._part.interrupted.over()
             if new:
-                self._pause.found()
+                self._polling.found()
             else:
-                await self._pause.wait()
+                await self._polling.wait()
 
     async def _keep(self, after: int, said: Sequence[Said]) -> bool:
         """Keep what was said; False where none of it is new. One that cannot be kept holds up no other."""

@@ -17,12 +17,12 @@ from services.chassis.database import Pool, describe
 from services.chassis.failpoints import failpoint
 from services.chassis.failures import blames_nobody
 from services.chassis.logs import Episode, log
-from services.chassis.pauses import Pause
+from services.chassis.polling import Polling
 
 __all__ = ["IN_FLIGHT", "Backoff", "Caller", "Messenger", "persistent"]
 
 IN_FLIGHT = 16
-_LONGEST_PAUSE = 0.5
+_LONGEST_INTERVAL = 0.5
 """For what is due by time, and for what another instance took in."""
 _LOOK_SECONDS = 0.1
 """So long at most until somebody is called while calls to others are under way."""
@@ -92,7 +92,7 @@ class Caller:
         self._calls = Calls(pool, registry.code)
         self._flights: dict[asyncio.Task[Outcome], Credit] = {}
         self._backoff = Backoff(self._part.away)
-        self._pause = Pause(_LONGEST_PAUSE, wake)
+        self._polling = Polling(_LONGEST_INTERVAL, wake)
 
     async def session(self) -> None:
         """Call until cancelled or the database is lost. What is under way then is unknown to the next session."""
@@ -119,13 +119,13 @@ class Caller:
         for credit in await self._saved(landed, room, busy):
             self._flights[asyncio.create_task(self._call(credit))] = credit
         if self._flights or landed:
-            self._pause.found()
+            self._polling.found()
         if self._flights:
             await asyncio.wait(self._flights, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             # Others land in the meantime and share the transaction: half the work for a few milliseconds.
             await asyncio.wait(self._flights, timeout=_GATHER_SECONDS)
         elif not landed:
-            await self._pause.wait()
+            await self._polling.wait()
 
     async def _saved(self, landed: Sequence[tuple[Credit, Outcome]], room: int, busy: Collection[str]) -> list[Credit]:
         try:
@@ -197,7 +197,7 @@ class Messenger:
         self._now = now
         self._part = part or Part("notices")
         self._backoff = Backoff(self._part.away)
-        self._pause = Pause(_LONGEST_PAUSE, wake)
+        self._polling = Polling(_LONGEST_INTERVAL, wake)
 
     async def session(self) -> None:
         """Pass on until cancelled or the database is lost."""
@@ -206,9 +206,9 @@ class Messenger:
             notices = await self._calls.notices(_NOTICES, self._now(), again=not self._backoff.left)
             if not notices:
                 self._part.interrupted.over()
-                await self._pause.wait()
+                await self._polling.wait()
                 continue
-            self._pause.found()
+            self._polling.found()
             try:
                 told = await self._system.tell(notices)
             except SystemAway as error:

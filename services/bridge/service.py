@@ -32,7 +32,7 @@ from services.bridge.operating import end_pauses, operating
 from services.bridge.policy import Policy, policy
 from services.bridge.rules.admission import refusal_of_undecodable
 from services.bridge.settings import BridgeSettings
-from services.bridge.store import BridgeStore, held_groups
+from services.bridge.store import BridgeStore, paused_groups
 from services.chassis.decisions import Send
 from services.chassis.logs import Episode
 from services.chassis.reading import Reads
@@ -70,7 +70,7 @@ def build(settings: BridgeSettings) -> Service:
         says=(*_SAID_WITHIN, *(entry.of(code) for code in registries for entry in (DELIVERIES, REFUSALS))),
         refuse=_refuse,
         api=partial(_api, values),
-        held=held_groups,
+        paused_groups=paused_groups,
         listeners=(partial(end_pauses, pauses),),
         episodes=(pauses,),
     )

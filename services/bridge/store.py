@@ -196,7 +196,7 @@ async def end_pause(db: Connection, registry: str, resumed_at: datetime, now: da
     return True
 
 
-async def held_groups(db: Connection) -> frozenset[str]:
+async def paused_groups(db: Connection) -> frozenset[str]:
     """The consumer groups of registries that an operator has paused."""
     rows = await db.fetch("SELECT registry FROM pause WHERE resumed_at IS NULL")
     return frozenset(f"bridge.{row[0]}" for row in rows)

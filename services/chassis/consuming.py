@@ -32,7 +32,7 @@ from services.chassis.settings import Settings
 
 __all__ = ["Lane"]
 
-_HELD_SECONDS = 1.0
+_PAUSED_SECONDS = 1.0
 _IDLE_MS = 1000
 
 
@@ -93,13 +93,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             # then is lost to it: all is read again.
             self.movement.reading.met(error)
             self._seek_back(())
-            await self.movement.rest()
+            await self.movement.back_off()
             return ()
         self.movement.reading.over()
         if not found and (ended := kafka.reading_ended(consumer)) is not None:
             self.on_fatal(Stopped(f"the log is no longer read: {describe(ended)}"))
         if not found and not self.lag():
-            self.movement.rested()
+            self.movement.idle()
         return tuple(chain.from_iterable(found.values()))
 
     @property
@@ -177,9 +177,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         failpoint("P1")
         started = time.perf_counter()
         try:
-            self.movement.held = await self._must_wait()
-            if self.movement.held:
-                self.movement.rested()
+            self.movement.paused = await self._must_wait()
+            if self.movement.paused:
+                self.movement.idle()
                 return self._seek_back(raw)
             records, standing = await self._expected(raw)
             if records:
@@ -235,13 +235,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         return kept, {tp: at for tp, at in known.items() if following[tp] != at}
 
     async def _must_wait(self) -> bool:
-        """Whether this group is held, or its own backlog stands too high; waits a little first, for either to end."""
+        """Whether this group is paused or has too much in the outbox. If so, waits a little first: it may end soon."""
         stream = self.stream
         if not stream.pausable and stream.backlog_limit is None:
             return False
         db = (await self._connected()).connection
-        if stream.pausable and stream.group in await self.processor.held(db):
-            await asyncio.sleep(_HELD_SECONDS)
+        if stream.pausable and stream.group in await self.processor.paused_groups(db):
+            await asyncio.sleep(_PAUSED_SECONDS)
             return True
         if stream.backlog_limit is None:
             return False
@@ -254,7 +254,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _failed(self, raw: Sequence[ConsumerRecord], error: Exception) -> None:
         self.movement.applying.met(error)
         self._drop_connection()
-        await self.movement.rest()
+        await self.movement.back_off()
         self._seek_back(raw)
 
     def _seek_back(self, raw: Sequence[ConsumerRecord]) -> None:
@@ -272,7 +272,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _reread(self, raw: Sequence[ConsumerRecord]) -> None:
         """Read the stored offsets of everything assigned again, and seek there; to these records if that fails."""
         if not await self._take_over_or_say(list(self.consumer.assignment())):
-            await self.movement.rest()
+            await self.movement.back_off()
         self._seek_back(raw)
 
     async def _hint(self, touched: Iterable[TopicPartition]) -> None:

@@ -125,8 +125,8 @@ class _Kind:
     grouped: dict[str, dict[Hashable, dict[Hashable, Any]]] = field(default_factory=dict)
     changed: dict[Hashable, Any] = field(default_factory=dict)
     gone: dict[Hashable, Any] = field(default_factory=dict)
-    versions: dict[Hashable, int] = field(default_factory=dict)
-    """Of the rows that were loaded: what PostgreSQL calls the row's ``xmin``, the transaction that wrote it."""
+    row_versions: dict[Hashable, int] = field(default_factory=dict)
+    """Of rows that were loaded: the transaction that wrote the row, which PostgreSQL calls ``xmin``."""
 
 
 class States:
@@ -155,12 +155,12 @@ class States:
         would copy all of it. Rows that have None there are in no group."""
         return self._kinds[kind].grouped[name].get(value, _NOBODY).values()
 
-    def load(self, rows: Sequence[Any], versions: Sequence[int] = ()) -> None:
-        """Enter rows as the database has them, with their versions. What has no version is new when it is saved."""
-        for row, version in itertools.zip_longest(rows, versions):
+    def load(self, rows: Sequence[Any], row_versions: Sequence[int] = ()) -> None:
+        """Enter rows as the database has them, with their row versions. A row without one is new when it is saved."""
+        for row, row_version in itertools.zip_longest(rows, row_versions):
             kind, key = self._enter(row)
-            if version is not None:
-                kind.versions[key] = version
+            if row_version is not None:
+                kind.row_versions[key] = row_version
 
     def put(self, row: Any) -> None:
         """Enter a changed row; it will be saved."""
@@ -178,27 +178,27 @@ class States:
             if (group := group_of(old)) is not None:
                 kind.grouped[name][group].pop(key)
         kind.changed.pop(key, None)
-        if key in kind.versions:
+        if key in kind.row_versions:
             kind.gone[key] = old
 
     def dropped(self, kind: type[R]) -> tuple[list[R], list[int]]:
-        """Rows of this type to delete, with the versions that were loaded."""
+        """Rows of this type to delete, with the row versions that were loaded."""
         found = self._kinds[kind]
-        return list(found.gone.values()), [found.versions[key] for key in found.gone]
+        return list(found.gone.values()), [found.row_versions[key] for key in found.gone]
 
     def changed(self, kind: type[R]) -> list[R]:
         """Rows of this type to save, the last state of each."""
         return list(self._kinds[kind].changed.values())
 
     def changes(self, kind: type[R]) -> tuple[list[R], list[int], list[R]]:
-        """The same in two: rows that were loaded with their versions, and rows that were not loaded."""
+        """The same in parts: rows that were loaded, their row versions, and rows that were not loaded."""
         found = self._kinds[kind]
-        versions = found.versions
-        if not versions:
+        known = found.row_versions
+        if not known:
             return [], [], list(found.changed.values())
-        loaded = [key for key in found.changed if key in versions]
-        new = [row for key, row in found.changed.items() if key not in versions]
-        return [found.changed[key] for key in loaded], [versions[key] for key in loaded], new
+        loaded = [key for key in found.changed if key in known]
+        new = [row for key, row in found.changed.items() if key not in known]
+        return [found.changed[key] for key in loaded], [known[key] for key in loaded], new
 
     def _enter(self, row: Any) -> tuple[_Kind, Hashable]:
         kind = self._kinds[type(row)]

@@ -4,7 +4,7 @@ The clock alone must not end a wait: while a service is down, or far behind, the
 downtime, replay and a file of last week shall decide alike. So once a wait's time is up the ends of the
 partitions that can bring its fact are taken, and the wait is over when the positions stored in PostgreSQL, this
 process's or another instance's, have reached them. Nobody waits for any other partition: what does not move there,
-whatever the reason, keeps back only what it can bring. Groups that an operator holds are not waited for.
+whatever the reason, keeps back only what it can bring. Nobody waits for a group that an operator has paused.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from services.chassis.clock import Clock
 from services.chassis.consuming import Lane
 from services.chassis.database import Pool, describe
 from services.chassis.logs import Episode, log
-from services.chassis.pauses import Pause
+from services.chassis.polling import Polling
 from services.chassis.service import Service, Stream
 from services.chassis.settings import Settings
 
 __all__ = ["Hearing"]
 
-_LONGEST_PAUSE: Final = 1.0
+_LONGEST_INTERVAL: Final = 1.0
 _READ_MS: Final = 500
 _ENDS_SECONDS: Final = 10.0
 
 
 class Hearing:
-    """An ear for each consumer group; it looks at the logs only when asked, in a task of its own.
+    """A ``_GroupHearing`` for each consumer group. It looks at the logs only when asked, in a task of its own.
 
     ``on_heard`` is called when a moment has become known, so that nobody need ask again and again meanwhile.
     """
@@ -52,8 +52,8 @@ class Hearing:
         instance: int = 0,
     ) -> None:
         self._clock = clock
-        self._ears = [
-            _Ear(
+        self._groups = [
+            _GroupHearing(
                 service,
                 stream,
                 settings,
@@ -65,7 +65,7 @@ class Hearing:
             )
             for stream in service.streams
         ]
-        self._read = {entry.name: (entry.partitions, ear) for ear in self._ears for entry in ear.stream.topics}
+        self._read = {entry.name: (entry.partitions, group) for group in self._groups for entry in group.stream.topics}
 
     def heard_to(self, brought_by: str, due: datetime) -> datetime | None:
         """The moment up to which these channels are heard: all that lay on them then is applied.
@@ -74,10 +74,10 @@ class Hearing:
         service does not read brings nothing.
         """
         moments = [
-            ear.heard_to(TopicPartition(topic, number), due)
+            group.heard_to(TopicPartition(topic, number), due)
             for topic, only in channels.places(brought_by)
             if topic in self._read
-            for partitions, ear in [self._read[topic]]
+            for partitions, group in [self._read[topic]]
             for number in (range(partitions) if only is None else (only,))
         ]
         known = [moment for moment in moments if moment is not None]
@@ -86,13 +86,13 @@ class Hearing:
     @property
     def trouble(self) -> Episode | None:
         """Why some wait is not over; None while the logs are read, or nobody waits."""
-        return next((ear.failing for ear in self._ears if ear.failing.active), None)
+        return next((group.failing for group in self._groups if group.failing.active), None)
 
     async def run(self) -> None:
         """Answer until cancelled; failures are tried again, and those of one group concern no other."""
-        async with asyncio.TaskGroup() as group:
-            for ear in self._ears:
-                group.create_task(ear.run())
+        async with asyncio.TaskGroup() as tasks:
+            for group in self._groups:
+                tasks.create_task(group.run())
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class _Listening:
     """There it stood when a message was seen to lie before the end."""
 
 
-class _Ear:
+class _GroupHearing:
     """Listens to the partitions of one group that it is asked for, to each alone."""
 
     def __init__(
@@ -131,7 +131,7 @@ class _Ear:
         self._moments: dict[TopicPartition, datetime] = {}
         self._asked: set[TopicPartition] = set()
         self._open: dict[TopicPartition, _Listening] = {}
-        self._pause = Pause(_LONGEST_PAUSE)
+        self._polling = Polling(_LONGEST_INTERVAL)
         self.failing = Episode("ends of logs not read", group=stream.group)
         self._reader: AIOKafkaConsumer | None = None
 
@@ -142,17 +142,17 @@ class _Ear:
             return moment
         if tp not in self._open and tp not in self._asked:
             self._asked.add(tp)
-            self._pause.wake.set()
+            self._polling.wake.set()
         return None
 
     async def run(self) -> None:
         """Listen until cancelled."""
         try:
             while True:
-                await self._rest()
+                await self._until_next_look()
                 try:
                     if await self._look():
-                        self._pause.found()
+                        self._polling.found()
                         self._on_heard()
                     self.failing.over()
                 except Exception as error:
@@ -162,17 +162,17 @@ class _Ear:
         finally:
             await self._close()
 
-    async def _rest(self) -> None:
+    async def _until_next_look(self) -> None:
         if self._asked or self._open:
-            return await self._pause.wait()
-        await self._pause.wake.wait()
-        self._pause.wake.clear()
-        return self._pause.found()
+            return await self._polling.wait()
+        await self._polling.wake.wait()
+        self._polling.wake.clear()
+        return self._polling.found()
 
     async def _look(self) -> bool:
         """Whether something was heard out."""
         moment = self.clock.now()
-        if await self._is_held():
+        if await self._is_paused():
             heard = dict.fromkeys(self._asked | self._open.keys(), moment)
         elif all(lane.ready.is_set() for lane in self._lanes):  # it has proved that the positions speak of this log
             await self._take_ends(moment)
@@ -185,11 +185,11 @@ class _Ear:
             self._moments[tp] = until
         return bool(heard)
 
-    async def _is_held(self) -> bool:
-        if self.service.held is None:
+    async def _is_paused(self) -> bool:
+        if self.service.paused_groups is None:
             return False
         async with self.pool.acquire() as db:
-            return self.stream.group in await self.service.held(db)
+            return self.stream.group in await self.service.paused_groups(db)
 
     async def _take_ends(self, moment: datetime) -> None:
         """One that has no leader stays asked for: it would keep back the ends of all others."""

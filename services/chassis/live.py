@@ -174,14 +174,12 @@ class LiveBatches:
             parked = await Batch(self.connection, self.storage.lock).lock([subject])
             reason: AsideReason = "behind" if parked else "raised"
             detail = describe(failed)
-            effects.asides.append(
-                Aside(work.record, reason, work.inbound.received_at, subject, detail=detail, attempts=1)
-            )
+            effects.asides.append(Aside(work.record, reason, work.inbound.received_at, subject, detail=detail, tries=1))
             effects.parked.add(subject)
 
     async def _keep_bytes(self, record: Record, failed: Exception, effects: Effects) -> None:
         now = self.processor.clock.now()
-        effects.asides.append(Aside(record, "unwritable", now, detail=describe(failed), attempts=1))
+        effects.asides.append(Aside(record, "unwritable", now, detail=describe(failed), tries=1))
 
     def _turn_away(
         self, candidate: Candidate, error: ContractError, effects: Effects, now: datetime, *, told: bool = True
@@ -221,5 +219,5 @@ def _together(parts: Sequence[Effects]) -> Effects:
         timers={name: timer for part in parts for name, timer in part.timers.items()},
         asides=[aside for part in parts for aside in part.asides],
         applied=[work for part in parts for work in part.applied],
-        released=sum(part.released for part in parts),
+        made_ready=sum(part.made_ready for part in parts),
     )

@@ -1,4 +1,4 @@
-"""Whether a lane moves, and if not, since when and why."""
+"""The progress of a lane: when it last applied something, and what fails or pauses it at present."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _BACKOFF: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Movement:
-    """What a lane met last in each of the three things that it does. ``held``: somebody wants it to stand."""
+    """What a lane met last in each of the three things that it does. ``paused``: its group reads nothing at present."""
 
     def __init__(self, group: str) -> None:
         self.reading = Episode("log not read", group=group)
         self.placing = Episode("positions not read", group=group)
         self.applying = Episode("batch failed, tried again", group=group)
-        self.held = False
+        self.paused = False
         self._failures = 0
         self._moved_at = time.monotonic()
 
@@ -32,19 +32,19 @@ class Movement:
     def moved(self) -> None:
         """It has applied something."""
         self.applying.over()
-        self.rested()
+        self.idle()
         self._failures = 0
 
-    def rested(self) -> None:
-        """There is nothing to apply, or somebody holds it."""
+    def idle(self) -> None:
+        """There is nothing to apply, or the group is paused."""
         self._moved_at = time.monotonic()
 
     def silent(self) -> float:
         """Seconds since it last moved, or had a reason not to."""
-        return 0.0 if self.held else time.monotonic() - self._moved_at
+        return 0.0 if self.paused else time.monotonic() - self._moved_at
 
-    async def rest(self) -> None:
-        """Wait after a failure, longer after each one until something is applied."""
-        pause = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
+    async def back_off(self) -> None:
+        """Wait after a failure, longer after each further failure, until something is applied."""
+        seconds = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
         self._failures += 1
-        await asyncio.sleep(pause)
+        await asyncio.sleep(seconds)

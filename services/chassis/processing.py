@@ -58,7 +58,8 @@ class Effects:
     parked: set[str] = field(default_factory=set)
     applied: list[Work] = field(default_factory=list)
     silence: Silence | None = None
-    released: int = 0
+    made_ready: int = 0
+    """How many messages that are set aside became ready by this batch."""
 
 
 class Processor:
@@ -84,9 +85,9 @@ class Processor:
         """This process reads these partitions from there on: its next message tells where they stood."""
         self._passed_over.meets(places)
 
-    async def held(self, db: Connection) -> Collection[str]:
-        """Groups that an operator holds."""
-        return () if self.service.held is None else await self.service.held(db)
+    async def paused_groups(self, db: Connection) -> Collection[str]:
+        """The groups that an operator has paused."""
+        return () if self.service.paused_groups is None else await self.service.paused_groups(db)
 
     def work(
         self, event: Event, record: Record, entry: TopicEntry, received_at: datetime, aside: Aside | None = None
@@ -254,13 +255,13 @@ class Processor:
         detail: str | None = None,
         brought_by: str | None = None,
     ) -> Aside:
-        attempts = work.aside.attempts + 1 if work.aside else 1
+        tries = work.aside.tries + 1 if work.aside else 1
         seq = work.aside.seq if work.aside else None
         received = work.inbound.received_at
-        return Aside(work.record, reason, received, subject, fact, deadline, detail, attempts, seq, brought_by)
+        return Aside(work.record, reason, received, subject, fact, deadline, detail, tries, seq, brought_by)
 
     async def write(self, db: Connection, effects: Effects, origin: str | None) -> None:
-        """Write what was collected; the caller commits. Facts are released after this batch's own waits stand."""
+        """Write what was collected; the caller commits. Messages are made ready after this batch's own waits stand."""
         storage, last = self.storage, effects.timers.values()
         await storage.append(db, effects.rows, origin)
         await storage.set_timers(db, [item for item in last if not isinstance(item, CancelTimer)])
@@ -270,7 +271,7 @@ class Processor:
         done = [work.aside.seq for work in effects.applied if work.aside is not None and work.aside.seq is not None]
         await storage.remove(db, done)
         await storage.park(db, effects.parked)
-        effects.released = await storage.release_facts(db, effects.facts)
+        effects.made_ready = await storage.make_ready(db, effects.facts)
         if effects.silence is not None:
             self._passed_over.end(effects.silence)
 

@@ -31,4 +31,4 @@ async def _forget(run: Run) -> bool:
 
 
 JOBS: Final = (Job("chassis.prune", _forget, at=time(3, 30), each=False),)
-"""At night, when the least is done. Missed nights need no turn of their own."""
+"""At night, when the least is done. Missed nights need no run of their own."""

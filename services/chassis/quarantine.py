@@ -1,6 +1,6 @@
 """What an operator does about quarantined messages: look at them, release them, discard them.
 
-Release is no way around the rules: the bytes are decoded again, the inbox is asked, and what passes goes into the line
+Release is no way around the rules: the bytes are decoded again, the inbox is asked, and what passes goes into the queue
 of its subject, at the place of its sequence, to be decided by ``reentry.py`` like everything that was set aside.
 """
 
@@ -38,7 +38,7 @@ class Released:
     """What became of messages that were to be released, by sequence."""
 
     released: list[int] = field(default_factory=list)
-    """In line, to be decided."""
+    """In the queue of their subjects, to be decided."""
     repeats: list[int] = field(default_factory=list)
     """Forgotten, since the same message has come in by itself meanwhile."""
     kept: list[Kept] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Quarantine:
             subjects |= {seq: subject for seq, subject in named.items() if seq not in refused}
             # As in a live batch the inbox comes first, then the subjects: no two wait for each other in a circle.
             await Batch(db).lock(subjects.values())
-            await set_aside.line_up(db, subjects)
+            await set_aside.enqueue(db, subjects)
             await self._say(db, "release", [rows[seq] for seq in subjects], who)
         told.released = sorted(subjects)
         log().info("released", operator=who, count=len(told.released))
@@ -133,7 +133,7 @@ class Quarantine:
                 readable[seq] = candidate
             else:
                 told.kept.append(Kept(seq, error.reason, str(error)))
-                still.append(replace(row, reason=error.reason, detail=str(error), attempts=row.attempts + 1))
+                still.append(replace(row, reason=error.reason, detail=str(error), tries=row.tries + 1))
         await set_aside.rewrite(db, still)
         return readable
 
@@ -191,7 +191,7 @@ async def _seen_before(
     others = sorted(seen - set(told.repeats))
     told.kept += [Kept(seq, "reused_id", detail) for seq in others]
     await set_aside.rewrite(
-        db, [replace(rows[s], reason="reused_id", detail=detail, attempts=rows[s].attempts + 1) for s in others]
+        db, [replace(rows[s], reason="reused_id", detail=detail, tries=rows[s].tries + 1) for s in others]
     )
     return seen
 

@@ -21,7 +21,7 @@ __all__ = ["AT_ONCE", "IN_LINE", "READERS", "Busy", "Reads", "TooSlow"]
 AT_ONCE: Final = 2
 """Questions that run at once; of an operator's sums, one does."""
 IN_LINE: Final = 16
-"""Questions of a kind that wait for their turn."""
+"""Questions of a kind that wait for a slot."""
 READERS: Final = AT_ONCE + 1
 """Sessions for questions."""
 _SUMS_SECONDS: Final = 10.0
@@ -48,13 +48,13 @@ class Reads:
     @contextlib.asynccontextmanager
     async def question(self) -> AsyncIterator[Connection]:
         """A session for one question, under the limit of its pool. Raises ``Busy`` and ``TooSlow``."""
-        async with self._questions.turn(), self._session() as db:
+        async with self._questions.slot(), self._session() as db:
             yield db
 
     @contextlib.asynccontextmanager
     async def sums(self) -> AsyncIterator[Connection]:
         """A session for an operator who counts everything. Raises ``Busy`` and ``TooSlow``."""
-        async with self._sums.turn(), self._session() as db:
+        async with self._sums.slot(), self._session() as db:
             await db.execute(f"SET statement_timeout = '{_SUMS_SECONDS}s'")  # the pool takes it back
             yield db
 
@@ -76,8 +76,8 @@ class _Line:
         self._here = 0
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn, and have it. Raises ``Busy``."""
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait for a slot, and have it. Raises ``Busy``."""
         if self._here >= self._most:
             raise Busy
         self._here += 1

@@ -18,7 +18,7 @@ from services.chassis.failures import NotDecidable
 from services.chassis.isolating import Session, isolate
 from services.chassis.logs import Episode, log
 from services.chassis.overtaking import decided_again
-from services.chassis.pauses import Pause
+from services.chassis.polling import Polling
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import decode_record
 from services.chassis.service import Heard, Stream
@@ -26,8 +26,8 @@ from services.chassis.set_aside import Aside, decidable
 
 __all__ = ["Reentry"]
 
-_LONGEST_PAUSE = 1.0
-_LONGEST_REST = 8.0
+_LONGEST_INTERVAL = 1.0
+_LONGEST_BACKOFF = 8.0
 
 
 class Reentry:
@@ -38,12 +38,12 @@ class Reentry:
         self.storage = processor.storage
         self.pool = pool
         self.wake = asyncio.Event()
-        self._pause = Pause(_LONGEST_PAUSE, self.wake)
+        self._polling = Polling(_LONGEST_INTERVAL, self.wake)
         self._wake_relay = wake_relay
         self._heard = heard
         self._episode = Episode("re-entry failed")
         self._entries = processor.service.entries()
-        self._resting: dict[str, float] = {}
+        self._not_before: dict[str, float] = {}
         """By group: until when, by the monotonic clock, it has no turn after a failure."""
         self._of_group = {
             stream.group: Episode("re-entry failed", group=stream.group) for stream in processor.service.streams
@@ -60,20 +60,20 @@ class Reentry:
             try:
                 while await self.once():
                     self._wake_relay.set()
-                    self._pause.found()
+                    self._polling.found()
                 self._episode.over()
             except Exception as error:
                 self._episode.met(error)
                 await asyncio.sleep(1)
-            await self._pause.wait()
+            await self._polling.wait()
 
     async def once(self, limit: int = 500) -> int:
         """Decide what is ready and what has waited long enough, of each group up to ``limit`` subjects a topic; gives
         how many messages were applied or given another reason."""
         now = self.processor.clock.now()
         async with Pooled(self.pool) as pooled:
-            held = await self.processor.held(pooled.db)
-            streams = [stream for stream in self.processor.service.streams if stream.group not in held]
+            paused = await self.processor.paused_groups(pooled.db)
+            streams = [stream for stream in self.processor.service.streams if stream.group not in paused]
             topics = [entry.name for stream in streams for entry in stream.topics]
             ready = await self.storage.ready_topics(pooled.db, topics)
             over = await self.storage.first_deadlines(pooled.db, topics, now)
@@ -98,9 +98,9 @@ class Reentry:
         return heard
 
     async def _turn(self, stream: Stream, topics: Sequence[str], heard: Mapping[str, datetime], limit: int) -> int:
-        """One batch of a group. A failure is told, and the group rests a little, while others have their turns."""
+        """One batch of a group. After a failure the group has no turn for a while; other groups have theirs."""
         group, clock, episode = stream.group, time.monotonic, self._of_group[stream.group]
-        if clock() < self._resting.get(group, 0.0):
+        if clock() < self._not_before.get(group, 0.0):
             return 0
         try:
             async with Pooled(self.pool) as pooled:
@@ -113,7 +113,7 @@ class Reentry:
                 done = await self._decide(session, rows, heard, group)
         except Exception as error:
             episode.met(error)
-            self._resting[group] = clock() + min(_LONGEST_REST, 2.0 ** min(episode.count, 3))
+            self._not_before[group] = clock() + min(_LONGEST_BACKOFF, 2.0 ** min(episode.count, 3))
             return 0
         episode.over()
         return done
@@ -153,9 +153,7 @@ class Reentry:
 
     async def _raise_again(self, db: Connection, row: Aside, error: Exception) -> None:
         detail = describe(error)
-        raised = Aside(
-            row.record, "raised", row.received_at, row.subject, None, None, detail, row.attempts + 1, row.seq
-        )
+        raised = Aside(row.record, "raised", row.received_at, row.subject, None, None, detail, row.tries + 1, row.seq)
         async with self.storage.transaction(db):
             await self.storage.rewrite(db, [raised])
 

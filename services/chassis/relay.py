@@ -24,7 +24,7 @@ from services.chassis.clock import Clock
 from services.chassis.database import Connection, Opened, describe
 from services.chassis.failpoints import failpoint
 from services.chassis.logs import Episode
-from services.chassis.pauses import Pause
+from services.chassis.polling import Polling
 from services.chassis.restoring import said
 from services.chassis.sending import WHOLE_TOPIC, Place, Row, Sent, abandon, send
 from services.chassis.settings import Settings
@@ -35,7 +35,7 @@ __all__ = ["Relay"]
 _LEADER = 0x5C_03
 _READ = "SELECT id, topic, key, headers, value FROM outbox WHERE stuck IS NULL ORDER BY id LIMIT $1"
 _FIRST = "SELECT id FROM outbox WHERE stuck IS NULL ORDER BY id LIMIT 1"
-_LONGEST_PAUSE = 0.5
+_LONGEST_INTERVAL = 0.5
 """For timers, and for rows that another instance wrote."""
 _METADATA_SECONDS = 10.0
 _START_SECONDS = 15.0
@@ -54,7 +54,7 @@ class Relay:
         self.clock = clock
         self.opened: Opened | None = None
         self.wake = asyncio.Event()
-        self._pause = Pause(_LONGEST_PAUSE, self.wake)
+        self._polling = Polling(_LONGEST_INTERVAL, self.wake)
         self.leading = False
         self.alive = False
         self.producer: AIOKafkaProducer | None = None
@@ -143,11 +143,11 @@ class Relay:
             await self._stuck.look(db)
             while await self.once(db):
                 self._moved_at = time.monotonic()
-                self._pause.found()
+                self._polling.found()
                 await self._stuck.look(db)
             self._moved_at = time.monotonic()
             self.interrupted.over()
-            await self._pause.wait()
+            await self._polling.wait()
 
     async def once(self, db: Connection, limit: int = 1000) -> int:
         """Publish up to ``limit`` rows and delete those acknowledged; rows of places that take nothing are marked.

@@ -202,7 +202,7 @@ class Runtime:
     def _committed(self, effects: Effects) -> None:
         if effects.rows or effects.timers:
             self.relay.wake.set()
-        if effects.released:
+        if effects.made_ready:
             self.reentry.wake.set()
         for wake in self._wakes:
             wake.set()

@@ -26,7 +26,7 @@ __all__ = ["Scheduler"]
 
 _LONGEST_SLEEP: Final = 30.0
 _LOCKED_SECONDS: Final = 1.0
-"""Between two looks at what is due and was not done: it rests after a failure, or another process is at it."""
+"""Between two looks at what is due and was not done: it is backed off after a failure, or another process is at it."""
 _LONGEST_REST: Final = 300.0
 _TOLD_SECONDS: Final = 5.0
 """Between two lines about a job that catches up."""

@@ -42,7 +42,8 @@ class Stream:
     ``sources`` are the CloudEvents sources that may speak there. ``backlog_limit``: while more rows of this group's
     making stand in the outbox, the group pauses (a flood delays only its own sender). ``most``: messages in one
     batch at most, below the process's own setting: whoever shares the loop waits for a whole batch at every step.
-    ``pausable``: the service's ``held`` is asked before each batch, and while it names the group, messages stay.
+    ``pausable``: the service's ``paused_groups`` is asked before each batch; while it
+    names this group, messages stay in the log.
     """
 
     group: str
@@ -110,9 +111,9 @@ class Service:
     api: Callable[[Reads, Settings], APIRouter] | None = None
     bearers: frozenset[str] = frozenset()
     """Kinds of parties, beside operators, whose tokens it takes: each ``<kind>:<code>`` in the file of tokens."""
-    held: Callable[[Connection], Awaitable[Collection[str]]] | None = None
-    """Groups that an operator holds: nothing more of them is read, what of them is set aside stays, and nobody waits to
-    hear them out: a wait that only they could end is over when its time is up."""
+    paused_groups: Callable[[Connection], Awaitable[Collection[str]]] | None = None
+    """Groups that an operator has paused. Nothing more of them is read, and their messages that are set aside stay.
+    Nobody waits to hear their channels: a wait that only they could end is over when its time is up."""
     listeners: tuple[Callable[[Pool, Heard, Clock], Awaitable[None]], ...] = field(default=())
     """Long tasks that do something once all is applied that lay on some channels at a moment; cancelled at stop."""
     episodes: tuple[Episode, ...] = field(default=())

@@ -24,12 +24,12 @@ __all__ = [
     "by_sequence",
     "chosen",
     "decidable",
+    "enqueue",
     "first_deadlines",
     "insert",
-    "line_up",
+    "make_ready",
     "park",
     "ready_topics",
-    "release_facts",
     "remove",
     "rewrite",
     "rows_of",
@@ -54,7 +54,8 @@ class Aside:
     fact: str | None = None
     deadline: datetime | None = None
     detail: str | None = None
-    attempts: int = 0
+    tries: int = 0
+    """How often it was decided or read in vain; the column is ``attempts``."""
     seq: int | None = None
     brought_by: str | None = None
     """Of one that waits: what ``channels.named`` makes of its channels."""
@@ -84,7 +85,7 @@ def _written(row: Aside) -> tuple[Any, ...]:
         *((None, None, None) if record.part is None else record.part[:3]),
         record.appended,
         _clean(row.detail),
-        row.attempts,
+        row.tries,
         row.received_at,
         row.brought_by,
     )
@@ -108,7 +109,7 @@ async def rewrite(db: Connection, rows: Sequence[Aside]) -> None:
             [row.fact for row in rows],
             [row.deadline for row in rows],
             [_clean(row.detail) for row in rows],
-            [row.attempts for row in rows],
+            [row.tries for row in rows],
             [row.brought_by for row in rows],
         )
 
@@ -147,8 +148,11 @@ async def unpark(db: Connection, subjects: Iterable[str]) -> None:
     )
 
 
-async def release_facts(db: Connection, facts: Iterable[str]) -> int:
-    """What waits for these facts is ready. The facts are locked here as they were by who waits: none is orphaned."""
+async def make_ready(db: Connection, facts: Iterable[str]) -> int:
+    """Make ready the messages that wait for these facts; gives how many.
+
+    This transaction has locked the facts, as did the transaction of each message that waits, so none is missed.
+    """
     if not (names := sorted(facts)):
         return 0
     status = await db.execute(
@@ -280,10 +284,10 @@ async def chosen(db: Connection, query: str, *arguments: Any) -> list[Aside]:
     return [_aside(row) for row in await db.fetch(query, *arguments)]
 
 
-async def line_up(db: Connection, subjects: Mapping[int, str]) -> None:
-    """Put messages, by sequence, into the lines of their subjects, where their sequence places them.
+async def enqueue(db: Connection, subjects: Mapping[int, str]) -> None:
+    """Put messages, by sequence, into the queues of their subjects, at the place that the sequence gives them.
 
-    The subjects are locked and are parked from here on: what comes later stands behind.
+    The subjects are locked, and are parked from now on: later messages go behind.
     """
     await db.execute(
         """UPDATE set_aside AS s SET reason = 'behind', subject = n.subject,

@@ -74,8 +74,8 @@ class Storage(Protocol):
     async def unpark(self, db: Connection, subjects: Iterable[str]) -> None:
         """Open subjects behind which nothing stands any more; where something does, whoever is first now is ready."""
 
-    async def release_facts(self, db: Connection, facts: Iterable[str]) -> int:
-        """What waits for these facts is ready; gives how many."""
+    async def make_ready(self, db: Connection, facts: Iterable[str]) -> int:
+        """Make ready the messages that wait for these facts; gives how many."""
 
     async def first_deadlines(
         self, db: Connection, topics: Sequence[str], now: datetime
@@ -114,7 +114,7 @@ class _Postgres:
     remove = staticmethod(set_aside.remove)
     park = staticmethod(set_aside.park)
     unpark = staticmethod(set_aside.unpark)
-    release_facts = staticmethod(set_aside.release_facts)
+    make_ready = staticmethod(set_aside.make_ready)
     first_deadlines = staticmethod(set_aside.first_deadlines)
     ready_topics = staticmethod(set_aside.ready_topics)
     rows_of = staticmethod(set_aside.rows_of)

@@ -42,7 +42,8 @@ _TRIAL_SECONDS: Final = 30.0
 class _Trouble:
     reason: str
     since: float
-    rest: float
+    backoff: float
+    """Seconds from the last trial to the next."""
     next: float
 
 
@@ -142,8 +143,8 @@ class Stuck:
     async def _take(self, db: Connection, trial: _Trial) -> None:
         for place, reason in trial.reasons.items():
             trouble = self._troubles[place]
-            trouble.rest = min(_LONGEST, 2 * trouble.rest)
-            trouble.next = time.monotonic() + trouble.rest
+            trouble.backoff = min(_LONGEST, 2 * trouble.backoff)
+            trouble.next = time.monotonic() + trouble.backoff
             self.add(place, reason)
         if free := [*trial.acknowledged, *trial.there]:
             async with db.transaction():

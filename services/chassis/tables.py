@@ -1,8 +1,9 @@
 """State tables by declaration: a ``@frozen`` object is a row, and loading and saving are one statement each.
 
 Statements do not depend on how many rows a batch has: keys and columns travel as arrays (``unnest``), rows that are
-known to be new by ``COPY``. A row that was loaded is saved only where it still is at the version that was loaded, else
-the batch was overtaken. The version is PostgreSQL's own (``xmin``): no column, no price, and locks do not change it.
+known to be new by ``COPY``. A row that was loaded is saved only where it still has the row version that was loaded;
+otherwise the batch was overtaken. The row version is PostgreSQL's own (``xmin``): it needs no column and costs nothing,
+and locks do not change it.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class Table(Generic[R]):
         Raises ``Overtaken`` when another writer has changed one of them since it was loaded, or made one.
         """
         await self._delete_gone(db, states)
-        loaded, versions, new = states.changes(self.row)
+        loaded, row_versions, new = states.changes(self.row)
         if self.adds_many:
             await self.add(db, new)
             new = []
@@ -131,7 +132,7 @@ class Table(Generic[R]):
             return
         try:
             saved = await db.fetchval(
-                self._save, *self._arrays([*loaded, *new]), [*versions, *itertools.repeat(None, len(new))]
+                self._save, *self._arrays([*loaded, *new]), [*row_versions, *itertools.repeat(None, len(new))]
             )
         except asyncpg.UniqueViolationError as error:
             raise self._overtaken(error) from error
@@ -139,10 +140,10 @@ class Table(Generic[R]):
             raise Overtaken(self.name)
 
     async def _delete_gone(self, db: Connection, states: States) -> None:
-        gone, versions = states.dropped(self.row)
+        gone, row_versions = states.dropped(self.row)
         if gone:
             keys = [[getattr(row, name) for row in gone] for name in self.key]
-            if await db.execute(self._delete, *keys, versions) != f"DELETE {len(gone)}":
+            if await db.execute(self._delete, *keys, row_versions) != f"DELETE {len(gone)}":
                 raise Overtaken(self.name)
 
     async def add(self, db: Connection, rows: Sequence[R]) -> None:

@@ -207,7 +207,7 @@ class Member:
             await self.base.forget([id for id, _ in rows])
 
     async def release(self, rows: Sequence[Aside]) -> None:
-        """What an operator's release does about messages that raised: they are decided again, in their lines."""
+        """What an operator's release does about messages that raised: they are decided again, in their queues."""
         storage, db = self.base.storage, self.base.connection
         async with storage.transaction(db):
             await storage.rewrite(db, [replace(row, reason="behind") for row in rows])

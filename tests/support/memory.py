@@ -21,7 +21,7 @@ from services.chassis.set_aside import Aside
 from services.chassis.storage import Storage
 from tests.support.memory_storage import MEMORY
 from tests.support.rows_in_memory import RowsInMemory
-from tests.support.said_by_sql import held_groups
+from tests.support.said_by_sql import paused_groups
 
 __all__ = ["Memory", "in_memory"]
 
@@ -140,10 +140,10 @@ class Memory:
 def in_memory(service: Service) -> tuple[Service, Memory]:
     """The service as it stands on memory, and its database."""
     memory = Memory(service.store)
-    if service.held is None:
+    if service.paused_groups is None:
         return service, memory
 
-    async def held(_: Any) -> Collection[str]:
-        return held_groups(memory.rows)
+    async def paused(_: Any) -> Collection[str]:
+        return paused_groups(memory.rows)
 
-    return replace(service, held=held), memory
+    return replace(service, paused_groups=paused), memory

@@ -127,7 +127,7 @@ class _Storage:
                 db.put(db.asides, head.seq, replace(head, reason="ready"))
 
     @staticmethod
-    async def release_facts(db: Any, facts: Iterable[str]) -> int:
+    async def make_ready(db: Any, facts: Iterable[str]) -> int:
         known = set(facts)
         found = [row for row in db.asides.values() if row.reason == "waiting" and row.fact in known]
         for row in found:
@@ -178,5 +178,5 @@ class _Storage:
         return None
 
 
-_REWRITTEN: Final = ("reason", "fact", "deadline", "detail", "attempts", "brought_by")
+_REWRITTEN: Final = ("reason", "fact", "deadline", "detail", "tries", "brought_by")
 MEMORY: Final[Storage] = _Storage()

@@ -17,7 +17,7 @@ from services.identity.store import IdentityStore
 from services.opportunities.states import Signup, windows_name
 from services.opportunities.store import OpportunitiesStore
 
-__all__ = ["Rows", "held_groups", "second_locks"]
+__all__ = ["Rows", "paused_groups", "second_locks"]
 
 R = TypeVar("R")
 
@@ -46,7 +46,7 @@ def second_locks(store: Store, needs: Any, rows: Rows) -> Iterable[str]:
     return ()
 
 
-def held_groups(rows: Rows) -> frozenset[str]:
+def paused_groups(rows: Rows) -> frozenset[str]:
     """Groups of registries that an operator has paused."""
     return frozenset(f"bridge.{pause.registry}" for pause in rows.all_of(bridge.Pause) if pause.resumed_at is None)
 

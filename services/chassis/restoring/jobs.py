@@ -30,24 +30,24 @@ class Jobs:
         self._processor = processor
         self._names = [job.name for job in processor.service.schedule]
         self._scheduler = Scheduler(processor, pool, processor.service.schedule, asyncio.Event())
-        self._turns: dict[str, datetime] = {}
+        self._replay_at: dict[str, datetime] = {}
 
     @property
     def next(self) -> datetime | None:
         """When the next portion is done; None where nothing is known to be due."""
-        return min(self._turns.values(), default=None)
+        return min(self._replay_at.values(), default=None)
 
     async def renew(self, db: Connection) -> None:
         """Find that out: once what the other life said is kept."""
         if self._names:
-            self._turns = await self._found(db)
+            self._replay_at = await self._found(db)
 
     async def do_next(self, db: Connection) -> None:
         """Do it, by a clock that shows its moment."""
-        name = min(self._turns, key=self._turns.__getitem__)
+        name = min(self._replay_at, key=self._replay_at.__getitem__)
         if not await self._scheduler.portion(name):
             self._names.remove(name)
-        self._turns = await self._found(db)
+        self._replay_at = await self._found(db)
 
     async def _found(self, db: Connection) -> dict[str, datetime]:
         known = await next_dues(db, self._names)

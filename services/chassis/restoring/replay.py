@@ -113,8 +113,8 @@ class Replay:
     async def run(self, db: Connection, client: str) -> None:
         """Apply all that lies in the log at this moment. Raises ``LogMismatch``, ``FenceLost``, and what the database
         and the broker raise."""
-        held = await self._processor.held(db)
-        streams = [stream for stream in self.service.streams if stream.group not in held]
+        paused = await self._processor.paused_groups(db)
+        streams = [stream for stream in self.service.streams if stream.group not in paused]
         self._streams = {entry.name: stream for stream in streams for entry in stream.topics}
         places = [
             TopicPartition(entry.name, number)
@@ -128,7 +128,7 @@ class Replay:
         try:
             await self._start(reader, streams, places)
             self._silent = await silent.silent(db)
-            asides = Asides(db, list(self._streams), self._turns_of(db))
+            asides = Asides(db, list(self._streams), self._replay_moments(db))
             await self._apply_all(db, Spans(reader, self._spans), asides)
         finally:
             await reader.stop()
@@ -159,29 +159,29 @@ class Replay:
         await self._jobs.renew(db)
         # It was ready at the end of what is committed, so its moment is past by the time of what comes next.
         self._clock.show(min(self._now, earliest(self._merged.next, asides.next, self._jobs.next) or self._now))
-        await self._release(asides)
+        await self._decide_ready(asides)
         while True:
             await self._read_ahead(db, spans)
-            moment, turn, job = self._merged.next, asides.next, self._jobs.next
-            if job is not None and (other := earliest(moment, turn)) is not None and job < other:
+            moment, due_at, job = self._merged.next, asides.next, self._jobs.next
+            if job is not None and (other := earliest(moment, due_at)) is not None and job < other:
                 self._clock.show(job)
                 await self._jobs.do_next(db)
                 continue
-            due = turn is not None and (moment is None or turn < moment)
-            if due and turn is not None and (first := self._merged.take_unsaid(turn)):
+            due = due_at is not None and (moment is None or due_at < moment)
+            if due and due_at is not None and (first := self._merged.take_unsaid(due_at)):
                 await self._apply(first)
             elif due:
-                await self._turn(asides, earliest(moment, job))
+                await self._decide_next(asides, earliest(moment, job))
             elif moment is not None:
-                effects = await self._apply(self._merged.take(self.settings.batch, self._group, earliest(turn, job)))
-                if not effects.asides and not effects.released:
+                effects = await self._apply(self._merged.take(self.settings.batch, self._group, earliest(due_at, job)))
+                if not effects.asides and not effects.made_ready:
                     continue
             else:
                 return
-            await self._release(asides)
+            await self._decide_ready(asides)
 
-    async def _release(self, asides: Asides) -> None:
-        """Decide what is ready and has no turn of its own to come."""
+    async def _decide_ready(self, asides: Asides) -> None:
+        """Decide the messages that are ready and have no replay moment to come."""
         self._processor.at(())
         await asides.renew()
         while rows := await asides.ready():
@@ -192,20 +192,22 @@ class Replay:
         return self._streams[topic].group
 
     async def _apply(self, taken: Sequence[Taken]) -> Effects:
-        self._clock.show(taken[0].turn)
+        self._clock.show(taken[0].replay_at)
         final = [one for one in taken if one.final]
-        self._processor.at(((one.record, one.turn) for one in final), (one.record for one in final if one.overtaken))
+        self._processor.at(
+            ((one.record, one.replay_at) for one in final), (one.record for one in final if one.overtaken)
+        )
         effects = await self._batches[self._group(taken[0].record.topic)].apply([one.record for one in taken])
         self.done += sum(one.record.last - one.record.offset + 1 for one in taken)
         return effects
 
-    async def _turn(self, asides: Asides, before: datetime | None) -> None:
-        """What was decided next in the other life of what is set aside."""
+    async def _decide_next(self, asides: Asides, before: datetime | None) -> None:
+        """Decide the messages set aside that the later life decided next."""
         due, rows = await asides.due(before)
         self._clock.show(min(due.values()))
         self._processor.at((row.record, due[row.seq]) for row in rows if row.seq in due)
         await self._decide(rows)
-        asides.passed(due)
+        asides.done(due)
 
     async def _decide(self, rows: Sequence[Aside]) -> int:
         by_stream: dict[str, list[Aside]] = defaultdict(list)
@@ -255,8 +257,8 @@ class Replay:
         real = min(max(record.timestamp, 0), int(self._now.timestamp() * 1000))
         return _EPOCH + timedelta(milliseconds=real)
 
-    def _turns_of(self, db: Connection) -> Moments:
-        async def turns(rows: Sequence[Aside]) -> Mapping[int, datetime]:
+    def _replay_moments(self, db: Connection) -> Moments:
+        async def moments(rows: Sequence[Aside]) -> Mapping[int, datetime]:
             ids: dict[str, int] = {}
             for row in rows:
                 causes = [Cause.released(row.record)] if row.own_right else self._causes(row.record)
@@ -264,4 +266,4 @@ class Replay:
             told = await said.moments(db, self.service.source, list(ids))
             return {ids[id]: moment for id, moment in told.items()}
 
-        return turns
+        return moments

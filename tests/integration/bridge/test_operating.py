@@ -155,7 +155,7 @@ async def test_a_registry_paused_anew_while_it_is_resumed_stays_paused(
         seat = (await client.post(f"/registries/{HOME}/pause", json=WHY, headers=OPERATOR)).json()
         assert seat["paused"]["resumed_at"] is None
         assert not await store.end_pause(db, code, resumed_at, border.clock.now())
-        assert await store.held_groups(db) == {f"bridge.{HOME}"}
+        assert await store.paused_groups(db) == {f"bridge.{HOME}"}
 
 
 async def test_a_batch_that_has_read_the_pause_is_waited_for_by_its_end(

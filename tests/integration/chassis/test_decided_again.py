@@ -70,7 +70,7 @@ async def both(new_database: NewDatabase, build: Build, batches: Sequence[Batch]
     together = await books_of(await new_database(), build, batches)
     apart = await books_of(await new_database(), build, alone(batches))
     assert apart.said == together.said
-    # A fact releases also what the same batch has set aside behind it: once more than needed, and to wait again.
+    # A fact also makes ready what the same batch set aside behind it. That is decided once more, and waits again.
     assert len(apart.tables.pop("set_aside")) == len(together.tables.pop("set_aside"))
     assert apart.tables == together.tables
     return together

@@ -75,13 +75,15 @@ async def test_messages_handed_over_while_no_offset_can_be_read_are_applied_when
 async def test_messages_of_a_held_group_handed_over_while_no_offset_can_be_read_are_applied_once_it_is_let_go(
     rig: Rig, handed_over: set[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held: set[str] = {rig.tally.group}
+    paused: set[str] = {rig.tally.group}
 
     async def names(db: Connection) -> Collection[str]:
-        return held
+        return paused
 
     def pausable(service: Service) -> Service:
-        return replace(service, held=names, streams=tuple(replace(one, pausable=True) for one in service.streams))
+        return replace(
+            service, paused_groups=names, streams=tuple(replace(one, pausable=True) for one in service.streams)
+        )
 
     description = rig.tally.service
     monkeypatch.setattr(rig.tally, "service", lambda: pausable(description()))
@@ -93,7 +95,7 @@ async def test_messages_of_a_held_group_handed_over_while_no_offset_can_be_read_
         running = later.pop_all()
     async with running:
         assert await rig.db.fetchval("SELECT count(*) FROM total") == 0
-        held.clear()
+        paused.clear()
         await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) = 40 FROM total"), 30)
 
 

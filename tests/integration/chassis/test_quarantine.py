@@ -1,4 +1,4 @@
-"""Quarantined messages come back into their line on release, or go on record when they are discarded."""
+"""Quarantined messages come back into their queue on release, or go on record when they are discarded."""
 
 from __future__ import annotations
 

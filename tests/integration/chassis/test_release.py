@@ -1,4 +1,4 @@
-"""A line behind a message whose decision raised, and an operator who releases it while more keeps arriving."""
+"""A queue behind a message whose decision raised, and an operator who releases it while more keeps arriving."""
 
 from __future__ import annotations
 

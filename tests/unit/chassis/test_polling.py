@@ -1,4 +1,4 @@
-"""How soon somebody who pauses between two looks notices what he looks for."""
+"""How soon whoever polls notices that there is work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.chassis.pauses import Pause
+from services.chassis.polling import Polling
 
 
 @pytest.fixture
@@ -24,33 +24,33 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def test_looks_grow_rarer_while_nothing_is_found_and_no_rarer_than_asked_for(slept: list[float]) -> None:
-    pause = Pause(longest=0.5)
+    polling = Polling(longest=0.5)
     for _ in range(8):
-        await pause.wait()
+        await polling.wait()
     assert slept == [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5, 0.5]
 
 
 async def test_once_something_was_found_it_is_looked_for_soon_again(slept: list[float]) -> None:
-    pause = Pause(longest=0.5)
-    await pause.wait()
-    await pause.wait()
-    pause.found()
-    await pause.wait()
+    polling = Polling(longest=0.5)
+    await polling.wait()
+    await polling.wait()
+    polling.found()
+    await polling.wait()
     assert slept == [0.02, 0.04, 0.02]
 
 
 async def test_whoever_is_woken_looks_at_once_and_soon_again() -> None:
-    pause = Pause(longest=600.0)
+    polling = Polling(longest=600.0)
     for _ in range(4):
-        await pause.wait()
-    pause.wake.set()
-    await asyncio.wait_for(pause.wait(), 60)
-    assert not pause.wake.is_set()
-    await asyncio.wait_for(pause.wait(), 60)
+        await polling.wait()
+    polling.wake.set()
+    await asyncio.wait_for(polling.wait(), 60)
+    assert not polling.wake.is_set()
+    await asyncio.wait_for(polling.wait(), 60)
 
 
 async def test_a_wake_up_while_it_works_is_not_lost() -> None:
-    pause = Pause(longest=600.0)
-    pause.wake.set()
-    await asyncio.wait_for(pause.wait(), 60)
-    assert not pause.wake.is_set()
+    polling = Polling(longest=600.0)
+    polling.wake.set()
+    await asyncio.wait_for(polling.wait(), 60)
+    assert not polling.wake.is_set()

@@ -1,19 +1,20 @@
-"""Pauses between two looks for work: whoever looks often costs a processor, whoever looks rarely is late."""
+"""How often somebody looks for work: often looking costs a processor, and rare looking makes the work wait."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Final
 
-__all__ = ["Pause"]
+__all__ = ["Polling"]
 
 _SHORTEST: Final = 0.02
 
 
-class Pause:
-    """Short after work was found, twice as long after each look that found none, at most ``longest`` seconds.
+class Polling:
+    """The interval between two looks: short after a look that found work, twice as long after each look that found
+    none, at most ``longest`` seconds.
 
-    So work waits at most about as long as there was no work before it. ``wake`` ends a pause at once.
+    Work therefore waits at most about as long as there was no work before it. ``wake`` ends an interval at once.
     """
 
     def __init__(self, longest: float, wake: asyncio.Event | None = None) -> None:
