@@ -1,7 +1,8 @@
-"""What operators do to this service's database is said on a kept topic, in the transaction of the act.
+"""The record of operators' acts: each change of this database by an operator is said on a topic that is kept for ever,
+in the transaction of the act.
 
-Nothing in the log causes an act, so a database that is restored does not do it again by itself: ``shuangcheng restore``
-reads the topic and shows what an operator has to do again.
+No message in the log causes an act, so a restored database does not do it again by itself. ``shuangcheng restore``
+reads the topic and shows which acts an operator has to do again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Addresses of databases: whether one can be read at all, said without showing a part of it, for it has a password."""
+"""Addresses of databases, brokers and HTTP services: whether an address can be read at all.
+
+An error never shows a part of the address: an address of a database has a password in it.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What consumers fetch, batch by batch, in the place of aiokafka's own reading, which raises at what it cannot read.
+"""A reader of fetched Kafka batches that never raises. aiokafka's own reader, which it replaces, raises at bytes that
+it cannot read.
 
-A client that raises at a batch gets the same batch again, and nothing after it, for ever. So a batch that cannot be
-read becomes one record that says so and reaches from its first offset to its last one; a record beyond the contract's
-limits is cut at once, so that many of them never stand in memory whole. Nothing in a log can make this raise.
+A client that raises at a batch gets the same batch again, and nothing after it, for ever. Therefore a batch that cannot
+be read becomes one record, which says so and reaches from the first offset of the batch to its last. A record beyond
+the contract's limits is cut at once, so that many such records never stand in memory whole.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from services.chassis.lenient import records_of
 __all__ = ["FIRST_BYTES", "Part", "PartRead", "behind_empty", "install"]
 
 FIRST_BYTES: Final = 1024
-"""So much is kept of what is not kept whole."""
+"""Bytes that are kept of a record or batch that is not kept whole."""
 
 _HEADER: Final = DefaultRecordBase.HEADER_STRUCT
 _LENGTH_AT, _BEHIND_LENGTH, _MAGIC_AT = 8, 12, 16
@@ -56,19 +57,19 @@ class Part(NamedTuple):
 
 @dataclass
 class PartRead(ConsumerRecord):  # type: ignore[misc]
-    """What a consumer hands over of it, at its first offset."""
+    """The record that a consumer hands over in the place of such a record or batch, at its first offset."""
 
     part: Part
 
 
 def install() -> None:
-    """Have every consumer of this process read so."""
+    """Have every consumer of this process read by this module."""
     fetcher.MemoryRecords = _Batches
     fetcher.PartitionRecords = _PartitionRecords
 
 
 def behind_empty(place: TopicPartition, offset: int) -> int:
-    """This offset, or a later one if until there is nothing but what was passed over."""
+    """This offset; or the offset behind it up to which all was passed over."""
     start, end = _EMPTY.get(place, (0, 0))
     return end if start <= offset < end else offset
 
@@ -99,7 +100,7 @@ class _Batches:
 class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     """Records of one partition. Transactions and control batches are passed over as aiokafka does it.
 
-    Not more is opened at once than what one batch may hold: then the rest is fetched again. Opening takes the loop's
+    At most as much is opened at once as one batch may hold; what lies behind is fetched again. Opening takes the loop's
     time, and a member that is silent for too long loses its partitions.
     """
 
@@ -145,7 +146,7 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
             return False
 
     def _read(self, raw: memoryview, plain: bytes, batch: Any) -> Iterator[ConsumerRecord[bytes, bytes]]:
-        """Records in order, and instead of the rest of them the marker, where something is wrong with one of them."""
+        """Records in order. Where a record is wrong, a marker takes the place of it and of the records behind it."""
         before = batch.base_offset - 1
         try:
             for record in _parsed(plain):
@@ -163,7 +164,7 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     def _unreadable(self, raw: memoryview, first: int, last: int, why: str) -> Iterator[PartRead]:
         first = max(first, self.next_fetch_offset)
         if first > last:
-            return  # nothing is lost by it
+            return  # all of it was read before
         self.next_fetch_offset = last + 1
         detail = f"offsets {first} to {last} cannot be read: {why}"
         part = Part(last, len(raw), hashlib.blake2b(raw, digest_size=16).digest(), "unreadable", detail)
@@ -189,7 +190,7 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
 
 
 def _fault(raw: memoryview, check: bool) -> str | None:
-    """What is wrong with a batch before it is opened."""
+    """What is wrong with a batch that is not opened yet; None if nothing is."""
     if raw[_MAGIC_AT] != 2:
         # Formats 0 and 1 have no headers, so no message of the contract can stand in them.
         return f"format {raw[_MAGIC_AT]} of batches is none that is read"
@@ -232,7 +233,7 @@ def _plain(raw: memoryview, batch: Any) -> bytes:
 
 
 def _parsed(plain: bytes) -> Iterator[Any]:
-    """Records of a batch that is not compressed; whatever the parser in C cannot read is left to the lenient one."""
+    """Records of a batch that is not compressed; the lenient parser reads on where the parser in C fails."""
     done = 0
     if len(plain) <= _READ_BY_C:
         with contextlib.suppress(Exception):

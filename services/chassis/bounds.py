@@ -1,6 +1,6 @@
-"""What a request may cost before anybody knows who asks: so many bytes, so many seconds, so many at once.
+"""Limits of an HTTP request before anybody knows who asks: its bytes, its seconds, and how many run at once.
 
-Pages have the same in ``deploy.web``, which no service may know; a test compares the two.
+Pages have the same limits in ``deploy.web``, which no service may import; a test compares the two.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HEAD_BYTES: Final = 32 * 1024
 _HEAD_SECONDS: Final = 10.0
 _BODY_SECONDS: Final = 30.0
 _LAST_SECONDS: Final = 1.0
-"""For the rest of a body to which the answer is known already."""
+"""Seconds for the rest of a body whose answer is known already."""
 _AT_ONCE: Final = 256
 """Connections of everybody together; whoever comes after them hears 503."""
 _KEY: Final = "shuangcheng.body"

@@ -1,4 +1,4 @@
-"""Channels by name: how what a message waits by stands in ``set_aside``, and which partitions that means."""
+"""Names of channels: how the channels of a wait stand in ``set_aside``, and which partitions a name means."""
 
 from __future__ import annotations
 

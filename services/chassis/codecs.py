@@ -1,4 +1,4 @@
-"""Kafka's codecs, each within a bound: what a batch becomes when it is opened is decided by whoever wrote it."""
+"""Decompression of Kafka batches within a bound, since whoever wrote a batch decides how large it becomes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What ``python -m services.<name>`` does: run the service, or one of the jobs around it.
 
-A service is loaded only to be run. What it stands on takes a second or two of a processor, and every start of a linkage
-migrates all of its databases first, each in a process of its own.
+A service is loaded only to be run. Its libraries take a second or two of a processor to load, and every start of a
+linkage first migrates all of its databases, each in a process of its own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """YAML as typed configuration, checked when the process starts; every complaint is one line.
 
-All scalars are read as text, and each field of a model makes of its text what it is: YAML would make a number of
-440100 or 0123, and false of ``no``.
+All scalars are read as text, and each field of a model converts its own text. YAML itself would read 440100 or 0123 as
+a number, and ``no`` as false.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def read_folder(folder: Path, model: type[M]) -> dict[str, M]:
 
 
 def read_yaml(file: Path) -> Any:
-    """What a file holds, its scalars as text. Raises ``ConfigurationError`` with the line, never with what is in it."""
+    """The content of a file, its scalars as text. Raises ``ConfigurationError`` with the line, never with its text."""
     try:
         return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - makes text only
     except yaml.YAMLError as error:
@@ -49,7 +49,7 @@ def read_yaml(file: Path) -> Any:
 
 
 def complaint(error: ValidationError, of: str) -> str:
-    """The first thing that is wrong, in one line, without what was given: that may be a password."""
+    """The first error in one line, without the value that was given: it may be a password."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(map(str, first['loc'])) or of}: {first['msg'].removeprefix('Value error, ')}"
 

@@ -1,7 +1,7 @@
 """A lane: one FastStream batch subscriber of a group with its own connection, its fence and its seeks.
 
-FastStream hands over raw records (its own decoding loses good messages beside a bad one) and
-never acknowledges: offsets stand in PostgreSQL, Kafka's are a hint. Whatever fails is sought back to.
+FastStream hands over raw records, since its own decoding loses good messages beside a bad one. It never acknowledges:
+offsets stand in PostgreSQL, Kafka's are a hint. After a failure the lane seeks back to the first record concerned.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._subscriber.get_msg = self._arrivals
 
     async def _arrivals(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
-        """What has come, at once, or nothing after a while."""
+        """Records as soon as some have come, or none after a while."""
         # FastStream's own sleeps after each empty poll as long as it waited: idle lanes woke up 50 times a second.
         most = min(self.settings.batch, self.stream.most or self.settings.batch)
         try:
@@ -89,8 +89,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         except (asyncio.CancelledError, ConsumerStoppedError):
             raise
         except Exception as error:
-            # FastStream would tell nobody, or end the subscriber. What the client had taken out of other partitions by
-            # then is lost to it: all is read again.
+            # FastStream would tell nobody, or end the subscriber. The client has lost records that it had taken out of
+            # other partitions: all are read again.
             self.movement.reading.met(error)
             self._seek_back(())
             await self.movement.back_off()
@@ -117,19 +117,19 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         return 0 if self.consumer is None else kafka.lag(self.consumer, self._next)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        """Forget them; a batch still under way is fenced by whoever has them next."""
+        """Forget them. The next owner fences a batch that is still under way."""
         failpoint("P10")
         for tp in revoked:
             self._next.pop(tp, None)
-        self.movement.applying.over()  # what failed may be another's now
+        self.movement.applying.over()  # the partition that failed may have another owner now
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        """Seek to the stored offsets, after the log has proved to be the one they speak of."""
+        """Seek to the stored offsets, once the log is proved to be the log of these offsets."""
         await self._take_over_or_say(list(assigned))
         failpoint("P10")
 
     async def _take_over_or_say(self, assigned: list[TopicPartition]) -> bool:
-        """False if it is to be tried again: without positions nothing is applied, and what comes is sought back to."""
+        """False if it must be tried again: without positions no record is applied, and the lane seeks back."""
         try:
             async with self._seek_lock:
                 await self._take_over(assigned)
@@ -163,7 +163,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         return stored
 
     async def _connected(self) -> LiveBatches:
-        # A batch comes in while the offsets of a new assignment are still read, and both want the connection.
+        # A batch may come in while the offsets of a new assignment are still read, and both want the connection.
         async with self._connect_lock:
             if self._batches is None or self._batches.connection.is_closed():
                 db, episode = await self._connection(), self.movement.applying
@@ -228,7 +228,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             kept.append(record_of(message))
             following[tp] = kept[-1].last + 1
         if lost or jumps - self._gaps:
-            self._gaps |= jumps  # all at once: one by one, each new jump made those before it surprising again
+            self._gaps |= jumps  # all at once: otherwise each new jump would make those before it a surprise again
             await self._reread(raw)
             return [], {}
         self._gaps -= jumps
@@ -260,8 +260,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     def _seek_back(self, raw: Sequence[ConsumerRecord]) -> None:
         """Have these records handed over again: from the known offset, else from the first of them.
 
-        Were the client left behind them, they would lie there until another message comes. Without records, all that
-        is known is read again.
+        Otherwise they would lie there until another message comes. Without records, all partitions are read again.
         """
         first: dict[TopicPartition, int] = {} if raw else dict(self._next)
         for message in raw:
@@ -276,7 +275,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._seek_back(raw)
 
     async def _hint(self, touched: Iterable[TopicPartition]) -> None:
-        """Tell Kafka where the group stands: for lag displays only, so a failure is no failure."""
+        """Tell Kafka where the group stands. This is for displays of lag only, so a failure does not matter."""
         offsets = {tp: self._next[tp] for tp in touched if tp in self._next}
         if not offsets:
             return  # all were taken away meanwhile
@@ -296,5 +295,5 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         try:
             await self._batches.connection.close(timeout=5)
-        except FAILURES as error:  # or the rest of the orderly stop would not be done
+        except FAILURES as error:  # otherwise the other steps of the orderly stop would not be done
             log().warning("connection left behind", group=self.stream.group, detail=describe(error))

@@ -1,4 +1,4 @@
-"""PostgreSQL as the chassis uses it: pools, a batch's transaction with its ordered locks, and what errors may say."""
+"""PostgreSQL as the chassis uses it: pools, a batch's transaction with its ordered locks, and the text of errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Opened: TypeAlias = Callable[[Any], Coroutine[Any, Any, None]]
-"""Called with each new session; what it raises, whoever wanted the session gets."""
+"""Called with each new session. Its error reaches whoever wanted the session."""
 
 _LOCK = """
 WITH locked AS (
@@ -44,8 +44,8 @@ WITH locked AS (
     ON CONFLICT (name) DO UPDATE SET parked = entity.parked WHERE entity.parked RETURNING name, parked)
 SELECT name FROM locked WHERE parked
 """
-# DO UPDATE locks every row that is there, in the order given; its WHERE looks at the row as it is once locked, writes
-# the few that are parked, as they were, and so gives their names.
+# DO UPDATE locks every row that is there, in the order given. Its WHERE sees the row as it is once it is locked. It
+# writes the few parked rows again unchanged, so that RETURNING gives their names.
 
 
 _FORGET = """DELETE FROM entity WHERE name = ANY(ARRAY(
@@ -67,8 +67,8 @@ _SESSION = {
     "idle_in_transaction_session_timeout": f"{_LONGEST_IDLE * 1000:.0f}",
 }
 _BY_KEY = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
-# A batch reads by key, whatever its length: each statement is planned once, and never as a scan, though it be planned
-# while the tables are empty.
+# A batch reads by key, whatever its length. Each statement is planned once, perhaps while the tables are empty; even
+# then it must not be planned as a scan.
 _ARRAYS = ("boolean", "bytea", "date", "integer", "bigint", "timestamptz", "uuid", "xid")
 _ALL_ARRAYS = f"SELECT {', '.join(f'${place}::{name}[]' for place, name in enumerate(_ARRAYS, 1))}"
 
@@ -101,8 +101,8 @@ async def open_connection(
         command_timeout=_LONGEST_CALL,
         server_settings={**_SESSION, **_BY_KEY, "application_name": application},
     )
-    # asyncpg asks the catalogue what an array is before the first statement with one: once for all of them here, not
-    # once for each kind in the first batch.
+    # Before the first statement with an array asyncpg asks the catalogue about its type. One statement here asks for
+    # all types at once; otherwise the first batch would ask for each.
     try:
         await connection.prepare(_ALL_ARRAYS)
         if opened is not None:
@@ -118,8 +118,8 @@ async def add_rows(
 ) -> None:
     """Insert rows that are known to be new, by COPY: one statement, under all constraints; none without rows.
 
-    Raises ``TimeoutError`` after so many seconds. asyncpg's own time limit does not reach a COPY that waits for room
-    to write, and neither does a lost connection: without this one a lane would hang for good.
+    Raises ``TimeoutError`` after ``within`` seconds. A COPY that waits for room to write notices neither asyncpg's own
+    time limit nor a lost connection: without this limit a lane would hang for good.
     """
     if rows:
         async with asyncio.timeout(within):
@@ -178,9 +178,9 @@ async def takes_writes(db: Connection) -> bool:
 
 
 async def forget_names(db: Connection, before: datetime, most: int) -> int:
-    """Delete rows of names, made before that moment, with nothing parked; gives how many, ``most`` at most.
+    """Delete up to ``most`` rows of names that were made before that moment and are not parked; gives how many.
 
-    It waits for nobody, so it is in no circle of locks; a batch that locks such a name waits, and makes it again.
+    It waits for no lock, so it cannot be part of a deadlock. A batch that locks such a name waits, and makes it again.
     """
     return int((await db.execute(_FORGET, before, most)).split()[-1])
 
@@ -209,8 +209,8 @@ class Batch:
     async def lock(self, names: Iterable[str]) -> set[str]:
         """Lock these entities, made if missing, in name order; give those that are parked. One statement.
 
-        Every batch locks in ascending rounds, so no two can wait for each other in a circle; a name that sorts
-        before an earlier round is a fault of the service and raises ``ValueError``.
+        Every batch locks in ascending rounds, so no two batches deadlock. A name that sorts before the names
+        of an earlier round is a fault of the service and raises ``ValueError``.
         """
         wanted = sorted(set(names) - self.locked)
         if wanted and self.locked and wanted[0] < max(self.locked):
@@ -227,7 +227,7 @@ FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Intern
 
 
 def describe(error: BaseException) -> str:
-    """What may be logged or kept of an error: its kind and place, never values (a database's DETAIL quotes rows)."""
+    """The text of an error for logs and tables: its kind and place, never values (a database's DETAIL quotes rows)."""
     if isinstance(error, asyncpg.PostgresError):
         place = getattr(error, "constraint_name", None) or getattr(error, "table_name", None)
         return f"{type(error).__name__} {error.sqlstate or ''}" + (f" at {place}" if place else "")

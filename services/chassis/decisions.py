@@ -1,4 +1,4 @@
-"""What a decision takes and gives: pure values. Rules import this and contracts, nothing else of ours.
+"""The input and output of a decision: pure values. Rules import this module and contracts, and nothing else of ours.
 
 Every service is ``decide(states, inbound, now, policy) -> Decision`` with a database around it.
 """
@@ -30,14 +30,14 @@ class Inbound:
     event: Event
     topic: str
     own_id: UUID
-    """For what a decision names: it follows from this message and the service's secret, so it comes out the same again
-    and nobody outside can guess it."""
+    """An id for whatever the decision creates. It follows from this message and the service's secret: a second decision
+    gives the same id, and nobody outside can guess it."""
     received_at: datetime
-    """When this service first saw it, by its clock; a wait is counted from here."""
+    """When this service first saw the message, by its own clock. A wait is counted from this moment."""
     waited_out: bool = False
-    """It waited for a fact and its time is up: give the typed refusal now, do not wait again."""
+    """The message waited for a fact and its time is up: the decision refuses it now, and does not wait again."""
     appended_at: datetime | None = None
-    """When the log took it in, where a stranger wrote it; None where its time is of our own making."""
+    """When the log took the message in, if a stranger wrote it; None if a service of the linkage wrote its time."""
 
     @property
     def data(self) -> Any:
@@ -46,7 +46,7 @@ class Inbound:
 
     @property
     def time(self) -> datetime:
-        """CloudEvents time, or that of its arrival if that was earlier: windows and expiries are judged at it."""
+        """The CloudEvents time, or the time of arrival if that was earlier. Windows and expiries are judged at it."""
         time, arrived = self.event.time, self.appended_at
         return time if arrived is None or time <= arrived else arrived
 
@@ -91,10 +91,11 @@ class Channel:
 class Wait:
     """This message needs ``fact``, an entity name that is locked in this batch. Nothing else of the decision counts.
 
-    Later messages of the same subject wait behind it. ``brought_by`` names every channel on which a message may lie
-    that brings the fact or lengthens the wait: the wait is not over before all is applied that lay there when its
-    time was up, and it listens to nothing else. ``until`` of None means the service's ``await_facts`` after the
-    message was first seen. A ``fact`` of None is the moment ``until`` itself, which comes without anybody.
+    Later messages of the same subject go behind it. ``brought_by`` names every channel that may carry a message which
+    brings the fact or lengthens the wait. The wait is over when its time is up and all messages are applied that lay
+    on these channels at that moment; other channels do not matter. ``until`` of None means the service's
+    ``await_facts`` after the message was first seen. A ``fact`` of None is the moment ``until`` itself, which needs no
+    message.
     """
 
     fact: str | None
@@ -111,10 +112,10 @@ class Decision:
     sends: tuple[Send, ...] = ()
     timers: tuple[Timer | CancelTimer, ...] = ()
     facts: tuple[str, ...] = ()
-    """Facts that are here now: what waits for them is decided again, soon and in order."""
+    """Facts that are known now: messages that wait for them become ready, and are decided again soon and in order."""
     wait: Wait | None = None
     gone: tuple[Any, ...] = ()
-    """Rows that nothing needs any longer: the row with this key is deleted, once ``changes`` are entered."""
+    """Rows that are no longer needed: the row with this key is deleted, after ``changes`` are entered."""
 
 
 @dataclass(slots=True)
@@ -141,7 +142,7 @@ class States:
         key: Callable[[Any], Hashable],
         groups: dict[str, Callable[[Any], Hashable]] | None = None,
     ) -> None:
-        """Make a row type known, with its key and the groups it is asked for by. Tables do this on load."""
+        """Make a row type known, with its key and the groups by which rules ask for rows. Tables do this on load."""
         names = groups or {}
         self._kinds[kind] = _Kind(key, names, grouped={name: {} for name in names})
 

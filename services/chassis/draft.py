@@ -27,15 +27,15 @@ class Draft:
         self._wait: Wait | None = None
 
     def change(self, row: Any) -> None:
-        """A state as it is from now on; it replaces the row with its key."""
+        """Enter a state as it is from now on. It replaces the row with the same key."""
         self._changes.append(row)
 
     def forget(self, row: Any) -> None:
-        """A state that nothing needs any longer: the row with its key is deleted."""
+        """Delete the row with this key: it is no longer needed."""
         self._gone.append(row)
 
     def tell(self, topic: TopicEntry, message: Message, *, time: datetime | None = None) -> None:
-        """Send a fact: of this moment where no other ``time`` is given."""
+        """Send an event, which happened at this moment unless another ``time`` is given."""
         self._sends.append(Send(topic, message, time))
 
     def command(self, topic: TopicEntry, message: Message) -> None:
@@ -51,7 +51,7 @@ class Draft:
         self._timers.append(CancelTimer(name))
 
     def fact(self, name: str) -> None:
-        """A fact is here now: messages that wait for it are decided again."""
+        """A fact is known now: messages that wait for it are decided again."""
         self._facts.append(name)
 
     def wait(self, fact: str | None, brought_by: Sequence[Channel], until: datetime | None = None) -> None:

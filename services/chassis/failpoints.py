@@ -1,12 +1,13 @@
-"""Named places to die at. Off unless a test arms one; then SIGKILL, as a power cut would.
+"""Named places at which a test can kill the process, by SIGKILL, as a power cut would. Off unless a test arms a place.
 
 P1 after fetch, P2 inside the transaction, P3 after commit before the offset hint, P4 after the outbox was read,
 P5 after the broker's ack before rows are deleted, P6 before a call to an outside system, P7 after that call before
 its answer is saved, P8 in the orderly stop, P9 during migration and start-up, P10 during a rebalance.
 
-Beside them, decisions that raise on request (SHUANGCHENG_RAISE_ON): that of every message which comes from the log and
-whose id, or correlation id, begins with the given text. The correlation id is the id of the message that began it all,
-so a test that chooses that one reaches every service behind. What was set aside is decided in earnest.
+A test can also make decisions raise (SHUANGCHENG_RAISE_ON): the decision of every message that comes from the log and
+whose id, or correlation id, begins with the given text. The correlation id is the id of the message that began the
+chain, so a test that chooses this id reaches every service behind. The decision of a message that was set aside
+is not made to raise.
 """
 
 from __future__ import annotations
@@ -51,6 +52,6 @@ def failpoint(name: Failpoint) -> None:
 
 
 def raise_if_asked(prefix: str | None, event: Event) -> None:
-    """Raise ``RaisedOnRequest`` if this message is meant; with a prefix of None none is."""
+    """Raise ``RaisedOnRequest`` if an id of this message begins with ``prefix``; never with a prefix of None."""
     if prefix is not None and (event.id.startswith(prefix) or (event.correlation or "").startswith(prefix)):
         raise RaisedOnRequest(f"as asked by SHUANGCHENG_RAISE_ON={prefix}")

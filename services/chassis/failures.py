@@ -1,6 +1,6 @@
-"""What an error says: about the database or the broker, about a message, or about ourselves. The one place that knows.
+"""The class of an error: the database, the broker, a message or our own code is at fault. Only this module knows.
 
-What is done for each class, and what health, metrics and log say of it, is a table in services/README.md.
+The table in services/README.md says for each class what is done, and what health, metrics and log say.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ class FailureClass(Enum):
     """Why something failed, as far as the error alone can say."""
 
     TRANSIENT = "transient"
-    """The database, the broker or the line between. Never counted: the same again, for as long as it takes."""
+    """The database, the broker or the network. Never counted against a message: the batch is tried again."""
     PERMANENT = "permanent"
-    """The message meets a constraint, or cannot be decided: it fails as often as it is tried."""
+    """The message meets a constraint, or cannot be decided: it fails at each try."""
     LACKING = "lacking"
-    """A table, a column or a right that our own statements need is not there. Whoever deployed it is at fault, and no
-    message: never counted either."""
+    """A table, a column or a right is missing that our own statements need. The deployment is at fault, so this is
+    never counted against a message either."""
     OUT_OF_TIME = "out_of_time"
-    """Our own computing took so long that the database ended the transaction. Less at once may go."""
+    """Our own computing took so long that the database ended the transaction. A smaller batch may succeed."""
     UNLISTED = "unlisted"
-    """Nobody has thought of it. Whether the message or the database is at fault is found out by trying."""
+    """An error that is on no list. Trying finds out whether the message or the database is at fault."""
 
 
 class OutOfTime(Exception):
@@ -35,7 +35,7 @@ class OutOfTime(Exception):
 
 
 class NotDecidable(Exception):
-    """A message that stands set aside cannot be decided as it is, whenever it is tried."""
+    """A message that is set aside cannot be decided as it is, at no try."""
 
 
 _TRANSIENT_STATES: Final = ("08", "40", "53", "57")
@@ -62,7 +62,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def blames_nobody(error: BaseException) -> bool:
-    """Whether it says nothing of the message that was tried: transient, or something of ours is lacking."""
+    """Whether no message is at fault: the error is transient, or something of the deployment is missing."""
     return classify(error) in (FailureClass.TRANSIENT, FailureClass.LACKING)
 
 
@@ -81,5 +81,5 @@ def _lost(error: BaseException) -> bool:
         return True
     if type(error) is asyncpg.InterfaceError:
         return any(word in str(error) for word in _LOST)
-    # A session that was told of a shutdown, and whose line is not cut yet, meets this error itself, none of its kinds.
+    # A session that heard of a shutdown before its connection is cut raises this class itself, not a subclass.
     return type(error) is asyncpg.InternalClientError

@@ -1,4 +1,4 @@
-"""The two ways in which a process cannot go on, which its exit status tells apart."""
+"""The two errors that end a process; its exit status says which of them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ __all__ = ["CannotStart", "Stopped"]
 
 
 class CannotStart(Exception):
-    """Settings or environment do not allow it; the message says what to do. Exit status 2."""
+    """Settings or environment do not allow a start; the message says what to do. Exit status 2."""
 
 
 class Stopped(Exception):
-    """It may not go on before an operator has decided. Exit status 1."""
+    """The process may not go on before an operator has decided. Exit status 1."""

@@ -1,7 +1,8 @@
-"""Python's collector of cycles: rarely in the way of batches, and never so rarely that what failed piles up.
+"""When Python's garbage collector runs: rarely enough not to slow batches, often enough to keep memory small.
 
-An error whose frame has a name for it is a cycle. It holds that frame and the frames that called it, and with them a
-whole batch of messages. Counts of objects do not show how large such a cycle is, so the clock decides as well.
+An error that is bound to a name in its own frame is a reference cycle. The cycle holds this frame and all frames that
+called it, and with them a whole batch of messages. The number of objects does not show how large such a cycle is, so
+the collector also runs by the clock.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _SECONDS: Final = 60.0
 
 
 async def collect_rarely() -> None:
-    """Leave alone what stands since the start, and look for cycles once a minute; until cancelled."""
+    """Exempt the objects of the start from collection, then look for cycles once a minute; until cancelled."""
     gc.collect()
     gc.freeze()
     # A quarter of Python's time went into looking for cycles that are not there (`make bench`).

@@ -1,7 +1,7 @@
-"""Whether a process can do its work, why not, and the figures beside: all read when asked, from what is.
+"""The health of a process: whether it can do its work, why not, and figures. All is read at the moment of the question.
 
-Ready means that each part has moved while there was something to move. What an outside system does is no fault of this
-process: a service says of it what it knows (``Service.figures``), and stays ready.
+Ready means that each part has moved while there was something to move. A fault of an outside system is no fault of this
+process: the service tells what it knows of the system (``Service.figures``), and stays ready.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from services.chassis.service import Service
 __all__ = ["Health"]
 
 GRACE: Final = 2.0
-"""Seconds for which a part may fail before it counts as standing: what passes at the second try is no trouble."""
+"""Seconds for which a part may fail before it counts as standing: a failure that the second try ends is no trouble."""
 PATIENCE: Final = 60.0
 """Seconds for which a lane may stand without an error while it should move: longer than a batch may take."""
 _SECONDS: Final = 3.0
 _REASONS: Final = get_args(AsideReason)
-"""Reasons whose number is told though nothing is set aside for them."""
+"""Reasons whose number is told even while no message is set aside for them."""
 
 _OUTBOX: Final = """SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 1000000) AS counted) AS rows,
 (SELECT extract(epoch FROM now() - made_at)::float8 FROM outbox ORDER BY id LIMIT 1) AS age,
 (SELECT count(*) FROM (SELECT FROM said_since WHERE NOT again LIMIT 1000000) AS counted) AS not_said_again"""
-# A million is the most that is counted: a count that takes seconds would look like a database that is away.
+# At most a million are counted: a count that takes seconds would look like a database that is away.
 
 
 @dataclass
 class _Found:
-    """What is, in both forms, and what is wrong with it."""
+    """The state for health, the figures for metrics, and the sentences that say what is wrong."""
 
     state: dict[str, Any] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
@@ -51,7 +51,7 @@ class _Found:
 
 
 class Health:
-    """Reads it for whoever asks. ``ended`` gives why the process stops; None while it runs."""
+    """Reads the health of a process when somebody asks. ``ended`` gives why the process stops; None while it runs."""
 
     def __init__(
         self,
@@ -81,9 +81,9 @@ class Health:
         return exposition((await self._shared()).figures)
 
     async def _shared(self) -> _Found:
-        """One reading at a time, begun after it was asked for: anybody may ask, and all who wait share the next one.
+        """One reading at a time, begun after it was asked for. All callers who wait share the next reading.
 
-        Otherwise a stranger who asks often would hold the sessions with which messages are decided.
+        Anybody may ask. Otherwise a stranger who asks often would occupy the sessions that decide messages.
         """
         if self._next is None:
             self._next = asyncio.create_task(self._after_the_one_under_way())
@@ -146,7 +146,7 @@ class Health:
     def _stands(
         self, found: _Found, part: str, troubles: Collection[Episode | None], silent: float, beside: str
     ) -> None:
-        """Say of a part that it stands: with an error, or, for so many seconds, without a word."""
+        """Tell that a part stands: with an error, or ``silent`` for so many seconds without an error."""
         worst = max((one for one in troubles if one is not None), key=lambda one: one.seconds, default=None)
         seconds = 0.0 if worst is None else worst.seconds
         if worst is not None and seconds > GRACE:
@@ -164,7 +164,7 @@ class Health:
                 late = await self.scheduler.late(db)
                 own = None if self.service.figures is None else await self.service.figures(db)
         except Exception as error:
-            # Figures that cannot be read now are left out: an old one would be believed.
+            # Figures that cannot be read now are left out, since readers would believe an old figure.
             found.state["database"] = describe(error)
             found.why.append(f"the database does not answer: {describe(error)}")
             found.figures.append(Figure("database_answers", 0.0))

@@ -1,10 +1,10 @@
-"""Up to when a service has heard a channel: no wait is over before what was said there in its time has been applied.
+"""Up to which moment a service has heard each channel: a wait is over only when its channels are heard to its deadline.
 
-The clock alone must not end a wait: while a service is down, or far behind, the fact may lie unread in the log, and
-downtime, replay and a file of last week shall decide alike. So once a wait's time is up the ends of the
-partitions that can bring its fact are taken, and the wait is over when the positions stored in PostgreSQL, this
-process's or another instance's, have reached them. Nobody waits for any other partition: what does not move there,
-whatever the reason, keeps back only what it can bring. Nobody waits for a group that an operator has paused.
+The clock alone must not end a wait. While a service is down, or far behind, the fact may lie unread in the log, and a
+service must decide alike after a downtime, in a replay and on a file of last week. So once the time of a wait is up,
+the ends of the partitions that can bring its fact are taken. The wait is over when the positions stored in PostgreSQL,
+by this process or another, have reached these ends. Nobody waits for other partitions: one that does not move keeps
+back only the facts that it can bring. Nobody waits for a group that an operator has paused.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ENDS_SECONDS: Final = 10.0
 class Hearing:
     """A ``_GroupHearing`` for each consumer group. It looks at the logs only when asked, in a task of its own.
 
-    ``on_heard`` is called when a moment has become known, so that nobody need ask again and again meanwhile.
+    ``on_heard`` is called when a moment has become known, so that nobody has to ask again and again.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Hearing:
         self._read = {entry.name: (entry.partitions, group) for group in self._groups for entry in group.stream.topics}
 
     def heard_to(self, brought_by: str, due: datetime) -> datetime | None:
-        """The moment up to which these channels are heard: all that lay on them then is applied.
+        """The moment up to which these channels are heard: all messages that lay on them at that moment are applied.
 
-        None while that is not known or is before ``due``; then the ends of their logs are looked at. A topic that this
-        service does not read brings nothing.
+        None while no such moment is known, or only one before ``due``; then the ends of the logs are looked at. A topic
+        that this service does not read brings nothing.
         """
         moments = [
             group.heard_to(TopicPartition(topic, number), due)
@@ -89,7 +89,7 @@ class Hearing:
         return next((group.failing for group in self._groups if group.failing.active), None)
 
     async def run(self) -> None:
-        """Answer until cancelled; failures are tried again, and those of one group concern no other."""
+        """Look until cancelled. A failure is tried again; a failure of one group delays no other group."""
         async with asyncio.TaskGroup() as tasks:
             for group in self._groups:
                 tasks.create_task(group.run())
@@ -103,11 +103,11 @@ class _Listening:
     end: int
     at: int | None = None
     unread_at: int | None = None
-    """There it stood when a message was seen to lie before the end."""
+    """The position at which a message was seen to lie before the end."""
 
 
 class _GroupHearing:
-    """Listens to the partitions of one group that it is asked for, to each alone."""
+    """Hears the partitions of one group that it is asked for, each by itself."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class _GroupHearing:
         return None
 
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Look until cancelled."""
         try:
             while True:
                 await self._until_next_look()
@@ -170,11 +170,11 @@ class _GroupHearing:
         return self._polling.found()
 
     async def _look(self) -> bool:
-        """Whether something was heard out."""
+        """Look once; gives whether a partition was heard to its end."""
         moment = self.clock.now()
         if await self._is_paused():
             heard = dict.fromkeys(self._asked | self._open.keys(), moment)
-        elif all(lane.ready.is_set() for lane in self._lanes):  # it has proved that the positions speak of this log
+        elif all(lane.ready.is_set() for lane in self._lanes):  # then the log is proved to be that of the positions
             await self._take_ends(moment)
             heard = await self._heard()
         else:
@@ -192,7 +192,7 @@ class _GroupHearing:
             return self.stream.group in await self.service.paused_groups(db)
 
     async def _take_ends(self, moment: datetime) -> None:
-        """One that has no leader stays asked for: it would keep back the ends of all others."""
+        """Take ends. A partition without a leader stays asked for: it would keep back the ends of all others."""
         if not self._asked:
             return
         asked = kafka.led(await self._opened(), self._asked)
@@ -225,7 +225,7 @@ class _GroupHearing:
     async def _readable(self, tp: TopicPartition, start: int, end: int) -> bool | None:
         """Whether a message stands from ``start`` to before ``end``; None if that was not seen yet.
 
-        What transactions leave behind is none. What cannot be read stands there.
+        The marks of transactions are no messages; bytes that cannot be read count as a message.
         """
         reader = await self._opened()
         reader.seek(tp, start)

@@ -40,15 +40,15 @@ _ERRORS = {
 _OPERATOR: Final = "operator"
 _LONGEST_NAME = 100
 _PUBLIC: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
-"""Addresses that answer anybody. Every other one, known or not, asks for a token first."""
+"""Addresses that answer anybody. Every other address, known or not, needs a token."""
 _LONGEST_DETAIL: Final = 300
 _PRINCIPAL: Final = "shuangcheng.principal"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: an operator, who may have a name for the record, or a bearer of a kind that the service names, with the
-    code of the party whose bearer it is."""
+    """The caller: an operator, perhaps with a name for the record, or a bearer of a kind that the service names, with
+    the code of its party."""
 
     kind: str
     code: str | None = None
@@ -77,7 +77,7 @@ def read_tokens(file: Path | None, bearers: Collection[str] = ()) -> dict[str, P
             forms = _forms(bearers, "…")
             raise ConfigurationError(f"{file}: entry {number} is not a token of 16+ characters with {forms}")
         if len(rest) > _LONGEST_NAME or not rest.isprintable():
-            # It goes on record with each act of its bearer, which must not fail for it.
+            # The name goes on record with each act of the operator, and no act may fail because of it.
             raise ConfigurationError(f"{file}: entry {number} names its bearer in more than {_LONGEST_NAME} characters")
         operator = Principal(_OPERATOR, name=rest or _OPERATOR)
         tokens[str(token)] = operator if kind == _OPERATOR else Principal(kind, rest)
@@ -98,14 +98,14 @@ def _bearer(authorization: str, tokens: dict[str, Principal]) -> Principal | Non
     scheme, _, given = authorization.partition(" ")
     found: Principal | None = None
     for token, who in tokens.items():
-        # All are compared, in constant time each, so that nothing is learnt from how long it takes.
+        # All tokens are compared, each in constant time, so that the duration tells nothing.
         if hmac.compare_digest(token.encode(), given.encode()):
             found = who
     return found if scheme.lower() == "bearer" else None
 
 
 class _Known:
-    """Who asks is known before a byte of a body is read: FastAPI reads and judges a body before any dependency."""
+    """Checks the caller before a byte of a body is read: FastAPI reads and validates a body before any dependency."""
 
     def __init__(self, app: ASGIApp, tokens: dict[str, Principal]) -> None:
         self.app = app
@@ -132,7 +132,7 @@ Operator = Annotated[Principal, Depends(operator)]
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:
-    """``{"error": a word for machines, "detail": a sentence}``; never what was sent, which may be a token."""
+    """``{"error": a word for machines, "detail": a sentence}``; never the input, which may be a token."""
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         return _answer(422, "invalid", f"{'/'.join(map(str, first['loc']))}: {first['msg']}")
@@ -161,7 +161,7 @@ async def _too_slow(request: Request, _: Exception) -> JSONResponse:
 
 
 def _answer(status: int, error: str, detail: str) -> JSONResponse:
-    # A detail may name what was sent: it is cut, and what no encoding takes becomes an escape.
+    # A detail may quote the input: it is cut, and characters that cannot be encoded become escapes.
     said = detail[:_LONGEST_DETAIL].encode(errors="backslashreplace").decode()
     return JSONResponse({"error": error, "detail": said}, status)
 
@@ -171,9 +171,9 @@ def _gone() -> JSONResponse:
 
 
 class _Orderly:
-    """No request ends without an answer because the process does: who asks from now on, and who is cut off, is told so.
+    """Answers requests while the process stops: a new request, and a request that is cut off, gets 503 ``stopping``.
 
-    Without it the server answers a bare 500 for what it has to give up.
+    Otherwise the server answers a bare 500 to requests that it has to give up.
     """
 
     def __init__(self, app: ASGIApp, stopping: Callable[[], bool]) -> None:

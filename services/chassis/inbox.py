@@ -1,4 +1,4 @@
-"""First sightings by (source, id): a producer or relay may repeat, an effect may not."""
+"""Which messages were seen before, by source and id: producers and relays may repeat a message, never its effect."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Name: TypeAlias = tuple[str, str]
 
 _INSERT = """INSERT INTO inbox (source, id, digest) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
 ON CONFLICT DO NOTHING"""
-# Nearly all are new, so which ones were not is asked only when the number says that some were.
+# Nearly all messages are new. The known ones are read only when the number of inserted rows says so.
 _KNOWN = """SELECT i.source, i.id, i.digest FROM inbox i JOIN unnest($1::text[], $2::text[]) AS t(source, id)
 USING (source, id) WHERE i.xmin <> pg_current_xact_id()::xid"""
 
 
 class SeenBefore(Exception):
-    """Not all of them are new, and the transaction is lost."""
+    """Not all of these messages are new, and the transaction is lost."""
 
 
 class Enter(Protocol):
-    """What ``enter`` is; memory has its own."""
+    """The signature of ``enter``; tests in memory have an implementation of their own."""
 
     async def __call__(self, db: Connection, seen: Mapping[Name, bytes], *, hopeful: bool) -> Mapping[Name, bytes]:
-        """See there."""
+        """See ``enter``."""
 
 
 async def first_sightings(
@@ -38,7 +38,7 @@ async def first_sightings(
 ) -> tuple[list[Candidate], list[Candidate], int]:
     """Split decoded candidates into new ones and reused ids (same id, other content); count plain duplicates.
 
-    ``hopeful`` as ``enter`` has it.
+    ``hopeful``: see ``enter``.
     """
     unique: dict[Name, Candidate] = {}
     reused: list[Candidate] = []
@@ -57,7 +57,7 @@ async def first_sightings(
     known = await enter(db, {name: candidate.digest for name, candidate in unique.items()}, hopeful=hopeful)
     if not known:
         return list(unique.values()), reused, duplicates
-    for name, candidate in unique.items():  # in their own order, not in that of the database
+    for name, candidate in unique.items():  # in the order of the messages, not of the database
         if name not in known:
             continue
         if known[name] == candidate.digest:
@@ -70,8 +70,8 @@ async def first_sightings(
 async def enter(db: Connection, seen: Mapping[Name, bytes], *, hopeful: bool) -> Mapping[Name, bytes]:
     """Enter these digests; give the digests of those that were there before, which stay as they are.
 
-    One statement, a second one only when something was seen before. ``hopeful`` takes it that nothing was, which is
-    true of nearly all batches and takes half the time; it raises ``SeenBefore`` where it is not.
+    One statement, and a second one only when some messages were seen before. ``hopeful`` assumes that none was: this
+    is true of nearly all batches and takes half the time. Where it is not true, ``SeenBefore`` is raised.
     """
     if hopeful:
         try:
@@ -86,6 +86,6 @@ async def enter(db: Connection, seen: Mapping[Name, bytes], *, hopeful: bool) ->
         return {}
     known = {(row[0], row[1]): row[2] for row in await db.fetch(_KNOWN, sources, ids)}
     if len(known) != repeated:
-        # A transaction within a transaction has another number: everything would look as if it had been seen before.
+        # A transaction within a transaction has another number, so all messages would look as if they were known.
         raise RuntimeError(f"{repeated} were seen before, but {len(known)} are known: not in a transaction of its own")
     return known

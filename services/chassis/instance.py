@@ -1,8 +1,8 @@
 """The number of a process among those of its service: the lowest free one, for as long as the process lives.
 
-Kafka knows members of a group by their numbers (static membership), so no two processes may have the same. Who has a
-number holds an advisory lock in the service's own database, on a session that does nothing else. PostgreSQL ends that
-session with the process, and 25 s after a machine is gone without a word.
+Kafka knows the members of a group by their numbers (static membership), so no two processes may have the same number. A
+process that has a number holds an advisory lock in the service's own database, on a session that does nothing else.
+PostgreSQL ends the session together with the process, or 25 s after the machine has vanished.
 
 A process whose session ended takes the same number again. It finds out within ``_LOOK_SECONDS`` and the time limit of
 one query, both together 10 s. If another process took the number meanwhile, the first one stops. So two processes
@@ -26,7 +26,7 @@ from services.chassis.settings import Settings
 __all__ = ["Instance", "NumberTaken"]
 
 _NUMBERS: Final = 0x5C_05
-"""Kind of these locks: PostgreSQL keeps locks of two numbers apart from those of one."""
+"""The first of the two numbers of these advisory locks; PostgreSQL keeps them apart from locks of one number."""
 _MOST: Final = 1000
 _LOOK_SECONDS: Final = 5.0
 _QUERY_SECONDS: Final = 5.0
@@ -46,7 +46,7 @@ _SESSION: Final = {
 
 
 class NumberTaken(Stopped):
-    """Another process took this one's number while this one had lost the database."""
+    """Another process took the number of this process, which had lost the database."""
 
 
 class Instance:
@@ -55,7 +55,7 @@ class Instance:
     def __init__(self, settings: Settings, service: str) -> None:
         self._settings = settings
         self._name = f"{service}-number-{uuid.uuid4().hex[:12]}"
-        """By which a session of this process is known in the database, and no other's."""
+        """The name by which the database tells sessions of this process from all others."""
         self._lost = asyncio.Event()
         self._away = Episode("the session that holds this process's number is lost")
         self._db: asyncpg.Connection[asyncpg.Record] | None = None
@@ -71,7 +71,7 @@ class Instance:
         raise Stopped(f"{_MOST} processes of this service have a number already")
 
     async def keep(self) -> None:
-        """Hold it until cancelled, over ends of the session. Raises ``NumberTaken``."""
+        """Hold the number until cancelled, even when the session ends. Raises ``NumberTaken``."""
         while True:
             try:
                 async with asyncio.timeout(_LOOK_SECONDS):

@@ -1,6 +1,6 @@
-"""Which of several messages cannot be applied: all together, else in halves, down to the one that fails by itself.
+"""Finds the message in a batch that cannot be applied: the batch is tried whole, then in halves, down to one message.
 
-A message is given up for what it is only: where the database itself fails, nothing is counted against anybody.
+A message is given up only for a fault of its own. A failure of the database is counted against no message.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
 
 
 class Session:
-    """The connection that messages are applied over. ``renew`` opens another in its place, where that is possible."""
+    """The connection over which messages are applied. ``renew``, if given, opens another in its place."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Session:
     async def blame(self, error: Exception) -> FailureClass:
         """The class of an error that lies in the messages, or may lie there, since the database takes other writes.
 
-        Raises the error itself where it says nothing of them.
+        Raises the error itself where no message is at fault.
         """
         kind = classify(error)
         if isinstance(error, FenceLost) or blames_nobody(error):
@@ -62,8 +62,8 @@ async def isolate(
 ) -> list[Result]:
     """Apply messages, in order, each part in a transaction of its own; gives what the parts led to.
 
-    One that fails alone is given up: at once where it meets a constraint, else after five failures, after each of which
-    the database took another write. Raises ``FenceLost``, and what the database itself is at fault for.
+    A message that fails alone is given up: at once if it meets a constraint, otherwise after five failures, if the
+    database took another write after each of them. Raises ``FenceLost``, and errors of the database itself.
     """
     try:
         return [await commit(items)]

@@ -47,7 +47,7 @@ _END_SECONDS: Final = 10.0
 batches.install()
 
 METADATA_AGE_MS = 30_000
-"""So old at most is what a running consumer knows of its topics: it stops so soon after one got more partitions."""
+"""The greatest age of a running consumer's knowledge of its topics: it notices new partitions within this time."""
 
 
 class PartitionDrift(CannotStart):
@@ -68,18 +68,18 @@ def consumer_options(settings: Settings, member: str) -> dict[str, Any]:
         "heartbeat_interval_ms": 500 if embedded else 2000,
         "max_poll_interval_ms": 300_000,
         "group_instance_id": None if embedded else member,
-        # A batch, and what the broker's own default allows beyond it: so much of each partition stands in memory.
+        # A batch, and what the broker's own default allows beyond it: so many bytes of each partition are in memory.
         "max_partition_fetch_bytes": MAX_BATCH_BYTES + 1024,
-        # Kafka answers as soon as something comes; the embedded broker after a part of this.
+        # Kafka answers as soon as a record comes; the embedded broker waits for a part of this time.
         "fetch_max_wait_ms": 200 if embedded else 500,
     }
 
 
 def static_name(member: str, topics: Iterable[TopicEntry]) -> str:
-    """What a static member is called in its group: it says what the member reads.
+    """The name of a static member in its group, which follows from its topics.
 
-    One that comes back gets its old partitions, whatever it reads now: a version with other topics would die of them or
-    never hear of its new ones. So it is another member.
+    A static member that comes back gets its old partitions, even if it reads other topics now. A version with other
+    topics would fail at the old partitions or never get its new ones. So it is another member.
     """
     names = ",".join(sorted(entry.name for entry in topics))
     return f"{member}-{zlib.crc32(names.encode()):08x}"
@@ -115,7 +115,7 @@ def new_producer(settings: Settings, client: str) -> AIOKafkaProducer:
 def leave_on_stop(consumer: AIOKafkaConsumer) -> None:
     """Make this consumer leave its group when it stops, so that others take its partitions at once.
 
-    aiokafka does not do that for static members: their partitions would lie idle until the session is over.
+    aiokafka does not do so for static members: their partitions would lie idle until the session is over.
     """
     # There is no public way; the broker knows the member by its id alone. A test looks at the group afterwards.
     consumer._coordinator._group_instance_id = None
@@ -132,14 +132,14 @@ async def open_reader(settings: Settings, client: str, partitions: Iterable[Topi
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        # The embedded broker has no transactions, and tells a stable offset that lags behind its log.
+        # The embedded broker has no transactions, and its stable offset lags behind its log.
         isolation_level="read_uncommitted" if settings.embedded_broker else "read_committed",
         fetch_max_wait_ms=100,
         metadata_max_age_ms=METADATA_AGE_MS,
     )
     places = list(partitions)
     reader.assign(places)
-    reader.pause(*places)  # or it would fetch each of them from its beginning
+    reader.pause(*places)  # otherwise the reader would fetch each of them from its beginning
     try:
         await reader.start()
     except BaseException:
@@ -149,10 +149,10 @@ async def open_reader(settings: Settings, client: str, partitions: Iterable[Topi
 
 
 def led(reader: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> set[TopicPartition]:
-    """Those of these partitions that are not known to be without a leader. To ask for the offsets of others hangs, and
-    with it the question for all that are asked for at once.
+    """The partitions, of those given, that are not known to lack a leader. A question for the offsets of a partition
+    without a leader hangs, and with it the question for all other partitions asked for at once.
     """
-    # There is no public way to what the client knows of its partitions.
+    # The client has no public way to ask what it knows of its partitions.
     return {tp for tp in partitions if reader._client.cluster.leader_for_partition(tp) != -1}
 
 
@@ -183,7 +183,7 @@ async def partition_counts(settings: Settings) -> dict[str, int]:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="shuangcheng-check")
     await admin.start()
     try:
-        # All topics: asking for one by its name makes it, where topics are made automatically.
+        # All topics: where topics are made automatically, a question for one topic by name makes it.
         described = await admin.describe_topics()
     finally:
         await admin.close()
@@ -222,7 +222,7 @@ async def leaders(producer: AIOKafkaProducer) -> dict[str, dict[int, bool]]:
 
 
 def lacking(found: Mapping[str, Mapping[int, bool]], topic: str, partition: int | None) -> str | None:
-    """What a topic, or one of its partitions, lacks so that it can be written to; None if nothing."""
+    """Why a topic, or one of its partitions, cannot be written to; None if it can."""
     if not found.get(topic):
         return "the topic does not exist, or may not be seen; run the topics job (shuangcheng topics)"
     if partition is not None and not found[topic].get(partition):
@@ -231,8 +231,8 @@ def lacking(found: Mapping[str, Mapping[int, bool]], topic: str, partition: int 
 
 
 def reading_ended(consumer: AIOKafkaConsumer) -> BaseException | None:
-    """What ended the client's own reading in the background: it gives nothing more, for ever, tells nobody, and knows
-    of no lag either."""
+    """The error that ended the client's own reading in the background. The client then gives no more records, tells
+    nobody, and knows no lag either."""
     task: asyncio.Future[None] = consumer._fetcher.error_future  # there is no public way
     return task.exception() if task.done() and not task.cancelled() else None
 
@@ -241,7 +241,7 @@ def lag(consumer: AIOKafkaConsumer, following: Mapping[TopicPartition, int]) -> 
     """Messages from these offsets on, in the partitions that the consumer has, as far as it knows their ends."""
     behind = 0
     for tp in following.keys() & consumer.assignment():  # highwater() raises for any other
-        at = batches.behind_empty(tp, following[tp])  # nobody ever applies the marks of transactions
+        at = batches.behind_empty(tp, following[tp])  # the marks of transactions are never applied
         behind += max(0, (consumer.highwater(tp) or at) - at)
     return behind
 
@@ -257,9 +257,9 @@ async def ends(
 ) -> dict[TopicPartition, int]:
     """Where each partition's log ends: the offset that its next message will have.
 
-    ``reader`` has no group and these partitions assigned and paused; where it stands afterwards means nothing.
-    ``by_fetch`` is for the embedded broker. Asked for its ends, that one tells the begin of the last batch plus one;
-    but what it says beside a fetch, the high watermark, is the end. So the last batch is fetched.
+    ``reader`` has no group, and these partitions are assigned and paused; its positions afterwards mean nothing.
+    ``by_fetch`` is for the embedded broker. Its answer to a question for ends is the begin of the last batch plus one,
+    but the high watermark beside a fetch is the end. So the last batch is fetched.
 
     Raises ``TimeoutError`` and ``KafkaError``.
     """
@@ -270,7 +270,7 @@ async def ends(
     begins = await reader.beginning_offsets(places)
     waiting = {tp for tp in places if found[tp] > begins[tp]}
     for tp in waiting:
-        reader.seek(tp, found[tp] - 1)  # this drops what was fetched before, so the watermark is a new one
+        reader.seek(tp, found[tp] - 1)  # this drops records that were fetched before, so the watermark is new
         reader.resume(tp)
     deadline = asyncio.get_running_loop().time() + _END_SECONDS
     while waiting:

@@ -95,5 +95,5 @@ class _Reader:
 
 
 def _wrapped(moment: int) -> int:
-    """A sum of two as in 64 bits: other clients reckon so, and no more goes into a column."""
+    """The sum as a signed 64-bit number: other clients compute it so, and a column holds no more."""
     return (moment + 2**63) % 2**64 - 2**63

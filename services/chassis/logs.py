@@ -1,7 +1,7 @@
 """Structured logs: one JSON line each on standard output, keys from an allow-list so that no body slips in (promise 5).
 
 A warning or error that repeats is written once; when it comes no more, one line says how often it came and how long.
-So an outage that every client complains of twice a second is a dozen lines, whatever it takes.
+So an outage of which every client complains twice a second makes a dozen lines, however long it lasts.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ ALLOWED: Final = frozenset(
 
 
 _KIND: Final = ("logger", "group", "lane", "topic", "name", "kind", "path", "type", "reason")
-"""Beside their event: what two lines of one kind agree in; and in the shape of their detail."""
+"""Two lines of one kind agree in these fields, in their event and in the shape of their detail."""
 _PASSING: Final = re.compile(r"CoordinatorNotAvailable|CoordinatorLoadInProgress|NotCoordinator|UnknownMemberId")
-"""What a group says while it starts or moves. It passes by itself; what does not is written later."""
+"""Lines of a group that starts or moves. They stop by themselves; a line that goes on is written later."""
 
 _MOST_DETAILS: Final = 5
 """Kinds of detail that one episode says."""
@@ -145,7 +145,7 @@ def _allow_list(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
 
 
 class _ToStructlog(logging.Handler):
-    """Lines of libraries, in our form: their message only, never their extra fields, and of an error its last place."""
+    """Lines of libraries in our form: their message without extra fields, and the last place of an error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         level = record.levelname.lower() if record.levelno >= logging.WARNING else "debug"
@@ -172,8 +172,8 @@ def raised(error: BaseException) -> str:
 class Episode:
     """Something that fails for a while. ``failed`` is said once for each kind of detail, ``over`` when it has ended.
 
-    It also is what health asks: ``count`` failures so far, ``since`` when (seconds of ``time.time()``), ``detail`` of
-    the last one.
+    Health reads it: ``count`` failures so far, ``since`` when (seconds of ``time.time()``), ``detail`` of the last
+    failure.
     """
 
     def __init__(self, event: str, **told: Any) -> None:
@@ -196,7 +196,7 @@ class Episode:
         return 0.0 if self.since is None else time.time() - self.since
 
     def failed(self, detail: str, *, level: str = "warning") -> None:
-        """It failed, once more or for the first time; ``level`` is ``warning`` or ``error``."""
+        """It failed, for the first time or again; ``level`` is ``warning`` or ``error``."""
         if self.since is None:
             self.since = time.time()
         self.count += 1
@@ -205,13 +205,13 @@ class Episode:
         if kind in self._said or len(self._said) >= _MOST_DETAILS:
             return
         line = {"event": self.event, "detail": detail, **self.told}
-        # A thing that fails and recovers twice a second is one kind of line, and no flood.
+        # What fails and recovers twice a second makes one kind of line, and no flood.
         if _writes(level, line):
             self._said.add(kind)
             _as_judged(level, line)
 
     def met(self, error: BaseException) -> None:
-        """It failed for this: an error, unless it passes by itself."""
+        """It failed with this error: a warning if the error is transient, else an error."""
         metrics.failures.labels(classify(error).value).inc()
         self.failed(describe(error), level="warning" if is_transient(error) else "error")
 
@@ -256,7 +256,7 @@ def configure(level: str, service: str) -> None:
 
 
 def about(**fields: object) -> None:
-    """What every line of this process carries from now on."""
+    """Fields that every line of this process carries from now on."""
     _about.update(fields)
 
 

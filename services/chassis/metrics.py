@@ -1,8 +1,8 @@
 """Metrics of a service process; the only file that names the metrics library.
 
-What happened is counted here. What is (lag, rows, ages, troubles) is read at each scrape, by ``health.py``: a gauge
-that somebody has to set shows what was when it was last set. ``relay_stuck`` alone is set, at each change, by
-``stuck.py``.
+Events are counted here. The present state (lag, rows, ages, troubles) is read at each scrape by ``health.py``, since a
+gauge that somebody has to set shows an old state. The only such gauge is ``relay_stuck``: ``stuck.py`` sets it at each
+change.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _HELP: Final = {
 
 
 class Figure(NamedTuple):
-    """Something that is, at this moment. ``about`` are its labels; figures of one name have the same ones."""
+    """A value of this moment. ``about`` are its labels; figures of one name have the same labels."""
 
     name: str
     value: float
@@ -72,7 +72,7 @@ def count(group: str, records: int, applied: int, set_aside: int, seconds: float
 
 
 def exposition(figures: Iterable[Figure]) -> bytes:
-    """What was counted so far, and what is, in the Prometheus text format."""
+    """All counters and these figures, in the Prometheus text format."""
     read_now = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
     for name, value, about, text in figures:

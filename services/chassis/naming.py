@@ -1,7 +1,7 @@
-"""Names that follow from their causes: a decision that is made again, from the same message, gives the same ids.
+"""Ids that follow from their causes: a decision that is made again from the same message gives the same ids.
 
-An id is a MAC of its cause under the service's secret: nobody outside can reckon one, or join one to its cause. It is
-keyed BLAKE2b (RFC 7693): a MAC by design, half the price of HMAC-SHA256, and the digest that is used here already.
+An id is a MAC of its cause under the service's secret, so nobody outside can compute an id or find its cause. The MAC
+is keyed BLAKE2b (RFC 7693): it takes half the time of HMAC-SHA256, and the chassis uses this digest anyway.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _WITHOUT_TIME: Final = (1 << 80) - 1
 
 
 class Cause(NamedTuple):
-    """What an id follows from. Of two causes of one service no two are equal: the inbox takes in each message once."""
+    """The cause from which ids follow. No two causes of a service are equal: the inbox takes in each message once."""
 
     kind: Literal["message", "place", "released", "job"]
     source: str
     id: str
     timestamp: int
-    """Kafka's of its record, in milliseconds since 1970: what is said of it is ordered by it."""
+    """Kafka's timestamp of the record, in milliseconds since 1970. Ids are in its order."""
 
     @classmethod
     def message(cls, event: Event, record: Record) -> Cause:
@@ -41,17 +41,17 @@ class Cause(NamedTuple):
 
     @classmethod
     def place(cls, record: Record) -> Cause:
-        """A record that nobody decides: it may have no id, or that of another message."""
+        """A record that nobody decides: it may have no id, or the id of another message."""
         return cls("place", record.topic, f"{record.partition}/{record.offset}", record.timestamp)
 
     @classmethod
     def released(cls, record: Record) -> Cause:
-        """A message that an operator has decided although its id is another one's."""
+        """A message that an operator has released although another message has its id."""
         return cls.place(record)._replace(kind="released")
 
     @classmethod
     def job(cls, name: str, due: datetime, portion: int) -> Cause:
-        """A portion of what a job of the service does for the moment at which it is due."""
+        """One portion of a due of a job."""
         moment = microseconds(due)
         return cls("job", f"job:{name}", f"{moment}/{portion}", int(moment) // 1000)
 
@@ -66,11 +66,11 @@ class Naming:
 
     @property
     def digest(self) -> bytes:
-        """By which a database knows its secret again, and from which nobody can reckon it."""
+        """A digest by which a database recognises its secret. Nobody can compute the secret from it."""
         return self._mac("secret", Cause("place", "", "", 0), 0).to_bytes(16, "big")
 
     def own_id(self, cause: Cause) -> UUID:
-        """The id of a cause, for whatever a decision names (UUIDv8 without time: what is named must not tell when)."""
+        """The id for whatever a decision creates (UUIDv8 without a time, since such an id must not tell when)."""
         return UUID(int=self._mac("own", cause, 0) & _WITHOUT_BOTH | _VERSION_8 | _VARIANT)
 
     def send_id(self, cause: Cause, place: int) -> str:
@@ -80,19 +80,19 @@ class Naming:
     def timer_id(self, cause: Cause, place: int) -> str:
         """The id of the message of the timer that its decision sets in this place, counted from 0.
 
-        It has the time of the cause, not of the timer: when that is due was reckoned from the moment of deciding.
+        Its time is that of the cause, not of the timer, whose due moment was computed from the moment of the decision.
         """
         return self._event_id("timer", cause, place)
 
     def _event_id(self, label: str, cause: Cause, place: int) -> str:
-        """UUIDv8, 48 bits of the cause's time first: whoever keeps ids in an index adds them at its end."""
+        """UUIDv8 that begins with 48 bits of the cause's time, so that an index of ids grows at its end."""
         rest = self._mac(label, cause, place) & _WITHOUT_TIME & _WITHOUT_BOTH | _VERSION_8 | _VARIANT
-        # A stranger may have written the time: one that no UUID holds is the first or the last one.
+        # A stranger may have written the time. A time that no UUID can hold becomes the first or the last that it can.
         return str(uuid_utils.UUID(int=min(max(cause.timestamp, 0), _LATEST) << 80 | rest))
 
     def _mac(self, label: str, cause: Cause, place: int) -> int:
         mac = self._keyed.copy()
-        # The length of the source says where it ends, whatever a stranger has in it.
+        # The length says where the source ends, whatever text a stranger has written into it.
         said = f"{label} {place} {cause.kind} {len(cause.source)} {cause.source}{cause.id}"
         mac.update(said.encode("utf-8", "surrogatepass"))
         return int.from_bytes(mac.digest(), "big")

@@ -29,7 +29,7 @@ class _Kept(BaseModel):
     partition: int
     offset: int
     last_offset: int | None
-    """Of what is not kept whole, a record or a batch: the last offset,"""
+    """Of a record or batch that is not kept whole: the last offset,"""
     size: int | None
     """how many bytes it had,"""
     digest: str | None
@@ -60,7 +60,7 @@ class _Page(BaseModel):
 
     @classmethod
     def of(cls, rows: list[dict[str, Any]], limit: int, **more: Any) -> Self:
-        """From rows, one more than the page has where there is another page."""
+        """Make a page of rows. There is one row more than the page holds if another page follows."""
         shown = rows[:limit]
         return cls.model_validate({"messages": shown, "next": shown[-1]["seq"] if len(rows) > limit else None, **more})
 
@@ -109,9 +109,9 @@ class ReleaseAnswer(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     released: list[int]
-    """In line, to be decided."""
+    """In the queue of their subjects, to be decided."""
     repeats: list[int]
-    """Forgotten, since the same message has come in by itself meanwhile."""
+    """Deleted here, since the same message has come in by itself meanwhile."""
     kept: list[Kept]
 
 
@@ -144,12 +144,12 @@ def operations(quarantine: Quarantine) -> APIRouter:
 
     @router.post("/set-aside/release")
     async def release(who: Operator, chosen: Chosen) -> ReleaseAnswer:
-        """Decide quarantined messages again, in order, and then what stands behind them."""
+        """Decide quarantined messages again, in order, and then the messages behind them."""
         return ReleaseAnswer.model_validate(await quarantine.release(chosen.sequences, who.name))
 
     @router.post("/set-aside/discard")
     async def discard(who: Operator, chosen: ChosenToGo) -> DiscardAnswer:
-        """Give quarantined messages up for good, on record; what stands behind them goes on."""
+        """Give quarantined messages up for good, on record. The messages behind them go on."""
         gone, kept = await quarantine.discard(chosen.sequences, who.name, chosen.why)
         return DiscardAnswer(discarded=gone, kept=[Kept.model_validate(one) for one in kept])
 

@@ -1,4 +1,4 @@
-"""What goes out is written in the transaction of its decision; the relay publishes it. Timers wait beside it."""
+"""Messages to be sent, written in the transaction of their decision and published by the relay; and timers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def outgoing(
     send: Send | Timer, service: str, id: str, now: datetime, cause: Event | None, passed: str | None = None
 ) -> OutboxRow:
     """Encode a message under this id, with the moment at which it was decided, its correlation and causation, and
-    what was ``passed`` without a word before it (``passed.py``)."""
+    what was ``passed`` before it (``passed.py``)."""
     source, time = service_source(service), now
     if isinstance(send, Timer):
         time = send.due
@@ -73,7 +73,7 @@ def encoded(topic: str, event: Event, decided_at: datetime, passed: str | None =
     """An event as it is, on its way to this topic. Raises ``ValueError`` for one that is too large."""
     value = body_bytes(event)
     if len(value) > MAX_OUTGOING:
-        # The broker would refuse it for ever, and everything behind it in the outbox would wait for ever.
+        # The broker would refuse it for ever, and all rows behind it in the outbox would wait for ever.
         raise ValueError(f"{event.type} of {len(value)} bytes is larger than {MAX_OUTGOING}")
     return OutboxRow(topic, event.key, pack_texts(header_texts(event, decided_at, passed)), value)
 
@@ -86,7 +86,7 @@ async def append(db: Connection, rows: Sequence[OutboxRow], origin: str | None =
 async def publish(db: Connection, sends: Iterable[Send], service: str, now: datetime) -> None:
     """For workers: put messages into the outbox within their own transaction, under fresh ids in order of time.
 
-    They have no cause from which an id could follow: what came of a call to an outside system is never replayed.
+    Their ids follow from no cause, since the result of a call to an outside system is never replayed.
     """
     await append(db, [outgoing(send, service, str(uuid_utils.uuid7()), now, None) for send in sends])
 
@@ -100,14 +100,14 @@ async def backlog(db: Connection, origin: str, limit: int) -> bool:
 
 
 async def is_drained(pool: Pool) -> bool:
-    """Whether no row stands that goes out at once: only rows of partitions that take nothing, or none."""
+    """Whether the relay has nothing to send now: no row stands, or only rows of partitions that take nothing."""
     return not await pool.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE stuck IS NULL)")
 
 
 async def take_back(db: Connection, topic: str, part: str) -> list[Any]:
     """Remove the rows of a topic whose body contains ``part`` (a JSON object); gives their bodies, parsed.
 
-    For words that a restored database holds and that must not be said any more.
+    For messages that a restored database holds and that must not be sent any more.
     """
     return [json.loads(row[0]) for row in await db.fetch(_TAKE_BACK, topic, part)]
 
@@ -143,7 +143,7 @@ async def hasten(db: Connection, names: Sequence[str], now: datetime) -> None:
 
 
 async def fire_due_timers(db: Connection, now: datetime) -> int:
-    """Move due timers to the outbox: they become ordinary messages. One statement; gives how many."""
+    """Move due timers to the outbox, where they are ordinary messages. One statement; gives how many."""
     status = await db.execute(
         """WITH due AS (DELETE FROM timer WHERE due <= $1 RETURNING *)
            INSERT INTO outbox (topic, key, headers, value)

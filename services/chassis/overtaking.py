@@ -1,7 +1,7 @@
 """A batch that another writer overtook is decided again, on fresh states: the second line of defence behind the locks.
 
-Locks keep two batches from deciding on one row at once. Were one missing, saving would see it: a row is written only
-where it still is as it was loaded (``tables``).
+Locks keep two batches from deciding on one row at once. If a lock were missing, saving would find it out: a row is
+written only if it still has the row version that was loaded (``tables``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 _MOST = 10
 _MOST_REFUSED = 3
-_LONGEST_PAUSE = 0.2
+_LONGEST_BACKOFF = 0.2
 
 
 class Overtaken(Exception):
@@ -34,25 +34,25 @@ class Overtaken(Exception):
 
 
 async def decided_again(where: str, decide: Callable[[], Awaitable[R]]) -> R:
-    """Decide and commit a batch; what was overtaken is rolled back and decided again, whole.
+    """Decide and commit a batch. A batch that was overtaken is rolled back and decided again, whole.
 
-    ``decide`` is one transaction. A unique or exclusion constraint may be another writer, too; it is asked again less
-    often, for it may also be a wrong decision. What comes of the last attempt is raised: whoever fails so often alone
-    has no other writer to blame. Counted each time, logged once an episode.
+    ``decide`` is one transaction. A unique or exclusion constraint may mean another writer or a wrong decision, so it
+    gets fewer tries. The error of the last try is raised: after so many failures no other writer is to blame. Each
+    time is counted; the log has one line for a batch.
     """
     refused = 0
-    for attempt in range(_MOST):
+    for again in range(_MOST):
         try:
             return await decide()
         except Overtaken as error:
-            _note(where, error, first=attempt == 0)
+            _note(where, error, first=again == 0)
         except (asyncpg.UniqueViolationError, asyncpg.ExclusionViolationError) as error:
             refused += 1
             if refused == _MOST_REFUSED:
                 raise
-            _note(where, error, first=attempt == 0)
-        # By chance, so that two who met once do not meet again.
-        await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.005 * 2**attempt)))
+            _note(where, error, first=again == 0)
+        # By chance, so that two writers that met once do not meet again.
+        await asyncio.sleep(random.uniform(0, min(_LONGEST_BACKOFF, 0.005 * 2**again)))
     return await decide()
 
 

@@ -1,11 +1,11 @@
-"""What was decided without a word, told by who speaks next: pure.
+"""When messages were decided that led to no message: the next message of the same process tells it. Pure.
 
-A decision that sends something tells its moment (``ce_decidedat``). Of one that sends nothing the log would hold no
-trace, and a replay could only go by the time of its record, though its partition may have stood still meanwhile. So a
-process remembers how far it has come in each partition since it spoke last, and says so with its next message
-(``ce_passed``). What is told there was decided after that earlier message. Once a process took partitions over, its
-next message tells, too, when the process began and where they stood: what earlier processes passed at their ends, and
-told nobody, was decided after the last message before that begin.
+A decision that sends a message tells its own moment in it (``ce_decidedat``). A decision that sends nothing leaves no
+trace in the log. A replay could then only use the time of the record, although the partition may have stood still
+before the decision. So a process remembers how far it has come in each partition since its last message, and tells that
+with its next message (``ce_passed``): these records were *passed*, after that earlier message. After a process has
+taken partitions over, its next message also tells when the process began and where the partitions stood. Records that
+an earlier process passed after its last message were decided after the last message before that begin.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _BEGINS: Final = "begins"
 _THEN: Final = "then"
 _MOST: Final = 100
-"""Places that one message tells: a header stays small however many partitions there are."""
+"""Places that one message tells at most, so that a header stays small however many partitions there are."""
 
 
 class Begun(NamedTuple):
@@ -37,8 +37,8 @@ class Begun(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What one message tells: all of these partitions before the offsets, and not told earlier, was decided later than
-    ``since``. With ``begun`` it is the first since its process took these partitions over.
+    """What one message tells: the records of these partitions before the offsets that no earlier message told were
+    decided later than ``since``. With ``begun`` it is the first message since its process took the partitions over.
     """
 
     since: datetime
@@ -48,7 +48,7 @@ class Told(NamedTuple):
 
 @dataclass(slots=True)
 class Silence:
-    """What one batch passes without a word: at its begin what other batches of this process ``left`` untold."""
+    """The records that one batch passes. It begins with those that other batches of this process ``left`` untold."""
 
     since: datetime
     left: Mapping[Place, int]
@@ -60,7 +60,7 @@ class Silence:
         self.places = dict(self.left)
 
     def passes(self, record: Record) -> None:
-        """This record leads to no message at present."""
+        """This record led to no message."""
         self.places[record.topic, record.partition] = record.last + 1
 
     @property
@@ -79,7 +79,7 @@ class Silence:
 
 
 class PassedOver:
-    """What this process has passed since it spoke last, over all of its lanes, and what it has met since then."""
+    """What all lanes of this process have passed since its last message, and which partitions they took over since."""
 
     def __init__(self, now: datetime) -> None:
         self._start = self._since = now
@@ -89,21 +89,21 @@ class PassedOver:
 
     def meets(self, places: Mapping[Place, int]) -> None:
         """Lanes take these partitions over, and they stand there."""
-        # Only the first time: what was passed there since, this process tells itself, and more exactly. Of two groups
-        # that read one partition the one that is behind counts.
+        # Only the first time: this process itself tells, more exactly, what was passed there since. If two groups read
+        # one partition, the group that is further behind counts.
         first = {place: end for place, end in places.items() if end < self._first.get(place, end + 1)}
         self._first |= first
         self._met |= first
 
     def begin(self) -> Silence:
-        """For a batch, once it holds its locks."""
+        """Begin a batch, once it holds its locks."""
         begun = Begun(self._start, dict(self._met)) if self._met else None
         return Silence(self._since, dict(self._places), begun)
 
     def end(self, batch: Silence) -> None:
-        """Before the batch commits, while it still holds its locks: who takes them over tells of it.
+        """End a batch before it commits, while it still holds its locks: the batch that takes them next tells of it.
 
-        If the batch is lost after this, what it was to tell is told by nobody, and a replay goes by the records' times.
+        If the batch is lost after this, nobody tells what it was to tell, and a replay uses the times of the records.
         """
         if batch.spoke:
             self._since = max(self._since, batch.since)

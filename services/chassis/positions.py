@@ -1,4 +1,4 @@
-"""Stored offsets: the fence of every batch, and the check that the log is still the one they speak of."""
+"""Stored offsets of consumer groups: the fence of every batch, and the check that the log is still the same log."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class FenceLost(Exception):
 
 
 class LogMismatch(Stopped):
-    """The log is not the one that the stored offsets speak of. Stops the service until an operator decides."""
+    """The log is another one than that of the stored offsets. The service stops until an operator decides."""
 
 
 class SetBack(LogMismatch):
-    """The database stands before what this process itself has committed: it was restored under a running process."""
+    """The database lacks a batch that this process has committed: it was restored while the process ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,9 @@ async def advance(db: Connection, group: str, last: Sequence[Record], expected: 
 
 
 async def behind(pool: Pool, ends: Mapping[Place, int]) -> dict[Place, int]:
-    """Those groups and partitions that stand before the given ends, and where: whoever consumes them. One statement.
+    """The groups and partitions, of all processes, that stand before the given ends, and where. One statement.
 
-    One that nobody has ever taken over stands at 0.
+    A partition that no process has ever taken over stands at 0.
     """
     rows = await pool.fetch(
         """SELECT e.grp, e.topic, e.partition, coalesce(c.next_offset, 0)
@@ -120,7 +120,7 @@ async def behind(pool: Pool, ends: Mapping[Place, int]) -> dict[Place, int]:
 
 
 async def forget(db: Connection, topics: Iterable[str]) -> list[str]:
-    """An operator's decision after ``LogMismatch``: start these topics again; inboxes keep effects once.
+    """An operator's decision after ``LogMismatch``: read these topics from their beginning. Inboxes keep effects once.
 
     Gives the topic of each position that is forgotten. In the caller's transaction; never commits.
     """
@@ -141,8 +141,8 @@ def not_set_back(stored: Mapping[TopicPartition, Position], reached: Mapping[Top
 async def verify(
     reader: AIOKafkaConsumer, stored: Mapping[TopicPartition, Position], *, ends_by_fetch: bool = False
 ) -> None:
-    """Read the last consumed messages back and compare. ``reader`` is as ``kafka.ends`` wants it, which says too
-    what ``ends_by_fetch`` is for.
+    """Read the last consumed messages back and compare them with what is stored. For ``reader`` and ``ends_by_fetch``
+    see ``kafka.ends``.
 
     Raises ``LogMismatch`` naming the partition and both sides.
     """

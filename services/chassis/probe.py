@@ -1,4 +1,4 @@
-"""Whether the broker answers: asked of the broker itself, since clients that have nothing to do notice nothing."""
+"""Whether the broker answers. The broker itself is asked, since clients that have nothing to do notice nothing."""
 
 from __future__ import annotations
 

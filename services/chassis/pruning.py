@@ -1,8 +1,8 @@
-"""What every service forgets: rows of the chassis that were needed once, and that nothing asks for any more.
+"""The chassis' own job: it deletes rows of the chassis that nothing reads any more.
 
-Not forgotten: first sightings (``inbox``), without which a log that is read again would be applied again; what an
-operator discarded; and what a later life of the database said that this one has not said. Timers need no pruning: one
-that fires or is cancelled is gone.
+It keeps first sightings (``inbox``), without which a log that is read again would be applied again; messages that an
+operator discarded; and messages of a later life of the database that this life has not sent. A timer that fires or is
+cancelled is deleted at once.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ __all__ = ["JOBS"]
 
 _AT_ONCE: Final = 10_000
 _UNUSED: Final = timedelta(days=30)
-"""A name that is locked again is made again, which costs more than finding it: most are spoken of for weeks."""
+"""Age of names that are deleted. To make a name again costs more than to find it, and most names are used for weeks."""
 _REPLAYED: Final = timedelta(days=14)
-"""As long as logs with an end are kept: until then somebody may want to see what a replay was made from."""
+"""As long as topics with a limit keep messages: until then somebody may want to see the source of a replay."""
 
 
 async def _forget(run: Run) -> bool:
-    """Names without anything parked; and what replays of this database were made from."""
+    """Names that are not parked, and the sources of replays of this database."""
     names = await forget_names(run.db, run.now - _UNUSED, _AT_ONCE)
     rows = await said.forget(run.db, run.now - _REPLAYED, _AT_ONCE)
     return names == _AT_ONCE or rows == _AT_ONCE

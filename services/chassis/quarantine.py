@@ -1,7 +1,7 @@
 """What an operator does about quarantined messages: look at them, release them, discard them.
 
-Release is no way around the rules: the bytes are decoded again, the inbox is asked, and what passes goes into the queue
-of its subject, at the place of its sequence, to be decided by ``reentry.py`` like everything that was set aside.
+A release is no way around the rules. The bytes are decoded again and the inbox is asked. A message that passes goes
+into the queue of its subject, at the place of its sequence, and ``reentry.py`` decides it like all others.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Released:
     released: list[int] = field(default_factory=list)
     """In the queue of their subjects, to be decided."""
     repeats: list[int] = field(default_factory=list)
-    """Forgotten, since the same message has come in by itself meanwhile."""
+    """Deleted, since the same message has come in by itself meanwhile."""
     kept: list[Kept] = field(default_factory=list)
 
 
 class Quarantine:
-    """The operator's hand. It runs inside the service: nobody else decides its messages."""
+    """An operator's acts. They run inside the service: no other process decides its messages."""
 
     def __init__(self, processor: Processor, reads: Reads, wake: Callable[[], None]) -> None:
         self.processor = processor
@@ -56,20 +56,20 @@ class Quarantine:
         self._acts = Acts.of(processor.service.name, processor.settings)
 
     async def release(self, sequences: Sequence[int], who: str) -> Released:
-        """Let these be decided again, in order, and then what stands behind them. One transaction."""
+        """Let these messages be decided again, in order, and then the messages behind them. One transaction."""
         told = Released()
         async with self.pool.acquire() as db, db.transaction():
             await one_at_a_time(db)
             rows = _not_our_own(await _quarantined(db, sequences, told.kept), told.kept)
             subjects = {seq: row.subject for seq, row in rows.items() if row.subject is not None}
             readable = await self._readable(db, {seq: row for seq, row in rows.items() if seq not in subjects}, told)
-            # Before the inbox: what it takes in and nobody decides would be forgotten as a repeat the next time.
+            # Before the inbox: a message that it takes in and nobody decides would be a repeat the next time.
             named = self._named(rows, readable, told)
-            # What an operator releases although its id is known to be another's is decided in its own right.
+            # A message that an operator releases although its id was used before is decided in its own right.
             asked = {seq: readable[seq] for seq in named if rows[seq].reason != "reused_id"}
             refused = await _seen_before(db, rows, asked, told)
             subjects |= {seq: subject for seq, subject in named.items() if seq not in refused}
-            # As in a live batch the inbox comes first, then the subjects: no two wait for each other in a circle.
+            # As in a live batch the inbox comes first, then the subjects: no two transactions deadlock.
             await Batch(db).lock(subjects.values())
             await set_aside.enqueue(db, subjects)
             await self._say(db, "release", [rows[seq] for seq in subjects], who)
@@ -79,9 +79,9 @@ class Quarantine:
         return told
 
     async def discard(self, sequences: Sequence[int], who: str, why: str) -> tuple[list[int], list[Kept]]:
-        """Move these to the table of what was discarded; what stands behind them goes on. One transaction.
+        """Move these messages to the table ``discarded``; the messages behind them go on. One transaction.
 
-        Gives the sequences of what was discarded, and what was not.
+        Gives the sequences of the discarded messages, and the messages that are kept.
         """
         kept: list[Kept] = []
         async with self.pool.acquire() as db, db.transaction():
@@ -102,7 +102,7 @@ class Quarantine:
             return [dict(row) for row in await db.fetch(_LISTING, after, reason, limit)]
 
     async def discarded(self, after: int, limit: int) -> list[dict[str, Any]]:
-        """A page of what was discarded, by whom, when and why, without its bytes."""
+        """A page of discarded messages: by whom, when and why, without their bytes."""
         async with self._reads.sums() as db:
             return [dict(row) for row in await db.fetch(_DISCARDED, after, limit)]
 
@@ -116,7 +116,7 @@ class Quarantine:
         await self._acts.say(db, act, places, who, self.processor.clock.now())
 
     async def _readable(self, db: Connection, rows: Mapping[int, Aside], told: Released) -> dict[int, Candidate]:
-        """Decode again; what cannot be decoded even now keeps its place, with the reason it has now."""
+        """Decode again. A message that cannot be decoded even now keeps its place, with its present reason."""
         readable: dict[int, Candidate] = {}
         still: list[Aside] = []
         for seq, row in rows.items():
@@ -138,7 +138,7 @@ class Quarantine:
         return readable
 
     def _named(self, rows: Mapping[int, Aside], readable: Mapping[int, Candidate], told: Released) -> dict[int, str]:
-        """The subjects of messages that are in the contract; what cannot be told apart even now keeps its place."""
+        """The subjects of messages that are in the contract. If the subject cannot be named it keeps its place."""
         named: dict[int, str] = {}
         for seq, candidate in readable.items():
             assert candidate.event is not None
@@ -159,7 +159,7 @@ def _not_our_own(rows: Mapping[int, Aside], kept: list[Kept]) -> dict[int, Aside
 
 
 async def _quarantined(db: Connection, sequences: Sequence[int], kept: list[Kept]) -> dict[int, Aside]:
-    """Those of these messages that are quarantined, by sequence; ``kept`` is told of the others."""
+    """The messages, of those given, that are quarantined, by sequence; the others are added to ``kept``."""
     found = {row.seq: row for row in await set_aside.by_sequence(db, sequences)}
     rows: dict[int, Aside] = {}
     for seq in sorted(set(sequences)):
@@ -181,7 +181,7 @@ async def counts(db: Connection, timeout: float | None = None) -> dict[str, int]
 async def _seen_before(
     db: Connection, rows: Mapping[int, Aside], asked: Mapping[int, Candidate], told: Released
 ) -> set[int]:
-    """Enter these into the inbox; gives those that it knows: repeats are forgotten, reused ids stay as such."""
+    """Enter these into the inbox; gives those that it knows. Repeats are deleted, reused ids stay set aside as such."""
     fresh, reused, _ = await inbox.first_sightings(db, list(asked.values()), inbox.enter)
     new, conflicting = {id(one) for one in fresh}, {id(one) for one in reused}
     seen = {seq for seq, one in asked.items() if id(one) not in new}

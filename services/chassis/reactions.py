@@ -21,12 +21,12 @@ def _no_needs(_: Inbound, __: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """All that a service says of one message type. The chassis asks each question once a message."""
+    """How a service treats one message type. The chassis calls each function once a message."""
 
     decide: Decide
     subject: Callable[[Inbound], str]
     """The entity decided, as a lock name such as ``account:…``. Messages of one subject keep their order."""
     locks: Callable[[Inbound], Iterable[str]] = _no_locks
-    """Further lock names, facts that the message may wait for or make known included."""
+    """Further names to lock, with the facts that the message may wait for or make known."""
     needs: Callable[[Inbound, Any], None] = _no_needs
-    """Enters into the needs of a batch (``Store.needs``) what deciding this message may read."""
+    """Enters the rows that the decision may read into the needs of a batch (``Store.needs``)."""

@@ -1,8 +1,8 @@
-"""What is asked over HTTP: few questions at a time, on sessions of their own, and none of them for long.
+"""Questions over HTTP: few run at a time, on database sessions of their own, and none for long.
 
-Whoever may ask at all could otherwise keep all sessions and the whole database busy, and nobody's message would be
-decided meanwhile. So questions have a pool of their own; so many of a kind run at once, a few more wait, and the rest
-hear at once that they should come again.
+Otherwise one who may ask could keep all sessions and the whole database busy, and no message would be decided
+meanwhile. So questions have a pool of their own. A few of each kind run at once, a few more wait for a slot, and the
+others are told at once to come again.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from services.chassis.database import Connection, Pool
 __all__ = ["AT_ONCE", "IN_LINE", "READERS", "Busy", "Reads", "TooSlow"]
 
 AT_ONCE: Final = 2
-"""Questions that run at once; of an operator's sums, one does."""
+"""Questions that run at once; of an operator's sums only one runs."""
 IN_LINE: Final = 16
 """Questions of a kind that wait for a slot."""
 READERS: Final = AT_ONCE + 1
 """Sessions for questions."""
 _SUMS_SECONDS: Final = 10.0
-"""Seconds for an operator's sums: they count everything that there is, and one at a time leaves the rest alone."""
+"""Seconds for an operator's sums, which count all rows. One sum at a time leaves enough of the database to others."""
 
 
 class Busy(Exception):
-    """More is asked than is answered: come again in a second."""
+    """There are more questions than slots: come again in a second."""
 
 
 class TooSlow(Exception):
-    """The answer took longer than a question may: ask for less."""
+    """The answer took longer than the limit: ask for less."""
 
 
 class Reads:
@@ -53,7 +53,7 @@ class Reads:
 
     @contextlib.asynccontextmanager
     async def sums(self) -> AsyncIterator[Connection]:
-        """A session for an operator who counts everything. Raises ``Busy`` and ``TooSlow``."""
+        """A session for an operator's sums. Raises ``Busy`` and ``TooSlow``."""
         async with self._sums.slot(), self._session() as db:
             await db.execute(f"SET statement_timeout = '{_SUMS_SECONDS}s'")  # the pool takes it back
             yield db
@@ -68,7 +68,7 @@ class Reads:
 
 
 class _Line:
-    """Some go in at once, some wait, and nobody else."""
+    """Slots: some callers get one at once, some wait, and others are refused."""
 
     def __init__(self, at_once: int) -> None:
         self._room = asyncio.Semaphore(at_once)

@@ -12,4 +12,4 @@ AsideReason = Literal[ContractRefusal, "waiting", "ready", "behind", "raised", "
 UNDER_WAY: Final = frozenset({"waiting", "ready", "behind"})
 """Reasons of messages that are decided without anybody's help."""
 SAID_OTHERWISE: Final[AsideReason] = "said_otherwise"
-"""The reason of a message of our own: a restored database would say it under an id under which the log has another."""
+"""The reason of a message of this service: a restored database would send it under an id that has another message."""

@@ -33,7 +33,7 @@ __all__ = [
 
 _LOG_APPEND_TIME: Final = 1
 Headers = Sequence[tuple[str, bytes | None]]
-"""A name that is not UTF-8 in the log is text with surrogates (PEP 383): every byte of it comes back."""
+"""Headers. A name that is not UTF-8 is text with surrogates (PEP 383), so that no byte of it is lost."""
 
 
 _WITHIN_A_MILLISECOND: Final = timedelta(microseconds=999)
@@ -58,7 +58,7 @@ class Record(NamedTuple):
 
     @property
     def last(self) -> int:
-        """The last offset that this is about: its own, but for a batch."""
+        """The last offset: of a record its own, of an unreadable batch the last of the batch."""
         return self.offset if self.part is None else self.part.last
 
 
@@ -78,15 +78,15 @@ def record_of(message: ConsumerRecord) -> Record:
 
 
 def appended_at(record: Record, entry: TopicEntry, received_at: datetime) -> datetime | None:
-    """When the log took a record in that a stranger wrote; by our own clock where the log does not say so.
+    """When the log took in a record that a stranger wrote; by our own clock where the log does not tell.
 
-    None where the time in a message is of our own making.
+    None where a service of the linkage wrote the time in the message.
     """
     if not entry.log_time:
         return None
     if not record.appended:
         return received_at
-    # The log tells whole milliseconds. What was said within that one was not said after it came.
+    # The log tells whole milliseconds. A message that was made within this millisecond was not made after it came.
     return datetime.fromtimestamp(record.timestamp / 1000, UTC) + _WITHIN_A_MILLISECOND
 
 
@@ -116,7 +116,7 @@ def pack_texts(headers: Sequence[tuple[str, str]]) -> bytes:
 
 
 def unpack_headers(packed: bytes) -> list[tuple[str, bytes | None]]:
-    """The inverse of both."""
+    """The inverse of ``pack_headers`` and ``pack_texts``."""
     return [
         (_unpacked_name(name), None if value is None else value.encode("latin-1"))
         for name, value in orjson.loads(packed)
@@ -128,36 +128,36 @@ def _unpacked_name(name: str) -> str:
 
 
 def mark(record: Record) -> str:
-    """What a record is recognised by when it is read back."""
+    """The digest by which a record is recognised when it is read back."""
     whole = b"" if record.part is None else record.part.digest
     return hashlib.blake2b((record.key or b"") + b"\0" + (record.value or b"") + whole, digest_size=12).hexdigest()
 
 
 def decode_record(record: Record, entry: TopicEntry, sources: frozenset[str]) -> Candidate:
-    """Decode one record alone: whatever is wrong with it concerns no other one."""
+    """Decode one record alone: a fault of it concerns no other record."""
     try:
         if record.part is not None:
             raise _only_a_part(record, record.part)
         event = decode(record.value, record.headers)
         _check(event, record, entry, sources)
     except ContractError as error:
-        # What it was raised through holds this record, and the whole batch by its callers, in a circle.
+        # The traceback holds this record, and through its callers the whole batch, in a reference cycle.
         error.__traceback__ = error.__context__ = None
         return Candidate(record, None, error)
     except Exception as error:
-        # A fault of ours, but of this record alone: others must not wait for it.
+        # A fault of our code, met by this record alone: other records must not wait for it.
         log().error("decoding raised", topic=record.topic, partition=record.partition, detail=describe(error))
         return Candidate(record, None, ContractError("bytes", f"cannot be read: {describe(error)}"))
     return Candidate(record, event, None, content_digest(event.type, record.value))
 
 
 def content_digest(type: str, value: bytes | None) -> bytes:
-    """What a message says: two of one id with the same digest are one message."""
+    """The digest of what a message says: two messages of one id with the same digest are one message."""
     return hashlib.blake2b(value or b"", digest_size=16, key=type.encode()[:64]).digest()
 
 
 def _only_a_part(record: Record, part: Part) -> ContractError:
-    """Why it cannot be decoded, with what its headers say of it."""
+    """Why a record cannot be decoded, with the id, source and type that its headers give."""
     told = ContractError(part.reason, part.detail)
     try:
         decode(None, record.headers)

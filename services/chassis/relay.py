@@ -1,7 +1,7 @@
-"""The relay: outbox rows to Kafka in insertion order, one relay per database, deleted once acknowledged.
+"""The relay sends rows of the outbox to Kafka in insertion order, and deletes them once they are acknowledged.
 
-It deletes what it read; it never asks for ids above a cursor, since sequences are not commit order, and never uses
-SKIP LOCKED, which would let a second relay overtake the first on one key.
+A database has one relay. It deletes the rows that it has read. It never asks for ids above a cursor, since sequences
+are not commit order, and never uses SKIP LOCKED, which would let a second relay overtake the first on one key.
 
 A partition that takes nothing holds up its own rows and no others (``stuck``). When the broker does not answer at all,
 everything stays as it is.
@@ -36,12 +36,12 @@ _LEADER = 0x5C_03
 _READ = "SELECT id, topic, key, headers, value FROM outbox WHERE stuck IS NULL ORDER BY id LIMIT $1"
 _FIRST = "SELECT id FROM outbox WHERE stuck IS NULL ORDER BY id LIMIT 1"
 _LONGEST_INTERVAL = 0.5
-"""For timers, and for rows that another instance wrote."""
+"""Seconds between two looks at most. They find due timers, and rows that another process wrote."""
 _METADATA_SECONDS = 10.0
 _START_SECONDS = 15.0
 _SILENCE_SECONDS = 75.0
-"""A leader that is silent for longer than any send may take is paused or cut off: PostgreSQL ends its session, and
-with it the lock, so that another may lead."""
+"""A leader that is silent for longer than any send may take is stopped or cut off. PostgreSQL then ends its session and
+the lock with it, so that another process may lead."""
 
 
 class Relay:
@@ -60,22 +60,22 @@ class Relay:
         self.producer: AIOKafkaProducer | None = None
         """The producer of the present session."""
         self.interrupted = Episode("relay interrupted")
-        """While the database or every broker is away."""
+        """Active while the database or every broker is away."""
         self._moved_at = time.monotonic()
         self._first: int | None = None
         self._partitions: dict[str, int] = {}
         self._singly: set[str] = set()
         self._said_since = False
-        """Whether a later life of this database, which was restored, said what this one may say again."""
+        """Whether this database was restored, and a later life of it sent messages that this life may send again."""
         self._stuck = Stuck(settings)
 
     @property
     def trouble(self) -> list[dict[str, Any]]:
-        """Topics and partitions that take no rows; empty beside another leader, who knows of them."""
+        """Topics and partitions that take no rows; empty while another process leads, which knows them."""
         return self._stuck.troubles
 
     def silent(self) -> float:
-        """Seconds since it last dealt with rows or found none; of one that stands by, since the leader did."""
+        """Seconds since this relay, or the leader if this relay stands by, last dealt with rows or found none."""
         return time.monotonic() - self._moved_at
 
     async def run(self) -> None:
@@ -108,7 +108,7 @@ class Relay:
                 await abandon(self.producer)
 
     async def _renew(self) -> None:
-        """Another producer in place of the present one, with whatever that holds."""
+        """Replace the producer; the old producer and all that it holds is given up."""
         if self.producer is not None:
             await abandon(self.producer)
         self.producer = kafka.new_producer(self.settings, f"{self.name}-relay-{self.instance}")
@@ -128,7 +128,7 @@ class Relay:
         )
 
     async def _watch(self, db: Connection) -> None:
-        """Whether the leader moves: a session that hangs keeps its lock, and then nobody leads."""
+        """Whether the leader moves. A session that hangs keeps its lock, and then no process leads."""
         first = await db.fetchval(_FIRST)
         if first is None or first != self._first:
             self._moved_at = time.monotonic()
@@ -197,7 +197,7 @@ class Relay:
         return going, stuck
 
     async def _ask(self) -> dict[str, dict[int, bool]]:
-        """What the broker has, of which the numbers of partitions are kept."""
+        """The topics and partitions that the broker has; the numbers of partitions are kept."""
         assert self.producer is not None
         async with asyncio.timeout(_METADATA_SECONDS):
             found = await kafka.leaders(self.producer)
@@ -205,13 +205,13 @@ class Relay:
         return found
 
     async def _judged(self, failed: Mapping[Place, Sent]) -> list[Place]:
-        """Which of these places take nothing, known as such from now on. The producer is another one afterwards."""
+        """Find out which of these places take nothing, and remember them. Afterwards there is another producer."""
         found = await self._ask()
         stuck = []
         for place, sent in failed.items():
             assert sent.error is not None
             if sent.too_large and place[0] not in self._singly:
-                self._singly.add(place[0])  # a batch is too large for this topic, its rows need not be
+                self._singly.add(place[0])  # the batch is too large for this topic, its single rows perhaps not
                 continue
             self._stuck.add(place, kafka.lacking(found, *place) or describe(sent.error))
             stuck.append(place)

@@ -11,17 +11,17 @@ from typing import Final
 __all__ = ["Ended", "Repeats", "shape"]
 
 QUIET_SECONDS: Final = 30.0
-"""A line that did not come for so long has ended. Longer than every pause between two attempts at one thing."""
+"""A line that did not come for so long has ended. Longer than every backoff between two tries of one thing."""
 PATIENCE_SECONDS: Final = 30.0
-"""A line that passes by itself at a start is written when it has come for so long."""
+"""A line that usually stops soon after a start is written only if it goes on for so long."""
 MOST: Final = 200
-"""Kinds of lines that are counted apart; what comes beyond them is counted together."""
+"""Kinds of lines that are counted separately; all further kinds are counted together."""
 
 _VARYING: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{12,}|\d+")
 
 
 def shape(text: str) -> str:
-    """A text without its numbers, addresses and ids: what two lines of one kind have in common."""
+    """A text without its numbers, addresses and ids: two lines of one kind have this in common."""
     return _VARYING.sub("#", text)[:200]
 
 
@@ -36,7 +36,7 @@ class _Kind:
 
 @dataclass(frozen=True)
 class Ended:
-    """A line that came several times, and comes no more."""
+    """A line that came several times and has ended."""
 
     about: Mapping[str, object]
     count: int
@@ -72,7 +72,7 @@ class Repeats:
             return True
 
     def ended(self, now: float) -> list[Ended]:
-        """What came several times and was not seen for a while; each is given once. ``inf``: all that is counted."""
+        """Lines that came several times and have ended; each is given once. ``inf``: all that are counted."""
         with self._lock:
             over = [key for key, kind in self._kinds.items() if now - kind.last > self._quiet]
             kinds = [self._kinds.pop(key) for key in over]

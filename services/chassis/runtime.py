@@ -109,7 +109,7 @@ class Runtime:
             raise self.fatal
 
     async def _may_begin(self, restoring: Restoring) -> bool:
-        """Once it is known what the database and the log have of each other; False when it stops before that."""
+        """Wait until a restored database has been replayed. False if the process stops before that."""
         looking = asyncio.create_task(restoring.run())
         stopping = asyncio.create_task(self.stopping.wait())
         await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -217,7 +217,7 @@ class Runtime:
         self.stopping.set()
 
     async def _stop(self, broker: KafkaBroker, server: _Server, serving: asyncio.Task[Any]) -> None:
-        """No new batch, the one under way commits, what it sent goes out, then the rest."""
+        """Stop in order: begin no batch, let the present batch commit, send its messages, then end all other parts."""
         log().info("stopping in order")
         failpoint("P8")
         for lane in self.lanes:
@@ -231,7 +231,7 @@ class Runtime:
             await lane.close()
         await _within(3, self._drained())
         server.should_exit = True
-        # Answers under way still need the database: it is let go after them.
+        # Answers under way still need the database, so it is closed after them.
         await asyncio.wait({serving}, timeout=_LAST_ANSWERS + 2)
 
     async def _drained(self) -> None:
@@ -250,15 +250,15 @@ class Runtime:
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
-    """Let it take so long at most, whatever comes of it."""
+    """Wait for it at most so long, and ignore how it ends."""
     task = asyncio.create_task(work)
     await asyncio.wait({task}, timeout=seconds)
     await _end([task])
 
 
 async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel, and say it again: giving a connection back to a database that does not answer takes a minute, and the
-    error of one that goes meanwhile is raised in place of the cancellation."""
+    """Cancel tasks, and repeat it until they end. A task that gives a connection back to a silent database takes a
+    minute; if the database goes away meanwhile, the error of that replaces the cancellation."""
     left = set(tasks)
     while left:
         for task in left:
@@ -280,7 +280,7 @@ async def run(service: Service, settings: Settings) -> None:
 
 
 async def forget(name: str, settings: Settings, topics: list[str]) -> None:
-    """Forget a service's stored positions of these topics, of which the next start reads from the beginning."""
+    """Forget a service's stored positions of these topics: the next start reads them from the beginning."""
     pool = await open_pool(settings.database.get_secret_value(), size=1, application="forget-positions")
     async with pool.acquire() as db, db.transaction():
         forgotten = await positions.forget(db, topics)
@@ -291,7 +291,7 @@ async def forget(name: str, settings: Settings, topics: list[str]) -> None:
 
 
 async def restored(settings: Settings) -> None:
-    """Say that the database was restored: the next start replays. The service does not run meanwhile."""
+    """Mark the database as restored, so that the next start replays. The service must not run meanwhile."""
     pool = await open_pool(settings.database.get_secret_value(), size=1, application="restored")
     async with pool.acquire() as db:
         await looking.mark(db, "an operator")

@@ -1,8 +1,9 @@
 """Every session of a process is on the database that the process began with, or the process stops.
 
-A database that was restored, or a standby that was promoted, takes the place of the one that was there while a process
-runs. Its parts connect again, one by one. The relay would move ``said`` behind words of the later life, so that nobody
-found out any more; what the later life asked of others would be asked again. So nobody gets a session there.
+While a process runs, a restored database or a promoted standby may take the place of its database. The parts of the
+process then connect again, one by one. The relay would move ``said`` behind messages of the later life, so nobody could
+find out any more that the database was restored, and the service would send again what the later life has sent. So no
+part gets a session on the new database.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class SameDatabase:
 
     async def check(self, db: Connection) -> None:
         """Called with each new session, before anybody else has it. Raises ``SetBack``."""
-        least = self._written  # before it is asked: several sessions may be opened at once
+        least = self._written  # before the question, since several sessions may be opened at once
         found = await db.fetchrow(_WHICH)
         assert found is not None
         if found["timeline"] is None:

@@ -1,4 +1,4 @@
-"""A database keeps the digest of the naming secret that it was begun with, and takes no other."""
+"""A database keeps the digest of its first naming secret, and a process with another secret does not start."""
 
 from __future__ import annotations
 

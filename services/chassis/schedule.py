@@ -1,7 +1,7 @@
-"""What a service does by itself: its jobs, each at a time of day in Shanghai or every so often. Pure.
+"""The jobs of a service: work that it begins by itself, at a time of day in Shanghai or every so often. Pure.
 
-A moment for which a job is due is a *due*. Each due is done once over all processes of the service, in order, also the
-dues that passed while no process ran (``scheduling.py``).
+A *due* is a moment for which a job is due. All processes of the service together do each due once and in order, also
+the dues that passed while no process ran (``scheduling.py``).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _ANCHOR: Final = datetime(2000, 1, 1, tzinfo=SHANGHAI)
 
 @dataclass(slots=True)
 class Run:
-    """One portion of a due while it is done: all of it is committed, or none."""
+    """One portion of a due while it is done. It is committed whole or not at all."""
 
     db: Connection
-    """In a transaction that the chassis commits. Each of its statements has 30 s."""
+    """A connection with an open transaction, which the chassis commits. Each statement has 30 s."""
     due: datetime
     clock: Clock
     now: datetime = field(init=False)
-    """When it is decided: the moment of the last ``lock``, or of its begin."""
+    """The moment of the decision: that of the last ``lock``, or of the begin of the portion."""
     sends: list[Send] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -44,18 +44,18 @@ class Run:
         return shanghai_day(self.due)
 
     async def lock(self, names: Iterable[str]) -> set[str]:
-        """Lock the subjects of what it changes, once and before it reads their rows; gives those that are parked.
+        """Lock the subjects whose rows the job changes, once and before it reads these rows; gives the parked subjects.
 
-        What was decided about them before has an earlier moment. Rows that are changed without this make the batches
-        that have loaded them be decided again, which counts as overtaken.
+        Earlier decisions about these subjects then have earlier moments. If a job changes rows without these locks, a
+        batch that has loaded the rows is overtaken and decided again.
         """
         parked = await Batch(self.db).lock(names)
         self.now = self.clock.now()
         return parked
 
     def send(self, *sends: Send) -> None:
-        """These messages go out with what the job changes. Their ids follow from job, due, portion and place: give them
-        in an order that follows from the rows, so that a restored service says the same under each id."""
+        """Send messages with the changes of the job. Their ids follow from job, due, portion and place. Their order
+        must follow from the rows, so that a restored service sends the same message under each id."""
         self.sends.extend(sends)
 
 
@@ -63,10 +63,10 @@ class Run:
 class Job:
     """Something that is due ``at`` a time of each day in Shanghai, or ``every`` so often: one of the two.
 
-    ``name`` stands in the database and in ids: it never changes, and never comes back for another job. ``run`` decides
-    for a due, by statements over all rows that it concerns; it gives True where a further portion is left, so that no
-    transaction is long.
-    ``each``: every due that passed is done, in order; otherwise, of several that passed, the last one alone.
+    ``name`` stands in the database and in ids: it never changes, and is never used again for another job. ``run``
+    decides for a due by statements over all rows that the due concerns. It gives True where a further portion is left,
+    so that no transaction is long.
+    ``each``: every due that passed is done, in order; otherwise only the last of several dues that passed.
     """
 
     name: str
@@ -85,22 +85,22 @@ class Job:
             raise ValueError(f"job {self.name}: `every` goes forward")
 
     def first(self, now: datetime) -> datetime:
-        """The first due after this moment: of a job that was never done."""
+        """The first due after this moment, for a job that was never done."""
         if self.every is not None:
             return _ANCHOR + ((now - _ANCHOR) // self.every + 1) * self.every
         today = self._on(shanghai_day(now))
         return today if today > now else self.after(today)
 
     def after(self, due: datetime) -> datetime:
-        """The due that follows this one. Of a day there is one, also where ``at`` has become another time since."""
+        """The due after this due. A day has one due, even if ``at`` has become another time since."""
         return self.first(due) if self.every is not None else self._on(shanghai_day(due) + timedelta(days=1))
 
     def last(self, due: datetime, now: datetime) -> datetime:
-        """The last due that is not after this moment, ``due`` being one of them."""
+        """The last due that is not after this moment; ``due`` is a due of the job."""
         return max(due, self.first(now) - self._step)
 
     def missed(self, due: datetime, now: datetime) -> int:
-        """How many dues have passed, ``due`` being the first of them; 0 while it is to come."""
+        """How many dues have passed, of which ``due`` is the first; 0 while it is to come."""
         return max(0, -((due - self.first(now)) // self._step))
 
     @property

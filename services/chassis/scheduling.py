@@ -1,8 +1,8 @@
-"""Does the jobs of a service when they are due: each due once, whichever process comes first.
+"""Does the jobs of a service when they are due. Each due is done once, by the process that comes first.
 
-The row of a job is locked while a portion of a due is done, and moved on by the same transaction. So whoever is killed
-has done nothing, another process that finds the row locked goes on to the next job, and what passed while no process
-ran is done in order. A job that fails is tried again after pauses of 1 s to 5 min, while the others go on.
+One transaction locks the row of a job, does a portion of the due and moves the row on. So a process that is killed has
+done nothing, a process that finds the row locked goes on to the next job, and dues that passed while no process ran are
+done in order. A job that fails is tried again after a backoff of 1 s to 5 min, while the other jobs go on.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ __all__ = ["Scheduler"]
 
 _LONGEST_SLEEP: Final = 30.0
 _LOCKED_SECONDS: Final = 1.0
-"""Between two looks at what is due and was not done: it is backed off after a failure, or another process is at it."""
+"""Seconds between two looks at a due that was not done, since its job failed or another process is doing it."""
 _LONGEST_REST: Final = 300.0
 _TOLD_SECONDS: Final = 5.0
-"""Between two lines about a job that catches up."""
+"""Seconds between two log lines about a job that catches up."""
 _KNOWN: Final = "SELECT name, next_due, portion FROM schedule WHERE name = ANY($1)"
 _BEGIN: Final = """INSERT INTO schedule (name, next_due) SELECT * FROM unnest($1::text[], $2::timestamptz[])
 ON CONFLICT DO NOTHING"""
@@ -96,7 +96,7 @@ class Scheduler:
         done = [await self.portion(name) for name, due in dues.items() if due <= now]
         to_come = {name: due for name, due in dues.items() if due > now}
         for name in to_come:
-            self._jobs[name].failed.over()  # whatever it failed for, another process has done it
+            self._jobs[name].failed.over()  # it failed here, and another process has done it
         if any(done):
             return 0.0
         longest = _LOCKED_SECONDS if done else _LONGEST_SLEEP
@@ -135,7 +135,7 @@ class Scheduler:
         return True
 
     async def _do(self, db: Connection, job: Job, due: datetime, portion: int) -> int:
-        """All of a portion but the commit; gives how many messages it sends."""
+        """Do a portion, without the commit; gives how many messages it sends."""
         if not job.each and portion == 0:
             due = job.last(due, self._processor.clock.now())
         run = Run(db, due, self._processor.clock)
@@ -155,6 +155,6 @@ class Scheduler:
 
 
 async def next_dues(db: Connection, names: Iterable[str]) -> dict[str, tuple[datetime, int]]:
-    """When these jobs are due next, and how many portions of that due are done; without those that never were due."""
+    """When these jobs are due next, and how many portions of that due are done; without jobs that were never due."""
     rows: Sequence[Any] = await db.fetch(_KNOWN, list(names))
     return {row["name"]: (row["next_due"], row["portion"]) for row in rows}

@@ -22,11 +22,11 @@ Row: TypeAlias = Any
 """A row of the outbox with id, topic, key, headers and value."""
 
 WHOLE_TOPIC: Final = -1
-"""In the place of a partition's number: the topic is missing, so nobody knows how many partitions it has."""
+"""Stands in the place of a partition's number if the topic is missing: nobody knows how many partitions it has."""
 ANSWER_SECONDS: Final = 10.0
-"""So long at most a partition's leader may take for one batch."""
+"""Seconds that a partition's leader may take for one batch."""
 _ROUND_SECONDS: Final = 30.0
-"""After so long no further batch is begun: the rest of the rows is read again."""
+"""Seconds after which no further batch is begun; the rows that are left are read again."""
 _END_SECONDS: Final = 5.0
 
 
@@ -52,8 +52,8 @@ async def send(
 ) -> dict[Place, Sent]:
     """Send the rows of each partition in order, all partitions at the same time; raises nothing of Kafka's.
 
-    ``singly``: topics whose rows go out one a batch. After an error this producer is to be abandoned: the batch that
-    was not acknowledged is still in its hands, and the numbers by which the broker tells repeats apart have a gap.
+    ``singly``: topics whose batches have one row each. After an error the caller abandons this producer: it still holds
+    the batch that was not acknowledged, and the numbers by which the broker recognises repeats have a gap.
     """
     until = asyncio.get_running_loop().time() + _ROUND_SECONDS
     found = await asyncio.gather(
@@ -80,7 +80,7 @@ async def _send_place(
             batch.close()
             async with asyncio.timeout(ANSWER_SECONDS):
                 told = await (await producer.send_batch(batch, topic, partition=partition))
-            if told.offset < 0:  # a repeat that the broker knows no more: it is sent once more, and then told
+            if told.offset < 0:  # a repeat of a batch whose offset the broker no longer knows: it is sent again
                 raise RuntimeError("acknowledged without an offset")
             sent.end = told.offset + len(ids)
             sent.acknowledged += ids
@@ -93,10 +93,10 @@ async def _send_place(
 
 
 async def abandon(producer: AIOKafkaProducer) -> None:
-    """End a producer with whatever it holds; the outbox keeps the truth.
+    """End a producer together with the rows that it holds; the outbox still has them.
 
-    Its own ``stop`` waits until everything is acknowledged, which with idempotence may be never, and given up it
-    leaves a sender behind that repeats old rows for ever.
+    The producer's own ``stop`` waits until all is acknowledged, with idempotence perhaps for ever. If one gives up
+    waiting, a sender stays behind and repeats old rows for ever.
     """
     # There is no public way to end the sender alone.
     producer._closed = True

@@ -1,4 +1,4 @@
-"""What a service is: its table of contents. The chassis runs whatever is described here."""
+"""The description of a service, by which the chassis runs it: its rows, streams, store, jobs and tasks."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from services.chassis.tables import Table
 __all__ = ["Figures", "Heard", "Service", "Store", "Stream", "Undecodable", "Worker"]
 
 Heard: TypeAlias = Callable[[str, datetime], datetime | None]
-"""Given channels by name (``channels.named``) and a moment: the latest known moment up to which all that lay on these
-channels is applied. None while that is not known or is before the given moment."""
+"""Takes channels by name (``channels.named``) and a moment. Gives the latest known moment up to which all messages of
+these channels are applied; None while no such moment is known that is not before the given moment."""
 
 Worker: TypeAlias = Callable[[Pool, Settings, asyncio.Event], Awaitable[None]]
 """A long task; its event is set whenever this process has committed a batch."""
@@ -41,7 +41,7 @@ class Stream:
 
     ``sources`` are the CloudEvents sources that may speak there. ``backlog_limit``: while more rows of this group's
     making stand in the outbox, the group pauses (a flood delays only its own sender). ``most``: messages in one
-    batch at most, below the process's own setting: whoever shares the loop waits for a whole batch at every step.
+    batch at most, below the process's own setting, since other tasks of the loop wait for a whole batch at each step.
     ``pausable``: the service's ``paused_groups`` is asked before each batch; while it
     names this group, messages stay in the log.
     """
@@ -56,8 +56,8 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """A record that nobody decides: it is not in the contract, has an id that another message had, or is a batch that
-    cannot be read. It is quarantined in any case."""
+    """A record that nobody decides: it is not in the contract, its id was used before, or it is a batch that cannot be
+    read. It is quarantined in any case."""
 
     topic: str
     partition: int
@@ -67,7 +67,7 @@ class Undecodable:
 
 
 class Figures(NamedTuple):
-    """What a service says of itself: entries of its health, and gauges."""
+    """What a service tells of itself: entries of its health, and gauges."""
 
     state: Mapping[str, Any]
     gauges: Sequence[Figure]
@@ -82,7 +82,7 @@ class Store(Protocol):
         ...
 
     def needs(self) -> Any:
-        """An empty collection of what a batch needs; the rows of its messages enter into it (``Reaction.needs``)."""
+        """An empty collection of needs, into which ``Reaction.needs`` of each message enters what is to be loaded."""
         ...
 
     async def load(self, batch: Batch, needs: Any, states: States) -> None:
@@ -107,7 +107,7 @@ class Service:
     policy: Any = None
     """The values by which rules decide, made once from settings and the files that they name."""
     refuse: Callable[[Undecodable], Iterable[Send]] | None = None
-    """What it answers to a record that nobody decides."""
+    """The messages that answer a record which nobody decides."""
     api: Callable[[Reads, Settings], APIRouter] | None = None
     bearers: frozenset[str] = frozenset()
     """Kinds of parties, beside operators, whose tokens it takes: each ``<kind>:<code>`` in the file of tokens."""
@@ -115,24 +115,24 @@ class Service:
     """Groups that an operator has paused. Nothing more of them is read, and their messages that are set aside stay.
     Nobody waits to hear their channels: a wait that only they could end is over when its time is up."""
     listeners: tuple[Callable[[Pool, Heard, Clock], Awaitable[None]], ...] = field(default=())
-    """Long tasks that do something once all is applied that lay on some channels at a moment; cancelled at stop."""
+    """Long tasks that act once all messages are applied that lay on some channels at a moment; cancelled at stop."""
     episodes: tuple[Episode, ...] = field(default=())
-    """What keeps its own long tasks from their work, if anything does: while one lasts, the process is not ready."""
+    """Failures of the service's own long tasks: while one lasts, the process is not ready."""
     figures: Callable[[Connection], Awaitable[Figures]] | None = None
-    """What health and metrics say of this service beside what the chassis knows, read whenever they are asked."""
+    """What health and metrics tell of this service beside the chassis' own figures, read at each question."""
     workers: tuple[Worker, ...] = field(default=())
     """Long tasks beside consuming; cancelled at stop."""
     schedule: tuple[Job, ...] = field(default=())
-    """What it does at a time of day or every so often, beside the chassis' own jobs."""
+    """Its jobs at a time of day or every so often, beside the chassis' own job."""
     says: tuple[TopicEntry, ...] = field(default=())
-    """Topics that it writes and does not read itself: what stands there that the database does not know of was said by
-    a later life of it, so the database was restored."""
+    """Topics that it writes and does not read itself. If the database does not know one of its messages there, a later
+    life of the database wrote it, so the database was restored."""
     speaks_as: str | None = None
     """The CloudEvents source of a service that speaks for somebody else; None is the service itself."""
     restored: Callable[[Connection, Sequence[Event]], Awaitable[None]] | None = None
-    """Called once for a database that was restored: in the transaction that ends the replay, before the relay and the
-    workers begin, with all messages of its own that a later life of the database said on ``says``, in the order of each
-    partition. It may be called again after a crash, for a transaction that was not committed."""
+    """Called once for a restored database, in the transaction that ends the replay, before relay and workers begin. It
+    gets all messages that a later life of the database wrote on ``says``, in the order of each partition. After a crash
+    it may be called again, for a transaction that was not committed."""
 
     @property
     def source(self) -> str:

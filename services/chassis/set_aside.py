@@ -1,10 +1,10 @@
-"""Messages set aside: quarantined, behind a raised one, or waiting for a fact. One table, one way back in.
+"""The table of messages that are set aside: quarantined, waiting for a fact, or behind such a message.
 
-What is not in the contract has no subject and blocks nothing. Of a record that is too_large and of a batch that is
-unreadable only the first bytes are kept: these never come back. With a subject: ``raised`` (its decision raised),
-``waiting`` (for ``fact``, until ``deadline``, by what is said on the channels ``brought_by``), ``ready`` (to be decided
-again), ``behind`` (a later message of a parked subject). The last three go on by themselves; what an operator does
-about the others stands in ``quarantine.py``. ``said_otherwise``: this service was about to send it (``restoring``).
+A message that is not in the contract has no subject and blocks nothing. Of a record that is too_large and of a batch
+that is unreadable only the first bytes are kept, so these never come back. A message with a subject is ``raised`` (its
+decision raised), ``waiting`` (for ``fact``, until ``deadline``, on the channels ``brought_by``), ``ready`` (to be
+decided again) or ``behind`` (a later message of a parked subject). The last three go on by themselves; for the others
+see ``quarantine.py``. ``said_otherwise``: a message that this service was about to send (``restoring``).
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class Aside:
     """How often it was decided or read in vain; the column is ``attempts``."""
     seq: int | None = None
     brought_by: str | None = None
-    """Of one that waits: what ``channels.named`` makes of its channels."""
+    """The channels of a message that waits, as ``channels.named`` writes them."""
     own_right: bool = False
-    """Its id is another message's too, and an operator has released it."""
+    """Another message has the same id, and an operator has released this one."""
 
 
 async def insert(db: Connection, rows: Sequence[Aside]) -> None:
@@ -97,7 +97,7 @@ def _clean(text: str | None) -> str | None:
 
 
 async def rewrite(db: Connection, rows: Sequence[Aside]) -> None:
-    """Give rows that were decided again and still stand their new reason."""
+    """Give rows that were decided again and stay set aside their new reason."""
     if rows:
         await db.execute(
             """UPDATE set_aside AS s SET reason = n.reason, fact = n.fact, deadline = n.deadline, detail = n.detail,
@@ -115,7 +115,7 @@ async def rewrite(db: Connection, rows: Sequence[Aside]) -> None:
 
 
 async def remove(db: Connection, sequences: Sequence[int]) -> None:
-    """Forget rows that are applied."""
+    """Delete rows that are applied."""
     if sequences:
         await db.execute("DELETE FROM set_aside WHERE seq = ANY($1)", list(sequences))
 
@@ -127,10 +127,10 @@ async def park(db: Connection, subjects: Iterable[str]) -> None:
 
 
 async def unpark(db: Connection, subjects: Iterable[str]) -> None:
-    """Open subjects behind which nothing stands any more; where something does, whoever is first now is ready.
+    """Open subjects of which no message is set aside any more; of the others the first message becomes ready.
 
-    The subjects are locked, so nothing can come in between. What came behind while the rows before it were being
-    decided would otherwise have nobody left that it waits for.
+    The subjects are locked, so no message can come in between. Otherwise a message that came behind while the rows
+    before it were being decided would wait for no row at all.
     """
     if not (names := sorted(set(subjects))):
         return
@@ -182,7 +182,7 @@ async def first_deadlines(db: Connection, topics: Sequence[str], now: datetime) 
 
 
 async def ready_topics(db: Connection, topics: Sequence[str]) -> set[str]:
-    """Those of these topics of which something is ready."""
+    """The topics, of those given, of which a message is ready."""
     found = await db.fetch(
         """SELECT name FROM unnest($1::text[]) AS t(name)
            WHERE EXISTS (SELECT FROM set_aside WHERE reason = 'ready' AND topic = name)""",
@@ -191,7 +191,7 @@ async def ready_topics(db: Connection, topics: Sequence[str]) -> set[str]:
     return {row[0] for row in found}
 
 
-# Of a subject no more rows than are given: behind one that waits may stand a hundred thousand.
+# The limit counts for each subject too: a hundred thousand rows may stand behind one that waits.
 _ROWS = """SELECT s.* FROM (
   SELECT ready.subject FROM unnest($1::text[]) AS t(name) CROSS JOIN LATERAL (
       SELECT subject FROM set_aside WHERE reason = 'ready' AND topic = t.name ORDER BY seq LIMIT $4) AS ready
@@ -219,14 +219,14 @@ AND (SELECT min(e.seq) FROM set_aside e WHERE e.subject = s.subject) = ANY($1) O
 
 
 async def still_first(db: Connection, sequences: Sequence[int]) -> list[Aside]:
-    """Those of these rows that still stand and have the first row of their subject among them, in order."""
+    """The rows, of those given, that still stand and have the first row of their subject among them; in order."""
     return await chosen(db, _STILL_FIRST, list(sequences))
 
 
 def decidable(rows: Iterable[Aside], heard: Mapping[str, datetime]) -> list[Aside]:
     """Of rows read again under the lock of re-entry (``still_first``) those that may be decided now.
 
-    Left out: a row that must wait longer, and one with another row of its subject before it that is left out.
+    Left out are rows that must wait longer or have raised, and the rows of their subjects behind them.
     """
     closed: set[str | None] = set()
     kept: list[Aside] = []

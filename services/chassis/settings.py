@@ -1,4 +1,4 @@
-"""What a process can be told from outside: environment variables with the prefix SHUANGCHENG_."""
+"""The settings of a process: environment variables with the prefix SHUANGCHENG_, or files."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Settings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
     tokens_file: Path | None = None
-    """YAML: token -> who brings it."""
+    """A YAML file: token -> bearer."""
     naming_secret: SecretStr | None = Field(default=None, min_length=32)
-    """From which all ids follow that the service gives. One a database, for as long as that lives."""
+    """The secret from which all ids of the service follow. A database has one secret for all its life."""
     lanes: int = Field(default=1, ge=1, le=16)
     batch: int = Field(default=500, ge=1, le=5000)
     await_facts: float = Field(default=60.0, gt=0)
-    """Seconds that a message waits for a fact that is not here yet."""
+    """Seconds that a message waits for a fact that is not known yet."""
     read_seconds: float = Field(default=0.3, gt=0, le=30)
     """Seconds that the database may take for one question asked over HTTP."""
     clock_offset: float = 0.0
@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     failpoint: str | None = None
     """``P3`` or ``P3:5``: kill this process at the (fifth) passing of P3. Refused in production."""
     raise_on: str | None = None
-    """Decisions of messages whose id or correlation id begins so raise the first time. Refused in production."""
+    """The first decision of a message whose id or correlation id begins so raises. Refused in production."""
     log_level: Level = "INFO"
 
     @field_validator("database")
@@ -60,8 +60,8 @@ class Settings(BaseSettings):
 
     @property
     def part(self) -> Mapping[str, str]:
-        """The fields of OperatorActed that tell this process's part, where those of one service have parts of their
-        own, each with a database."""
+        """The fields of OperatorActed that name the part of this process, where a service has parts with a database
+        each."""
         return {}
 
     @property

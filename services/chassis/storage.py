@@ -1,7 +1,7 @@
-"""What batches need of a database: one port. In production PostgreSQL stands behind it, in tests memory does as well.
+"""The port through which batches use a database: PostgreSQL in production, in tests also memory.
 
-Whatever decides and writes a batch (``processing``, ``live``, ``reentry``) asks nothing else of a database. ``db`` is a
-connection with one transaction at a time, and only the storage looks into it.
+The modules that decide and write a batch (``processing``, ``live``, ``reentry``) ask nothing else of a database. ``db``
+is a connection with one transaction at a time, and only the storage looks into it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["POSTGRES", "Storage"]
 
 
 class Storage(Protocol):
-    """All within a transaction of ``db``, but for what only reads. Each is a constant number of statements."""
+    """All run within a transaction of ``db``, except those that only read. Each is a constant number of statements."""
 
     def transaction(self, db: Connection) -> AbstractAsyncContextManager[None]:
         """One transaction, committed at the end; nothing of it is kept when something is raised."""
@@ -63,16 +63,16 @@ class Storage(Protocol):
         """Set messages aside, in order."""
 
     async def rewrite(self, db: Connection, rows: Sequence[Aside]) -> None:
-        """Give rows that were decided again and still stand their new reason."""
+        """Give rows that were decided again and stay set aside their new reason."""
 
     async def remove(self, db: Connection, sequences: Sequence[int]) -> None:
-        """Forget rows that are applied."""
+        """Delete rows that are applied."""
 
     async def park(self, db: Connection, subjects: Iterable[str]) -> None:
         """Later messages of these subjects go behind."""
 
     async def unpark(self, db: Connection, subjects: Iterable[str]) -> None:
-        """Open subjects behind which nothing stands any more; where something does, whoever is first now is ready."""
+        """Open subjects of which no message is set aside any more; of the others the first message becomes ready."""
 
     async def make_ready(self, db: Connection, facts: Iterable[str]) -> int:
         """Make ready the messages that wait for these facts; gives how many."""
@@ -83,7 +83,7 @@ class Storage(Protocol):
         """Topic, channels and earliest deadline that has passed, of what waits by the same channels."""
 
     async def ready_topics(self, db: Connection, topics: Sequence[str]) -> set[str]:
-        """Those of these topics of which something is ready."""
+        """The topics, of those given, of which a message is ready."""
 
     async def rows_of(
         self, db: Connection, topics: Sequence[str], heard: Mapping[str, datetime], limit: int
@@ -91,14 +91,14 @@ class Storage(Protocol):
         """Rows of subjects of which one is ready or has waited long enough, with all rows of the subject."""
 
     async def still_first(self, db: Connection, sequences: Sequence[int]) -> list[Aside]:
-        """Those of these rows that still stand and have the first row of their subject among them, in order."""
+        """The rows, of those given, that still stand and have the first row of their subject among them; in order."""
 
     async def one_at_a_time(self, db: Connection) -> None:
         """Keep everybody else from deciding what is set aside until this transaction ends."""
 
 
 class _Postgres:
-    """The functions themselves: whoever calls through the port calls them, with nothing in between."""
+    """The functions themselves: a call through the port is a call of the function, with nothing in between."""
 
     transaction = staticmethod(database.transaction)
     takes_writes = staticmethod(database.takes_writes)

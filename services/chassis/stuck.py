@@ -1,4 +1,4 @@
-"""Partitions that take nothing at present: their rows stay in order, rows of others go out, and somebody is told.
+"""Partitions that take no rows at present. Their rows stay in order, and rows of other partitions go out.
 
 A row of such a partition is marked in the outbox once it is read, so it is not read again before the partition takes
 rows. From time to time the first row of each is tried with a producer of its own. Once that row is acknowledged, all
@@ -49,10 +49,10 @@ class _Trouble:
 
 @dataclass
 class _Trial:
-    """What was found out of places: the row that went out, that a topic is there again, or why nothing went out."""
+    """The results of a trial by place: the row that went out, a topic that is there again, or why no row went out."""
 
     acknowledged: dict[Place, tuple[int, int]]
-    """The row's id, and the offset behind it."""
+    """Id of the row that went out, and the offset behind it."""
     there: list[Place]
     reasons: dict[Place, str]
 
@@ -96,7 +96,7 @@ class Stuck:
         )
 
     async def begin(self, db: Connection) -> None:
-        """Who led before may have known of other places: everything is tried."""
+        """Begin to lead: the former leader may have known other places, so all rows are tried."""
         await self.end()
         await db.execute(_FREE_ALL)
 

@@ -69,10 +69,10 @@ class Table(Generic[R]):
     """A state table: the row type's fields are its columns, in this order.
 
     ``key`` names the primary key's fields; ``groups`` the fields by which rules ask for several rows. Supported
-    field types: str, Literal of str, int, bool, UUID, datetime, date, bytes, enums of str, Optional of these; anything
-    else pydantic can write stands as jsonb. A store loads every row that a decision may change: what was not loaded is
-    new, and is inserted. ``append_only`` rows are never loaded or replaced. ``adds_many``: most rows saved are new, and
-    go by COPY, in a statement of their own (a third of the price).
+    field types: str, Literal of str, int, bool, UUID, datetime, date, bytes, enums of str, Optional of these; any other
+    type that pydantic can write stands as jsonb. A store loads every row that a decision may change: a row that was not
+    loaded is new, and is inserted. ``append_only`` rows are never loaded or replaced. ``adds_many``: most rows saved
+    are new, and go by COPY, in a statement of their own (a third of the price).
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Table(Generic[R]):
         return await self.load(db, states, f"WHERE {self.key[0]} = ANY($1)", list(keys))
 
     async def fetch(self, db: Connection, condition: str, *arguments: Any) -> list[R]:
-        """Rows where ``condition`` holds, for who only reads. One statement."""
+        """Rows where ``condition`` holds, for callers that only read. One statement."""
         return [self._read(row) for row in await db.fetch(f"{self._select} FROM {self.name} {condition}", *arguments)]
 
     async def save(self, db: Connection, states: States) -> None:
@@ -156,7 +156,7 @@ class Table(Generic[R]):
             raise self._overtaken(error) from error
 
     def _overtaken(self, error: asyncpg.UniqueViolationError) -> Exception:
-        """Of a row that is there already, by its key, somebody else was first; what else is unique, rules know of."""
+        """``Overtaken`` if another writer made a row with this key; other unique constraints are for the rules."""
         return Overtaken(self.name) if error.constraint_name == f"{self.name}_pkey" else error
 
     def _read(self, row: Any) -> R:
@@ -177,7 +177,7 @@ class Table(Generic[R]):
 
     @cached_property
     def _select(self) -> str:
-        # The alias is the table's own name, so that a store's condition may join and still name columns.
+        # Columns carry the table's name, so that a store's condition may join and still name columns.
         return f"SELECT {', '.join(f'{self.name}.{name}' for name in self._names)}"
 
     @cached_property
@@ -200,7 +200,7 @@ DELETE FROM {self.name}
         rest = [name for name in self._names if name not in self.key] or self._names
         update = ", ".join(f"{name} = saved.{name}" for name in rest)
         same = " AND ".join(f"{self.name}.{name} = saved.{name}" for name in self.key)
-        # An UPDATE that has waited for another transaction compares again, with the row as that one left it.
+        # An UPDATE that has waited for another transaction compares again, with the row as that transaction left it.
         return f"""
 WITH saved AS MATERIALIZED (
     SELECT {picked}, loaded_version FROM unnest({arrays}, ${len(self.columns) + 1}::xid[]) AS t({names}, loaded_version)

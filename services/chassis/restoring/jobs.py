@@ -1,4 +1,4 @@
-"""Jobs in a replay: a due is done at the moment at which the other life did it, as far as that is known."""
+"""Jobs in a replay: a due is done at the moment at which the later life did it, as far as that moment is known."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["Jobs", "earliest"]
 
 
 def earliest(*moments: datetime | None) -> datetime | None:
-    """The first of these moments that are known."""
+    """The earliest of these moments; None if none is known."""
     return min((one for one in moments if one is not None), default=None)
 
 
 class Jobs:
-    """The jobs of the service itself. What fails here is left to the schedule, which tries it again and says so.
+    """The jobs of the service itself. A job that fails here is left to the schedule, which tries it again and tells it.
 
-    A due that said nothing is done at its own moment. A job that the database does not know was begun by the other life
+    A due that sent nothing is done at its own moment. A job that the database does not know was begun by the later life
     and is due for the first time after the replay.
     """
 
@@ -38,12 +38,12 @@ class Jobs:
         return min(self._replay_at.values(), default=None)
 
     async def renew(self, db: Connection) -> None:
-        """Find that out: once what the other life said is kept."""
+        """Find out the moments, after the messages of the later life are kept."""
         if self._names:
             self._replay_at = await self._found(db)
 
     async def do_next(self, db: Connection) -> None:
-        """Do it, by a clock that shows its moment."""
+        """Do the next portion. The clock shows its moment."""
         name = min(self._replay_at, key=self._replay_at.__getitem__)
         if not await self._scheduler.portion(name):
             self._names.remove(name)

@@ -1,8 +1,8 @@
-"""Whether this database was restored: whether a later life of it has said what it does not know of.
+"""Finds out whether this database was restored: whether the log has messages of this service that it does not know.
 
-The relay deletes what was acknowledged and notes how far it wrote in one statement. So behind that stands only what is
-still in the outbox (a crash came between), or what was said by a life that this database does not remember. An operator
-or the restore command may say so, too.
+One statement of the relay deletes acknowledged rows and notes how far the relay wrote. So behind that place the log has
+only messages that are still in the outbox (a crash came between), or messages of a *later life*: the time after the
+dump, which a restored database does not remember. An operator or the restore command may also mark the database.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _OUTBOX: Final = "SELECT headers, value FROM outbox ORDER BY id"
 
 @dataclass(frozen=True)
 class Beyond:
-    """Of each partition that this service writes and does not read, what stands behind the place up to which this
-    database knows that it has spoken."""
+    """Of each partition that this service writes and does not read: the records behind the place up to which this
+    database knows that the service has written."""
 
     spans: Mapping[TopicPartition, tuple[int, int]]
     by: str | None
-    """Who has said that the database was restored; None if nobody has."""
+    """Who marked the database as restored; None if nobody did."""
     whole: bool = True
     """Whether all partitions were looked at: each has a leader."""
 
@@ -47,7 +47,7 @@ class Beyond:
 
 
 async def mark(db: Connection, by: str) -> None:
-    """Say that the database was restored; the replay takes it back. Without effect when somebody has said so."""
+    """Mark the database as restored; the replay takes the mark away. Without effect if there is a mark."""
     await db.execute(_MARK, by)
 
 
@@ -56,9 +56,9 @@ async def look(
 ) -> Beyond:
     """Compare what the database knows with where these partitions begin and end.
 
-    A database that was begun before this was kept knows of no partition: all that stands there counts as its own. A
-    partition that it does not know counts from its beginning, and is known from now on. A log that is shorter, or
-    begins later, than the database knows is said in one line and stops nobody: the inputs' positions speak for it.
+    A database from before this was kept knows no partition: all records there count as its own. Otherwise a partition
+    that it does not know counts from its beginning, and is known from now on. A log that is shorter, or begins later,
+    than the database knows makes one log line and stops nobody: the positions of the inputs are checked anyway.
 
     Raises ``RuntimeError`` while a partition has no leader and its end has to be known.
     """
@@ -70,7 +70,7 @@ async def look(
     stored = {TopicPartition(row[0], row[1]): row[2] for row in await db.fetch(_SAID)}
     begun_before = not stored and by is None and await db.fetchval(_BEGUN)
     if begun_before and not whole:
-        # What is left out now would count from its beginning at the next start: as said by a later life.
+        # At the next start a partition that is left out now would count from its beginning, as written by a later life.
         raise RuntimeError("partitions that this service writes have no leader: how far it wrote them is not known")
     begins = await kafka.beginnings(reader, led)
     ends = await kafka.ends(reader, led, by_fetch=ends_by_fetch)
@@ -85,7 +85,7 @@ async def look(
                 expected=start,
                 found=f"{begins[tp]} to {ends[tp]}",
             )
-        # A restored database knows nothing of a log that is shorter: the dump is from before the log was replaced.
+        # A restored database cannot know that the log is shorter: its dump is from before the log was replaced.
         replaced = by is not None and start > ends[tp]
         spans[tp] = (begins[tp] if replaced else min(max(start, begins[tp]), ends[tp])), ends[tp]
     starting = {(tp.topic, tp.partition): begin for tp, (begin, _) in spans.items() if tp not in stored}
@@ -96,9 +96,9 @@ async def look(
 
 
 async def is_later(db: Connection, reader: AIOKafkaConsumer, beyond: Beyond, source: str) -> bool:
-    """Whether anything of this source stands there that is not in the outbox. Twins may go on relaying meanwhile.
+    """Whether a message of this source stands there that is not in the outbox. Twins may go on relaying meanwhile.
 
-    What has no moment of its decision was written by hand in this source's name, as whoever owns that name may do.
+    A message without a moment of decision does not count: the owner of the source wrote it by hand.
     """
     async for records in Spans(reader, beyond.spans).all():
         if await _some_unknown(db, records, source):
@@ -107,7 +107,7 @@ async def is_later(db: Connection, reader: AIOKafkaConsumer, beyond: Beyond, sou
 
 
 async def _some_unknown(db: Connection, records: Sequence[Record], source: str) -> bool:
-    async with db.transaction(isolation="repeatable_read", readonly=True):  # one moment of both tables
+    async with db.transaction(isolation="repeatable_read", readonly=True):  # both tables as of one moment
         spoken = {(row[0], row[1]): row[2] for row in await db.fetch(_SAID)}
         left = {
             message[:3]

@@ -1,8 +1,8 @@
-"""What came since the dump is decided again, in the order in which it was decided before.
+"""The replay: messages that came since the dump are decided again, in the order in which they were decided before.
 
-The clock shows the moment of each decision, so windows and waits end as they did. What was said then is read first: it
-tells the moments, and nothing of it is said twice (``said.sift``). Whatever stops the replay, it begins anew from what
-is committed.
+The clock shows the moment of each decision, so windows and waits end as they did. The messages that the service sent
+then are read first: they tell these moments, and none of them is sent twice (``said.sift``). A replay that is stopped
+begins again from what is committed.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from services.chassis.settings import Settings
 __all__ = ["Replay"]
 
 _AHEAD: Final = 300
-"""So many records of a partition are read ahead at least, where there are so many."""
+"""Records of a partition that are read ahead at least, if there are so many."""
 _READ: Final = 2000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Shown(Clock):
-    """Shows the moment of what is decided again. It never goes back."""
+    """A clock that shows the moment of the decision that is made again. It never goes back."""
 
     def __init__(self, offset: timedelta) -> None:
         super().__init__(offset)
@@ -59,9 +59,9 @@ class _Shown(Clock):
 
 
 class _Again(Processor):
-    """Decides each message at the moment at which it was decided for good, as far as that is known.
+    """Decides each message at the moment at which it was decided for good, as far as that moment is known.
 
-    Who waits at that moment has waited its time out then: in the other life it was heard out.
+    A message that waits at that moment has waited its time out: in the later life its channels were heard.
     """
 
     def __init__(self, service: Service, settings: Settings, clock: Clock) -> None:
@@ -70,13 +70,13 @@ class _Again(Processor):
         self._open: set[tuple[str, int, int]] = set()
 
     def at(self, moments: Iterable[tuple[Record, datetime]], overtaken: Iterable[Record] = ()) -> None:
-        """For the next batch: these messages are decided for good, at these moments. Those that may have been
-        ``overtaken`` by what lies behind them wait for that, if they have to wait."""
+        """For the next batch: these messages are decided for good, at these moments. Messages that may have been
+        ``overtaken`` by messages behind them may still wait for those."""
         self._moments = {_place(record): moment for record, moment in moments}
         self._open = {_place(record) for record in overtaken}
 
     def moment(self, work: Work, now: datetime) -> datetime:
-        """That moment; of others what the clock shows."""
+        """That moment; for other messages the time of the clock."""
         return self._moments.get(_place(work.record), now)
 
     def ends_here(self, work: Work) -> bool:
@@ -157,7 +157,7 @@ class Replay:
         await self._read_ahead(db, spans)
         await asides.renew()
         await self._jobs.renew(db)
-        # It was ready at the end of what is committed, so its moment is past by the time of what comes next.
+        # A message that is ready now was ready before the next message was decided, so its moment is not later.
         self._clock.show(min(self._now, earliest(self._merged.next, asides.next, self._jobs.next) or self._now))
         await self._decide_ready(asides)
         while True:
@@ -218,7 +218,7 @@ class Replay:
         return sum([await self._reentry.decide(some, heard, streams[group]) for group, some in by_stream.items()])
 
     async def _read_ahead(self, db: Connection, spans: Spans) -> None:
-        """Nothing is decided before the next of every partition is known."""
+        """Read ahead: nothing is decided before the next record of every partition is known."""
         wanted = [tp for tp in spans.left if self._merged.ahead((tp.topic, tp.partition)) < _AHEAD]
         while wanted:
             for records in (await spans.more(wanted, _READ)).values():
@@ -241,12 +241,12 @@ class Replay:
         ]
 
     def _earliest(self, record: Record, passed: Mapping[int, datetime]) -> datetime:
-        """When it may have been decided at the earliest, had it said nothing."""
+        """The earliest moment at which a record can have been decided that said nothing."""
         written = self._written(record)
         return spoken_after(written, passed.get(record.offset) or self._silent.untold(written))
 
     def _causes(self, record: Record) -> list[Cause]:
-        """By which its decision may have named what it said; an id used twice is answered by its place."""
+        """The causes from which the ids of its messages may follow: the message, or its place if its id was reused."""
         entry, stream = self._entries[record.topic]
         event = decode_record(record, entry, stream.sources).event
         place = Cause.place(record)

@@ -1,7 +1,7 @@
-"""At its start a service finds out whether its database was restored, and replays before it does anything else.
+"""The start of a service: it finds out whether its database was restored, and replays before it does anything else.
 
-One process of a service does so at a time; others wait for it. While it lasts, the service is not ready, and neither
-lanes nor relay nor workers run. A database that was not restored costs two questions to the broker.
+One process of a service does this at a time; the others wait. Meanwhile the service is not ready, and lanes, relay and
+workers do not run. If the database was not restored, this costs two questions to the broker.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Restoring:
 
     @property
     def why(self) -> str | None:
-        """What is to be said of a service that does not work yet; None of one that may."""
+        """A sentence that says why the service does not work yet; None if it may work."""
         if self._over:
             return None
         if self._episode.active:
@@ -62,7 +62,7 @@ class Restoring:
         return "it looks whether its database was restored"
 
     async def run(self) -> None:
-        """Return when the service may begin. What fails is tried again, from what is committed by then.
+        """Return when the service may begin. A failure is tried again, from what is committed by then.
 
         Raises ``CannotStart`` and ``Stopped``.
         """
@@ -125,7 +125,7 @@ class Restoring:
         await self._end(db, beyond, events)
 
     async def _learn(self, db: Connection, reader: AIOKafkaConsumer, beyond: Beyond) -> list[Event]:
-        """Keep what a later life said. Gives it too, where the service wants to know."""
+        """Keep the messages of a later life. Gives them too, if the service has a ``restored``."""
         events: list[Event] = []
         async for records in Spans(reader, beyond.spans).all():
             messages = [(record, said.of_record(record, self.service.source)) for record in records]
@@ -138,7 +138,7 @@ class Restoring:
         return events
 
     async def _end(self, db: Connection, beyond: Beyond, events: Sequence[Event]) -> None:
-        """Nothing is said twice, what was said counts as said, and the database is no longer a restored one."""
+        """End the replay: drop messages that were sent before, note how far the log is written, and remove the mark."""
         after = 0
         while rows := await db.fetch(_OUTBOX, after, _AT_ONCE):
             after = rows[-1]["id"]

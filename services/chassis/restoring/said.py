@@ -1,7 +1,7 @@
-"""What a service has said: how far each partition was written, and what a later life of its database said beyond.
+"""Messages that a service has published: how far it wrote each partition, and what a later life of it wrote beyond.
 
-A message of this service is known by its source and id; what it says is its type and body. What stands in the log under
-an id is never said otherwise (``sift``): the same is not sent again, and something else is set aside.
+A message of this service is known by its source and id; its type and body are what it says. A message whose id stands
+in the log is never sent again (``sift``): if it says the same it is dropped, if it says something else it is set aside.
 """
 
 from __future__ import annotations
@@ -110,13 +110,13 @@ async def tell(db: Connection, acknowledged: Sequence[int], ends: Mapping[Place,
 
 
 async def begin(db: Connection, ends: Mapping[Place, int]) -> None:
-    """From here on what is said in these partitions counts, where nobody has said anything yet."""
+    """Note that these partitions are written up to here, where nothing is noted yet."""
     if ends:
         await db.execute(_BEGIN, *_columns(ends))
 
 
 async def start_from(db: Connection, ends: Mapping[Place, int]) -> None:
-    """From here on what was said counts."""
+    """Note that these partitions are written up to here, whatever was noted before."""
     await db.execute(_START_FROM, *_columns(ends))
 
 
@@ -125,7 +125,7 @@ def _columns(ends: Mapping[Place, int]) -> tuple[list[str], list[int], list[int]
 
 
 async def keep(db: Connection, records: Sequence[tuple[Record, Message]]) -> None:
-    """Keep what a later life said, and what it passed without a word; without effect for what is kept already."""
+    """Keep the messages of a later life, and what they tell of passed records. Without effect for kept messages."""
     await db.execute(
         _KEEP,
         [message.source for _, message in records],
@@ -140,12 +140,12 @@ async def keep(db: Connection, records: Sequence[tuple[Record, Message]]) -> Non
 
 
 async def moments(db: Connection, source: str, ids: Sequence[str]) -> dict[str, datetime]:
-    """When those of these messages were decided that a later life said."""
+    """When these messages were decided, as far as a later life sent them."""
     return {row[0]: row[1] for row in await db.fetch(_MOMENTS, source, list(ids))}
 
 
 class Counts(NamedTuple):
-    """How much a later life said, how much of it this one has said as well, and how much it would say otherwise."""
+    """How many messages a later life sent, how many of them this life made too, and how many it made otherwise."""
 
     since: int
     again: int
@@ -153,28 +153,29 @@ class Counts(NamedTuple):
 
 
 async def counts(db: Connection) -> Counts:
-    """What has come of it by now."""
+    """These counts at this moment."""
     row = await db.fetchrow(_COUNTS, SAID_OTHERWISE)
     assert row is not None
     return Counts(*row)
 
 
 async def some_open(db: Connection) -> bool:
-    """Whether a later life said what this one has not said yet, and may say again."""
+    """Whether a later life sent messages that this life has not made yet and may still make."""
     found: bool = await db.fetchval("SELECT EXISTS (SELECT FROM said_since WHERE NOT again)")
     return found
 
 
 async def forget(db: Connection, before: datetime, most: int) -> int:
-    """Unless a replay is to come: forget what was decided before that moment and said again, ``most`` rows of it at
-    most, and what was told of silence then. Gives how many messages it forgot."""
+    """Delete up to ``most`` messages of a later life that were decided before this moment and that this life made too;
+    also what messages of that time told of passed records. Gives how many messages. Nothing while a replay is to come.
+    """
     await silent.forget(db, before)
     return int((await db.execute(_FORGET, before, most)).split()[-1])
 
 
 async def sift(db: Connection, rows: Sequence[Any], clock: Clock) -> list[Any]:
-    """Of these rows of the outbox those that go out. The others are deleted in one transaction: what was said already
-    in these words is done, and what was said otherwise is set aside."""
+    """The rows of the outbox that are to be sent. The other rows are deleted in one transaction: a message that the log
+    has already is done, and a message whose id has another message in the log is set aside."""
     known, otherwise = await _sorted(db, rows)
     if gone := [row["id"] for row in rows if of_outbox(row)[:2] in known]:
         async with db.transaction():
@@ -219,7 +220,7 @@ async def _settle(db: Connection, known: Mapping[tuple[str, str], Any], otherwis
 
 
 def _aside(row: Any, there: Any, now: datetime) -> Aside:
-    """Our own message, at the place in the log where its id says something else."""
+    """Our own message, at the place in the log where its id has another message."""
     headers = unpack_headers(row["headers"])
     record = Record(
         row["topic"],

@@ -1,4 +1,4 @@
-"""When a later life decided what it said nothing about, as far as its messages tell (``passed.py``)."""
+"""When a later life decided records that led to no message, as far as its messages tell it (``passed.py``)."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ async def passed_after(db: Connection, records: Sequence[Record]) -> dict[int, d
 
 
 async def forget(db: Connection, before: datetime) -> None:
-    """Forget what was told of moments before that one, unless a replay is to come: only a replay asks for it."""
+    """Delete what was told of moments before this one, unless a replay is to come: only a replay reads it."""
     await db.execute(_FORGET_PASSED, before)
     await db.execute(_FORGET_BEGUN, before)
 
 
 @dataclass(frozen=True)
 class Silent:
-    """What is kept of it all: since when anybody told, and the last message."""
+    """Since when messages tell of passed records, and the moment of the last message that does."""
 
     told_since: datetime | None
     last: datetime | None
 
     def untold(self, written_at: datetime) -> datetime | None:
-        """The moment after which a record was decided that was written then and that nobody tells of: whoever speaks
-        tells of all before. None where nobody told anything at that time."""
+        """The moment after which a record was decided that no message tells of: each message tells of all passed before
+        it. None if no message told of passed records when this record was written."""
         return None if self.told_since is None or written_at < self.told_since else self.last
 
 

@@ -1,4 +1,4 @@
-"""Records of partitions from one offset to before another, read as they are asked for."""
+"""Reads spans of partitions, each from one offset to before another, a piece at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Spans:
         return self._ends.keys()
 
     async def more(self, places: Collection[TopicPartition], limit: int) -> dict[TopicPartition, list[Record]]:
-        """What comes next in these partitions, ``limit`` records at most, or nothing after half a second.
+        """The next records of these partitions, ``limit`` at most; none after half a second.
 
         Raises ``TimeoutError`` when nothing has come for 30 s.
         """
@@ -46,7 +46,7 @@ class Spans:
         for tp in places:
             end = self._ends[tp]
             records[tp] = [record_of(message) for message in found.get(tp, ()) if message.offset < end]
-            # Marks of transactions are passed over: they move the position, and nobody sees them.
+            # The client hides the marks of transactions: they move the position only.
             if await self._reader.position(tp) >= end:
                 del self._ends[tp]
                 self._moved_at = loop.time()
@@ -58,7 +58,7 @@ class Spans:
         return records
 
     async def all(self, limit: int = 2000) -> AsyncIterator[list[Record]]:
-        """Everything, in the order of each partition."""
+        """All records, in the order of each partition."""
         while self._ends:
             for records in (await self.more(list(self._ends), limit)).values():
                 if records:
