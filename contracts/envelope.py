@@ -1,7 +1,7 @@
 """CloudEvents 1.0 over Kafka: binary mode out, binary and structured mode in (CloudEvents Kafka protocol binding).
 
-The one codec of the project; the ``cloudevents`` SDK is its oracle in tests. Decoding never trusts: whatever is
-wrong with the bytes becomes a ``ContractError`` with a reason a machine can read.
+The only codec of the project; the ``cloudevents`` SDK is its oracle in tests. Decoding trusts no byte: each fault
+becomes a ``ContractError`` with a reason that a machine can read.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ _INSTANT: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
 
 @frozen
 class Event:
-    """A message with its envelope. ``time`` is when the fact happened or the request was made, in UTC.
+    """A message with its envelope. ``time`` is when the event happened or the request was made, in UTC.
 
-    ``dataclasses.replace`` makes another one, whose key is that of its data.
+    ``dataclasses.replace`` makes another event, whose key follows from its own data.
     """
 
     id: str
@@ -62,9 +62,9 @@ class Event:
     causation: str | None = None
     traceparent: str | None = None
     trace_dropped: bool = field(default=False, repr=False, compare=False)
-    """A traceparent came that could not be handed on."""
+    """Whether a traceparent came that could not be handed on."""
     key: str = field(init=False, repr=False, compare=False)
-    """The partition key, from the body alone. Reckoned once: it is compared on the way in, written on the way out."""
+    """The partition key, from the body alone. Computed once: it is compared on the way in, written on the way out."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", self.data.key)
@@ -75,7 +75,7 @@ class Event:
         return self.data.TYPE
 
 
-@lru_cache(maxsize=256)  # all that one batch says has one time
+@lru_cache(maxsize=256)  # all messages of one batch have the same time
 def _time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
@@ -86,13 +86,13 @@ def microseconds(moment: datetime) -> str:
 
 
 def moment_of(text: str) -> datetime:
-    """The moment that ``microseconds`` wrote. Raises ``ValueError`` or ``OverflowError``."""
+    """The inverse of ``microseconds``. Raises ``ValueError`` or ``OverflowError``."""
     return _EPOCH + int(text) * _MICROSECOND
 
 
 def header_texts(event: Event, decided_at: datetime | None = None, passed: str | None = None) -> list[tuple[str, str]]:
-    """What stands in the headers of a record in binary mode, as text. ``decided_at``, ``passed``: of what a service
-    says, for its own replay."""
+    """The headers of a record in binary mode, as text. ``decided_at`` and ``passed``: a service writes them for its own
+    replay."""
     found = [
         ("ce_specversion", "1.0"),
         ("ce_id", event.id),
@@ -207,7 +207,7 @@ def _data_of(body: Mapping[str, Any]) -> tuple[bytes, str]:
 
 
 def _json_of(value: bytes | str) -> bytes:
-    """The bytes, if they are JSON that every parser reads alike."""
+    """The same bytes, if they are JSON that every parser reads alike."""
     try:
         raw = value.encode() if isinstance(value, str) else value
         if not raw:
@@ -270,7 +270,7 @@ def _message(model: type[Message], body: bytes, strict: bool, prefix: str) -> Me
             # Strict: "5" and true are no numbers, as the published schemas say.
             return cast("Message", read(body, strict=True, extra=extra))
         except ValidationError:
-            # 5.0 and 5e0 are: to JSON Schema they are the integer 5. Nobody pays for it who writes 5.
+            # 5.0 and 5e0 are numbers: to JSON Schema they are the integer 5. A writer of 5 pays nothing for this.
             if (whole := with_whole_numbers(body)) is None:
                 raise
             return cast("Message", read(whole, strict=True, extra=extra))

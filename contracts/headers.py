@@ -1,7 +1,6 @@
-"""What the headers of a record say: the attributes of an event, its media type, and the trace that it belongs to.
+"""The headers of a record that are read: the attributes of an event, its media type, and its trace.
 
-Only what is read here can be wrong here. Other headers are nobody's business, whatever they hold, and a trace that
-cannot be handed on is dropped: it is no condition of anything.
+Other headers may hold anything. A trace that cannot be handed on is dropped, and the message is not refused for it.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ READ: Final = ("specversion", "id", "source", "type", "time", "partitionkey", "c
 """The attributes that are read."""
 
 _TRACES: Final = ("ce_traceparent", "traceparent")
-"""That of the event, by the CloudEvents extension, and that of its last carrier, which tracing writes by itself."""
+"""The trace of the event, by the CloudEvents extension, and the trace of its last carrier, which tracing writes."""
 _MEDIA_TYPES: Final = ("content-type", "contenttype")
-"""By the Kafka binding, and as Spring writes it; the first counts."""
+"""The name of the Kafka binding, and the name that Spring writes; the first counts."""
 _KNOWN: Final = {f"ce_{name}": name for name in (*READ, "subject")} | {name: name for name in (*_TRACES, *_MEDIA_TYPES)}
 _W3C: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -36,14 +35,14 @@ class Trace(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What headers say beside the attributes."""
+    """What the headers hold beside the attributes."""
 
     media_type: str
     trace: Trace
 
 
 def read_headers(headers: Headers, attributes: dict[str, str]) -> Read:
-    """Fill in the attributes, as far as there are any; what stands there already stays when this raises.
+    """Fill in the attributes that are there. Attributes that are filled in stay when this raises.
 
     Raises ``ContractError``.
     """
@@ -64,7 +63,7 @@ def read_headers(headers: Headers, attributes: dict[str, str]) -> Read:
         except UnicodeDecodeError:
             raise ContractError("envelope", f"header {name!r} is not UTF-8") from None
     media_type = next((plain[name] for name in _MEDIA_TYPES if plain.get(name)), JSON)
-    # Some mappers of headers write every text as JSON.
+    # Some libraries write every text in a header as JSON.
     return Read(media_type.partition(";")[0].strip(' "').lower(), trace_of(traces) if traces else _NO_TRACE)
 
 
@@ -72,7 +71,7 @@ _NO_TRACE: Final = Trace(None, dropped=False)
 
 
 def trace_of(given: Mapping[str, Sequence[object]]) -> Trace:
-    """The event's own trace, else its carrier's; one that stands twice, or has another form, is none."""
+    """The event's own trace, else its carrier's. A trace that stands twice, or is malformed, does not count."""
     found: list[str] = []
     dropped = False
     for name in _TRACES:

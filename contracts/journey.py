@@ -1,7 +1,6 @@
-"""The journey, step by step: where each is said, and what is decided there.
+"""The journey of a volunteer, step by step: on which topic each step is said, and what is decided there.
 
-Which messages a step has stands with their topics (``Leg`` in ``topics.py``), once; the table of the README is made
-from both.
+The messages of a step stand with their topics (``Leg`` in ``topics.py``). The table of the README is made from both.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ __all__ = ["JOURNEY", "Said", "Step", "said"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A row of the journey: the topic on which it is said, and what is decided. What the step has on other topics is
-    what the linkage passes on inside."""
+    """A row of the journey: the topic on which it is said, and what is decided. Messages of the step on other topics
+    travel inside the linkage."""
 
     number: int
     topic: TopicEntry

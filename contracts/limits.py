@@ -1,4 +1,4 @@
-"""What a record and a batch of records may hold beside the body's own limit (``envelope.MAX_BYTES``)."""
+"""Limits of a record and of a batch of records, beside the limit of a body (``envelope.MAX_BYTES``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_OPENED_BYTES: Final = 8 * 1024 * 1024
 """Bytes of all records of a batch after decompression. Decoders stop there."""
 
 MAX_BATCH_RECORDS: Final = 65_536
-"""Records in a batch. The smallest message of the contract is larger than what is left for each of so many."""
+"""Records in a batch. If a batch had more, they would be smaller than the smallest message of the contract."""
 
 MAX_HEADER_BYTES: Final = 32 * 1024
 """Bytes of a record's key and of all names and values of its headers together; each header counts two more."""

@@ -1,4 +1,4 @@
-"""Where a key belongs: the partitioner of every topic, for whoever writes and for whoever checks what was written."""
+"""The partitioner of every topic: in which partition a key belongs. Writers use it, and readers check with it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def murmur2(data: bytes) -> int:
     return found ^ found >> 15
 
 
-@lru_cache(maxsize=16384)  # a key comes again and again, and a hash takes as long as a fifth of all decoding
+@lru_cache(maxsize=16384)  # keys repeat, and a hash takes a fifth of the time of decoding
 def partition_for(key: str, partitions: int) -> int:
-    """The partition of this key in a topic that has so many."""
+    """The partition of this key in a topic with so many partitions."""
     return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions

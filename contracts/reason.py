@@ -1,4 +1,4 @@
-"""What is said of one reason: words for people, and, for each place where it may stand, who must act and until when.
+"""The shape of a reason in the list: words for people and, for each place where it may stand, who must act and when.
 
 The list itself is ``reasons.py``.
 """
@@ -44,7 +44,7 @@ class Stand:
     ends: str
 
     def by(self, party: Party) -> Stand:
-        """The same place, where somebody else must act."""
+        """The same place, where another party must act."""
         return replace(self, acts=party)
 
     def until(self, ends: str) -> Stand:
@@ -85,7 +85,7 @@ SET_ASIDE: Final = Stand("message set aside", False, "operator", "when an operat
 class Reason:
     """A reason of the list: its ``code`` on the wire, and what it means in Chinese and in English.
 
-    ``registrys``: no service of the linkage writes it; it is a registry's own word, which others hand on.
+    ``registrys``: a registry's own word. No service of the linkage writes it; the linkage hands it on.
     """
 
     code: str

@@ -1,7 +1,7 @@
-"""Every reason that the linkage gives: one list, from which README, pages, operators' view and commands take the words.
+"""The list of all reasons that the linkage gives. README, pages, operators' view and commands take their words from it.
 
-On the wire a reason is an open ``ReasonCode``. Whoever reads a code that is not here goes on, and shows the code.
-A service has its own closed list, a part of this one.
+On the wire a reason is an open ``ReasonCode``: a reader of a code that is not on this list goes on, and shows the code.
+Each service has its own closed list, a part of this list.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why a message is not in the contract, in words that fit into a refusal."""
+"""The error of a message that is not in the contract, in a form that fits into a refusal."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ContractRefusal: TypeAlias = Literal[
     "wrong_partition",
     "reused_id",
 ]
-"""Why a message is not in the contract. The codec says bytes, too_large, envelope, unknown_type, schema and wrong_key;
-whoever knows where a message stands says the others, unreadable of a batch."""
+"""Why a message is not in the contract. The codec gives bytes, too_large, envelope, unknown_type, schema and wrong_key.
+Code that knows the message's place in the log gives the others; unreadable is for a batch."""
 
 _LONGEST: Final = 300
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -46,7 +46,7 @@ class ContractError(ValueError):
         self.type: str | None = None
 
     def __str__(self) -> str:
-        """One line a person can act on."""
+        """One line on which a person can act."""
         return f"{self.reason}: {self.detail}" + (f" at {self.pointer}" if self.pointer else "")
 
 
@@ -60,8 +60,8 @@ def marked(error: ContractError, attributes: Mapping[str, str]) -> ContractError
 
 
 def fits(*texts: str) -> bool:
-    """Whether all of these can be said again: one line of bounded length."""
-    # One look at all of them together; what cannot be printed is rare, and not always a control character.
+    """Whether all of these can be quoted in a refusal: each is one line of bounded length."""
+    # One look at all of them together. A character that cannot be printed is rare, and not always a control character.
     if max(map(len, texts)) <= _LONGEST and "".join(texts).isprintable():
         return True
     return all(len(text) <= _LONGEST and _CONTROL.search(text) is None for text in texts)

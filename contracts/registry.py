@@ -1,4 +1,4 @@
-"""A registry is data: what ``deploy/registries/<code>.yaml`` says of one seat in the linkage."""
+"""The file of a registry, ``deploy/registries/<code>.yaml``: one seat in the linkage as data."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from contracts.messages.base import RegistryCode
 __all__ = ["Capability", "Registry", "Values"]
 
 Capability = Literal["idempotent", "queryable", "neither"]
-"""What the registry's ledger can do with a transfer id when an answer was lost: take it again without posting twice,
-say whether it was posted, or neither (then nobody tries twice)."""
+"""What the registry's ledger can do with a transfer id after a lost answer: take it again without posting twice, say
+whether it was posted, or neither (then the credit is never sent twice)."""
 
 
 class Names(BaseModel):
-    """How people call the registry."""
+    """The names of the registry for people."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,14 +27,14 @@ class Names(BaseModel):
 
 
 class Values(BaseModel):
-    """One version of a seat's policy. What it does not say is as the linkage's settings say."""
+    """One version of a seat's policy. For a value that is missing the linkage's settings count."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     valid_from: AwareDatetime
-    """From this moment on, until the next version."""
+    """It counts from this moment until the next version."""
     receipt_due_seconds: Annotated[float, Field(gt=0, le=86400)] | None = None
-    """After so long a credit of this home without a receipt is asked about."""
+    """Seconds after which the bridge asks about a credit that this home has not answered."""
 
 
 class Registry(BaseModel):
@@ -46,13 +46,13 @@ class Registry(BaseModel):
     names: Names
     division_code: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
     state: Literal["active", "paused", "closed"] = "active"
-    """paused: nothing of it is read and no credit is sent to it; both wait, while notices still go to it. closed:
-    nothing new of it is admitted and no credit is sent to it, but what it takes back (consent, a link, a post, minutes)
-    and what it answers counts."""
+    """paused: no message of it is read and no credit is sent to it; both wait. Notices still go to it. closed: it can
+    begin nothing new and no credit is sent to it, but it can take back consent, a link, a post or minutes, and its
+    answers count."""
     capability: Capability
     system: str
     shown_rounding_minutes: Annotated[int, Field(ge=1, le=60)] = 1
-    """What the registry's own pages round to; never what is posted (rule 75)."""
+    """The minutes to which the registry's own pages round; what is posted is never rounded (rule 75)."""
     settles_within_seconds: Annotated[float, Field(gt=0, le=3600)] = 30
     """The longest that the ledger works on one credit after its client has gone. Until then a queryable registry's
     "never seen" may yet become a posting, so it is not believed."""

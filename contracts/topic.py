@@ -27,7 +27,7 @@ class TopicEntry:
     """A topic. ``name`` may hold ``{registry}``; ``retention_ms`` of None keeps for ever.
 
     ``max_message_bytes`` is Kafka's ``max.message.bytes``: it bounds a batch as it travels. With ``log_time`` a record
-    has the log's time of its arrival (``message.timestamp.type=LogAppendTime``): its writer has a clock of his own.
+    has the time of its arrival (``message.timestamp.type=LogAppendTime``), since its writer has another clock.
     """
 
     name: str

@@ -1,9 +1,8 @@
-"""The catalogue of topics: one typed entry each, with its messages by step of the journey. Nothing creates, reads or
-writes a topic not in here; ``journey.py`` says what is decided in each step.
+"""The catalogue of topics: one typed entry each, with its messages by step of the journey.
 
-The partitioner is murmur2 over the UTF-8 key, as the Java client's default (``partitioner.py``): what stands elsewhere
-is refused, for nobody could keep the order of its key. A partition count never changes; growth is a new topic version
-after draining.
+No other topic is created, read or written. ``journey.py`` says what is decided in each step. The partitioner is murmur2
+over the UTF-8 key, the Java client's default (``partitioner.py``). A message in another partition is refused, since
+nobody could keep the order of its key. A partition count never changes; growth is a new topic version after draining.
 """
 
 from __future__ import annotations
@@ -260,7 +259,7 @@ def all_topics(registries: Iterable[str]) -> list[TopicEntry]:
 
 
 def registry_source(code: str) -> str:
-    """The CloudEvents source of a registry: who must own the topic that it writes."""
+    """The CloudEvents source of a registry, which must own the topic on which it publishes."""
     return f"urn:shuangcheng:registry:{code}"
 
 

@@ -1,4 +1,4 @@
-"""JSON that one parser reads as the next does: no key twice in one object, no NaN, 5.0 the same number as 5."""
+"""JSON that every parser reads alike: no key twice in one object, no NaN, 5.0 the same number as 5."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check_unambiguous(raw: bytes) -> None:
 
 
 def with_whole_numbers(raw: bytes) -> bytes | None:
-    """The same JSON with 5 where 5.0 or 5e0 stands; None where nothing of the kind does."""
+    """The same JSON with 5 in the place of 5.0 or 5e0; None if it has no such number."""
     try:
         read = from_json(raw)
     except ValueError:
@@ -37,9 +37,10 @@ def _whole(part: Any) -> Any:
 
 
 def _comes_back(raw: bytes) -> bool:
-    """Whether these bytes come back when they are read and written: then nothing stands twice, for it would be lost.
+    """Whether the same bytes come out when these are read and written again. Then no key stands twice, since the second
+    would be lost.
 
-    Nearly all that is sent does. It takes half the time of looking at each key, which all else needs besides.
+    This is so for nearly all messages. It takes half the time of looking at each key, which other messages need too.
     """
     try:
         return to_json(from_json(raw, allow_inf_nan=False, cache_strings="keys")) == raw

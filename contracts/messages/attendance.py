@@ -63,7 +63,7 @@ class _ServiceFact(_OfPerson, abstract=True):
 
 
 class ServiceConfirmed(_ServiceFact):
-    """The linkage stands to this version, whole. It counts until a later version is confirmed or revoked."""
+    """The linkage confirms this version, whole. It counts until a later version is confirmed or revoked."""
 
 
 class ServiceHeld(_ServiceFact):

@@ -40,7 +40,7 @@ _INSTANT: Final = re.compile(_RFC_3339)
 
 
 def instant(text: object) -> object:
-    """Read RFC 3339 strictly; what is no text passes. Bare seconds and local times are no instants (ValueError)."""
+    """Read RFC 3339 strictly; a value that is no text passes. Bare seconds and local times raise ``ValueError``."""
     return _read(text) if isinstance(text, str) else text
 
 
@@ -68,7 +68,7 @@ Minutes = Annotated[int, Field(ge=0, le=1440)]
 Delta = Annotated[int, Field(ge=-1440, le=1440, description="Signed whole minutes.")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ReasonCode = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-"""Open: ``contracts.reasons`` lists those of today, and a reader goes on with one that it does not know."""
+"""An open word: ``contracts.reasons`` lists the known reasons. A reader goes on with a reason that it does not know."""
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 """One line for people: no control characters, which would break a database (NUL) or forge a log line (CR, LF).
 A field bounds its length."""
@@ -78,7 +78,7 @@ _UNSEEN: Final = (
     r"\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
 )
 Title = Annotated[str, Field(pattern=rf"^[^\x00-\x1f\x7f-\x9f]*[^{_UNSEEN}][^\x00-\x1f\x7f-\x9f]*$")]
-"""One line for people in which something can be seen: of blanks and signs without width nobody can make a link."""
+"""One line for people with at least one visible character: nobody can make a link of blanks."""
 
 EventId = Annotated[Text, Field(min_length=1, max_length=300, description="The CloudEvents id, a stranger's own text.")]
 Key = Annotated[Text, Field(max_length=300)]
@@ -122,8 +122,8 @@ class EvidenceClass(StrEnum):
 class Value(BaseModel):
     """A part of a message. Frozen; a consumer ignores fields that it does not know."""
 
-    # Every process loads all messages and uses few of them, so each is built at its first use. Descriptions of fields
-    # stand in Field, not below it: pydantic would look for them in the source of each class, at each start.
+    # Every process loads all messages and uses few of them, so pydantic builds each class at its first use. Field
+    # holds the description of a field: pydantic would look for docstrings in the source of each class, at each start.
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
@@ -142,7 +142,7 @@ class Consent(Value):
 
 
 class Origin(Value):
-    """The registry message that a command came from, so that a refusal finds its sender."""
+    """The registry's message from which a command follows, so that a refusal finds its sender."""
 
     registry: RegistryCode
     message_id: EventId
@@ -151,7 +151,7 @@ class Origin(Value):
 
 
 class Message(Value):
-    """Base of everything that travels. Facts are named in the past tense, commands in the imperative.
+    """Base of all messages. Events are named in the past tense, commands in the imperative.
 
     ``TYPE`` is ``shuangcheng.<context>.<name>.v<major>``; the context is the file it stands in.
     Subclasses say their ``key`` (what orders the stream) and ``subject`` (the entity spoken of).

@@ -40,7 +40,7 @@ class SettleTransfer(_OfRecord):
 
 
 class TransferChanged(Message):
-    """A transfer stands in another of its seven states. A new one is told once, as it stands when it is decided."""
+    """A transfer has changed its state. A new transfer is told once, in its state after the decision."""
 
     person: UUID
     transfer_id: UUID

@@ -45,7 +45,7 @@ class _ToRegistry(Message, abstract=True):
 
 
 class LinkChanged(_ToRegistry):
-    """To both sides: how the tie with ``registry`` stands. At ``established`` the host makes the full account.
+    """To both sides: how the link with ``registry`` stands. At ``established`` the host makes the full account.
 
     ``answers`` is the id of the host's LinkRequested to which this is the answer. At ``established`` the account is
     ``volunteer_ref``, also where the request named a new number.
@@ -69,10 +69,10 @@ class ConsentChanged(_ToRegistry):
 
 
 class SignupChanged(_ToRegistry):
-    """To the home and the shift's host, once where they are the same: how a sign-up stands, whole.
+    """To the home and to the shift's host, once if they are the same: how a sign-up stands, whole.
 
-    Both apps may ask for one sign-up, each under its own ``signup_ref``: each of these is told, with one ``signup_id``.
-    A refusal is about its own ``signup_ref`` alone: a sign-up that stands under the same id goes on standing.
+    Both apps may ask for one sign-up, each under its own ``signup_ref``: each ``signup_ref`` is told, with the same
+    ``signup_id``. A refusal is about its own ``signup_ref`` alone: the sign-up with this id may stand all the same.
     """
 
     signup_id: UUID
@@ -93,7 +93,8 @@ class SignupChanged(_ToRegistry):
 
 
 class ServiceDecided(_ToRegistry):
-    """To the host: how the linkage stands to a version of its record. A held record counts only once released."""
+    """To the host: how the linkage stands to a version of its record. A held record does not count until it is
+    confirmed."""
 
     record_ref: Ref
     version: Version
@@ -124,7 +125,7 @@ class CreditPosted(_ToRegistry):
 
 
 class CreditQueried(_ToRegistry):
-    """To a queryable home: was this transfer posted? Answer as to CreditPosted; CreditUnknown when it was not seen."""
+    """To a queryable home: was this transfer posted? Answer as to CreditPosted, or CreditUnknown if it was not seen."""
 
     transfer_id: UUID
     attempt: Attempt | None = None

@@ -45,7 +45,7 @@ class OfferLink(_OfHomeAccount):
 
 
 class RequestLink(_OfHomeAccount):
-    """Tie ``host_ref`` to the person behind ``home_ref`` if the code fits an offer, now or soon."""
+    """Link ``host_ref`` to the person behind ``home_ref`` if the code fits an offer, now or soon."""
 
     host_ref: Ref
     code_hash: Sha256
@@ -66,14 +66,14 @@ class RecordConsent(_OfHomeAccount):
 
 
 class BreakLink(_OfHomeAccount):
-    """Let the tie rest, as ``by`` asked."""
+    """Break the link, as ``by`` asked: it rests."""
 
     by: RegistryCode
     reason: ReasonCode
 
 
 class RestoreLink(_OfHomeAccount):
-    """Take the tie up again, if ``by`` is who broke it."""
+    """Restore the link, if ``by`` is the side that broke it."""
 
     by: RegistryCode
 
@@ -92,8 +92,8 @@ class _OfPerson(Message, abstract=True):
 class LinkEstablished(_OfPerson):
     """``host_ref`` and ``home_ref`` are one person. Carries all that the border stamps on commands.
 
-    ``origin`` is the request that is answered, if one is. It may have asked under another ref (``origin.key``): of a
-    person whom the host knows already, ``host_ref`` is the account that she has there.
+    ``origin`` is the request that is answered, if any. It may have asked under another ref (``origin.key``): if the
+    host knows the person already, ``host_ref`` is the account that she has there.
     """
 
     host_ref: Ref
@@ -107,7 +107,7 @@ class LinkEstablished(_OfPerson):
 class LinkRefused(_OfPerson):
     """The request ``origin.message_id`` of ``host`` is refused for good.
 
-    A ref that its home never spoke of is nobody's: ``person`` is an id of this message alone then, kept nowhere.
+    If the home never spoke of the ref, ``person`` is an id that only this message has, and it is kept nowhere.
     """
 
     host_ref: Ref
@@ -116,7 +116,7 @@ class LinkRefused(_OfPerson):
 
 
 class LinkBroken(_OfPerson):
-    """The tie rests; nothing new is accepted under it, nothing is taken back."""
+    """The link rests: nothing new is accepted under it, and nothing is taken back."""
 
     host_ref: Ref
     link_version: Version
@@ -125,7 +125,7 @@ class LinkBroken(_OfPerson):
 
 
 class LinkRestored(_OfPerson):
-    """The tie holds again."""
+    """The link is active again."""
 
     host_ref: Ref
     link_version: Version

@@ -12,7 +12,7 @@ from contracts.messages.shifts import ProjectPublished, ShiftPublished
 
 
 class OfProject(Message, abstract=True):
-    """What is about a host's project."""
+    """Base of messages about a host's project."""
 
     host: RegistryCode
     project_ref: Ref
@@ -38,7 +38,7 @@ class PublishShift(OfProject):
 
 
 class OfSignup(OfProject, abstract=True):
-    """What is about a sign-up: a command, or what became of it."""
+    """Base of messages about a sign-up: commands and events."""
 
     signup_id: Annotated[
         UUID, Field(description="UUIDv5(person, host:project:shift): both apps at once are one sign-up.")
@@ -56,7 +56,7 @@ class OfSignup(OfProject, abstract=True):
 
 
 class RequestSignup(OfSignup):
-    """Give this person a post, stamped by the border with what it knows of her; judged at the event's time."""
+    """Give this person a post. The bridge adds what it knows of her; the event's time decides."""
 
     age_band: AgeBand
     guardian_approved: bool
@@ -69,14 +69,14 @@ class WithdrawSignup(OfSignup):
 
 
 class CloseWaitlist(OfProject):
-    """The shift has begun: whoever still stands in its line gets no post. Opportunities tells itself, by a timer."""
+    """The shift has begun: a volunteer who is still in its line gets no post. A timer of opportunities."""
 
     shift_ref: Ref
     origin: Annotated[Origin, Field(description="The request that was the last to be put in line.")]
 
 
 class ReportSignup(OfSignup):
-    """She is busy at home then (host = home): occupies her window, takes no post."""
+    """She is busy at home then (host = home): this occupies her window and takes no post."""
 
     starts_at: Instant
     ends_at: Instant
@@ -101,9 +101,9 @@ class SignupPromoted(_SignupFact):
 
 
 class SignupRefused(_SignupFact):
-    """Not this time, and why. Final for a request; a new request is a new decision.
+    """She gets no post, and why. Final for a request; a new request is a new decision.
 
-    A window reported at home that clashes is kept: SignupNoted follows by itself once what it lost to has ended.
+    A window reported at home that clashes is kept: SignupNoted follows once the sign-up that it lost to has ended.
     """
 
     reason: ReasonCode

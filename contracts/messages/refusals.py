@@ -1,4 +1,4 @@
-"""``registry.<code>.refusals.v1``: everything that the border turned away, back to its sender."""
+"""``registry.<code>.refusals.v1``: refusals, back to the senders of the refused messages."""
 
 from typing import Annotated
 
@@ -10,9 +10,9 @@ from contracts.messages.base import EventId, Key, Message, ReasonCode, Text, Ver
 class MessageRefused(Message):
     """To the sender: this message took no effect. Final for its id; try again under a new one.
 
-    ``pointer`` is a JSON pointer into the refused body (RFC 6901). ``refused_key`` is that message's key, or ``-`` when
-    it could not be read, had another key than its body says, or an id that another message had: such a key may be
-    anything, a document number too.
+    ``pointer`` is a JSON pointer into the refused body (RFC 6901). ``refused_key`` is the refused message's key. It is
+    ``-`` if the message could not be read, had another key than its body says, or had the id of another message: such
+    a key may be anything, also a document number.
     """
 
     message_id: EventId

@@ -15,7 +15,7 @@ SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 """UTC+8 without daylight saving since 1991 (rule 61)."""
 
 
-@lru_cache(maxsize=4096)  # whoever compares a person's records asks for the same moments again and again
+@lru_cache(maxsize=4096)  # the comparison of a person's records asks for the same moments again and again
 def shanghai_day(moment: datetime) -> date:
     """The Shanghai calendar day of an instant (rule 61)."""
     return moment.astimezone(SHANGHAI).date()
@@ -43,9 +43,9 @@ class ServiceRecord(Value):
     attested_by: Ref | None = None
 
     def model_post_init(self, context: Any, /) -> None:
-        """Refuse times that do not hold. Not a validator: that asks a record again in each message it is put into.
+        """Refuse times that contradict each other. A validator would check a record again in each message around it.
 
-        So a record from ``model_copy(update=…)`` is never asked: give it times that hold.
+        So a record from ``model_copy(update=…)`` is not checked: give it times that agree.
         """
         if self.ended_at <= self.started_at:
             raise ValueError("ended_at must be after started_at")
@@ -54,7 +54,7 @@ class ServiceRecord(Value):
         if self.span_minutes <= self.break_minutes:
             raise ValueError("break_minutes leaves no minute of service")
 
-    @property  # not kept in the record: a changed copy of it would keep the day of the first
+    @property  # not kept in the record: a changed copy would keep the day of the original
     def day(self) -> date:
         """The Shanghai day of service."""
         return shanghai_day(self.started_at)
@@ -66,7 +66,7 @@ class ServiceRecord(Value):
 
     @property
     def minutes(self) -> int:
-        """Service minutes: the span less breaks (rule 67); what is posted unless the record is revoked."""
+        """Service minutes: the span less breaks (rule 67). They are posted unless the record is revoked."""
         return self.span_minutes - self.break_minutes
 
 

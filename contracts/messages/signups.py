@@ -34,7 +34,7 @@ class SignupWithdrawn(_OfSignup):
 
 
 class SignupReported(_OfSignup):
-    """Home about its own shift (host = home): a linked volunteer is busy then. Takes no post of the linkage."""
+    """Home about its own shift (host = home): a linked volunteer is busy then. It takes no post of the linkage."""
 
     starts_at: Instant
     ends_at: Instant

@@ -71,7 +71,7 @@ class ConsentWithdrawn(_OfVolunteer):
 
 
 class LinkBroken(_OfVolunteer):
-    """Either side: the tie to ``registry`` rests. Only the side that broke it can restore it.
+    """Either side: the link with ``registry`` is broken, and rests. Only the side that broke it can restore it.
 
     ``reason``: volunteer_asked, account_closed, wrong_person, abuse, or another word of the registry.
     """
@@ -81,6 +81,6 @@ class LinkBroken(_OfVolunteer):
 
 
 class LinkRestored(_OfVolunteer):
-    """The side that broke the tie to ``registry`` takes it up again, with the same person and minutes."""
+    """The side that broke the link with ``registry`` restores it, with the same person and minutes."""
 
     registry: RegistryCode

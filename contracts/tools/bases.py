@@ -1,4 +1,4 @@
-"""What the contracts are compared with: an edition of them, out of a folder or out of a revision in git."""
+"""Earlier editions of the contracts, to compare with: from a folder, or from a revision in git."""
 
 from __future__ import annotations
 
