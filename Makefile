@@ -23,7 +23,7 @@ SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
   --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help setup demo up play test test-fast test-compose bench faults fuzz check format contracts lock clean
+.PHONY: help setup demo up play test test-fast test-compose bench faults fuzz simulate check format contracts lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ faults: $(READY) ## Break a running linkage on real Kafka in every way we know (
 
 fuzz: $(READY) ## Write 500,000 whole Kafka records by seed to the real border (ARGS="--records N --seed N --json FILE")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+simulate: $(READY) ## Run a whole linkage in memory under faults, by seed (ARGS="--seeds N --from S")
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 check: $(READY) ## Check formatting, lint, types, import rules, house rules and the published contracts
 	$(BIN)/ruff format --check .

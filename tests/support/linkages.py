@@ -48,15 +48,18 @@ async def postgres_linkage(
     new_database: Callable[[], Awaitable[str]],
     names: Iterable[str] = ALL,
     moment: datetime = MOMENT,
+    capabilities: Mapping[str, Capability] | None = None,
+    own_clocks: bool = False,
     **settings: Any,
 ) -> Linkage:
     """The same services, each on a new database; the stack closes what is opened."""
     chosen, clock = settings_of(settings), HandClock(moment)
     log = Log(clock)
     members = []
-    for service in services_of(names, chosen):
+    for built in services_of(names, chosen):
+        service = with_capabilities(built, capabilities) if capabilities and built.name == "bridge" else built
         base = await on_postgres(stack, service, await new_database())
-        members.append(Member(service, base, chosen, log, clock))
+        members.append(Member(service, base, chosen, log, HandClock(moment) if own_clocks else clock))
         await members[-1].start()
     return Linkage(members, log, clock)
 

@@ -23,10 +23,12 @@ from services.chassis.storage import Storage
 from tests.support.rows_in_memory import RowsInMemory
 from tests.support.said_by_sql import second_locks
 
-__all__ = ["MEMORY"]
+__all__ = ["MEMORY", "InMemory"]
 
 
-class _Storage:
+class InMemory:
+    """Its functions, one for each of the port."""
+
     @staticmethod
     @asynccontextmanager
     async def transaction(db: Any) -> AsyncIterator[None]:
@@ -179,4 +181,4 @@ class _Storage:
 
 
 _REWRITTEN: Final = ("reason", "fact", "deadline", "detail", "tries", "brought_by")
-MEMORY: Final[Storage] = _Storage()
+MEMORY: Final[Storage] = InMemory()

@@ -37,7 +37,7 @@ class OnPostgres:
     async def begin(self, group: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The offsets stored for a group; 0 where none was."""
         stored = await positions.read(self.pool, group, dict.fromkeys(places, 0))
-        return {tp: position.next_offset for tp, position in stored.items()}
+        return {tp: stored[tp].next_offset for tp in places}
 
     async def standing(self) -> list[tuple[int, OutboxRow]]:
         """The outbox, in order."""
