@@ -114,7 +114,7 @@ async def test_a_record_that_nobody_is_sure_of_is_a_break_until_its_home_says_wh
         await stage.contradict("sz", "gz", record, her.ref)
         await operator.go(OPERATOR, "/breaks")
         await operator.sees_after_reload("", record)
-        await operator.sees("", "its receipt says other minutes")
+        await operator.sees("", "The receipt says other minutes")
         await operator.sees("", "Receipts of the last day that contradict")
     finally:
         await stage.misbehave("gz", down_for_seconds=0)
