@@ -1,4 +1,4 @@
-"""What the commands under ``tests`` take on their command lines."""
+"""Types of arguments for the commands under ``tests``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["report_file"]
 
 
 def report_file(text: str) -> Path:
-    """A file that can be written, or ``-``: said before a run of minutes, not after it.
+    """A file that can be written, or ``-``. It is checked before a run of minutes, not after it.
 
     Raises ``argparse.ArgumentTypeError``, which argparse makes a usage error of.
     """

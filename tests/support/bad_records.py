@@ -1,4 +1,4 @@
-"""Records that are not in the contract, each with the reason of its refusal; and the good one they are made of."""
+"""Records that are not in the contract, each with the reason of its refusal, and the good record behind them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def body(**changes: Any) -> bytes:
 
 
 def with_members(text: bytes) -> bytes:
-    """The body with more members, as they stand."""
+    """The body with further members, inserted as text."""
     return VALUE[:-1] + b"," + text + b"}"
 
 

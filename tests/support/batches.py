@@ -1,4 +1,4 @@
-"""Record batches as bytes, as other clients write them, and the one request that takes them to a broker as they are."""
+"""Record batches as bytes, as other clients write them, and the request that sends them to a broker unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service's database made from records alone, and the whole of it, to compare with another one."""
+"""A service's database that is made from records alone, read whole, to compare it with another."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Build: TypeAlias = Callable[[EverySettings], Service]
 T0: Final = datetime.fromisoformat("2026-07-18T06:00:00+00:00")
 _OUTER: Final = {entry.name: entry for entry in all_topics(["gz", "sz"])}
 _NOT_BOOKS: Final = ("consumed", "migration", "naming", "probe")
-"""Where a consumer stands, what was migrated, and what is known of the database itself."""
+"""Tables that say where consumers stand, which migrations ran, and facts of the database itself."""
 _OF_THE_CLOCK: Final = ("seen_at", "made_at", "received_at", "deadline")
 """When a row was written, and when a message came in, from which its wait is counted."""
 
@@ -80,7 +80,7 @@ class Log:
 
 
 class Books(NamedTuple):
-    """What a service keeps, by table, and what it says, in order."""
+    """The rows of a service by table, and its messages in order."""
 
     tables: dict[str, list[str]]
     said: list[tuple[dict[str, str], Any]]

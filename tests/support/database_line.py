@@ -1,4 +1,4 @@
-"""A line to PostgreSQL that stays open whatever becomes of the other end, until the one who speaks takes leave."""
+"""A connection to PostgreSQL through a proxy, which stays open for the client even when the server closes its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GOODBYE = b"X\0\0\0\x04"
 
 @dataclass
 class Line:
-    """Where it begins, what the database has said through it, and an event: from then on nothing more reaches it."""
+    """The address of the proxy, the bytes that the database sent through it, and an event that stops all traffic."""
 
     dsn: str
     heard: bytearray = field(default_factory=bytearray)
@@ -24,7 +24,7 @@ class Line:
 
 @asynccontextmanager
 async def line_to(dsn: str) -> AsyncIterator[Line]:
-    """Open one; it is cut at the end of the block."""
+    """Open a proxy; it is closed at the end of the block."""
     parts, line = urlsplit(dsn), Line("")
     writers: list[asyncio.StreamWriter] = []
 

@@ -1,4 +1,4 @@
-"""Databases of a launch as they were at some moment: dumped while everything runs, and put back."""
+"""Dumps of the databases of a launch, made while all runs, and put back."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Dumps:
         self._folder.mkdir(exist_ok=True)
 
     async def take(self, moment: str, databases: Iterable[str]) -> None:
-        """Dump these databases, all at once, whatever is being written to them."""
+        """Dump these databases, all at once, while services write to them."""
         await asyncio.gather(*(self._dump(name, self._file(moment, name)) for name in databases))
 
     async def put_back(self, moment: str, database: str) -> None:
-        """The database as it was then. Nobody of ours may be connected to it."""
+        """Put the database back as it was then. No process of ours may be connected to it."""
         await self._afresh(database)
         await self._run("pg_restore", database, *_AS_ITS_OWNER, str(self._file(moment, database)))
 
     async def empty(self, database: str) -> None:
-        """The database as it is before its service was ever started: its tables, and nothing in them."""
+        """Put the database back as it was before the first start of its service: its tables without rows."""
         await self._afresh(database)
         spec = next(spec for spec in self._stack.specs.values() if spec.database == database)
         job = Child(

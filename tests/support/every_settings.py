@@ -10,4 +10,4 @@ __all__ = ["EverySettings"]
 
 
 class EverySettings(AttendanceSettings, BridgeSettings, AdapterSettings):
-    """What any service can be told."""
+    """The settings of every service in one class."""

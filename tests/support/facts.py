@@ -39,7 +39,7 @@ _TIMERS: Final = "SELECT 'timer' AS name, name AS row FROM timer"
 
 
 class Books(Protocol):
-    """Whoever can ask the databases of a linkage."""
+    """Anything that can ask the databases of a linkage."""
 
     async def fetch(self, database: str, sql: str) -> Sequence[Any]:
         """The rows of a statement."""
@@ -80,7 +80,7 @@ def differences(before: Facts, after: Facts, *, most: int = 4) -> list[str]:
 
 
 def _beside(row: str, others: Sequence[str]) -> str:
-    """What of a row is not in that of the others that is most like it."""
+    """The differences between a row and the most similar of the other rows."""
     if not row.startswith("{"):
         return row
     columns = json.loads(row)
@@ -97,7 +97,7 @@ def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
 
 
 def _name(columns: Mapping[str, Any]) -> str:
-    """By which a row is found again."""
+    """The columns by which a row is found again."""
     wanted = [value for name, value in columns.items() if name.endswith(("id", "ref", "person")) and value]
     return " ".join(map(str, wanted))
 

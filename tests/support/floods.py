@@ -53,7 +53,7 @@ class Flood:
         self.url, self.size, self.at_once = url, size, at_once
 
     async def pour(self, content_type: str, framing: str) -> list[int | None]:
-        """The status that each connection heard; None where it was cut off without a word."""
+        """The status that each connection got; None if it was closed without an answer."""
         begun = threading.Barrier(self.at_once, timeout=120)
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(self.at_once) as threads:  # the loop's own has fewer than that
@@ -85,7 +85,7 @@ def _status(connection: socket.socket) -> int | None:
 
 
 def answer_to(url: str, sent: bytes) -> bytes:
-    """All that comes back, until the other side closes the connection."""
+    """All bytes that come back until the other side closes the connection."""
     address = urlsplit(url)
     heard = b""
     with socket.create_connection((address.hostname, address.port), timeout=120) as connection:

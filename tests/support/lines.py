@@ -9,7 +9,7 @@ __all__ = ["end_lines"]
 
 
 async def end_lines(stack: Stack) -> bool:
-    """Have the time of each line be over now, and its end on its way. False if there was none."""
+    """Make the end of each line due now. False if there was no line."""
     async with stack.postgres.connection("opportunities") as opportunities:
         if await opportunities.execute("UPDATE timer SET due = now() WHERE name LIKE 'line:%'") == "UPDATE 0":
             return False

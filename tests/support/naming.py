@@ -1,4 +1,4 @@
-"""The secret from which services in tests name what they name."""
+"""The naming secret of services in tests."""
 
 from __future__ import annotations
 

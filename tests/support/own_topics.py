@@ -1,4 +1,4 @@
-"""A service on topics of a test's own: read under other names, and what waits listens to them under these names."""
+"""A service on a test's own topics: its streams and its waits name them by their new names."""
 
 from __future__ import annotations
 

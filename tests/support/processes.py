@@ -1,4 +1,4 @@
-"""Looking at processes from outside (Linux)."""
+"""State and memory of processes, seen from outside (Linux)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["count_peak_from_here", "held_mebibytes", "lives", "numbers", "peak_m
 
 
 def lives(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be collected by its parent does not."""
+    """Whether a process runs. A zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -45,7 +45,7 @@ def _mebibytes(pid: int, what: str) -> float:
 
 
 async def died(child: Child, *, seconds: float) -> float | None:
-    """When a process was gone (monotonic seconds), or None if it did not end by then."""
+    """When a process ended (monotonic seconds), or None if it did not end in time."""
     try:
         await asyncio.wait_for(child.wait(), seconds)
     except TimeoutError:

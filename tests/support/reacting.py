@@ -1,4 +1,4 @@
-"""Services whose rows a test changes, and what the rows say of a message."""
+"""Services with rows that a test changes, and the names that the rows lock for a message."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def decided_by(service: Service, change: Callable[[Decide], Decide]) -> Service:
 
 
 def first_names(service: Service, inbound: Inbound) -> set[str]:
-    """What a batch locks for this message before it loads anything."""
+    """The names that a batch locks for this message before it loads any row."""
     row = service.reaction(inbound)
     return {row.subject(inbound), *row.locks(inbound)}

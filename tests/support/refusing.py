@@ -1,4 +1,4 @@
-"""A database that refuses to write to a table, with the SQLSTATE that is wanted."""
+"""A database that refuses writes to a table, with a given SQLSTATE."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ async def refusing(db: Any, table: str, code: str, condition: str = "true") -> N
 
 
 async def let_in(db: Any, table: str) -> None:
-    """And no more."""
+    """End the refusing."""
     await db.execute(f"DROP TRIGGER refuse ON {table}; DROP FUNCTION refuse_{table}()")

@@ -24,7 +24,7 @@ def new_code() -> str:
 
 
 def seat(capability: Capability, *, settles: float = 30) -> Registry:
-    """One whose ledger can do this, and stands still after so many seconds."""
+    """A registry with this capability, whose ledger works on a credit for at most so many seconds."""
     return Registry.model_validate(
         {
             "code": "sz",
@@ -38,12 +38,12 @@ def seat(capability: Capability, *, settles: float = 30) -> Registry:
 
 
 def own(code: str, message: Message, *, id: str | None = None) -> Event:
-    """Sent in the registry's name."""
+    """An event that the registry sends."""
     return Event(id or str(uuid.uuid4()), registry_source(code), MORNING, message)
 
 
 def told(message: Message) -> Event:
-    """Told by the linkage."""
+    """An event that the linkage sends to the registry."""
     return Event(str(uuid.uuid4()), service_source("bridge"), MORNING, message)
 
 
@@ -66,7 +66,7 @@ def requested(ref: str, home: str = "sz") -> volunteers.LinkRequested:
 
 
 def link(ref: str, registry: str, state: Literal["established", "refused", "broken", "restored"]) -> Message:
-    """How the tie stands."""
+    """How the link stands."""
     return deliveries.LinkChanged(volunteer_ref=ref, registry=registry, state=state)
 
 
@@ -92,7 +92,7 @@ def attested(ref: str, record_ref: str, version: int = 1, **more: Any) -> servic
 def decided(
     ref: str, record_ref: str, version: int, state: Literal["confirmed", "held", "revoked"], minutes: int = 90
 ) -> deliveries.ServiceDecided:
-    """What the linkage says of it."""
+    """The linkage's decision about a record."""
     return deliveries.ServiceDecided(
         volunteer_ref=ref, record_ref=record_ref, version=version, state=state, minutes=minutes
     )

@@ -1,4 +1,4 @@
-"""Lives of a database: a service on it, a copy as a dump would give it, and all that was said on a topic."""
+"""Lives of a database: a service on it, a copy as a dump would give it, and all messages of a topic."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def living(service: Service, settings: Settings, *, ready: bool = True) ->
 
 
 async def said_on(broker: Broker, topic: str) -> list[Event]:
-    """Everything that stands on a topic now."""
+    """All records of a topic at this moment."""
     found: list[Event] = []
     async with AIOKafkaConsumer(topic, bootstrap_servers=broker.address, auto_offset_reset="earliest") as consumer:
         quiet = 0
@@ -74,5 +74,5 @@ async def said_on(broker: Broker, topic: str) -> list[Event]:
 
 
 def twice(events: list[Event]) -> list[str]:
-    """Ids that stand there more than once."""
+    """Ids that a topic has more than once."""
     return [id for id, count in Counter(event.id for event in events).items() if count > 1]

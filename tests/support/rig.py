@@ -59,13 +59,13 @@ class Rig:
         return found
 
     async def aside(self) -> dict[str, int]:
-        """What is set aside, by reason."""
+        """How many messages are set aside, by reason."""
         return {r[0]: r[1] for r in await self.db.fetch("SELECT reason, count(*) FROM set_aside GROUP BY reason")}
 
 
 @contextlib.asynccontextmanager
 async def http(port: int, token: str | None = OPERATOR) -> AsyncIterator[httpx.AsyncClient]:
-    """The HTTP face of a service that runs or is just starting, with a token or without."""
+    """A client for the HTTP face of a service that runs or is starting, with a token or without."""
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
     transport = httpx.AsyncHTTPTransport(retries=5)
     async with httpx.AsyncClient(
@@ -93,7 +93,7 @@ async def standing(port: int, reason: str) -> list[int]:
 
 
 async def release(port: int, *sequences: int) -> dict[str, Any]:
-    """What an operator does, and what the service answers."""
+    """Release messages as an operator; gives the service's answer."""
     async with http(port) as client:
         answer = await client.post("/operations/set-aside/release", json={"sequences": sequences})
     assert answer.status_code == 200, answer.text
@@ -102,7 +102,7 @@ async def release(port: int, *sequences: int) -> dict[str, Any]:
 
 
 async def release_raised(port: int) -> None:
-    """Release everything that raised."""
+    """Release all messages whose decision raised."""
     raised = await standing(port, "raised")
     assert raised
     assert await release(port, *raised) == {"released": raised, "repeats": [], "kept": []}

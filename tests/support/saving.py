@@ -1,4 +1,4 @@
-"""Rows written past the rules, as a wrong decision would."""
+"""Writes rows without the rules, as a wrong decision would."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["save"]
 
 
 async def save(db: Connection, table: Table[Any], *rows: Any) -> None:
-    """Load the whole table, and save these in the place of the rows with their keys, or as new ones."""
+    """Load the whole table, then save these rows: each replaces the row with its key, or is new."""
     states = States()
     table.declare(states)
     await table.load(db, states, "WHERE true")

@@ -1,4 +1,4 @@
-"""A database with a schedule, and processes of one service on it, by a clock that a test moves on."""
+"""A database with a schedule and processes of one service on it, with a clock that a test moves on."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Stopped(Clock):
 
 
 class House:
-    """A database, and processes of one service on it: each with a pool of its own, all by one clock."""
+    """A database and processes of one service on it. Each has a pool of its own; all have one clock."""
 
     def __init__(self, dsn: str, folder: Path) -> None:
         self.dsn = dsn
@@ -81,6 +81,6 @@ async def house_of(database: str, folder: Path) -> AsyncIterator[House]:
 
 
 async def all_done(scheduler: Scheduler) -> None:
-    """Until nothing is due that this process may do."""
+    """Do jobs until none is due that this process may do."""
     while await scheduler.once() == 0:
         pass

@@ -1,4 +1,4 @@
-"""Where the lanes of this process stand: what a test that gives up waiting says, for nobody can look afterwards."""
+"""The positions of this process's lanes, for the message of a test that gives up waiting."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["standing"]
 
 
 async def standing() -> str:
-    """A line for each lane that runs here; of its partitions those where something is not applied yet."""
+    """A line for each lane that runs here, with its partitions that have records to apply."""
     module: Any = sys.modules.get("services.chassis.consuming")
-    gc.unfreeze()  # a running service freezes what it stands on, and frozen objects are not listed
+    gc.unfreeze()  # a running service freezes the objects of its start, and frozen objects are not listed
     gc.collect()  # or lanes of services that ended long ago are
     lanes = [] if module is None else [one for one in gc.get_objects() if type(one) is module.Lane]
     return "".join([f"\n  {await _lane(lane)}" for lane in lanes if lane.consumer is not None])

@@ -1,4 +1,4 @@
-"""What a session of PostgreSQL is told to do."""
+"""Records the statements of a PostgreSQL session."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def statements(db: Connection) -> Iterator[list[str]]:
 
 
 async def rows_read(db: Connection, sql: str, *arguments: Any) -> int:
-    """Rows that a statement takes from tables, those included that it looks at in vain, as PostgreSQL counts them."""
+    """The rows that a statement reads from tables, with those that it filters out, as PostgreSQL counts them."""
     plan: str = await db.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *arguments)
     found = 0
     parts: list[dict[str, Any]] = [json.loads(plan)[0]["Plan"]]

@@ -1,7 +1,8 @@
 """A small service for tests of the chassis: it adds up ``delta`` per volunteer.
 
-A volunteer ``raise-…`` makes the decision raise while ``Tally.broken`` is set; one ``wait-<name>…`` waits for the
-fact that a message for ``fact-<name>`` brings; ``check-…`` may not sink below zero, which only the database guards.
+The volunteer's ref decides. For ``raise-…`` the decision raises while ``Tally.broken`` is set. For ``wait-<name>…`` the
+message waits for the fact that a message for ``fact-<name>`` brings. The total of ``check-…`` may not sink below zero,
+which only the database guards.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SOURCE = "urn:shuangcheng:registry:tt"
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What one volunteer has."""
+    """The total of one volunteer."""
 
     ref: str
     minutes: int
@@ -36,7 +37,7 @@ class Total:
 
 
 class TallyStore:
-    """One table."""
+    """The store: one table."""
 
     tables = (Table(Total, "total", key=("ref",)),)
 
@@ -45,7 +46,7 @@ class TallyStore:
         return set()
 
     async def load(self, batch: Batch, needs: set[str], states: States) -> None:
-        """Totals of the volunteers spoken of, and of those whose facts are waited for."""
+        """Load the totals of the volunteers of this batch, and of those whose facts it waits for."""
         await self.tables[0].load_keys(batch.connection, states, needs)
 
 
@@ -73,9 +74,9 @@ class Tally:
         )
         self.broken = True
         self.says_twice_as_much = False
-        """Another rule: what it says of a credit is another body."""
+        """Whether the rule is another one: its message about a credit then has another body."""
         self.refused = 0
-        """How often a message was refused whose time was up."""
+        """How many messages were refused because their time was up."""
         self.jobs: tuple[Job, ...] = ()
         self.migrations = migrations
         self.group = f"tally-{suffix}"
@@ -115,7 +116,7 @@ class Tally:
         return Decision(changes=(total,), sends=(Send(self.outlet, said),), facts=facts)
 
     async def bonus(self, run: Run) -> bool:
-        """A job: whoever has something gets one more, and hears of it."""
+        """A job: each volunteer with a total gets one minute more, and a message about it."""
         refs = [row[0] for row in await run.db.fetch("SELECT ref FROM total WHERE ref LIKE 'bonus-%' ORDER BY ref")]
         await run.lock(f"volunteer:{ref}" for ref in refs)
         await run.db.execute(_BONUS, run.due, refs)
@@ -124,7 +125,7 @@ class Tally:
         return False
 
     def words(self, ref: str, due: datetime) -> Sequence[Send]:
-        """What a job says of one who gets one more."""
+        """The message of the job to a volunteer who gets one minute more."""
         return (Send(self.outlet, _credit(ref, 1, due)),)
 
     def refuse(self, unreadable: Undecodable) -> Iterable[Send]:

@@ -20,7 +20,7 @@ __all__ = ["TallyChild"]
 
 
 class TallyChild:
-    """``start`` it, and ``stop`` or ``kill`` it; then it may be started again."""
+    """The process: ``start`` it, then ``stop`` or ``kill`` it, and start it again."""
 
     def __init__(self, rig: Rig, folder: Path, name: str = "tally", **settings: str) -> None:
         self.port = free_port()
@@ -49,7 +49,7 @@ class TallyChild:
         await eventually(self.ready)
 
     async def ready(self) -> bool:
-        """Whether it says so."""
+        """Whether its health says that it is ready."""
         assert self.child.running, self.child.tail()
         with suppress(httpx.TransportError):
             async with http(self.port) as client:
@@ -63,12 +63,12 @@ class TallyChild:
             assert self.child.returncode == 0, self.child.tail()
 
     async def kill(self) -> None:
-        """SIGKILL it and see it gone."""
+        """End it by SIGKILL, and see that it is gone."""
         self.child.expected_end = True
         self.child.kill()
         await self.child.wait()
 
     def lines(self) -> list[dict[str, Any]]:
-        """What it has logged, over all its starts."""
+        """Its log lines, over all its starts."""
         said = self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
         return [json.loads(line) if line.startswith("{") else {"event": line, "raw": True} for line in said]

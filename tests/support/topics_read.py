@@ -1,4 +1,4 @@
-"""All topics of a linkage as anybody could read them: which bodies stand under which id."""
+"""All topics of a linkage, read from outside: which bodies stand under which id."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECONDS: Final = 120.0
 
 @dataclass(frozen=True)
 class Said:
-    """One message as it stands on a topic: whose it is, what kind, and a digest of kind and body."""
+    """One message on a topic: its source, its type, and a digest of type and body."""
 
     topic: str
     source: str
@@ -45,7 +45,7 @@ class TopicsRead:
         self._bodies: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
 
     async def read_on(self) -> tuple[list[Said], list[Said]]:
-        """What was added since the last time: under ids that were not there before, and under ids that were."""
+        """The messages added since the last time: under new ids, and under ids that were there before."""
         fresh: list[Said] = []
         again: list[Said] = []
         async with TopicEnds(self._address) as asked:
@@ -79,7 +79,7 @@ class TopicsRead:
         headers = dict(record.headers)
         source, id_, kind = (_text(headers.get(name)) for name in ("ce_source", "ce_id", "ce_type"))
         if not id_:
-            return  # no message of ours: what strangers wrote is refused, whatever stands in it
+            return  # not a message of ours: records of strangers are refused, whatever they hold
         digest = hashlib.sha256(kind.encode() + b"\0" + (record.value or b"")).hexdigest()
         bodies = self._bodies[record.topic, source, id_]
         (again if bodies else fresh).append(Said(record.topic, source, id_, kind, digest))

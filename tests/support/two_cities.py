@@ -41,7 +41,7 @@ class TwoCities(Tally):
         return replace(super().service(), streams=(first, Stream(self.other_group, (self.other,), sources)))
 
     def decide(self, states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
-        """As a tally, listening where the name says."""
+        """As a tally's; a wait names the channels that the ref says."""
         decision = super().decide(states, inbound, now, policy)
         if decision.wait is None:
             return decision
@@ -70,7 +70,7 @@ class Cities(Rig):
 
     @asynccontextmanager
     async def standing(self, group: str, partition: int | None = None) -> AsyncIterator[None]:
-        """Nothing of this group can be applied, in one partition or in any: somebody holds its stored offsets."""
+        """Keep this group from applying records, in one partition or in all: a transaction holds its stored offsets."""
         rows = "FROM consumed WHERE grp = $1 AND ($2::int IS NULL OR partition = $2)"
         wanted = 1 if partition is not None else self.tally.inlet.partitions
         await eventually(lambda: self.db.fetchval(f"SELECT count(*) = {wanted} {rows}", group, partition))

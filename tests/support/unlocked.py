@@ -43,7 +43,7 @@ async def _only_named(batch: Batch, names: Iterable[str]) -> set[str]:
 
 
 class _Meeting:
-    """A store whose first loads wait for each other: all have read before anybody writes."""
+    """A store whose first loads wait for each other, so that all batches have read before one writes."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -62,7 +62,7 @@ class _Meeting:
         if barrier is None:
             return
         if barrier.n_waiting == barrier.parties - 1:
-            self.barrier = None  # who is overtaken reads again alone
+            self.barrier = None  # a batch that was overtaken reads again alone
         await barrier.wait()
 
 
@@ -80,7 +80,7 @@ class Unlocked:
 
     @property
     def db(self) -> Connection:
-        """To look with."""
+        """A connection for the test's own questions."""
         return self._connections[0]
 
     async def begin(self) -> None:
@@ -94,14 +94,14 @@ class Unlocked:
                     await db.execute("INSERT INTO consumed VALUES ($1, $2, 0, 0)", stream.group, entry.name)
 
     async def together(self, *batches: Sequence[Event]) -> list[Effects]:
-        """A batch a lane, all of them loaded before one of them saves."""
+        """Decide a batch in each lane; all of them load before one saves."""
         self._meeting.barrier = asyncio.Barrier(len(batches))
         async with asyncio.timeout(120):
             return list(await asyncio.gather(*(self.take(n, *events) for n, events in enumerate(batches))))
 
     @asynccontextmanager
     async def held_before_saving(self, number: int, *events: Event) -> AsyncIterator[None]:
-        """A batch in this lane that has loaded when this is entered, and saves when it is left."""
+        """A batch in this lane. It has loaded when the context is entered, and saves when it is left."""
         barrier = self._meeting.barrier = asyncio.Barrier(2)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.take(number, *events))
@@ -111,14 +111,14 @@ class Unlocked:
             await barrier.wait()
 
     async def beside_reentry(self, pool: Pool, *events: Event) -> None:
-        """A batch in lane 1, and what stands set aside in lane 0: both loaded before one of them saves."""
+        """Decide a batch in lane 1 and the messages set aside in lane 0; both load before one saves."""
         back = Reentry(self.processor, pool, asyncio.Event(), lambda _, __: None)
         self._meeting.barrier = asyncio.Barrier(2)
         async with asyncio.timeout(120):
             await asyncio.gather(back.once(), self.take(1, *events))
 
     async def take(self, number: int, *events: Event) -> Effects:
-        """One batch in this lane; two that wait for each other try again, as lanes do."""
+        """Decide one batch in this lane. Batches that deadlock try again, as lanes do."""
         stream = self._stream(events[0])
         records = [self._record(number, event) for event in events]
         while True:
@@ -170,7 +170,7 @@ async def unlocked(
 
 
 def _own(number: int, entry: TopicEntry) -> TopicEntry:
-    """A lane's own topic, with one partition: two that read one partition, the fence would keep apart."""
+    """A topic with one partition for a lane: the fence would keep two lanes apart that read one partition."""
     return replace(entry, name=f"{entry.name}.{number}" if number else entry.name, partitions=1)
 
 

@@ -29,8 +29,8 @@ async def eventually(
 ) -> Any:
     """Ask until the answer is true, and give that answer; an assertion that fails counts as not yet.
 
-    After `timeout` seconds fail with the last answer, or with the assertion itself, and with where lanes stand. It
-    may be long, for only a failure takes it: a machine under load is many times slower than an idle one.
+    After `timeout` seconds fail with the last answer, or with the assertion itself, and with the positions of lanes.
+    The timeout may be long, since only a failure takes so long: a loaded machine is many times slower than an idle one.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout

@@ -1,4 +1,4 @@
-"""How much decisions do, counted and not timed."""
+"""How many rows decisions look through: work that is counted, not timed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["rows_handed_out"]
 
 
 def rows_handed_out(monkeypatch: pytest.MonkeyPatch) -> Counter[type]:
-    """From here on: how many rows decisions were given to look through, by the rows' type."""
+    """Count from here on how many rows decisions get to look through, by the rows' type."""
     counted: Counter[type] = Counter()
     group = States.group
 

@@ -72,7 +72,7 @@ async def test_messages_handed_over_while_no_offset_can_be_read_are_applied_when
         assert lane.lag() == 0
 
 
-async def test_messages_of_a_held_group_handed_over_while_no_offset_can_be_read_are_applied_once_it_is_let_go(
+async def test_messages_of_a_paused_group_handed_over_while_no_offset_can_be_read_are_applied_once_it_is_resumed(
     rig: Rig, handed_over: set[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paused: set[str] = {rig.tally.group}

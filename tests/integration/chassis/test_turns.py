@@ -1,4 +1,4 @@
-"""The way back in: each city has its own turn, and what waits for one hides nothing of another."""
+"""The way back in: each city has its own turn, and messages that wait for one city hide none of another."""
 
 from __future__ import annotations
 
