@@ -5,20 +5,20 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from contracts.envelope import Event
 from contracts.ids import signup_id
 from contracts.messages import Message, attendance, opportunities
 from contracts.messages.base import EvidenceClass, Origin
 from contracts.messages.service import SHANGHAI, ServiceRecord
-from contracts.topics import service_source
-from services.attendance.service import build
-from services.attendance.settings import AttendanceSettings
+from contracts.topics import ATTENDANCE_COMMANDS, ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS, service_source
+from services.attendance.policy import Policy
 from services.attendance.states import PersonDay, Standing
-from services.chassis.decisions import Decision, Inbound, States
+from tests.support.linkage import at_once
+from tests.support.linkages import memory_linkage
 
 MONDAY = date(2026, 7, 6)
 XIA = uuid.UUID("11111111-1111-4111-8111-111111111111")
@@ -32,6 +32,7 @@ SignupFact: TypeAlias = (
     | opportunities.SignupRefused
     | opportunities.SignupWithdrawn
 )
+R = TypeVar("R")
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
 
 
@@ -131,93 +132,76 @@ def event_of(message: Message, time: datetime = NOW) -> Event:
     return Event(str(uuid.uuid4()), service_source(name), time, message)
 
 
-@dataclass
 class World:
-    """Decides messages as the chassis would, one after another, with all rows loaded.
+    """Attendance alone in memory: it is told of one message after another, a second apart.
 
     ``patient``: what needs a fact waits for it; otherwise its time is up at once.
     """
 
-    cap: int = 480
-    patient: bool = True
-    rows: dict[type, dict[Any, Any]] = field(default_factory=lambda: defaultdict(dict))
-    sent: list[Message] = field(default_factory=list)
-    parked: dict[str, list[Inbound]] = field(default_factory=dict)
-    facts: dict[str, str] = field(default_factory=dict)
-    days: dict[tuple[uuid.UUID, date], int] = field(default_factory=lambda: defaultdict(int))
-    clock: datetime = NOW
-
-    def __post_init__(self) -> None:
-        self.service = build(AttendanceSettings(day_cap_minutes=self.cap))
+    def __init__(self, cap: int = 480, *, patient: bool = True) -> None:
+        self.linkage = memory_linkage(("attendance",), NOW, day_cap_minutes=cap, await_facts=60.0 if patient else 0.5)
+        self.member = self.linkage.members["attendance"]
+        self.patient = patient
+        self._count = 0
 
     def deliver(self, *messages: Message) -> list[Message]:
         """Decide these; gives what was sent because of them."""
         already = len(self.sent)
         for message in messages:
-            self.clock += timedelta(seconds=1)
-            event = event_of(message, self.clock)
-            self._take(Inbound(event, "t", uuid.uuid4(), self.clock))
+            self.linkage.clock.moment += timedelta(seconds=1)
+            self._count += 1
+            event = event_of(message, NOW + timedelta(seconds=self._count))
+            topic = ATTENDANCE_COMMANDS if type(message) in ATTENDANCE_COMMANDS.messages else OPPORTUNITIES_EVENTS
+            self.linkage.log.say(topic.name, event)
+            at_once(self.linkage.settle())
+            if not self.patient:
+                at_once(self.linkage.pass_time(timedelta(seconds=1)))
+            assert all(minutes >= 0 for minutes in self.days.values())
         return self.sent[already:]
 
     def time_is_up(self) -> list[Message]:
         """Decide what waits, for the last time."""
         already = len(self.sent)
-        for subject in list(self.parked):
-            for inbound in self.parked.pop(subject):
-                assert self._decide(replace(inbound, waited_out=True)).wait is None
+        at_once(self.linkage.pass_time(timedelta(hours=1)))
+        assert self.parked == []
         return self.sent[already:]
+
+    def under(self, cap: int) -> World:
+        """From now on under this cap."""
+        self.member.service = replace(self.member.service, policy=Policy(day_cap_minutes=cap))
+        at_once(self.member.start())
+        return self
+
+    @property
+    def sent(self) -> list[Message]:
+        """All that it told, ever."""
+        return [event.data for event in self.linkage.log.events(ATTENDANCE_EVENTS.name)]
+
+    @property
+    def parked(self) -> list[str]:
+        """Subjects behind which messages stand."""
+        return sorted({row.subject or "" for row in at_once(self.member.base.set_aside())})
+
+    @property
+    def days(self) -> dict[tuple[uuid.UUID, date], int]:
+        """Minutes of persons on days."""
+        found: defaultdict[tuple[uuid.UUID, date], int] = defaultdict(int)
+        for row in self.rows(PersonDay):
+            found[row.person, row.day] += row.added
+        return found
+
+    def rows(self, kind: type[R]) -> list[R]:
+        """All rows of a type."""
+        return at_once(self.member.base.all_of(kind))
 
     def standing(self, ref: str, host: str = "aa") -> Standing:
         """How the linkage stands to a record."""
-        found: Standing = self.rows[Standing][host, ref]
+        [found] = [row for row in self.standings() if row.key == (host, ref)]
         return found
 
     def standings(self) -> list[Standing]:
         """All of them."""
-        return list(self.rows[Standing].values())
-
-    def _take(self, inbound: Inbound) -> None:
-        subject = self.service.subject(inbound)
-        if subject in self.parked:
-            self.parked[subject].append(inbound)
-            return
-        decision = self._decide(inbound)
-        if decision.wait is not None and not self.patient:
-            decision = self._decide(replace(inbound, waited_out=True))
-        if decision.wait is not None:
-            assert decision.wait.fact in {subject, *self.service.reaction(inbound).locks(inbound)}
-            self.parked[subject], self.facts[subject] = [inbound], decision.wait.fact
-        for fact in decision.facts:
-            assert fact not in self.parked, "what brings the fact would stand behind what waits for it"
-            for waiting in [name for name in self.parked if self.facts[name] == fact]:
-                for released in self.parked.pop(waiting):
-                    self._take(released)
-
-    def _decide(self, inbound: Inbound) -> Decision:
-        decision = self.service.decide(self.states(), inbound, NOW)
-        if decision.wait is None:
-            for row in decision.changes:
-                self._keep(row)
-            self.sent += [send.message for send in decision.sends]
-        return decision
-
-    def _keep(self, row: Any) -> None:
-        if isinstance(row, PersonDay):
-            self.days[row.person, row.day] += row.added
-            assert self.days[row.person, row.day] >= 0
-            assert row.added < 0 or self.days[row.person, row.day] <= row.cap
-            return
-        table = next(table for table in self.service.store.tables if table.row is type(row))
-        names = [getattr(row, name) for name in table.key]
-        self.rows[type(row)][names[0] if len(names) == 1 else tuple(names)] = row
-
-    def states(self) -> States:
-        """Everything kept, as a batch would see it."""
-        states = States()
-        for table in self.service.store.tables:
-            table.declare(states)
-            states.load(list(self.rows[table.row].values()))
-        return states
+        return self.rows(Standing)
 
 
 def told(messages: list[Message]) -> Iterator[str]:

@@ -142,11 +142,10 @@ def assert_what_was_told_counts(world: World) -> None:
 def fits(world: World, row: Standing) -> bool:
     """Said a second time, in other words than the rules': could this held version count now?"""
     record = row.record()
-    sign_up = world.rows[Signup].get(row.signup_id)
+    sign_up = next((sign for sign in world.rows(Signup) if sign.id == row.signup_id), None)
     may_serve = (sign_up is not None and sign_up.state in RIGHT) or row.counted_signup == row.signup_id
     came = any(
-        stay.signup_id == row.signup_id and shanghai_day(stay.came_at) == record.day
-        for stay in world.rows[Presence].values()
+        stay.signup_id == row.signup_id and shanghai_day(stay.came_at) == record.day for stay in world.rows(Presence)
     )
     others = [other for other in spans(world, row.person) if other.key != row.key]
     free = all(

@@ -19,7 +19,7 @@ def told_of(world: World, *messages: Message) -> list[str]:
 
 
 def stays(world: World) -> list[tuple[int, bool]]:
-    return [(row.pair, row.left_at is not None) for row in world.rows[Presence].values()]
+    return [(row.pair, row.left_at is not None) for row in world.rows(Presence)]
 
 
 def test_three_pairs_a_day_are_kept_and_a_fourth_is_refused() -> None:
@@ -69,7 +69,7 @@ def test_the_first_word_on_a_sign_up_releases_a_check_in_even_if_it_is_a_refusal
     world = World()
     world.deliver(check_in("s1", at("08:00")), check_out("s1", at("09:00")))
     world.deliver(signup("s1", SignupRefused, reason="clash"))
-    assert (stays(world), world.parked) == ([(1, True)], {})
+    assert (stays(world), world.parked) == ([(1, True)], [])
 
 
 def test_a_check_in_stays_evidence_when_the_sign_up_is_withdrawn_afterwards() -> None:

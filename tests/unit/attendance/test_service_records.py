@@ -280,6 +280,6 @@ def test_sign_ups_are_followed_through_line_refusal_promotion_withdrawal_and_a_s
 def test_a_lowering_fits_even_when_the_day_was_filled_under_a_higher_cap() -> None:
     world = present(World(cap=720), "s1", "s2")
     world.deliver(attest("r1", "s1", at("08:00"), at("14:00")), attest("r2", "s2", at("14:00"), at("20:00")))
-    lower = World(cap=480, rows=world.rows, days=world.days)
+    lower = world.under(480)
     assert told_of(lower, attest("r2", "s2", at("14:00"), at("19:00"), version=2)) == ["confirmed r2v2"]
     assert told_of(lower, attest("r2", "s2", at("14:00"), at("20:00"), version=3)) == ["held r2v3 over_cap"]
