@@ -237,12 +237,14 @@ class _Consents:
         waiting = {(row.record.topic, row.record.partition, row.record.offset) for row in base.asides.values()}
         taken, seen = False, set()
         for record in self._linkage.log.partitions[place][: member.lanes[self._group].next[place]]:
-            if record.key != ref.encode() or (record.topic, record.partition, record.offset) in waiting:
+            if record.key != ref.encode():
                 continue
             event = decode(record.value, record.headers)
             if event.id in seen:
                 continue
-            seen.add(event.id)
+            seen.add(event.id)  # also of one that is set aside: its repeat is nobody's word
+            if (record.topic, record.partition, record.offset) in waiting:
+                continue
             match event.data:
                 case volunteers.ConsentWithdrawn(registry=other) if other == host:
                     taken = True
