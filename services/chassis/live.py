@@ -1,4 +1,4 @@
-"""Live batches: from records of a consumer group to a commit, with isolation of what the database refuses."""
+"""Live batches: decides and commits records of a group, and isolates a message that the database refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way back in: messages set aside are decided again once their fact has come, their time is up or on release.
+"""Re-entry: messages set aside are decided again when their fact is known, their time is up or on release.
 
 A wait's time is up when its deadline has passed *and* all is applied that lay until then on the channels that can bring
 its fact (``hearing.py``). Each consumer group has its own turn and its own transactions, so that neither a crowd nor a
