@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from services.adapters import books
+from services.adapters import queries
 from services.chassis.http import Operator
 from services.chassis.reading import Reads
 from services.chassis.settings import Settings
@@ -24,6 +24,6 @@ def api(reads: Reads, _: Settings) -> APIRouter:
     ) -> dict[str, list[dict[str, Any]]]:
         """Credits in doubt, notices that the registry's system fails over or could not read; the oldest first."""
         async with reads.sums() as db:
-            return await books.troubles(db, limit)
+            return await queries.troubles(db, limit)
 
     return router

@@ -19,10 +19,10 @@ from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, registry_s
 from services.adapters import rules
 from services.adapters.api import api
 from services.adapters.asked import Quiet
-from services.adapters.books import waiting
 from services.adapters.credentials import Credentials, read_credentials
 from services.adapters.listening import Listener
 from services.adapters.parts import PARTS, Part, figures
+from services.adapters.queries import waiting
 from services.adapters.rest_api import RestApi
 from services.adapters.settings import AdapterSettings
 from services.adapters.states import account_name

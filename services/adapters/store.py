@@ -40,8 +40,12 @@ Remember: TypeAlias = Callable[[Credit], Credit]
 CREDITS: Final = Table(Credit, "credit", key=("transfer_id",), groups=("volunteer_ref",))
 NOTICES: Final = Table(Notice, "notice", key=("id",), append_only=True)
 
-_OF_BATCH = "WHERE transfer_id = ANY($1) OR (volunteer_ref = ANY($2) AND state = 'due')"
-_NEXT = """
+_CREDITS_OF_BATCH = """
+SELECT credit.* FROM credit
+WHERE transfer_id = ANY($1) OR (volunteer_ref = ANY($2) AND state = 'due')
+"""
+_CREDITS_TO_CALL = """
+SELECT credit.* FROM credit
 WHERE state IN ('due', 'unknown') AND due_at <= $1 AND volunteer_ref <> ALL($2)
   AND seq = (
       -- Not NOT EXISTS: without statistics that is planned as a comparison of all with all.
@@ -51,38 +55,39 @@ WHERE state IN ('due', 'unknown') AND due_at <= $1 AND volunteer_ref <> ALL($2)
   )
 ORDER BY seq LIMIT $3
 """
-_DUE_OR_NAMED = "WHERE state = 'due' OR transfer_id = ANY($1)"
+_CREDITS_DUE_OR_NAMED = "SELECT credit.* FROM credit WHERE state = 'due' OR transfer_id = ANY($1)"
 _NOT_SENT = '{"reason": "consent_withdrawn", "retry": true}'
-"""What a refusal says of a credit that was never sent."""
-_ATTEMPT = """
+"""What the refusal of a credit that was never sent contains."""
+_CLAIM = """
 UPDATE credit SET state = 'calling'
 WHERE transfer_id = ANY($1) AND state IN ('due', 'unknown') RETURNING transfer_id
 """
-_CALLING = "SELECT DISTINCT volunteer_ref FROM credit WHERE state = 'calling'"
-_LEFT_BEHIND = "UPDATE credit SET state = 'unknown', attempted_at = $1 WHERE state = 'calling'"
-_LEAVE = """
+_VOLUNTEERS_IN_CALLS = "SELECT DISTINCT volunteer_ref FROM credit WHERE state = 'calling'"
+_GIVE_UP_CALLS_OF_EARLIER_PROCESS = "UPDATE credit SET state = 'unknown', attempted_at = $1 WHERE state = 'calling'"
+_GIVE_UP_CALL = """
 UPDATE credit SET state = 'unknown', attempted_at = $2, due_at = $3, trouble = $4
 WHERE transfer_id = $1 AND state = 'calling'
 """
 _OPEN_NOTICES = """
+SELECT notice.* FROM notice
 WHERE rejected IS NULL AND CASE
     WHEN tries > 0 THEN $2 AND due_at <= $1
     ELSE key <> ALL (ARRAY(SELECT first.key FROM notice AS first WHERE first.rejected IS NULL AND first.tries > 0))
 END
 ORDER BY tries > 0, seq LIMIT $3
 """
-_PASSED_ON = "DELETE FROM notice WHERE id = ANY($1)"
-_REJECTED = """
+_DELETE_TAKEN_NOTICES = "DELETE FROM notice WHERE id = ANY($1)"
+_MARK_REJECTED_NOTICES = """
 UPDATE notice SET rejected = said.reason FROM unnest($1::uuid[], $2::text[]) AS said(id, reason)
 WHERE notice.id = said.id
 """
-_POSTPONED = """
+_POSTPONE_FAILED_NOTICES = """
 UPDATE notice SET tries = tries + 1, trouble = said.reason,
        due_at = $3::timestamptz + least(interval '30 seconds', interval '0.5 seconds' * power(2, least(tries, 20)))
   FROM unnest($1::uuid[], $2::text[]) AS said(id, reason) WHERE notice.id = said.id
 """
-_HEARD = "UPDATE heard SET number = greatest($1, $2) WHERE number = $1"
-_NOT_UNDERSTOOD = """
+_ADVANCE_HEARD = "UPDATE heard SET number = greatest($1, $2) WHERE number = $1"
+_KEEP_NOT_UNDERSTOOD = """
 INSERT INTO not_understood (number, trouble, digest, heard_at)
 SELECT number, trouble, digest, $4::timestamptz
   FROM unnest($1::bigint[], $2::text[], $3::bytea[]) AS said(number, trouble, digest)
@@ -111,7 +116,7 @@ class AdapterStore:
 
     async def load(self, batch: Batch, needs: Needs, states: States) -> None:
         """Load the credits spoken of."""
-        await CREDITS.load(batch.connection, states, _OF_BATCH, list(needs.transfers), list(needs.consenting))
+        await CREDITS.load(batch.connection, states, _CREDITS_OF_BATCH, list(needs.transfers), list(needs.consenting))
 
 
 class Calls:
@@ -133,9 +138,9 @@ class Calls:
         """Calls that another life of this process began: nobody knows what came of them, nor when they ended."""
         async with self._pool.acquire() as connection, connection.transaction():
             # Not without the locks: a batch that adds an attempt to such a credit would write it back as calling.
-            refs = [row[0] for row in await connection.fetch(_CALLING)]
+            refs = [row[0] for row in await connection.fetch(_VOLUNTEERS_IN_CALLS)]
             await Batch(connection).lock(account_name(self._registry, ref) for ref in refs)
-            await connection.execute(_LEFT_BEHIND, now)
+            await connection.execute(_GIVE_UP_CALLS_OF_EARLIER_PROCESS, now)
 
     async def turn(
         self,
@@ -156,14 +161,14 @@ class Calls:
     ) -> list[Credit]:
         async with self._pool.acquire() as connection, connection.transaction():
             # The first of each volunteer only; ``busy`` has a call under way.
-            found = await CREDITS.fetch(connection, _NEXT, now, list(busy), room) if room > 0 else []
+            found = await CREDITS.fetch(connection, _CREDITS_TO_CALL, now, list(busy), room) if room > 0 else []
             touched = {credit.volunteer_ref for credit, _ in landed} | {credit.volunteer_ref for credit in found}
             await Batch(connection).lock(account_name(self._registry, ref) for ref in touched)
             said = await _settled(connection, landed, settle)
             await outbox.publish(connection, [send(self._registry, message) for message in said], "adapters", now)
             if not found:
                 return []
-            claimed = await connection.fetch(_ATTEMPT, [credit.transfer_id for credit in found])
+            claimed = await connection.fetch(_CLAIM, [credit.transfer_id for credit in found])
             taken = {row["transfer_id"] for row in claimed}
             return [credit for credit in found if credit.transfer_id in taken]
 
@@ -171,7 +176,7 @@ class Calls:
         """Nobody knows what came of this call, for what did come of it cannot be kept."""
         async with self._pool.acquire() as connection, connection.transaction():
             await Batch(connection).lock([account_name(self._registry, credit.volunteer_ref)])
-            await connection.execute(_LEAVE, credit.transfer_id, now, due_at, one_line(trouble))
+            await connection.execute(_GIVE_UP_CALL, credit.transfer_id, now, due_at, one_line(trouble))
 
     async def notices(self, limit: int, now: datetime, *, again: bool) -> list[Notice]:
         """What is to be passed on, in order of arrival, and then what is due ``again``; nothing behind the latter."""
@@ -181,11 +186,11 @@ class Calls:
     async def passed_on(self, told: Told, now: datetime) -> None:
         """Forget what the registry took, keep what it could not read, and what it fails over until it is due again."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(_PASSED_ON, list(told.taken))
+            await connection.execute(_DELETE_TAKEN_NOTICES, list(told.taken))
             if told.rejected:
-                await connection.execute(_REJECTED, list(told.rejected), _lines(told.rejected))
+                await connection.execute(_MARK_REJECTED_NOTICES, list(told.rejected), _lines(told.rejected))
             if told.failed:
-                await connection.execute(_POSTPONED, list(told.failed), _lines(told.failed), now)
+                await connection.execute(_POSTPONE_FAILED_NOTICES, list(told.failed), _lines(told.failed), now)
 
 
 async def remember(db: Connection, topic: str, settle: Remember, named: Collection[UUID]) -> None:
@@ -198,7 +203,7 @@ async def remember(db: Connection, topic: str, settle: Remember, named: Collecti
     unsaid = {UUID(body["transfer_id"]): body.get("attempt") for body in refused}
     states = States()
     CREDITS.declare(states)
-    for credit in await CREDITS.load(db, states, _DUE_OR_NAMED, [*named, *unsaid]):
+    for credit in await CREDITS.load(db, states, _CREDITS_DUE_OR_NAMED, [*named, *unsaid]):
         if credit.transfer_id in unsaid and credit.state == "refused":
             attempt = unsaid[credit.transfer_id]
             credit = replace(credit, state="due", reason=None, asked=() if attempt is None else (attempt,))
@@ -226,7 +231,10 @@ class Ear:
         """
         async with self._pool.acquire() as connection, connection.transaction():
             # The highest, for the numbers need not rise, and a number of which all was heard must not come again.
-            if await connection.execute(_HEARD, after, max((one.number or 0 for one in said), default=0)) != "UPDATE 1":
+            if (
+                await connection.execute(_ADVANCE_HEARD, after, max((one.number or 0 for one in said), default=0))
+                != "UPDATE 1"
+            ):
                 return None
             events = [one.event for one in said if one.event is not None]
             rows = [outbox.encoded(_topic(self._registry, event), event, now) for event in events]
@@ -235,7 +243,7 @@ class Ear:
             if not odd:
                 return []
             columns = ([one.number for one in odd.values()], [one_line(one.trouble or "") for one in odd.values()])
-            new = await connection.fetch(_NOT_UNDERSTOOD, *columns, list(odd), now)
+            new = await connection.fetch(_KEEP_NOT_UNDERSTOOD, *columns, list(odd), now)
             return [odd[row["digest"]] for row in new]
 
 

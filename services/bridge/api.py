@@ -1,4 +1,4 @@
-"""What can be asked of the border: where are my hours, and the books by direction."""
+"""Questions to the border: where are my hours, and how many minutes went from registry to registry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 
-from services.bridge import books
+from services.bridge import queries
 from services.bridge.rules.answers import timeline
 from services.chassis.clock import Clock
 from services.chassis.http import Operator, Principal, principal
@@ -34,18 +34,20 @@ def api(reads: Reads, settings: Settings) -> APIRouter:
         if not who.may_read("registry", registry):
             raise HTTPException(403, "a registry asks about its own volunteers only")
         async with reads.question() as db:
-            known = await books.history(db, registry, ref)
-        if known is None:
+            person = await queries.history(db, registry, ref)
+        if person is None:
             raise HTTPException(404, "no linked volunteer of this number")
         viewer = None if who.kind == "operator" else registry
-        told = timeline(viewer, known.links, known.consents, known.services, known.transfers, known.steps, clock.now())
-        return {"registry": registry, "ref": ref, **told}
+        shown = timeline(
+            viewer, person.links, person.consents, person.services, person.transfers, person.steps, clock.now()
+        )
+        return {"registry": registry, "ref": ref, **shown}
 
     @router.get("/figures")
     async def sums(_: Operator) -> dict[str, Any]:
         """Minutes per direction by state, refusals by registry and reason, people linked."""
         async with reads.sums() as db:
-            found = await books.figures(db)
+            found = await queries.figures(db)
         refusals: dict[str, dict[str, int]] = {}
         for code, reason, count in found.refusals:
             refusals.setdefault(code, {})[reason] = count

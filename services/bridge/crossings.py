@@ -1,4 +1,4 @@
-"""The bridge's table of contents: one row per message. Registries' messages are admitted before they are decided."""
+"""The bridge's table of contents: one row per message. A registry's message is admitted before it is decided."""
 
 from __future__ import annotations
 
@@ -31,22 +31,25 @@ __all__ = ["FROM_REGISTRIES", "FROM_WITHIN", "REACTIONS"]
 _Subject: TypeAlias = Callable[[Inbound], str]
 _Account: TypeAlias = tuple[str, str]
 _Accounts: TypeAlias = Callable[[Inbound], list[_Account]]
-"""The refs (registry, ref) of which a message speaks: locked, and their rows may change."""
+"""The refs (registry, ref) that a message is about. They are locked, and their rows may change."""
 _Need: TypeAlias = Callable[[Inbound, Needs], None]
 
 
-def _row(decide: Decide, subject: _Subject, accounts: _Accounts, needs: Iterable[_Need], releases: bool) -> Reaction:
-    """``releases``: transfers of these accounts, or of the person named, may go that were held back."""
+def _row(
+    decide: Decide, subject: _Subject, accounts: _Accounts, needs: Iterable[_Need], transfers_go_on: bool
+) -> Reaction:
+    """``transfers_go_on``: after this message transfers of its accounts, or of its person, may go on that were
+    withheld."""
 
     def locks(inbound: Inbound) -> Iterable[str]:
-        # Persons are locked by the store, once it knows them.
+        # The store locks the persons behind these refs, after it has looked them up.
         return [account_name(registry, ref) for registry, ref in accounts(inbound)]
 
     def gather(inbound: Inbound, found: Needs) -> None:
         named = accounts(inbound)
         found.accounts.update(named)
-        if releases:
-            found.releasing_accounts.update(named)
+        if transfers_go_on:
+            found.accounts_going_on.update(named)
         for need in needs:
             need(inbound, found)
 
@@ -66,9 +69,9 @@ def _of_request(inbound: Inbound) -> list[_Account]:
 
 
 def _of_link(inbound: Inbound) -> list[_Account]:
-    fact: identity.LinkEstablished | identity.LinkRefused = inbound.data
-    named = [(fact.host, fact.host_ref), (fact.home, fact.home_ref)]
-    return named if fact.origin is None else [*named, (fact.host, fact.origin.key)]
+    event: identity.LinkEstablished | identity.LinkRefused = inbound.data
+    named = [(event.host, event.host_ref), (event.home, event.home_ref)]
+    return named if event.origin is None else [*named, (event.host, event.origin.key)]
 
 
 def _of_home(inbound: Inbound) -> list[_Account]:
@@ -79,8 +82,8 @@ def _person(inbound: Inbound, needs: Needs) -> None:
     needs.persons.add(inbound.data.person)
 
 
-def _releasing(inbound: Inbound, needs: Needs) -> None:
-    needs.releasing.add(inbound.data.person)
+def _going_on(inbound: Inbound, needs: Needs) -> None:
+    needs.going_on.add(inbound.data.person)
 
 
 def _own_record(inbound: Inbound, needs: Needs) -> None:
@@ -117,29 +120,29 @@ def _crossing(
     accounts: _Accounts = _of_sender,
     needs: Iterable[_Need] = (),
     *,
-    releases: bool = False,
+    transfers_go_on: bool = False,
     begins: bool = False,
     lowers: Callable[[States, Inbound], bool] = _never,
     past: tuple[str, ...] = (),
 ) -> Reaction:
-    """A registry's message. Its subject is the ref of the sender, together with the registry that it names, if it names
-    a registry; ``family`` keeps apart what must not wait behind each other. The rest is ``Admission``."""
+    """A registry's message. Its subject is the sender's ref, with the registry that the message names if it names a
+    registry. Messages of different ``family`` never wait behind each other. The other arguments are ``Admission``'s."""
     admission = Admission(names, begins, lowers, past)
 
     def subject(inbound: Inbound) -> str:
         account = f"account.{family}:{sender(inbound)}:{inbound.data.volunteer_ref}"
         return account if names is None else f"{account}:{getattr(inbound.data, names.field)}"
 
-    return _row(admitted(admission, decide), subject, accounts, needs, releases)
+    return _row(admitted(admission, decide), subject, accounts, needs, transfers_go_on)
 
 
 def _published(decide: Decide) -> Reaction:
-    """A registry's word on a project of its own."""
+    """A registry's message about a project of its own."""
 
     def subject(inbound: Inbound) -> str:
         return f"account.project:{sender(inbound)}:{inbound.data.project_ref}"
 
-    return _row(admitted(Admission(None, False, _never, ()), decide), subject, _of_nobody, (), releases=False)
+    return _row(admitted(Admission(None, False, _never, ()), decide), subject, _of_nobody, (), transfers_go_on=False)
 
 
 def _inner(
@@ -147,10 +150,10 @@ def _inner(
     subject: _Subject,
     *needs: _Need,
     accounts: _Accounts = _of_nobody,
-    releases: bool = False,
+    transfers_go_on: bool = False,
 ) -> Reaction:
-    """A message of a service."""
-    return _row(decide, subject, accounts, (*needs, _releasing) if releases else needs, releases)
+    """An inner service's message."""
+    return _row(decide, subject, accounts, (*needs, _going_on) if transfers_go_on else needs, transfers_go_on)
 
 
 def _from_identity(inbound: Inbound) -> str:
@@ -170,26 +173,27 @@ def _of_record(inbound: Inbound) -> str:
 
 
 def _of_timer(inbound: Inbound) -> str:
-    """The record's own subject, by its key."""
+    """The subject of the record that the timer is about: a timer's key is that of the record's messages."""
     return f"from.record:{inbound.data.key}"
 
 
 _HOST: Final = Other("host", own="may")
 _OTHER: Final = Other("registry")
 
-# A break may wait for its link. Consent must not stand behind it, nor the offer or request that brings the link.
+# A break may wait for its link. Consent, and the offer or request that brings this link, must not wait behind the
+# break, so they are of other families.
 FROM_REGISTRIES: Final[Mapping[type[Message], Reaction]] = {
     volunteers.LinkOffered: _crossing(
         linking.link_offered,
         "link",
         Other("for_registry"),
-        releases=True,
+        transfers_go_on=True,
         begins=True,
         past=("consent", "given_at"),
     ),
     volunteers.LinkRequested: _crossing(linking.link_requested, "link", Other("home"), _of_request, begins=True),
     volunteers.ConsentGiven: _crossing(
-        consent.consent_given, "consent", _OTHER, releases=True, past=("consent", "given_at")
+        consent.consent_given, "consent", _OTHER, transfers_go_on=True, past=("consent", "given_at")
     ),
     volunteers.ConsentWithdrawn: _crossing(consent.consent_withdrawn, "consent", _OTHER, lowers=_always),
     volunteers.LinkBroken: _crossing(linking.link_broken, "break", _OTHER, lowers=_always),
@@ -227,12 +231,14 @@ def _decided(state: Literal["confirmed", "held", "revoked"]) -> Reaction:
 
 FROM_WITHIN: Final[Mapping[type[Message], Reaction]] = {
     identity.LinkEstablished: _inner(
-        linking.link_established, _from_identity, _person, accounts=_of_link, releases=True
+        linking.link_established, _from_identity, _person, accounts=_of_link, transfers_go_on=True
     ),
     identity.LinkRefused: _inner(linking.link_refused, _from_identity, accounts=_of_link),
-    identity.LinkBroken: _inner(linking.link_rested, _from_identity, _person),
-    identity.LinkRestored: _inner(linking.link_rested, _from_identity, _person, releases=True),
-    identity.ConsentChanged: _inner(consent.consent_changed, _from_identity, _person, accounts=_of_home, releases=True),
+    identity.LinkBroken: _inner(linking.link_broken_or_restored, _from_identity, _person),
+    identity.LinkRestored: _inner(linking.link_broken_or_restored, _from_identity, _person, transfers_go_on=True),
+    identity.ConsentChanged: _inner(
+        consent.consent_changed, _from_identity, _person, accounts=_of_home, transfers_go_on=True
+    ),
     identity.CommandRefused: _inner(notices.command_refused, _from_identity),
     opportunities.SignupConfirmed: _signup("confirmed"),
     opportunities.SignupWaitlisted: _signup("waitlisted"),

@@ -1,4 +1,4 @@
-"""An operator's hand on one transfer: what stands of it, and a word on what its home did with it."""
+"""An operator looks at one transfer, and settles it: she says what its home did with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts.messages.base import Text
 from contracts.messages.bridge import SettleTransfer
-from services.bridge import books, store
+from services.bridge import queries, store
 from services.bridge.policy import Policy
 from services.bridge.rules.settling import not_settleable
 from services.chassis.clock import Clock
@@ -23,11 +23,11 @@ from services.chassis.settings import Settings
 __all__ = ["Why", "hand"]
 
 Why: TypeAlias = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
-"""In the operator's words; it stays on record with her name."""
+"""The operator's reason, in free words. It is kept with the operator's name."""
 
 
 class Settlement(BaseModel):
-    """What the home says that it did with the transfer, and how the operator knows."""
+    """The outcome that the home told the operator, and how it was told."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,30 +42,34 @@ def hand(policy: Policy, reads: Reads, settings: Settings) -> APIRouter:
 
     @router.get("/transfers/{transfer_id}")
     async def one(_: Operator, transfer_id: UUID) -> dict[str, Any]:
-        """How a transfer stands, and what operators said of it."""
+        """A transfer's state, and the settlements that operators gave for it."""
         async with reads.question() as db:
-            return _known(await books.transfer(db, transfer_id))
+            return _found(await queries.transfer(db, transfer_id))
 
     @router.post("/transfers/{transfer_id}/settle")
     async def settle(who: Operator, transfer_id: UUID, given: Settlement) -> dict[str, Any]:
-        """Count it as credited or as refused. It is decided in the line of its record, like a receipt of the home: the
-        host is told, and a later version goes on. 409 where nothing is to be settled."""
+        """Count the transfer as credited or as refused. The order is decided after all earlier messages of its record,
+        as a receipt of the home would be: the host is told, and a later version goes on. 409 where the transfer cannot
+        be settled."""
         async with reads.pool.acquire() as db:
-            known = _known(await books.transfer(db, transfer_id))
-            home = policy.seat(known["home"]).state
-            if objection := not_settleable(known["state"], known["attempts"], home, given.outcome):
+            transfer = _found(await queries.transfer(db, transfer_id))
+            home = policy.seat(transfer["home"]).state
+            if objection := not_settleable(transfer["state"], transfer["attempts"], home, given.outcome):
                 raise HTTPException(409, objection)
             order = SettleTransfer(
-                host=known["host"], record_ref=known["record_ref"], transfer_id=transfer_id, outcome=given.outcome
+                host=transfer["host"],
+                record_ref=transfer["record_ref"],
+                transfer_id=transfer_id,
+                outcome=given.outcome,
             )
             await store.settle(db, order, transfer_id, given.outcome, who.name, given.why, clock.now())
             log().warning("transfer settled by an operator", subject=str(transfer_id), operator=who.name)
-            return _known(await books.transfer(db, transfer_id))
+            return _found(await queries.transfer(db, transfer_id))
 
     return router
 
 
-def _known(found: dict[str, Any] | None) -> dict[str, Any]:
-    if found is None:
+def _found(transfer: dict[str, Any] | None) -> dict[str, Any]:
+    if transfer is None:
         raise HTTPException(404, "no transfer of this id")
-    return found
+    return transfer

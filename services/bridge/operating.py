@@ -1,4 +1,5 @@
-"""The operators' part of the border's HTTP face: what moves now, where books may differ, and registries that rest."""
+"""The operators' part of the border's HTTP API: what moves now, where ledgers may differ, and registries that are
+paused."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from contracts.registry import Registry
 from contracts.topics import INBOUND
-from services.bridge import books, store
+from services.bridge import queries, store
 from services.bridge.hand import Why
 from services.chassis.channels import named
 from services.chassis.clock import Clock
@@ -32,7 +33,7 @@ _Change: TypeAlias = Callable[[Connection, str, str, str, datetime], Awaitable[b
 
 
 class Reason(BaseModel):
-    """Why, in the operator's words; it stays on record with her name."""
+    """The operator's reason, in free words. It is kept with the operator's name."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,24 +41,24 @@ class Reason(BaseModel):
 
 
 def operating(registries: Mapping[str, Registry], reads: Reads, settings: Settings) -> APIRouter:
-    """``GET /flows``, ``/breaks`` and ``/registries``; ``POST /registries/{code}/pause`` and ``…/resume``."""
+    """``GET /flows``, ``/differences`` and ``/registries``; ``POST /registries/{code}/pause`` and ``…/resume``."""
     router = APIRouter(tags=["operations"])
     clock = Clock(timedelta(seconds=settings.clock_offset))
 
     @router.get("/flows")
     async def flows(_: Operator, minutes: Annotated[int, Query(ge=1, le=1440)] = 60) -> dict[str, Any]:
-        """Open transfers by direction, state and reason; what ended in the last minutes, and how long it took."""
+        """Open transfers by direction, state and reason. Those that ended in the last minutes, and their latency."""
         now = clock.now()
         async with reads.sums() as db:
-            found = await books.flows(db, now, timedelta(minutes=minutes))
+            found = await queries.flows(db, now, timedelta(minutes=minutes))
         return {"at": now, "open": found.open, "ended": found.ended, "by_minute": found.by_minute}
 
-    @router.get("/breaks")
-    async def breaks(_: Operator, limit: Annotated[int, Query(ge=0, le=500)] = 100) -> dict[str, Any]:
-        """Transfers that an operator may have to settle, the oldest first, how many there are in all, and contradicting
-        receipts of the last day. Nobody knows whether they were booked, or their home has left."""
+    @router.get("/differences")
+    async def differences(_: Operator, limit: Annotated[int, Query(ge=0, le=500)] = 100) -> dict[str, Any]:
+        """Transfers that an operator may have to settle, the oldest first: nobody can say whether their home booked
+        them, or their home has left. Also how many there are in all, and the contradicting receipts of the last day."""
         async with reads.sums() as db:
-            total, uncertain, conflicts = await books.breaks(db, clock.now(), limit, list(registries))
+            total, uncertain, conflicts = await queries.differences(db, clock.now(), limit, list(registries))
         return {"total": total, "uncertain": uncertain, "conflicts": conflicts}
 
     _of_registries(router, registries, reads.pool, clock)
@@ -67,42 +68,45 @@ def operating(registries: Mapping[str, Registry], reads: Reads, settings: Settin
 def _of_registries(router: APIRouter, registries: Mapping[str, Registry], pool: Pool, clock: Clock) -> None:
     @router.get("/registries")
     async def seats(_: Operator) -> dict[str, Any]:
-        """Every registry of this linkage: its names, what its file says of it, and whether an operator paused it. One
-        whose file is gone while volunteers of it are linked has ``left``: what is open for it stands."""
+        """Every registry of this linkage: its names, state, capability and system by its file, and whether an operator
+        paused it. A registry has ``left`` when its file is gone while volunteers of it are linked; its open transfers
+        stay open."""
         async with pool.acquire() as db:
-            paused = await books.pauses(db)
-            left = await books.left(db, list(registries))
-        here = {code: _seat(registry, paused.get(code)) for code, registry in registries.items()}
-        return here | {code: _left(code, paused.get(code), still) for code, still in left.items()}
+            paused = await queries.pauses(db)
+            left = await queries.left(db, list(registries))
+        here = {code: _shown(registry, paused.get(code)) for code, registry in registries.items()}
+        return here | {code: _shown_left(code, paused.get(code), still) for code, still in left.items()}
 
     @router.post("/registries/{code}/pause")
     async def pause(who: Operator, code: str, given: Reason) -> dict[str, Any]:
-        """Read nothing more of it and send it no credit. What is under way already arrives; nothing is lost."""
+        """Read no more of this registry's messages and send it no credit. Credits that are under way already arrive;
+        nothing is lost."""
         return await change(store.pause, "registry paused", who, code, given)
 
     @router.post("/registries/{code}/resume")
     async def resume(who: Operator, code: str, given: Reason) -> dict[str, Any]:
-        """Read it again; once all is applied that it said meanwhile, what waited for it is sent."""
+        """Read this registry again. Credits that waited for it are sent once the messages that came meanwhile are
+        applied."""
         return await change(store.resume, "registry resumed", who, code, given)
 
-    async def change(do: _Change, said: str, who: Principal, code: str, given: Reason) -> dict[str, Any]:
-        registry = _known(registries, code)
+    async def change(do: _Change, line: str, who: Principal, code: str, given: Reason) -> dict[str, Any]:
+        registry = _found(registries, code)
         async with pool.acquire() as db:
             done = await do(db, code, who.name, given.why, clock.now())
-            standing = (await books.pauses(db)).get(code)
+            pause = (await queries.pauses(db)).get(code)
         if done:
-            log().warning(said, name=code, operator=who.name)
-        return _seat(registry, standing)
+            log().warning(line, name=code, operator=who.name)
+        return _shown(registry, pause)
 
 
-def _known(registries: Mapping[str, Registry], code: str) -> Registry:
+def _found(registries: Mapping[str, Registry], code: str) -> Registry:
     found = registries.get(code)
     if found is None:
         raise HTTPException(404, "no registry of this code takes part")
     return found
 
 
-def _seat(registry: Registry, pause: dict[str, Any] | None) -> dict[str, Any]:
+def _shown(registry: Registry, pause: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "names": {"zh": registry.names.zh, "en": registry.names.en},
         "state": registry.state,
@@ -113,8 +117,8 @@ def _seat(registry: Registry, pause: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _left(code: str, pause: dict[str, Any] | None, still: list[dict[str, Any]]) -> dict[str, Any]:
-    """``open``: transfers that stand for it as a home, by host, state and reason."""
+def _shown_left(code: str, pause: dict[str, Any] | None, still: list[dict[str, Any]]) -> dict[str, Any]:
+    """``open``: open transfers to this registry, by host, state and reason."""
     return {
         "names": {"zh": code, "en": code},
         "state": "left",
@@ -130,18 +134,19 @@ def _paused(pause: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 async def end_pauses(episode: Episode, pool: Pool, heard: Heard, clock: Clock) -> None:
-    """Let credits go to registries that were resumed, to each once all is applied that it said meanwhile."""
+    """Send credits to registries that were resumed, to each once its messages of the meantime are applied."""
     seen: dict[tuple[str, datetime], datetime] = {}
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         try:
             async with pool.acquire() as db:
-                standing = await store.resuming(db)
-                # Reckoned from when this process saw it: the ends of the logs are taken after that, by its own clock.
-                seen = {one: seen.get(one) or clock.now() for one in standing}
+                resumed = await store.resuming(db)
+                # Reckoned from the moment at which this process saw the resumption: it takes the ends of the logs after
+                # that, by its own clock.
+                seen = {pause: seen.get(pause) or clock.now() for pause in resumed}
                 for (code, resumed_at), since in seen.items():
-                    said = named(Channel(entry.of(code)) for entry in INBOUND)
-                    if heard(said, since) is not None and await store.end_pause(db, code, resumed_at, clock.now()):
+                    topics = named(Channel(entry.of(code)) for entry in INBOUND)
+                    if heard(topics, since) is not None and await store.end_pause(db, code, resumed_at, clock.now()):
                         log().warning("pause ended", name=code)
         except Exception as error:
             episode.met(error)

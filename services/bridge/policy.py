@@ -16,25 +16,25 @@ __all__ = ["Policy", "Seat", "policy"]
 
 
 class Seat(NamedTuple):
-    """How a registry takes part now. ``left``: its file is no longer in the folder, and rows of it still stand."""
+    """How a registry takes part now. ``left``: its file is no longer in the folder, and there are still rows of it."""
 
     state: Literal["active", "paused", "closed", "left"]
     capability: Capability
 
 
 _LEFT: Final = Seat("left", "neither")
-"""Nobody says any more what its ledger can do, so that nothing is tried twice."""
+"""Its file is gone, so nobody says what its ledger can do. With ``neither`` nothing is tried twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """``registries`` by code, as their files say; ``receipt_due`` where a home's file does not say another value."""
+    """``registries``: their files by code. ``receipt_due``: the value for homes whose file has no value of its own."""
 
     registries: Mapping[str, Registry]
     receipt_due: timedelta
 
     def seat(self, code: str) -> Seat:
-        """How the registry of this code takes part. Every code that stands in a row has a seat."""
+        """How the registry of this code takes part. Every code that is in a row has a seat."""
         registry = self.registries.get(code)
         return _LEFT if registry is None else Seat(registry.state, registry.capability)
 
@@ -48,7 +48,7 @@ class Policy:
 
 
 def policy(settings: BridgeSettings) -> Policy:
-    """As the settings and the files of the registries say. Raises ``ConfigurationError``."""
+    """Read from the settings and the files of the registries. Raises ``ConfigurationError``."""
     return Policy(_registries(settings.registries), timedelta(seconds=settings.receipt_due))
 
 

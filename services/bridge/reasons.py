@@ -1,5 +1,5 @@
 """The bridge's own reasons: why the border refuses a message, and why a credit does not go. Parts of
-``contracts.reasons``. What inner services and homes give as a reason is handed on as it is."""
+``contracts.reasons``. Reasons of inner services and of homes are handed on unchanged."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BorderRefusal: TypeAlias = Literal[
     "stale_consent",
     "at_home",
 ]
-"""Why a registry's message is refused before an inner service hears of it."""
+"""Why a registry's message is refused at the border, so that no inner service hears of it."""
 ReceiptRefusal: TypeAlias = Literal["unknown_transfer", "not_yours", "not_sent", "receipt_conflict"]
-"""Why a home's receipt is not taken. None instead of it: the receipt was taken, or says nothing new."""
+"""Why a home's receipt is refused. Decisions return None instead where the receipt is taken or says nothing new."""
 Obstacle: TypeAlias = Literal["link_broken", "consent_missing", "consent_withdrawn", "consent_expired"]
 """Why nothing may be sent home."""
 NOT_ACTIVE: Final[Mapping[str, Literal["registry_paused", "registry_closed", "registry_left"]]] = {

@@ -1,4 +1,4 @@
-"""The bridge as the chassis runs it: who may speak where. ``crossings`` says which message is decided by what."""
+"""The bridge as the chassis runs it: its streams and their sources. ``crossings`` has the decisions."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ from services.chassis.settings import Settings
 __all__ = ["build"]
 
 BACKLOG_LIMIT: Final = 2000
-"""Rows of one registry's making in the outbox, above which its stream pauses."""
+"""While more rows of one registry than this are in the outbox, that registry's stream is not read."""
 
 BORDER_BATCH: Final = 100
-"""Messages of one registry in a batch at most. With 500 a flood of one made another's credits wait a second and more
-at the border, in the outbox and in every service behind it; with 100 a batch costs hardly more a message."""
+"""The most messages of one registry in a batch. With 500, a flood from one registry made credits of another wait for a
+second and more: at the border, in the outbox, and in every service after it. With 100 a message costs hardly more."""
 
 _SAID_WITHIN: Final = (IDENTITY_COMMANDS, OPPORTUNITIES_COMMANDS, ATTENDANCE_COMMANDS, BRIDGE_EVENTS)
 
@@ -77,7 +77,8 @@ def build(settings: BridgeSettings) -> Service:
 
 
 def _streams(registries: Mapping[str, Registry]) -> tuple[Stream, ...]:
-    """A group per registry, so that a flood from one delays no other. A paused one is not read: its messages stay."""
+    """A group per registry, so that a flood from one registry delays no other. A registry that its file pauses has no
+    stream: its messages stay in the log."""
     outer = tuple(
         Stream(
             group=f"bridge.{code}",

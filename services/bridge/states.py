@@ -1,4 +1,5 @@
-"""What the border keeps: whose ref is whose, links, consent, service records, transfers, and what happened."""
+"""What the border keeps, a row type per table: refs and their persons, links, consent, service records, transfers, and
+the timeline."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ UNDER_WAY: Final = ("sent", "uncertain")
 OPEN: Final = (*WAITING, *UNDER_WAY)
 """States out of which a transfer can still move."""
 _RESTS_KEPT: Final = 16
-"""Of a link that is broken and restored again and again, only so many rests are remembered."""
+"""Of each link only the newest 16 rests are kept."""
 
 
 @frozen
@@ -53,14 +54,14 @@ class Account:
 
 @frozen
 class LinkUnderWay:
-    """What a host asked about a ref and identity has not answered yet. The ref is the host's own or the home's."""
+    """Link requests of a host about a ref that identity has not answered. The ref is the host's own or the home's."""
 
     registry: str
     ref: str
     host: str
-    """Who asked: ``registry`` itself, or the host to which the volunteer of ``registry`` is to be linked."""
+    """The host that asked: ``registry`` itself, or the host to which the volunteer of ``registry`` is to be linked."""
     requests: int
-    """LinkRequested without an answer; behind the last one the row goes. A number: identity gives each one answer."""
+    """How many LinkRequested have no answer. Identity answers each request once; the last answer deletes the row."""
     newest_at: datetime
     """When the border admitted the newest of them."""
 
@@ -72,7 +73,7 @@ class LinkUnderWay:
 
 @frozen
 class Link:
-    """The tie of a host's ref to a person of a home, with what the border stamps on commands."""
+    """The link of a host's ref to a person of a home, with the values that the border copies into commands."""
 
     person: UUID
     host: str
@@ -84,26 +85,27 @@ class Link:
     link_version: int
     state: Literal["active", "broken"]
     since: datetime
-    """When it came to stand as it does, by the fact's own time."""
+    """Since when ``state`` holds, by the time in identity's event."""
     rests: tuple[tuple[datetime, datetime], ...] = ()
-    """From when until when it rested before, the newest of them at the end."""
+    """The earlier rests, each from when until when, the newest at the end."""
 
     def broken_at(self, moment: datetime) -> bool:
-        """Whether it rested at this moment: what happened before a break is still accepted (bridge/DECISIONS §9).
+        """Whether the link rested at this moment. A message from before a break is accepted (bridge/DECISIONS §9).
 
-        What happened during one is not, also when it is read after the restoration: a replay decides as the day did.
+        A message from the time of a rest is not accepted, even where it is read after the restoration. Therefore a
+        replay decides as the first decision did.
         """
         if self.state == "broken" and moment >= self.since:
             return True
         return any(begin <= moment < end for begin, end in self.rests)
 
     def rest_from(self, moment: datetime, version: int) -> Link:
-        """It rests from this moment on, or has done so since an earlier break that stands as well."""
+        """The link rests from this moment on, or from the earlier break if that break is not taken back."""
         since = min(self.since, moment) if self.state == "broken" else moment
         return replace(self, state="broken", link_version=version, since=since)
 
     def hold_from(self, moment: datetime, version: int) -> Link:
-        """It holds again from this moment on."""
+        """The link is active again from this moment on."""
         rest = ((self.since, moment),) if self.state == "broken" and self.since < moment else ()
         rests = (*self.rests, *rest)[-_RESTS_KEPT:]
         return replace(self, state="active", link_version=version, since=moment, rests=rests)
@@ -131,13 +133,13 @@ class ConsentState:
 
     @property
     def standing(self) -> Standing:
-        """What stands of all that was said."""
+        """The same in the form that ``contracts.consent`` judges."""
         return Standing(self.version, self.state, self.valid_until)
 
 
 @frozen
 class ServiceState:
-    """One service record as attendance told it last, and what the home has booked of it."""
+    """One service record by attendance's newest decision, and the minutes of it that the home has booked."""
 
     host: str
     record_ref: str
@@ -147,9 +149,9 @@ class ServiceState:
     state: Literal["confirmed", "held", "revoked"]
     reason: str | None
     minutes: int
-    """What the newest version is worth; held minutes do not count yet."""
+    """Minutes of the newest version. Minutes of a held version do not count yet."""
     settled_version: int
-    """The last version confirmed or revoked, 0 before the first; ``total`` is what it is worth."""
+    """The last version that was confirmed or revoked, 0 before the first. ``total`` is its minutes."""
     total: int
     posted: int
     """Sum of the deltas that the home accepted."""
@@ -164,7 +166,7 @@ class ServiceState:
 
 @frozen
 class Transfer:
-    """One settled version on its way home."""
+    """One confirmed or revoked version of a service record on its way home."""
 
     id: UUID
     host: str
@@ -176,16 +178,16 @@ class Transfer:
     record: ServiceRecord
     total: int
     delta: int
-    """Total less what was posted; it can change until the transfer is sent for the first time."""
+    """``total`` less what earlier transfers posted. It can change until the transfer is sent for the first time."""
     state: TransferState
     reason: str | None
     attempts: int
-    """How often it was sent or asked about; a timer of an earlier attempt means nothing."""
+    """How often it was sent or asked about. A timer that names an earlier attempt does nothing."""
     unanswered: tuple[int, ...]
-    """The attempts that were CreditPosted and have no definite answer: while there are any, the home may have booked
-    it. More than one only where the home is idempotent."""
+    """The attempts that were CreditPosted and have no definite answer. While there is one, the home may have booked the
+    transfer. There are several only where the home is idempotent."""
     queried: bool
-    """A CreditQueried is the last thing that was sent."""
+    """Whether the last message that was sent is a CreditQueried."""
     changed_at: datetime
 
     @property
@@ -195,17 +197,17 @@ class Transfer:
 
     @property
     def in_the_way(self) -> bool:
-        """Whether a later version must wait for it: the home may have booked it, or may yet."""
+        """Whether later versions must wait for it, since the home may have booked it or may still book it."""
         return self.state in UNDER_WAY or (self.state in WAITING and bool(self.unanswered))
 
     @property
     def open_of(self) -> RecordKey | None:
-        """Its record, while it can still move."""
+        """Its record, while its state can still change; None after that."""
         return self.record_key if self.state in OPEN else None
 
     @property
-    def held_back(self) -> tuple[UUID, str, str | None] | None:
-        """Person, host and reason, while it may be held back for that reason."""
+    def withheld_for(self) -> tuple[UUID, str, str | None] | None:
+        """Person, host and reason, while this reason may be why it is not sent or repeated."""
         return (self.person, self.host, self.reason) if self.state in ("withheld", "uncertain") else None
 
 
@@ -216,7 +218,7 @@ class Step:
     id: UUID
     person: UUID
     at: datetime
-    """When the border knew it."""
+    """When the border decided the message that told it."""
     happened_at: datetime
     """The time of the message that told it."""
     what: What
@@ -228,7 +230,7 @@ class Step:
 
 @frozen
 class Refusal:
-    """A MessageRefused that was sent, for the tally. Append-only."""
+    """A MessageRefused that was sent, to be counted. Append-only."""
 
     id: UUID
     registry: str
@@ -239,10 +241,10 @@ class Refusal:
 
 @frozen
 class Pause:
-    """An operator's word that a registry rests: nothing of it is read, and no credit sent to it.
+    """An operator paused this registry: nothing of it is read, and no credit is sent to it.
 
-    Once it is resumed it is read again, and credits go when all is applied that it said meanwhile: a consent may have
-    been withdrawn in it. Then the row is gone.
+    After an operator resumed it, it is read again. Credits are sent once all is applied that it had said before that: a
+    consent may be withdrawn in it. Then the row is deleted.
     """
 
     registry: str

@@ -1,4 +1,4 @@
-"""The words of a person's timeline: a closed list. Nobody cuts a word apart: its subject and its state are here."""
+"""The words of a person's timeline: a closed list. No code cuts a word apart: the tables here say what it is about."""
 
 from __future__ import annotations
 
@@ -52,8 +52,7 @@ SIGNUP: Final[Mapping[str, What]] = {
     "reported": "signup_reported",
 }
 SIGNUP_STATE: Final[Mapping[What, str]] = {word: state for state, word in SIGNUP.items()}
-"""Words after which a sign-up is in this state. What was only asked for (``signup_requested``, ``signup_given_back``)
-is not among them."""
+"""The state of a sign-up after each word. ``signup_requested`` and ``signup_given_back`` only ask, and change none."""
 SERVICE: Final[Mapping[str, What]] = {
     "confirmed": "service_confirmed",
     "held": "service_held",

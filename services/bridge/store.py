@@ -1,6 +1,6 @@
-"""All SQL of decisions: at most eight statements to load a batch and one a table to save it, whatever its length.
+"""All SQL of decisions: at most eight statements load a batch and one a table saves it, whatever the batch's length.
 
-What registries and operators ask is read in ``books.py``.
+Questions of registries and operators are in ``queries.py``.
 """
 
 from __future__ import annotations
@@ -51,19 +51,36 @@ LINKS_UNDER_WAY: Final = Table(LinkUnderWay, "link_under_way", key=("registry", 
 LINKS: Final = Table(Link, "link", key=("person", "host"), groups=("person",))
 CONSENTS: Final = Table(ConsentState, "consent", key=("home", "home_ref", "host"), groups=("account",))
 RECORDS: Final = Table(ServiceState, "service_record", key=("host", "record_ref"))
-TRANSFERS: Final = Table(Transfer, "transfer", key=("id",), groups=("open_of", "held_back"))
+TRANSFERS: Final = Table(Transfer, "transfer", key=("id",), groups=("open_of", "withheld_for"))
 STEPS: Final = Table(Step, "step", key=("id",), append_only=True)
 REFUSALS: Final = Table(Refusal, "refusal", key=("id",), append_only=True)
 PAUSES: Final = Table(Pause, "pause", key=("registry",))
 
-_PAIRS: Final = "(SELECT * FROM unnest($1::text[], $2::text[]))"
-_PERSONS_OF_RECORDS: Final = f"SELECT DISTINCT person FROM service_record WHERE (host, record_ref) IN {_PAIRS}"  # noqa: S608
-_RECORDS: Final = """WHERE (service_record.host, service_record.record_ref) IN (
+_ACCOUNTS_NAMED: Final = """
+SELECT account.* FROM account
+ WHERE (registry, ref) IN (SELECT * FROM unnest($1::text[], $2::text[]))"""
+_LINKS_UNDER_WAY_OF_ACCOUNTS: Final = """
+SELECT link_under_way.* FROM link_under_way
+ WHERE (registry, ref) IN (SELECT * FROM unnest($1::text[], $2::text[]))"""
+_PERSONS_OF_RECORDS: Final = """
+SELECT DISTINCT person FROM service_record
+ WHERE (host, record_ref) IN (SELECT * FROM unnest($1::text[], $2::text[]))"""
+_LINKS_OF_PERSONS: Final = "SELECT link.* FROM link WHERE person = ANY($1)"
+_CONSENTS_OF_HOMES: Final = """
+SELECT consent.* FROM consent
+ WHERE (home, home_ref) IN (SELECT * FROM unnest($1::text[], $2::text[]))"""
+# A batch holds these rows until it ends, and the end of a pause waits for it (``end_pause``).
+_PAUSES_LOCKED: Final = "SELECT pause.* FROM pause FOR SHARE"
+_RECORDS_NAMED_OR_TO_GO_ON: Final = """
+SELECT service_record.* FROM service_record
+ WHERE (service_record.host, service_record.record_ref) IN (
     SELECT * FROM unnest($1::text[], $2::text[])
     UNION SELECT t.host, t.record_ref FROM transfer AS t WHERE t.id = ANY($3)
     UNION SELECT t.host, t.record_ref FROM transfer AS t
            WHERE t.person = ANY($4) AND t.state IN ('withheld', 'uncertain'))"""
-_TRANSFERS: Final = """WHERE transfer.id IN (
+_TRANSFERS_NAMED_OR_OPEN: Final = """
+SELECT transfer.* FROM transfer
+ WHERE transfer.id IN (
     SELECT unnest($3::uuid[])
     UNION SELECT t.id FROM transfer AS t JOIN unnest($1::text[], $2::text[]) AS k(host, record_ref)
           USING (host, record_ref) WHERE t.state IN ('queued', 'withheld', 'sent', 'uncertain'))"""
@@ -71,28 +88,28 @@ _TRANSFERS: Final = """WHERE transfer.id IN (
 
 @dataclass(slots=True)
 class Needs:
-    """What a batch speaks of, gathered from its messages alone (``crossings``)."""
+    """What a batch's messages are about, gathered from the messages alone (``crossings``)."""
 
     accounts: set[tuple[str, str]] = field(default_factory=set)
     persons: set[UUID] = field(default_factory=set)
     records: set[RecordKey] = field(default_factory=set)
     timed: set[RecordKey] = field(default_factory=set)
-    """Records of which only the key is known: their persons are looked up."""
+    """Records that a message names without their person: the persons are looked up."""
     transfers: set[UUID] = field(default_factory=set)
-    releasing: set[UUID] = field(default_factory=set)
-    """Persons whose transfers that are held back may go now; ``releasing_accounts``: the same by their refs."""
-    releasing_accounts: set[tuple[str, str]] = field(default_factory=set)
+    going_on: set[UUID] = field(default_factory=set)
+    """Persons whose withheld transfers may go on now; ``accounts_going_on``: the same by their refs."""
+    accounts_going_on: set[tuple[str, str]] = field(default_factory=set)
 
 
 class BridgeStore:
-    """Rows by ref first, then by person. One lock a person guards all that is hers: links, consent, transfers."""
+    """Loads rows by ref first, then by person. One lock a person guards all her rows: links, consent, transfers."""
 
     tables: Sequence[Table[Any]] = (
         ACCOUNTS, LINKS_UNDER_WAY, LINKS, CONSENTS, RECORDS, TRANSFERS, STEPS, REFUSALS, PAUSES,
     )  # fmt: skip
 
     def needs(self) -> Needs:
-        """Nothing yet."""
+        """The needs of an empty batch."""
         return Needs()
 
     async def load(self, batch: Batch, needs: Needs, states: States) -> None:
@@ -100,33 +117,32 @@ class BridgeStore:
         db = batch.connection
         if needs.accounts:
             named = _columns(needs.accounts)
-            accounts = await ACCOUNTS.load(db, states, f"WHERE (registry, ref) IN {_PAIRS}", *named)
-            await LINKS_UNDER_WAY.load(db, states, f"WHERE (registry, ref) IN {_PAIRS}", *named)
+            accounts = await ACCOUNTS.load(db, states, _ACCOUNTS_NAMED, *named)
+            await LINKS_UNDER_WAY.load(db, states, _LINKS_UNDER_WAY_OF_ACCOUNTS, *named)
             found = [(row.registry, row.ref, row.person) for row in accounts]
             needs.persons.update(person for _, _, person in found)
-            needs.releasing.update(p for code, ref, p in found if (code, ref) in needs.releasing_accounts)
+            needs.going_on.update(p for code, ref, p in found if (code, ref) in needs.accounts_going_on)
         if needs.timed:
-            # A record never changes its person, so this may be read before she is locked.
+            # A record never changes its person, so its person may be read before she is locked.
             needs.persons.update(row[0] for row in await db.fetch(_PERSONS_OF_RECORDS, *_columns(needs.timed)))
         await batch.lock(person_name(person) for person in needs.persons)
         await _load_people(db, needs, states)
-        if needs.records or needs.transfers or needs.releasing:
+        if needs.records or needs.transfers or needs.going_on:
             await _load_records(db, needs, states)
 
 
 async def _load_people(db: Connection, needs: Needs, states: States) -> None:
-    links = await LINKS.load(db, states, "WHERE person = ANY($1)", list(needs.persons)) if needs.persons else []
+    links = await LINKS.load(db, states, _LINKS_OF_PERSONS, list(needs.persons)) if needs.persons else []
     homes = needs.accounts | {(link.home, link.home_ref) for link in links}
     if homes:
-        await CONSENTS.load(db, states, f"WHERE (home, home_ref) IN {_PAIRS}", *_columns(homes))
+        await CONSENTS.load(db, states, _CONSENTS_OF_HOMES, *_columns(homes))
 
 
 async def _load_records(db: Connection, needs: Needs, states: States) -> None:
     keys, ids = _columns(needs.records), list(needs.transfers)
-    # Its lock is what the end of a pause waits for.
-    await PAUSES.load(db, states, "FOR SHARE")
-    records = await RECORDS.load(db, states, _RECORDS, *keys, ids, list(needs.releasing))
-    await TRANSFERS.load(db, states, _TRANSFERS, *_columns({row.record_key for row in records}), ids)
+    await PAUSES.load(db, states, _PAUSES_LOCKED)
+    records = await RECORDS.load(db, states, _RECORDS_NAMED_OR_TO_GO_ON, *keys, ids, list(needs.going_on))
+    await TRANSFERS.load(db, states, _TRANSFERS_NAMED_OR_OPEN, *_columns({row.record_key for row in records}), ids)
 
 
 def _columns(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
@@ -134,34 +150,41 @@ def _columns(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
     return [first for first, _ in ordered], [second for _, second in ordered]
 
 
-_LOG: Final = "INSERT INTO pausing (registry, paused, operator, why, at) VALUES ($1, $2, $3, $4, $5)"
+_RECORD_PAUSING: Final = "INSERT INTO pausing (registry, paused, operator, why, at) VALUES ($1, $2, $3, $4, $5)"
 _PAUSE: Final = """
 INSERT INTO pause (registry, operator, why, since) VALUES ($1, $2, $3, $4)
 ON CONFLICT (registry) DO UPDATE SET operator = $2, why = $3, since = $4, resumed_at = NULL
  WHERE pause.resumed_at IS NOT NULL"""
-_ACTS: Final = Acts("bridge")
-_HELD_UP: Final = """
+_RESUME: Final = "UPDATE pause SET resumed_at = $2 WHERE registry = $1 AND resumed_at IS NULL"
+_RESUMED: Final = "SELECT registry, resumed_at FROM pause WHERE resumed_at IS NOT NULL"
+_PAUSED: Final = "SELECT registry FROM pause WHERE resumed_at IS NULL"
+# The whole table is locked, since row locks that overlapping batches share would never all be gone at one moment.
+_LOCK_PAUSES: Final = "LOCK TABLE pause IN EXCLUSIVE MODE"
+_END_PAUSE: Final = "DELETE FROM pause WHERE registry = $1 AND resumed_at = $2"
+_TIMERS_OF_PAUSED_CREDITS: Final = """
 SELECT array_agg('transfer:' || id) FROM transfer
  WHERE home = $1 AND state = 'queued' AND reason = 'registry_paused'"""
+_RECORD_SETTLING: Final = """
+INSERT INTO settling (transfer_id, outcome, operator, why, at) VALUES ($1, $2, $3, $4, $5)"""
+_ACTS: Final = Acts("bridge")
 
 
 async def pause(db: Connection, registry: str, operator: str, why: str, now: datetime) -> bool:
-    """Nothing of this registry is read from now on, and no credit sent to it; False where that was so already."""
+    """From now on nothing of this registry is read, and no credit is sent to it. False where it was paused already."""
     async with db.transaction():
         if (await db.execute(_PAUSE, registry, operator, why, now)).endswith(" 0"):
             return False
-        await db.execute(_LOG, registry, True, operator, why, now)
+        await db.execute(_RECORD_PAUSING, registry, True, operator, why, now)
         await _ACTS.say(db, "pause", [registry], operator, now)
     return True
 
 
 async def resume(db: Connection, registry: str, operator: str, why: str, now: datetime) -> bool:
-    """It is read again; credits follow with ``end_pause``. False where it was not paused."""
+    """From now on this registry is read again; credits follow after ``end_pause``. False where it was not paused."""
     async with db.transaction():
-        resumed = "UPDATE pause SET resumed_at = $2 WHERE registry = $1 AND resumed_at IS NULL"
-        if (await db.execute(resumed, registry, now)).endswith(" 0"):
+        if (await db.execute(_RESUME, registry, now)).endswith(" 0"):
             return False
-        await db.execute(_LOG, registry, False, operator, why, now)
+        await db.execute(_RECORD_PAUSING, registry, False, operator, why, now)
         await _ACTS.say(db, "resume", [registry], operator, now)
     return True
 
@@ -169,34 +192,31 @@ async def resume(db: Connection, registry: str, operator: str, why: str, now: da
 async def settle(
     db: Connection, order: Message, transfer_id: UUID, outcome: str, operator: str, why: str, now: datetime
 ) -> None:
-    """An operator's word goes on record, and as ``order`` on its way to where it is decided."""
-    said = "INSERT INTO settling (transfer_id, outcome, operator, why, at) VALUES ($1, $2, $3, $4, $5)"
+    """Record who settled a transfer and why, and send ``order`` to the bridge's own topic, where it is decided."""
     async with db.transaction():
-        await db.execute(said, transfer_id, outcome, operator, why, now)
+        await db.execute(_RECORD_SETTLING, transfer_id, outcome, operator, why, now)
         await outbox.publish(db, [Send(BRIDGE_COMMANDS, order)], "bridge", now)
         await _ACTS.say(db, f"settle_{outcome}", [str(transfer_id)], operator, now)
 
 
 async def resuming(db: Connection) -> list[tuple[str, datetime]]:
-    """Registries that are read again and get no credits yet, and since when."""
-    rows = await db.fetch("SELECT registry, resumed_at FROM pause WHERE resumed_at IS NOT NULL")
+    """Registries that are read again and get no credits yet, with the moment when they were resumed."""
+    rows = await db.fetch(_RESUMED)
     return [(row[0], row[1]) for row in rows]
 
 
 async def end_pause(db: Connection, registry: str, resumed_at: datetime, now: datetime) -> bool:
-    """What waited for it goes at once. False where it was paused anew meanwhile."""
+    """Credits that waited for this registry go at once. False where it was paused anew meanwhile."""
     async with db.transaction():
-        # This lock waits for batches that still decide under the pause; after them all that they held up is found. The
-        # whole table is locked: row locks that overlapping batches share would never all be gone at one moment.
-        await db.execute("LOCK TABLE pause IN EXCLUSIVE MODE")
-        ended = "DELETE FROM pause WHERE registry = $1 AND resumed_at = $2"
-        if (await db.execute(ended, registry, resumed_at)).endswith(" 0"):
+        # Wait for batches that still decide under the pause, so that every credit that they queued is found.
+        await db.execute(_LOCK_PAUSES)
+        if (await db.execute(_END_PAUSE, registry, resumed_at)).endswith(" 0"):
             return False
-        await outbox.hasten(db, await db.fetchval(_HELD_UP, registry) or [], now)
+        await outbox.hasten(db, await db.fetchval(_TIMERS_OF_PAUSED_CREDITS, registry) or [], now)
     return True
 
 
 async def paused_groups(db: Connection) -> frozenset[str]:
     """The consumer groups of registries that an operator has paused."""
-    rows = await db.fetch("SELECT registry FROM pause WHERE resumed_at IS NULL")
+    rows = await db.fetch(_PAUSED)
     return frozenset(f"bridge.{row[0]}" for row in rows)

@@ -102,20 +102,25 @@ class Table(Generic[R]):
         key: Callable[[Any], Hashable] = attrgetter(*self.key)
         states.declare(self.row, key, {name: attrgetter(name) for name in self.groups})
 
-    async def load(self, db: Connection, states: States, condition: str, *arguments: Any) -> list[R]:
-        """Enter rows where ``condition`` (SQL of the store, with $1…) holds into a batch's states. One statement."""
-        found = await db.fetch(f"{self._select}, {self.name}.xmin FROM {self.name} {condition}", *arguments)
+    async def load(self, db: Connection, states: States, statement: str, *arguments: Any) -> list[R]:
+        """Enter rows of this table into a batch's states. One statement.
+
+        ``statement`` is a whole one of the store, ``SELECT <table>.* FROM <table> …`` with $1…, ready for psql; sent
+        are the row's columns instead of ``*``, and the row version. Raises ``ValueError`` for any other beginning.
+        """
+        found = await db.fetch(self._columns_of(statement, f"{self._select}, {self.name}.xmin"), *arguments)
         rows = [self._read(row[:-1]) for row in found]
         states.load(rows, [row[-1] for row in found])
         return rows
 
     async def load_keys(self, db: Connection, states: States, keys: Iterable[Any]) -> list[R]:
         """Enter the rows with these values of a one-column key. One statement."""
-        return await self.load(db, states, f"WHERE {self.key[0]} = ANY($1)", list(keys))
+        return await self.load(db, states, f"{self._every} WHERE {self.key[0]} = ANY($1)", list(keys))
 
-    async def fetch(self, db: Connection, condition: str, *arguments: Any) -> list[R]:
-        """Rows where ``condition`` holds, for callers that only read. One statement."""
-        return [self._read(row) for row in await db.fetch(f"{self._select} FROM {self.name} {condition}", *arguments)]
+    async def fetch(self, db: Connection, statement: str | None = None, *arguments: Any) -> list[R]:
+        """Rows of this table for reading only, by a statement as ``load`` takes it; all rows where there is none."""
+        found = await db.fetch(self._columns_of(statement or self._every, self._select), *arguments)
+        return [self._read(row) for row in found]
 
     async def save(self, db: Connection, states: States) -> None:
         """Save what was changed of these rows: one statement, or two where some are new and ``adds_many`` holds; one
@@ -176,9 +181,20 @@ class Table(Generic[R]):
         return arrays
 
     @cached_property
+    def _every(self) -> str:
+        return f"SELECT {self.name}.* FROM {self.name}"  # noqa: S608
+
+    @cached_property
     def _select(self) -> str:
-        # Columns carry the table's name, so that a store's condition may join and still name columns.
         return f"SELECT {', '.join(f'{self.name}.{name}' for name in self._names)}"
+
+    def _columns_of(self, statement: str, columns: str) -> str:
+        # Not ``*`` itself: the row's class says the columns and their order, and a column that a migration adds while
+        # an older process runs must not change what this process has prepared.
+        head, begin, rest = statement.partition(f"SELECT {self.name}.*")
+        if head.strip() or not begin:
+            raise ValueError(f"a statement for {self.name} begins with SELECT {self.name}.*")
+        return columns + rest
 
     @cached_property
     def _delete(self) -> str:

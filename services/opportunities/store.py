@@ -1,4 +1,4 @@
-"""The database of opportunities: its tables, and what a batch loads. Reading for others is in search.py."""
+"""The database of opportunities: its tables, and the rows that a batch loads. Questions of others are in search.py."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ SHIFTS: Final = Table(Shift, "shift", key=("host", "project_ref", "shift_ref"))
 SIGNUPS: Final = Table(Signup, "signup", key=("signup_id",), groups=("person", "shift", "in_line"))
 OUTCOMES: Final = Table(Outcome, "signup_outcome", key=("decision", "signup_id"), append_only=True)
 
-_PROJECTS = """
+_PROJECTS_NAMED = """
+SELECT project.* FROM project
 JOIN unnest($1::text[], $2::text[]) AS wanted(host, project_ref) USING (host, project_ref)
 """
 
-_SHIFTS = """
+_SHIFTS_NAMED = """
+SELECT shift.* FROM shift
 JOIN unnest($1::text[], $2::text[], $3::text[]) AS wanted(host, project_ref, shift_ref)
 USING (host, project_ref, shift_ref)
 """
 
-_SIGNUPS = """
+_SIGNUPS_TO_DECIDE = """
+SELECT signup.* FROM signup
 JOIN (
     SELECT unnest($1::uuid[]) AS signup_id
     UNION
@@ -66,7 +69,7 @@ JOIN (
 ) AS wanted USING (signup_id)
 """
 
-_LEAVING = """
+_PERSONS_WHO_LEAVE = """
 SELECT DISTINCT person
 FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[]) AS emptied(host, project_ref, shift_ref, whole)
 JOIN signup USING (host, project_ref, shift_ref)
@@ -77,63 +80,63 @@ Span: TypeAlias = tuple[datetime, datetime]
 
 
 class Window(NamedTuple):
-    """What a version of a shift says of its time and its posts."""
+    """The time and the posts of one version of a shift."""
 
     span: Span
     posts: int
 
 
 class OpportunitiesStore:
-    """States by batch: three statements and the locks of persons, one more where shifts or lines are emptied."""
+    """A batch takes three statements and the locks of persons; one statement more where shifts or lines are emptied."""
 
     tables: Sequence[Table[Any]] = (PROJECTS, SHIFTS, SIGNUPS, OUTCOMES)
 
     def needs(self) -> Needs:
-        """Nothing yet."""
+        """The needs of an empty batch."""
         return Needs()
 
     async def load(self, batch: Batch, needs: Needs, states: States) -> None:
-        """Projects and shifts by key; sign-ups by id, and those that a decision may have to look at or move.
+        """Load projects and shifts by key, and sign-ups by id or because a decision may have to read or change them.
 
-        These are: what the persons hold at the time of the batch's shifts, of each line as many heads as can be
-        promoted, everyone of a shift that is cancelled or of a line that is closed, and of whoever may give a window
-        back all reports that lost, with what they lose to.
+        Such sign-ups are: those of the batch's persons at the time of the batch's shifts; of each line as many heads as
+        can be promoted; all of a shift that is cancelled or of a line that is closed. Where a person may give a window
+        back, they are also her reports that lost a clash, and the sign-ups to which these reports lost.
         """
         db = batch.connection
-        await PROJECTS.load(db, states, _PROJECTS, *_columns(needs.projects, 2))
-        shifts = await SHIFTS.load(db, states, _SHIFTS, *_columns(needs.shifts, 3))
-        known = {shift.key: shift for shift in shifts}
+        await PROJECTS.load(db, states, _PROJECTS_NAMED, *_columns(needs.projects, 2))
+        loaded = await SHIFTS.load(db, states, _SHIFTS_NAMED, *_columns(needs.shifts, 3))
+        shifts = {shift.key: shift for shift in loaded}
         # Sign-ups are read only once both their shift and their person are locked.
         freeing = set(needs.freeing)
         emptied = _columns([(*key, whole) for key, whole in needs.emptied.items()], 4)
         if needs.emptied:
-            freeing |= {row[0] for row in await db.fetch(_LEAVING, *emptied)}
+            freeing |= {row[0] for row in await db.fetch(_PERSONS_WHO_LEAVE, *emptied)}
         await batch.lock(windows_name(person) for person in freeing | needs.taking)
         await SIGNUPS.load(
             db,
             states,
-            _SIGNUPS,
+            _SIGNUPS_TO_DECIDE,
             list(needs.signups),
-            *_columns([(person, *span) for person, span in needs.spans(known).items()], 3),
-            *_columns([(*key, heads) for key, heads in needs.heads(known).items()], 4),
+            *_columns([(person, *span) for person, span in needs.spans(shifts).items()], 3),
+            *_columns([(*key, heads) for key, heads in needs.heads(shifts).items()], 4),
             *emptied,
             list(freeing),
         )
 
 
 class Needs:
-    """What the messages of a batch need, gathered before asking."""
+    """What the messages of a batch need, gathered before the first statement."""
 
     def __init__(self) -> None:
         self.projects: set[tuple[str, str]] = set()
         self.shifts: set[ShiftKey] = set()
         self.signups: set[UUID] = set()
         self.emptied: dict[ShiftKey, bool] = {}
-        """Whose people leave: all of them, or those in line."""
+        """Shifts that sign-ups leave: all sign-ups (True), or those in line (False)."""
         self.taking: set[UUID] = set()
-        """Persons whose time a request may take."""
+        """Persons to whom a request may give a window."""
         self.freeing: set[UUID] = set()
-        """Persons whose time may come free, as far as the messages alone tell."""
+        """Persons who may give a window back, as far as the messages alone say it."""
         self.published: defaultdict[ShiftKey, list[Window]] = defaultdict(list)
         """Windows and posts of versions that come in this batch."""
         self.requested: list[tuple[UUID, ShiftKey]] = []
@@ -142,23 +145,23 @@ class Needs:
         """Persons who are busy at home, and when."""
         self.given_back: Counter[ShiftKey] = Counter()
 
-    def spans(self, known: dict[ShiftKey, Shift]) -> dict[UUID, Span]:
-        """For each person from when to when the batch may give her a window."""
+    def spans(self, shifts: dict[ShiftKey, Shift]) -> dict[UUID, Span]:
+        """For each person, the span in which the batch may give her a window."""
         spans: dict[UUID, Span] = {}
         for person, span in self.reported:
             _widen(spans, person, span)
         for person, key in self.requested:
             for window in self.published.get(key, ()):
                 _widen(spans, person, window.span)
-            if (shift := known.get(key)) is not None:
+            if (shift := shifts.get(key)) is not None:
                 _widen(spans, person, (shift.starts_at, shift.ends_at))
         return spans
 
-    def heads(self, known: dict[ShiftKey, Shift]) -> dict[ShiftKey, int]:
-        """How many in line each shift may lose from its head: one by each withdrawal, and one to each free post."""
+    def heads(self, shifts: dict[ShiftKey, Shift]) -> dict[ShiftKey, int]:
+        """How many sign-ups may leave the head of each shift's line: one by each withdrawal, one to each free post."""
         heads: dict[ShiftKey, int] = {}
         for key in self.given_back.keys() | self.published.keys():
-            shift = known.get(key)
+            shift = shifts.get(key)
             if shift is not None and shift.waitlisted:
                 posts = max([shift.posts, *(window.posts for window in self.published.get(key, ()))])
                 heads[key] = self.given_back[key] + max(0, posts - shift.confirmed)
@@ -166,8 +169,8 @@ class Needs:
 
 
 def _widen(spans: dict[UUID, Span], person: UUID, window: Span) -> None:
-    known = spans.get(person, window)
-    spans[person] = (min(known[0], window[0]), max(known[1], window[1]))
+    begin, end = spans.get(person, window)
+    spans[person] = (min(begin, window[0]), max(end, window[1]))
 
 
 def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 SERVICES: Final = Path(__file__).parents[2] / "services"
-READ_MODULES: Final = {"adapters": "books.py", "bridge": "books.py", "opportunities": "search.py"}
+READ_MODULES: Final = {"adapters": "queries.py", "bridge": "queries.py", "opportunities": "search.py"}
 """What a service is asked over HTTP, where its store would grow too long with it."""
 OF_CHASSIS_TABLES: Final = {
     "consumed": {"positions", "restoring/looking"},

@@ -64,7 +64,7 @@ def _ties(needs: Any, rows: Rows) -> Iterable[str]:
         for request in rows.all_of(identity.Request)
         if (request.home, request.home_ref) in needs.homes
     }
-    return [f"tie:{registry}:{ref}" for registry, ref in needs.homes | needs.hosts | asked]
+    return [f"link:{registry}:{ref}" for registry, ref in needs.homes | needs.hosts | asked]
 
 
 def _windows(needs: Any, rows: Rows) -> Iterable[str]:

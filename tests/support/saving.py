@@ -15,7 +15,7 @@ async def save(db: Connection, table: Table[Any], *rows: Any) -> None:
     """Load the whole table, then save these rows: each replaces the row with its key, or is new."""
     states = States()
     table.declare(states)
-    await table.load(db, states, "WHERE true")
+    await table.load(db, states, f"SELECT {table.name}.* FROM {table.name}")
     for row in rows:
         states.put(row)
     await table.save(db, states)

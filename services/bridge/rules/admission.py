@@ -1,4 +1,5 @@
-"""What the border lets in: a registry that may speak, of registries that are there, not of the future."""
+"""Which messages of registries the border admits: the sender may speak, the registry that it names takes part, and no
+moment in it lies in the future."""
 
 from __future__ import annotations
 
@@ -20,17 +21,17 @@ from services.chassis.decisions import Decide, Decision, Inbound, Send, States, 
 __all__ = ["Admission", "Other", "admitted", "origin", "refusal_of_undecodable", "refuse", "sender"]
 
 AHEAD: Final = timedelta(minutes=5)
-"""How far a stranger's clock may be ahead of ours. What is further ahead waits until it is no more than that: it may be
-our own clock that is wrong."""
+"""How far a registry's clock may be ahead of ours. A message that is further ahead waits until it is no further than
+that: our own clock may be the wrong one."""
 TOO_FAR: Final = timedelta(hours=24)
-"""What is further ahead is refused."""
+"""A message that is further ahead is refused."""
 
 _LONGEST: Final = 300
 
 
 class Other(NamedTuple):
-    """The ``field`` of a message that names the registry which the message is about. ``own``: whether this may be the
-    sender itself, must be, or may not be."""
+    """The ``field`` of a message that names a registry. ``own``: whether this registry may be the sender, must be, or
+    may not be."""
 
     field: str
     own: Literal["may", "must", "may_not"] = "may_not"
@@ -42,12 +43,12 @@ class Admission:
 
     names: Other | None
     begins: bool
-    """It begins something: not with a registry that is closed."""
+    """The message begins something, so it is refused where it names a registry that is closed."""
     lowers: Callable[[States, Inbound], bool]
-    """Whether it takes back what stands, or answers a question: such a message is admitted also from a registry that is
-    closed (promise 9). A registry that is closed begins nothing and adds nothing."""
+    """Whether the message takes something back, or answers a question. Such a message is admitted also from a registry
+    that is closed (promise 9); every other message of that registry begins or adds something, and is refused."""
     past: tuple[str, ...]
-    """The path in its body to a moment that has come already, so that this moment cannot lie ahead of our clock."""
+    """The path in its body to a moment that must have come already; ``()`` where there is none."""
 
 
 class Objection(NamedTuple):
@@ -58,25 +59,25 @@ class Objection(NamedTuple):
 
 
 def sender(inbound: Inbound) -> str:
-    """The code of the registry that speaks; the chassis has checked that it owns the topic."""
+    """The code of the registry that sent it. The chassis has checked that this registry owns the topic."""
     return inbound.event.source.rpartition(":")[2]
 
 
 def origin(inbound: Inbound) -> Origin:
-    """Where a command came from, for a refusal that comes later."""
+    """The message from which a command follows, kept in the command for a later refusal."""
     event = inbound.event
     return Origin(registry=sender(inbound), message_id=event.id, message_type=event.type, key=event.key)
 
 
 def admitted(admission: Admission, decide: Decide) -> Decide:
-    """The decision of a registry's message: refused, or decided by ``decide``."""
+    """The decision of a registry's message: it is refused, or waits, or ``decide`` decides it."""
 
     def admit(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
         latest = max(now, inbound.appended_at or now)
-        said = _said_to_be_past(admission, inbound)
-        if objection := _objection(admission, policy, states, inbound, latest, said):
+        moments = _said_to_be_past(admission, inbound)
+        if objection := _objection(admission, policy, states, inbound, latest, moments):
             return refuse(inbound, now, *objection)
-        if wait := _too_early(said, latest):
+        if wait := _too_early(moments, latest):
             return Decision(wait=wait)
         return decide(states, inbound, now, policy)
 
@@ -91,22 +92,22 @@ def refuse(
     *,
     standing_version: int | None = None,
 ) -> Decision:
-    """Nothing but a MessageRefused to the sender."""
+    """The decision that refuses the message, and does nothing else."""
     draft = Draft(inbound, now)
     draft.refuse(origin(inbound), reason, pointer, standing_version=standing_version)
     return draft.decision()
 
 
 def _said_to_be_past(admission: Admission, inbound: Inbound) -> list[tuple[datetime, str]]:
-    """Moments that a message says have come, with their places in it."""
-    said = [(inbound.event.time, "/time")]
+    """The moments of a message that must have come already, each with its JSON pointer."""
+    moments = [(inbound.event.time, "/time")]
     if admission.past and (moment := _at(inbound.data, admission.past)) is not None:
-        said.append((moment, "".join(f"/{name}" for name in admission.past)))
-    return said
+        moments.append((moment, "".join(f"/{name}" for name in admission.past)))
+    return moments
 
 
-def _too_early(said: Iterable[tuple[datetime, str]], latest: datetime) -> Wait | None:
-    farthest = max(moment for moment, _ in said)
+def _too_early(moments: Iterable[tuple[datetime, str]], latest: datetime) -> Wait | None:
+    farthest = max(moment for moment, _ in moments)
     return Wait(None, (), farthest - AHEAD) if farthest > latest + AHEAD else None
 
 
@@ -116,14 +117,14 @@ def _objection(
     states: States,
     inbound: Inbound,
     latest: datetime,
-    said: Iterable[tuple[datetime, str]],
+    moments: Iterable[tuple[datetime, str]],
 ) -> Objection | None:
     state = policy.seat(sender(inbound)).state
     if state in ("closed", "left") and not admission.lowers(states, inbound):
         return Objection("registry_closed" if state == "closed" else "registry_left")
-    for moment, place in said:
+    for moment, pointer in moments:
         if moment > latest + TOO_FAR:
-            return Objection("time_in_future", place)
+            return Objection("time_in_future", pointer)
     return None if admission.names is None else _objection_to_other(admission, admission.names, policy, states, inbound)
 
 
@@ -136,20 +137,19 @@ def _objection_to_other(
         return None if named == code else Objection("not_yours", pointer)
     other = policy.registries.get(named)
     if other is None:
-        taken = admission.lowers(states, inbound) and _something_stands(states, code, data.volunteer_ref, named)
-        return None if taken else Objection("unknown_registry", pointer)
+        takes_back = admission.lowers(states, inbound) and _are_connected(states, code, data.volunteer_ref, named)
+        return None if takes_back else Objection("unknown_registry", pointer)
     if other.state == "closed" and admission.begins:
         return Objection("registry_closed", pointer)
     return Objection("same_registry", pointer) if named == code and names.own == "may_not" else None
 
 
-def _something_stands(states: States, code: str, ref: str, other: str) -> bool:
-    """Whether a consent or a tie stands between this volunteer and a registry that has left."""
+def _are_connected(states: States, code: str, ref: str, other: str) -> bool:
+    """Whether there is a link or a consent between this volunteer and a registry that has left."""
     account = states.get(Account, (code, ref))
-    tie = None if account is None else states.get(Link, (account.person, other if account.role == "home" else code))
-    return (tie is not None and other in (tie.home, tie.host)) or states.get(
-        ConsentState, (code, ref, other)
-    ) is not None
+    link = None if account is None else states.get(Link, (account.person, other if account.role == "home" else code))
+    linked = link is not None and other in (link.home, link.host)
+    return linked or states.get(ConsentState, (code, ref, other)) is not None
 
 
 def _at(data: Any, path: Iterable[str]) -> datetime | None:
@@ -160,11 +160,11 @@ def _at(data: Any, path: Iterable[str]) -> datetime | None:
 
 
 def refusal_of_undecodable(topic: str, place: str, error: ContractError) -> Send | None:
-    """The answer to a record that is not in the contract, to the owner of the topic; None for inner topics.
+    """The refusal of a record that is not in the contract, sent to the owner of the topic; None for inner topics.
 
-    Everything in it may be a stranger's bytes, so it is cut and cleaned. ``place`` stands in for an unreadable id.
-    The record's key is not in it: nothing says that it is a ref. On topics keyed by a volunteer it may be a document
-    number, put there by mistake, and must not go on to another topic (promise 5). ``refused(wrong_key)`` is just that.
+    Each text of the record may be a stranger's bytes, so it is cut and cleaned. ``place`` replaces an id that cannot be
+    read. The record's key is left out, since nothing says that it is a ref: it may be a document number, put there by
+    mistake, which must not go on to another topic (promise 5). ``refused(wrong_key)`` is such a case.
     """
     code = next((topic.split(".")[1] for entry in INBOUND if _is(entry.name, topic)), None)
     if code is None:

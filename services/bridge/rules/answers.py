@@ -1,4 +1,4 @@
-"""Where are my hours: a person's history as one viewer may see it, with who must act next."""
+"""Where are my hours: a person's history as one viewer may see it, and who must act next."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _UNDER_WAY: Final[Mapping[TransferState, Stand | None]] = {
     "uncertain": UNCERTAIN,
     "refused": REFUSED,
 }
-"""States of a transfer in which somebody must act. A transfer that was sent has no reason: its home answers."""
-_STANDING: Final = ("confirmed", "waitlisted", "promoted", "reported")
+"""States of a transfer in which somebody must act. A transfer that was sent has no reason: its home must answer."""
+_NOT_ENDED: Final = ("confirmed", "waitlisted", "promoted", "reported")
 
 
 def next_to_act(service: ServiceState, transfer: Transfer | None) -> str | None:
-    """Whose move it is, as the list of reasons says: volunteer, host, home, registries, linkage or operator; None when
-    all is done."""
+    """Who must act next, by the list of reasons: volunteer, host, home, registries, linkage or operator. None when
+    nobody must."""
     if service.state == "held":
         return who_acts(HELD.where, service.reason) or HELD.acts
     if transfer is None or transfer.state not in _UNDER_WAY:
@@ -48,45 +48,45 @@ def timeline(
     steps: Iterable[Step],
     now: datetime,
 ) -> dict[str, Any]:
-    """Links, sign-ups and services with times, as registry ``viewer`` (None: an operator) may see them.
+    """Links, sign-ups and services with times, as the registry ``viewer`` (None: an operator) may see them.
 
-    A host sees what happened there. The home sees what was sent to it or asked by it, and everything else while consent
-    covers it. Of what is withheld from the home it sees only the number, so that the volunteer can see that her consent
-    is missing.
+    A host sees its own sign-ups and services. The home sees those that were sent to it or that it asked for, and all
+    others while consent covers them. Of withheld services the home sees only how many there are, so that the volunteer
+    learns that her consent is missing.
     """
     consent_for = {consent.host: consent for consent in consents}
     open_to_home = {link.host for link in links if obstacle(link, consent_for.get(link.host), now) is None}
 
-    def visible(host: str, told: bool) -> bool:
+    def visible(host: str, home_has_it: bool) -> bool:
         is_home = any(link.home == viewer for link in links)
-        return viewer is None or host == viewer or (is_home and (told or host in open_to_home))
+        return viewer is None or host == viewer or (is_home and (home_has_it or host in open_to_home))
 
     by_subject: defaultdict[tuple[str, str], list[Step]] = defaultdict(list)
     for step in steps:
         by_subject[step.host, step.subject].append(step)
     withheld: defaultdict[str, int] = defaultdict(int)
-    seen: list[dict[str, Any]] = []
+    shown_services: list[dict[str, Any]] = []
     for service in sorted(services, key=lambda row: (row.record.started_at, row.host, row.record_ref)):
         transfer = transfers.get(service.transfer_id) if service.transfer_id is not None else None
         of_service = by_subject.pop((service.host, service.record_ref), [])
         if transfer is not None and transfer.state == "withheld":
             withheld[service.host] += 1
         if visible(service.host, transfer is not None and transfer.attempts > 0):
-            seen.append(_service(service, transfer, of_service))
+            shown_services.append(_service(service, transfer, of_service))
     signups = [
         _signup(host, subject, rows)
         for (host, subject), rows in by_subject.items()
-        # Steps of a service alone: a record that is not decided yet, or refused, is no sign-up.
+        # Steps of a service without its record: the record is not decided yet, or refused. They are no sign-up.
         if subject
         and rows[0].what not in OF_SERVICE
         and visible(host, any(row.detail.get("asker") == viewer for row in rows))
     ]
-    ties = [
+    shown_links = [
         _link(link, consent_for.get(link.host), by_subject[link.host, ""], withheld[link.host])
         for link in links
         if viewer in (None, link.host, link.home)
     ]
-    return {"links": ties, "signups": signups, "services": seen}
+    return {"links": shown_links, "signups": signups, "services": shown_services}
 
 
 def _link(link: Link, consent: ConsentState | None, steps: Iterable[Step], withheld: int) -> dict[str, Any]:
@@ -109,10 +109,10 @@ def _signup(host: str, signup_id: str, steps: Sequence[Step]) -> dict[str, Any]:
     place: dict[str, str | int | None] = {}
     for step in steps:
         place |= {name: step.detail[name] for name in ("project_ref", "shift_ref") if name in step.detail}
-        said = SIGNUP_STATE.get(step.what)
-        # A second request that is refused leaves the first one standing.
-        if said is not None and not (said == "refused" and state in _STANDING):
-            state, reason = said, step.detail.get("reason")
+        new_state = SIGNUP_STATE.get(step.what)
+        # The refusal of a second request does not change the state of the first.
+        if new_state is not None and not (new_state == "refused" and state in _NOT_ENDED):
+            state, reason = new_state, step.detail.get("reason")
     return {"signup_id": signup_id, "host": host, **place, "state": state, "reason": reason, "steps": _steps(steps)}
 
 

@@ -1,8 +1,8 @@
-"""Which attempts of a transfer its home may still book, and what a home's "not booked" says of them.
+"""Which attempts of a transfer its home may still book, and what a home's "not booked" means for them.
 
-Receipts come late, out of order, and again under new ids. So a receipt counts once, for the attempt whose number it
-says. A receipt without a number counts for the first attempt, and only while there was no other: later it may be an old
-receipt that comes again, and to believe it could book the minutes twice.
+Receipts come late, out of order, and again under new ids. Therefore a receipt counts once, for the attempt whose number
+it has. A receipt without a number counts for the first attempt, and only while there was no other. Later it may be an
+old receipt that comes again, and believing it could book the minutes twice.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ _THE_FIRST = (1,)
 
 
 def left_open(transfer: Transfer, attempt: int | None) -> tuple[int, ...]:
-    """What the home may still book once it said of ``attempt`` that it did not."""
+    """The attempts that the home may still book, after it said that it did not book ``attempt``."""
     posts = transfer.unanswered
     if attempt is None:
         return () if posts == _THE_FIRST else posts
     if _answers_the_question(transfer, attempt):
         return ()
-    return tuple(one for one in posts if one != attempt)
+    return tuple(post for post in posts if post != attempt)
 
 
 def of_unknown(transfer: Transfer, attempt: int | None) -> Meaning:
-    """What CreditUnknown means: to the last question that it never saw the transfer, to a posting that nobody knows."""
+    """What CreditUnknown means. In answer to the last question, that the home never saw the transfer; in answer to a
+    posting, that nobody can say whether it was booked."""
     said_before = (transfer.state, transfer.reason) == ("uncertain", "unknown")
     if attempt is not None:
         if _answers_the_question(transfer, attempt):
@@ -40,5 +41,6 @@ def of_unknown(transfer: Transfer, attempt: int | None) -> Meaning:
 
 
 def _answers_the_question(transfer: Transfer, attempt: int) -> bool:
-    """A home takes one volunteer's messages in order: what it says to the last question holds for all before it."""
+    """Whether this is the last question. A home takes one volunteer's messages in order, so its answer to the last
+    question holds for all earlier attempts too."""
     return transfer.queried and attempt == transfer.attempts

@@ -1,4 +1,4 @@
-"""What moves transfers: attendance's word on a record, a home's receipt, a timer, consent that is there again."""
+"""What moves transfers: attendance's decision on a record, a home's receipt, a timer, consent that was given again."""
 
 from __future__ import annotations
 
@@ -12,85 +12,88 @@ from services.bridge.reasons import ReceiptRefusal
 from services.bridge.rules.admission import origin, sender
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.people import OBSTACLES, consent_of, home_link, obstacle, person_unknown
-from services.bridge.rules.transfer import Way
+from services.bridge.rules.transfer import RecordTransfers
 from services.bridge.states import ConsentState, Link, Pause, ServiceState, Transfer
 from services.bridge.steps import SERVICE
 from services.chassis.decisions import Decision, Inbound, States
 
-__all__ = ["receipt", "receipt_due", "release", "retry_due", "service_decided", "settled_by_hand"]
+__all__ = ["go_on", "receipt", "receipt_due", "retry_due", "service_decided", "settled_by_hand"]
 
-_Fact: TypeAlias = attendance.ServiceConfirmed | attendance.ServiceHeld | attendance.ServiceRevoked
+_Decided: TypeAlias = attendance.ServiceConfirmed | attendance.ServiceHeld | attendance.ServiceRevoked
 _Receipt: TypeAlias = receipts.CreditAccepted | receipts.CreditRefused | receipts.CreditUnknown
 _State: TypeAlias = Literal["confirmed", "held", "revoked"]
 
 
 def service_decided(state: _State, states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Tell the host how its record stands; a version newly confirmed or revoked is a transfer, a held one is not.
+    """Tell the host how its record was decided. A version that is confirmed or revoked makes a transfer; a held version
+    makes none.
 
-    Services at home (host = home) go nowhere. Versions that are not newer than the settled one change nothing.
+    A service at home (host = home) makes no transfer. A version changes nothing unless it is newer than the last one
+    that was confirmed or revoked.
     """
-    fact: _Fact = inbound.data
-    tie = home_link(states, fact.person, fact.host)
-    if tie is None:
-        return person_unknown(inbound, fact.person)
-    known = states.get(ServiceState, (fact.host, fact.record.record_ref))
-    if known is not None and known.person != fact.person:
-        raise ValueError(f"record {fact.subject} is another person's")
-    if known is not None and fact.record.version <= known.settled_version:
+    event: _Decided = inbound.data
+    link = home_link(states, event.person, event.host)
+    if link is None:
+        return person_unknown(inbound, event.person)
+    before = states.get(ServiceState, (event.host, event.record.record_ref))
+    if before is not None and before.person != event.person:
+        raise ValueError(f"record {event.subject} is another person's")
+    if before is not None and event.record.version <= before.settled_version:
         return Decision()
     draft = Draft(inbound, now)
-    service = _told(known, fact, state, tie.home)
-    _report(draft, tie, fact, state)
+    service = _as_decided(before, event, state, link.home)
+    _report(draft, link, event, state)
     draft.change(service)
-    carried = fact.host != tie.home and state != "held"
-    # Revoked before anything of it was ever confirmed: there is no transfer to take back.
+    carried = event.host != link.home and state != "held"
+    # Where a record is revoked before any version of it was confirmed, there is no transfer to take back.
     if carried and (state == "confirmed" or service.transfer_id is not None):
-        _way(draft, policy, states, service, tie).add(fact.record)
+        _of_record(draft, policy, states, service, link, consent_of(states, link)).add(event.record)
     return draft.decision()
 
 
-def _told(known: ServiceState | None, fact: _Fact, state: _State, home: str) -> ServiceState:
-    settled = state != "held"
+def _as_decided(before: ServiceState | None, event: _Decided, state: _State, home: str) -> ServiceState:
+    final = state != "held"
     return ServiceState(
-        host=fact.host,
-        record_ref=fact.record.record_ref,
-        person=fact.person,
+        host=event.host,
+        record_ref=event.record.record_ref,
+        person=event.person,
         home=home,
-        record=fact.record,
+        record=event.record,
         state=state,
-        reason=fact.reason if isinstance(fact, attendance.ServiceHeld) else None,
-        minutes=fact.minutes,
-        settled_version=fact.record.version if settled else (known.settled_version if known else 0),
-        total=fact.minutes if settled else (known.total if known else 0),
-        posted=known.posted if known else 0,
-        transfer_id=known.transfer_id if known else None,
+        reason=event.reason if isinstance(event, attendance.ServiceHeld) else None,
+        minutes=event.minutes,
+        settled_version=event.record.version if final else (before.settled_version if before else 0),
+        total=event.minutes if final else (before.total if before else 0),
+        posted=before.posted if before else 0,
+        transfer_id=before.transfer_id if before else None,
     )
 
 
-def _report(draft: Draft, tie: Link, fact: _Fact, state: _State) -> None:
-    reason = fact.reason if isinstance(fact, attendance.ServiceHeld) else None
-    told = ServiceDecided(
-        volunteer_ref=tie.ref_at(fact.host),
-        record_ref=fact.record.record_ref,
-        version=fact.record.version,
+def _report(draft: Draft, link: Link, event: _Decided, state: _State) -> None:
+    reason = event.reason if isinstance(event, attendance.ServiceHeld) else None
+    notice = ServiceDecided(
+        volunteer_ref=link.ref_at(event.host),
+        record_ref=event.record.record_ref,
+        version=event.record.version,
         state=state,
         reason=reason,
-        minutes=fact.minutes,
+        minutes=event.minutes,
     )
-    draft.deliver(fact.host, told)
+    draft.deliver(event.host, notice)
     draft.step(
-        fact.person,
+        event.person,
         SERVICE[state],
-        fact.host,
-        fact.record.record_ref,
-        version=fact.record.version,
-        minutes=fact.minutes,
+        event.host,
+        event.record.record_ref,
+        version=event.record.version,
+        minutes=event.minutes,
         reason=reason,
     )
 
 
 def receipt(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """A home's answer moves its own transfer, sent to that volunteer; anything else goes back to the home."""
+    """A home's receipt moves the transfer that was sent to this home for this volunteer. Any other receipt is
+    refused."""
     data: _Receipt = inbound.data
     draft = Draft(inbound, now)
     transfer = states.get(Transfer, data.transfer_id)
@@ -100,84 +103,80 @@ def receipt(states: States, inbound: Inbound, now: datetime, policy: Policy) -> 
     elif (transfer.home, transfer.home_ref) != (sender(inbound), data.volunteer_ref):
         answer = "not_yours"
     else:
-        answer = _take(_way_of(draft, policy, states, transfer), transfer, data)
+        answer = _take(_of_transfer(draft, policy, states, transfer), transfer, data)
     if answer is not None:
         draft.refuse(origin(inbound), answer)
     return draft.decision()
 
 
-def _take(way: Way, transfer: Transfer, data: _Receipt) -> ReceiptRefusal | None:
+def _take(of_record: RecordTransfers, transfer: Transfer, data: _Receipt) -> ReceiptRefusal | None:
     match data:
         case receipts.CreditAccepted(delta=delta):
-            return way.accepted(transfer, delta)
+            return of_record.accepted(transfer, delta)
         case receipts.CreditRefused(reason=reason, retry=retry, attempt=attempt):
-            return way.refused(transfer, reason, retry, attempt)
+            return of_record.refused(transfer, reason, retry, attempt)
         case _:
-            return way.unknown(transfer, data.attempt)
+            return of_record.unknown(transfer, data.attempt)
 
 
 def receipt_due(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """A receipt did not come in time."""
+    """The time in which a receipt was due is over."""
     data, draft = inbound.data, Draft(inbound, now)
     if transfer := states.get(Transfer, data.transfer_id):
-        _way_of(draft, policy, states, transfer).receipt_is_due(transfer, data.attempt)
+        _of_transfer(draft, policy, states, transfer).receipt_is_due(transfer, data.attempt)
     return draft.decision()
 
 
 def retry_due(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """A home that refused for the moment is tried again."""
+    """A home that refused a credit for the moment is given it again."""
     data, draft = inbound.data, Draft(inbound, now)
     if transfer := states.get(Transfer, data.transfer_id):
-        _way_of(draft, policy, states, transfer).retry_is_due(transfer, data.attempt)
+        _of_transfer(draft, policy, states, transfer).retry_is_due(transfer, data.attempt)
     return draft.decision()
 
 
 def settled_by_hand(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """An operator asked the home, and says what became of a transfer of which nobody was sure."""
+    """An operator settles a transfer whose outcome nobody else can say."""
     data, draft = inbound.data, Draft(inbound, now)
     if transfer := states.get(Transfer, data.transfer_id):
-        _way_of(draft, policy, states, transfer).settle_by_hand(transfer, data.outcome)
+        _of_transfer(draft, policy, states, transfer).settle_by_hand(transfer, data.outcome)
     return draft.decision()
 
 
-def release(draft: Draft, policy: Policy, states: States, link: Link, consent: ConsentState | None) -> None:
-    """Link or consent changed for the better: send what this person's transfers from this host were held back for.
+def go_on(draft: Draft, policy: Policy, states: States, link: Link, consent: ConsentState | None) -> None:
+    """The link was established or restored, or consent was given: transfers of this person from this host go on.
 
-    What is held back for the very reason that still stands is left alone, so that a home that says her consent again
-    and again does not make all her transfers be decided again each time. Only where a transfer may have been booked, a
-    home that is to be asked is asked in any case.
+    A transfer is left alone while the reason for which it is withheld still holds. Otherwise a home that gives one
+    consent again and again would make all her transfers be decided again each time. There is one exception: a home
+    that can be asked is asked about a transfer that it may have booked, whatever the reason.
     """
-    draft.change(link)  # as whoever holds a transfer back does
+    draft.change(link)  # a decision that withholds a transfer writes this row too, so the later of two is overtaken
     still = obstacle(link, consent, draft.now)
     asked = policy.seat(link.home).capability != "idempotent"
-    held_back = {
+    records = {
         transfer.record_key
         for reason in OBSTACLES
         if reason != still or asked
-        for transfer in states.group(Transfer, "held_back", (link.person, link.host, reason))
+        for transfer in states.group(Transfer, "withheld_for", (link.person, link.host, reason))
         if reason != still or transfer.in_the_way
     }
-    for key in sorted(held_back):
+    for key in sorted(records):
         service = states.get(ServiceState, key)
         assert service is not None, "a transfer stands on its record"
-        _way_with(draft, policy, states, service, link, consent).release()
+        _of_record(draft, policy, states, service, link, consent).go_on()
 
 
-def _way_of(draft: Draft, policy: Policy, states: States, transfer: Transfer) -> Way:
+def _of_transfer(draft: Draft, policy: Policy, states: States, transfer: Transfer) -> RecordTransfers:
     service = states.get(ServiceState, transfer.record_key)
     link = states.get(Link, (transfer.person, transfer.host))
     assert service is not None
     assert link is not None
-    return _way(draft, policy, states, service, link)
+    return _of_record(draft, policy, states, service, link, consent_of(states, link))
 
 
-def _way(draft: Draft, policy: Policy, states: States, service: ServiceState, link: Link) -> Way:
-    return _way_with(draft, policy, states, service, link, consent_of(states, link))
-
-
-def _way_with(
+def _of_record(
     draft: Draft, policy: Policy, states: States, service: ServiceState, link: Link, consent: ConsentState | None
-) -> Way:
+) -> RecordTransfers:
     transfers = states.group(Transfer, "open_of", service.record_key)
     paused = states.get(Pause, service.home) is not None
-    return Way(draft, policy, link, consent, service, transfers, paused=paused)
+    return RecordTransfers(draft, policy, link, consent, service, transfers, paused=paused)

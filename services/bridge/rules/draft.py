@@ -1,4 +1,4 @@
-"""One decision in the making: what it changes, sends and notes down."""
+"""One decision in the making, with what the border adds to the chassis' draft: deliveries, refusals, the timeline."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ __all__ = ["Draft"]
 
 
 @cache
-def _seat(template: TopicEntry, code: str) -> TopicEntry:
+def _topic(template: TopicEntry, code: str) -> TopicEntry:
     return template.of(code)
 
 
 class Draft(draft.Draft):
-    """Knows registries, refusals and the timeline. Rows written here carry ids derived from the message's."""
+    """The ids of rows that are written here follow from the message's id."""
 
     def deliver(self, registry: str, message: Message) -> None:
-        """To a registry, in its own refs."""
-        self.tell(_seat(DELIVERIES, registry), message)
+        """Send this message to a registry, in that registry's own refs."""
+        self.tell(_topic(DELIVERIES, registry), message)
 
     def refuse(
         self, asked: Origin, reason: str, pointer: str | None = None, *, standing_version: int | None = None
     ) -> None:
-        """Back to the sender of the message ``asked``; counted by registry and reason."""
+        """Refuse the message ``asked`` to its sender. Refusals are counted by registry and reason."""
         refused = MessageRefused(
             message_id=asked.message_id,
             message_type=asked.message_type,
@@ -39,11 +39,11 @@ class Draft(draft.Draft):
             refused_key=asked.key,
             standing_version=standing_version,
         )
-        self.tell(_seat(REFUSALS, asked.registry), refused)
+        self.tell(_topic(REFUSALS, asked.registry), refused)
         self.change(Refusal(self._fresh(), asked.registry, reason, asked.message_type, self.now))
 
     def step(self, person: UUID, what: What, host: str, subject: str = "", **detail: str | int | None) -> None:
-        """A line of the person's timeline."""
+        """Add a line to the person's timeline."""
         self.change(Step(self._fresh(), person, self.now, self.inbound.time, what, host, subject, detail))
 
     def _fresh(self) -> UUID:

@@ -1,4 +1,4 @@
-"""Links and consent: what registries say about them, and what identity answers."""
+"""Links: what registries say about them, and what identity answers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contracts.messages import deliveries, identity, volunteers
 from contracts.topics import IDENTITY_COMMANDS
 from services.bridge.policy import Policy
 from services.bridge.rules.admission import origin, refuse, sender
-from services.bridge.rules.carrying import release
-from services.bridge.rules.consent import LinkState, Tie, given_as, keep, stale, tell_host
+from services.bridge.rules.carrying import go_on
+from services.bridge.rules.consent import LinkState, Pair, given_as, keep, stale, tell_host
 from services.bridge.rules.draft import Draft
 from services.bridge.rules.names import account_name, person_name
-from services.bridge.rules.people import consent_of, unlinked, volunteer
+from services.bridge.rules.people import consent_of, unlinked, volunteer_of
 from services.bridge.rules.requests import answered, asked
 from services.bridge.states import Account, ConsentState, Link
 from services.bridge.steps import LINK
@@ -23,28 +23,29 @@ from services.chassis.decisions import Decision, Inbound, States
 
 __all__ = [
     "link_broken",
+    "link_broken_or_restored",
     "link_established",
     "link_offered",
     "link_refused",
     "link_requested",
-    "link_rested",
 ]
 
 
 def link_offered(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """A home's offer goes to identity; the consent in it counts from here on. With a stale consent it is no offer.
+    """A home's offer goes to identity. The consent in it counts from now on; an offer whose consent is stale is
+    refused.
 
-    Unless the two are linked already: then it is a fresh code for the account that she has. What she said of consent
-    since stands: ConsentGiven alone gives again what she took back. Where her home never said a word on consent, an
-    offer without one could only run out.
+    Where the two are linked already, the offer is a fresh code for the account that she has, and the consent in it
+    counts for nothing: after a withdrawal only ConsentGiven gives consent again. An offer without consent, where her
+    home never said anything of consent, is refused: it could only run out.
     """
     data: volunteers.LinkOffered = inbound.data
-    tie = Tie(states, sender(inbound), data.volunteer_ref, data.for_registry)
-    consent = data.consent if tie.link is None else None
-    standing = None if consent is None else standing_after(tie.standing, given_as(consent))
+    pair = Pair(states, sender(inbound), data.volunteer_ref, data.for_registry)
+    consent = data.consent if pair.link is None else None
+    standing = None if consent is None else standing_after(pair.standing, given_as(consent))
     if consent is not None and standing is None:
-        return stale(inbound, now, tie)
-    if data.consent is None and tie.consent is None:
+        return stale(inbound, now, pair)
+    if data.consent is None and pair.consent is None:
         return refuse(inbound, now, "consent_missing", "/consent")
     draft = Draft(inbound, now)
     offer = identity.OfferLink(
@@ -60,12 +61,13 @@ def link_offered(states: States, inbound: Inbound, now: datetime, policy: Policy
     )
     draft.command(IDENTITY_COMMANDS, offer)
     if standing is not None:
-        keep(draft, policy, tie, standing)
+        keep(draft, policy, pair, standing)
     return draft.decision()
 
 
 def link_requested(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """A host's request goes to identity with the code's hash only. Messages of either ref wait for the answer."""
+    """A host's request goes to identity, with the hash of the code and without the code. Later messages of both refs
+    wait for the answer."""
     data: volunteers.LinkRequested = inbound.data
     draft = Draft(inbound, now)
     request = identity.RequestLink(
@@ -82,12 +84,12 @@ def link_requested(states: States, inbound: Inbound, now: datetime, policy: Poli
 
 
 def link_broken(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Either side lets the tie rest; identity decides."""
+    """A home or a host breaks the link; identity decides."""
     return _link_asked(states, inbound, now, identity.BreakLink, reason=inbound.data.reason)
 
 
 def link_restored(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """The side that broke the tie takes it up again; identity decides whether it did."""
+    """A home or a host takes its own break back; identity decides whether there was one."""
     return _link_asked(states, inbound, now, identity.RestoreLink)
 
 
@@ -99,13 +101,13 @@ def _link_asked(
     **rest: Any,
 ) -> Decision:
     code, data = sender(inbound), inbound.data
-    known = volunteer(states, code, data.volunteer_ref)
-    if known is None:
+    volunteer = volunteer_of(states, code, data.volunteer_ref)
+    if volunteer is None:
         return unlinked(states, inbound, now, code, data.registry)
-    link = states.get(Link, (known.person, data.registry if known.role == "home" else code))
-    if link is None and known.role == "home":
+    link = states.get(Link, (volunteer.person, data.registry if volunteer.role == "home" else code))
+    if link is None and volunteer.role == "home":
         return unlinked(states, inbound, now, data.registry)
-    if link is None or (known.role == "host" and link.home != data.registry):
+    if link is None or (volunteer.role == "host" and link.home != data.registry):
         return refuse(inbound, now, "not_linked", "/registry")
     draft = Draft(inbound, now)
     draft.command(
@@ -116,90 +118,92 @@ def _link_asked(
 
 
 def link_established(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Two refs are one person: both sides are told, and all that waited for either ref is decided."""
-    fact: identity.LinkEstablished = inbound.data
-    known = states.get(Link, (fact.person, fact.host))
-    if known is not None and known.link_version > fact.link_version:
+    """Two refs are one person's. Both registries are told, and messages that waited for either ref are decided."""
+    event: identity.LinkEstablished = inbound.data
+    before = states.get(Link, (event.person, event.host))
+    if before is not None and before.link_version > event.link_version:
         return Decision()
     draft = Draft(inbound, now)
-    draft.change(Account(fact.host, fact.host_ref, fact.person, "host"))
-    draft.change(Account(fact.home, fact.home_ref, fact.person, "home"))
+    draft.change(Account(event.host, event.host_ref, event.person, "host"))
+    draft.change(Account(event.home, event.home_ref, event.person, "home"))
     link = Link(
-        person=fact.person,
-        host=fact.host,
-        host_ref=fact.host_ref,
-        home=fact.home,
-        home_ref=fact.home_ref,
-        age_band=fact.age_band,
-        guardian_approved=fact.guardian_approved,
-        link_version=fact.link_version,
+        person=event.person,
+        host=event.host,
+        host_ref=event.host_ref,
+        home=event.home,
+        home_ref=event.home_ref,
+        age_band=event.age_band,
+        guardian_approved=event.guardian_approved,
+        link_version=event.link_version,
         state="active",
-        since=inbound.time if known is None else known.since,
-        rests=() if known is None else known.rests,
+        since=inbound.time if before is None else before.since,
+        rests=() if before is None else before.rests,
     )
     draft.change(link)
     consent = consent_of(states, link)
     if consent is None:
-        consent = ConsentState(fact.home, fact.home_ref, fact.host, *given_as(fact.consent))
+        consent = ConsentState(event.home, event.home_ref, event.host, *given_as(event.consent))
         draft.change(consent)
-    # Any word of the home that the border has decides: the copy in this fact is the same or older, and one that were
-    # taken as a word could make a later word of the home stale.
-    answered(draft, states, fact.host, (fact.home, fact.home_ref), fact.origin)
-    answers = None if fact.origin is None else fact.origin.message_id
+    # The event's copy of the consent counts only where the border has no consent of this home and host. Otherwise the
+    # copy is the same or older, and to take it over could make a later message of the home stale.
+    answered(draft, states, event.host, (event.home, event.home_ref), event.origin)
+    answers = None if event.origin is None else event.origin.message_id
     _tell_both(draft, link, consent, "established", answers=answers)
-    release(draft, policy, states, link, consent)
+    go_on(draft, policy, states, link, consent)
     for name in (
-        account_name(fact.host, fact.host_ref),
-        account_name(fact.home, fact.home_ref),
-        person_name(fact.person),
+        account_name(event.host, event.host_ref),
+        account_name(event.home, event.home_ref),
+        person_name(event.person),
     ):
         draft.fact(name)
     return draft.decision()
 
 
 def link_refused(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """The request is refused for good: the host is told, and behind the last one nothing waits longer than others."""
-    fact: identity.LinkRefused = inbound.data
+    """The request is refused for good, and the host is told. After the last answer messages of the two refs wait no
+    longer than other messages."""
+    event: identity.LinkRefused = inbound.data
     draft = Draft(inbound, now)
-    answered(draft, states, fact.host, (fact.home, fact.home_ref), fact.origin)
-    told = deliveries.LinkChanged(
-        volunteer_ref=fact.host_ref,
-        registry=fact.home,
+    answered(draft, states, event.host, (event.home, event.home_ref), event.origin)
+    notice = deliveries.LinkChanged(
+        volunteer_ref=event.host_ref,
+        registry=event.home,
         state="refused",
-        reason=fact.reason,
-        answers=fact.origin.message_id,
+        reason=event.reason,
+        answers=event.origin.message_id,
     )
-    draft.deliver(fact.host, told)
+    draft.deliver(event.host, notice)
     return draft.decision()
 
 
-def link_rested(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """A tie was broken or restored: both sides are told; a restored one sends what was withheld for it."""
-    fact: identity.LinkBroken | identity.LinkRestored = inbound.data
-    link = states.get(Link, (fact.person, fact.host))
+def link_broken_or_restored(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
+    """A link was broken or restored, and both registries are told. With a restoration, transfers that were withheld
+    since the break go on."""
+    event: identity.LinkBroken | identity.LinkRestored = inbound.data
+    link = states.get(Link, (event.person, event.host))
     if link is None:
-        raise LookupError(f"{fact.TYPE} of a link that was never established")
-    if fact.link_version < link.link_version:
+        raise LookupError(f"{event.TYPE} of a link that was never established")
+    if event.link_version < link.link_version:
         return Decision()
     draft = Draft(inbound, now)
     consent = consent_of(states, link)
-    if isinstance(fact, identity.LinkBroken):
-        link = link.rest_from(inbound.time, fact.link_version)
+    if isinstance(event, identity.LinkBroken):
+        link = link.rest_from(inbound.time, event.link_version)
         draft.change(link)
-        _tell_both(draft, link, consent, "broken", reason=fact.reason)
+        _tell_both(draft, link, consent, "broken", reason=event.reason)
         return draft.decision()
-    link = link.hold_from(inbound.time, fact.link_version)
+    link = link.hold_from(inbound.time, event.link_version)
     draft.change(link)
     _tell_both(draft, link, consent, "restored")
-    release(draft, policy, states, link, consent)
+    go_on(draft, policy, states, link, consent)
     return draft.decision()
 
 
 def _tell_both(draft: Draft, link: Link, consent: ConsentState | None, state: LinkState, **why: Any) -> None:
     tell_host(draft, link, consent, state, **why)
     reason = why.get("reason")
-    told = deliveries.LinkChanged(
+    notice = deliveries.LinkChanged(
         volunteer_ref=link.home_ref, registry=link.host, state=state, reason=reason, link_version=link.link_version
     )
-    draft.deliver(link.home, told)
+    draft.deliver(link.home, notice)
     draft.step(link.person, LINK[state], link.host, home=link.home, reason=reason)

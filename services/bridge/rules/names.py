@@ -1,7 +1,8 @@
 """Lock names of the border, in their order: account.* < account: < from.* < person: (the second round of locks).
 
-A subject keeps the order of its messages and is parked while its head waits, so nothing that could release the head
-may share it: every topic has its own family (``crossings``). ``person:`` is the one mutex of all that is a person's.
+A subject keeps the order of its messages, and is parked while its first message waits. So a message that could end this
+wait must have another subject: every topic has its own family of subjects (``crossings``). ``person:`` is the one mutex
+of all rows of a person.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ __all__ = ["account_name", "person_name"]
 
 
 def account_name(registry: str, ref: str) -> str:
-    """Lock name of a registry's ref, and the fact that it is linked."""
+    """Lock name of a registry's ref, and name of the fact that the ref is linked."""
     return f"account:{registry}:{ref}"
 
 
 def person_name(person: UUID) -> str:
-    """Lock name of a person, and the fact that the border knows her refs."""
+    """Lock name of a person, and name of the fact that the border has her refs."""
     return f"person:{person}"

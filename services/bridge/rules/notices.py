@@ -1,4 +1,4 @@
-"""What inner services decided, told to the registries it concerns, each by its own ref."""
+"""Decisions of inner services are told to the registries that they concern, to each in its own ref."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.chassis.decisions import Decision, Inbound, States
 
 __all__ = ["command_refused", "signup_changed"]
 
-_SignupFact: TypeAlias = (
+_SignupEvent: TypeAlias = (
     opportunities.SignupConfirmed
     | opportunities.SignupWaitlisted
     | opportunities.SignupPromoted
@@ -27,52 +27,53 @@ _Refused: TypeAlias = identity.CommandRefused | opportunities.CommandRefused | a
 
 
 def signup_changed(state: SignupState, states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Tell the shift's host and the home how a sign-up stands, once where they are the same.
+    """Tell the shift's host and the home the new state of a sign-up. Where host and home are the same registry, it is
+    told once.
 
-    Without valid consent the side that did not ask is told only if the shift is its own: where she serves is hers
-    to share (rules 38-40).
+    Without valid consent the home is told only where it asked for the sign-up: the volunteer decides who learns where
+    she serves (rules 38-40).
     """
-    fact: _SignupFact = inbound.data
-    link = home_link(states, fact.person, fact.host)
+    event: _SignupEvent = inbound.data
+    link = home_link(states, event.person, event.host)
     if link is None:
-        return person_unknown(inbound, fact.person)
+        return person_unknown(inbound, event.person)
     shared = obstacle(link, consent_of(states, link), now) is None
-    reason = fact.reason if isinstance(fact, opportunities.SignupRefused | opportunities.SignupWithdrawn) else None
+    reason = event.reason if isinstance(event, opportunities.SignupRefused | opportunities.SignupWithdrawn) else None
     draft = Draft(inbound, now)
-    for registry in dict.fromkeys((fact.host, link.home)):
-        if registry not in (fact.host, fact.asker) and not shared:
+    for registry in dict.fromkeys((event.host, link.home)):
+        if registry not in (event.host, event.asker) and not shared:
             continue
-        told = SignupChanged(
+        notice = SignupChanged(
             volunteer_ref=link.ref_at(registry),
-            signup_id=fact.signup_id,
-            signup_ref=fact.signup_ref,
-            asker=fact.asker,
-            host=fact.host,
-            project_ref=fact.project_ref,
-            shift_ref=fact.shift_ref,
+            signup_id=event.signup_id,
+            signup_ref=event.signup_ref,
+            asker=event.asker,
+            host=event.host,
+            project_ref=event.project_ref,
+            shift_ref=event.shift_ref,
             state=state,
             reason=reason,
-            starts_at=fact.starts_at,
-            ends_at=fact.ends_at,
+            starts_at=event.starts_at,
+            ends_at=event.ends_at,
         )
-        draft.deliver(registry, told)
+        draft.deliver(registry, notice)
     draft.step(
-        fact.person,
+        event.person,
         SIGNUP[state],
-        fact.host,
-        str(fact.signup_id),
-        project_ref=fact.project_ref,
-        shift_ref=fact.shift_ref,
-        asker=fact.asker,
+        event.host,
+        str(event.signup_id),
+        project_ref=event.project_ref,
+        shift_ref=event.shift_ref,
+        asker=event.asker,
         reason=reason,
     )
     return draft.decision()
 
 
 def command_refused(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """An inner service could not follow: the registry whose message it was learns why."""
-    fact: _Refused = inbound.data
+    """An inner service refused a command: the registry whose message led to the command learns why."""
+    event: _Refused = inbound.data
     draft = Draft(inbound, now)
-    standing = fact.standing_version if isinstance(fact, identity.CommandRefused) else None
-    draft.refuse(fact.origin, fact.reason, standing_version=standing)
+    standing = event.standing_version if isinstance(event, identity.CommandRefused) else None
+    draft.refuse(event.origin, event.reason, standing_version=standing)
     return draft.decision()

@@ -1,4 +1,4 @@
-"""From refs to persons and back: what the border knows of links when it translates."""
+"""From refs to persons and back, by the links that the border has."""
 
 from __future__ import annotations
 
@@ -14,31 +14,42 @@ from services.bridge.rules.requests import LONGEST, under_way_since
 from services.bridge.states import Account, ConsentState, Link
 from services.chassis.decisions import Channel, Decision, Inbound, States, Wait
 
-__all__ = ["OBSTACLES", "Volunteer", "consent_of", "home_link", "obstacle", "person_unknown", "unlinked", "volunteer"]
+__all__ = [
+    "OBSTACLES",
+    "Volunteer",
+    "consent_of",
+    "home_link",
+    "obstacle",
+    "person_unknown",
+    "unlinked",
+    "volunteer_of",
+]
 
 OBSTACLES: Final[tuple[Obstacle, ...]] = get_args(Obstacle)
 """Why nothing may be sent home."""
 
 
 class Volunteer(NamedTuple):
-    """Whom a registry's ref means, and in which role that registry keeps her."""
+    """The person behind a registry's ref, and whether that registry is her home or a host."""
 
     person: UUID
     role: Literal["home", "host"]
 
 
-def volunteer(states: States, registry: str, ref: str) -> Volunteer | None:
-    """The person behind a ref, once it is linked."""
+def volunteer_of(states: States, registry: str, ref: str) -> Volunteer | None:
+    """The volunteer behind a ref; None while the ref is not linked."""
     account = states.get(Account, (registry, ref))
     return None if account is None else Volunteer(account.person, account.role)
 
 
 def unlinked(states: States, inbound: Inbound, now: datetime, *hosts: str) -> Decision:
-    """Wait for the sender's ref to be linked with one of these hosts, with any when none is named.
+    """Wait until the sender's ref is linked with one of ``hosts``; with any host where none is named.
 
-    Behind a link under way until identity has answered, else for ``await_facts``; then refused(not_linked).
-    A link is begun by a host's request in its own topic; another registry's request links only a ref that its home has
-    offered. So the wait listens to identity, to the sender itself, and to hosts to which the sender offered this ref.
+    The message waits until identity has answered the link requests under way; where there is none, for
+    ``await_facts``. Then it is refused(not_linked).
+    A host's request, in the host's own topic, begins a link. A request of another registry links a ref only where the
+    ref's home has offered it. Therefore the wait listens to identity, to the sender, and to the hosts to which the
+    sender offered this ref.
     """
     code, ref = sender(inbound), inbound.data.volunteer_ref
     if inbound.waited_out:
@@ -55,14 +66,14 @@ def unlinked(states: States, inbound: Inbound, now: datetime, *hosts: str) -> De
 
 
 def _may_begin(states: States, code: str, ref: str, hosts: tuple[str, ...]) -> list[Channel]:
-    """Where a request may lie that would link this ref, or the offer without which none can link it as its home's."""
+    """Topics in which a request that links this ref may lie, or the offer that such a request needs."""
     offered = [consent.host for consent in states.group(ConsentState, "account", (code, ref))]
     asking = [host for host in offered if not hosts or host in hosts]
     return [Channel(VOLUNTEERS.of(registry)) for registry in dict.fromkeys((code, *asking))]
 
 
 def home_link(states: States, person: UUID, host: str) -> Link | None:
-    """The person's link with this host; where the host is her home, any link, since each knows her home."""
+    """The person's link with this host. Where the host is her home, any of her links: each names her home."""
     link = states.get(Link, (person, host))
     if link is not None:
         return link
@@ -75,7 +86,8 @@ def consent_of(states: States, link: Link) -> ConsentState | None:
 
 
 def obstacle(link: Link, consent: ConsentState | None, now: datetime) -> Obstacle | None:
-    """Why nothing may be sent home at this moment, or None (rules 38-40). Judged by the clock, never by a message."""
+    """Why nothing may be sent home at this moment, or None (rules 38-40). ``now`` is the clock's time; the time in a
+    message decides nothing here."""
     if link.state == "broken":
         return "link_broken"
     if consent is None:
@@ -88,7 +100,8 @@ def obstacle(link: Link, consent: ConsentState | None, now: datetime) -> Obstacl
 
 
 def person_unknown(inbound: Inbound, person: UUID) -> Decision:
-    """An inner fact that overtook LinkEstablished waits for it. One that waited in vain is a fault: it raises."""
+    """A service's event that overtook LinkEstablished waits for it. An event that waited in vain is a fault, and
+    raises."""
     if inbound.waited_out:
         raise LookupError(f"the border was never told of person {person}")
     return Decision(wait=Wait(person_name(person), brought_by=(Channel(IDENTITY_EVENTS),)))

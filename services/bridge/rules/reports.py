@@ -1,4 +1,4 @@
-"""Who hears that a transfer stands differently: the inner topic, the person's timeline, and the host."""
+"""A transfer's new state is told on the inner topic, in the person's timeline, and to the host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REPORTED: Final = ("credited", "refused", "withheld", "uncertain")
 
 
 def report(draft: Draft, link: Link, transfer: Transfer) -> None:
-    """Tell everyone of a transfer's new state or reason."""
+    """Tell a transfer's new state or reason. The host hears of ``credited, refused, withheld, uncertain`` alone."""
     draft.tell(
         BRIDGE_EVENTS,
         TransferChanged(

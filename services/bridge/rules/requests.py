@@ -1,4 +1,4 @@
-"""Link requests under way: what follows of either ref waits until identity has answered the last."""
+"""Link requests under way: later messages of both refs wait until identity has answered the last request."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from services.chassis.decisions import States
 __all__ = ["LONGEST", "answered", "asked", "under_way_since"]
 
 LONGEST: Final = timedelta(days=1)
-"""So long at most a request counts, and a message waits behind requests.
+"""A request counts for at most a day, and no message waits longer for requests.
 
-Identity answers each request by 5 × ``await_facts`` after it hears of it. The rest of the day is for the time that
-identity is down; and if an answer were lost, its request would not count for ever.
+Identity answers a request within 5 × ``await_facts`` of reading it. The rest of the day is for an identity that is
+down. The bound is also there for an answer that is lost: its request does not count for ever.
 """
 
 # A host can name a stranger's home_ref, and then messages of her home wait longer. Such a request applies nothing and
-# loses nothing. It delays refusals: by 5 × ``await_facts``, and by a day at most, however many requests follow.
+# loses nothing. It delays refusals by 5 × ``await_facts``, and by a day at most, however many requests follow.
 
 
 def asked(draft: Draft, states: States, request: RequestLink) -> None:
-    """One more request for these two refs. Whoever waits already looks again when its time is up, and waits on."""
+    """Count one more request at its two refs. A message that waits already sees the request when its own time is up,
+    and then waits on."""
     for registry, ref in ((request.host, request.host_ref), (request.home, request.home_ref)):
         before = states.get(LinkUnderWay, (registry, ref, request.host))
         requests = before.requests if before is not None else 0
@@ -35,13 +36,12 @@ def asked(draft: Draft, states: States, request: RequestLink) -> None:
 
 
 def answered(draft: Draft, states: States, host: str, account: tuple[str, str], asked: Origin | None) -> None:
-    """One request less of this host, at the two refs of the request ``asked``: the account at home and the host's ref.
+    """Count one request of this host less, at the two refs of the request ``asked``: the home account and the host's
+    ref. Identity answers each of the other requests by itself.
 
-    Identity answers each of the other requests by itself.
-
-    After the last answer the ref is made known as a fact, so messages wait no longer, whether there is a link or not.
-    That holds, too, for a ref under which she asked although she has another account at the host: no link will ever
-    name that ref. A link that answers no request takes no request away.
+    After the last answer the ref is made known as a fact, so that messages wait no longer, whether there is a link or
+    not. The ref may be one under which she asked although she has another account at the host: no link will ever name
+    it. A link that answers no request (``asked`` is None) changes no count.
     """
     if asked is None:
         return
@@ -56,7 +56,7 @@ def answered(draft: Draft, states: States, host: str, account: tuple[str, str], 
 
 
 def under_way_since(states: States, registry: str, ref: str, hosts: tuple[str, ...]) -> datetime | None:
-    """When the newest request under way was admitted that could link this ref with one of ``hosts`` (none: with any);
-    None when there is none."""
+    """When the border admitted the newest request under way that could link this ref with one of ``hosts`` (with any
+    host where none is named); None where there is no such request."""
     rows = states.group(LinkUnderWay, "account", (registry, ref))
     return max((row.newest_at for row in rows if not hosts or row.host in hosts), default=None)

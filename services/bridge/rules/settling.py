@@ -1,4 +1,4 @@
-"""What an operator may settle by hand: transfers of which nobody can be sure, and what stands for a home that left."""
+"""Transfers that an operator may settle: those that are uncertain, and those that are open for a home that left."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ BY_HAND = "settled_by_operator"
 
 
 def not_settleable(state: str, attempts: int, home_state: str, outcome: Outcome) -> str | None:
-    """Why an operator's word on a transfer in this state is not taken; None where it is.
+    """Why an operator cannot settle a transfer in this state; None where it is possible.
 
-    While a home answers, or is asked again by itself, it settles its own transfers: a hand would be a second mind.
+    While the home answers, or the linkage asks it again, the home's receipt decides: an operator could only contradict
+    it.
     """
     if state not in OPEN:
         return "it is settled already"

@@ -1,4 +1,4 @@
-"""The way of one service record home: one transfer at a time, each sent with consent, each answered for."""
+"""The transfers of one service record: one is under way at a time, each is sent with consent, each is accounted for."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from services.bridge.rules.reports import report
 from services.bridge.rules.settling import BY_HAND, Outcome, not_settleable
 from services.bridge.states import OPEN, UNDER_WAY, WAITING, ConsentState, Link, ServiceState, Transfer
 
-__all__ = ["Way"]
+__all__ = ["RecordTransfers"]
 
 _FIRST_RETRY: Final = timedelta(seconds=1)
 _LONGEST_RETRY: Final = timedelta(minutes=5)
 _LONGEST_ASKING: Final = timedelta(minutes=15)
 
 
-class Way:
-    """A service record and its open transfers while one message is decided; what changes goes into the draft."""
+class RecordTransfers:
+    """A service record and its open transfers while one message is decided. Changes go into the draft."""
 
     def __init__(
         self,
@@ -53,9 +53,8 @@ class Way:
         self._transfers = {transfer.version: transfer for transfer in transfers}
 
     def add(self, record: ServiceRecord) -> None:
-        """A version newer than all before was settled: queue what it is worth, and send it if the way is free.
-
-        The transfer is reported once, as it stands when that is decided: queued only where it waits.
+        """A version newer than all before was confirmed or revoked: make its transfer, and send it if none is in the
+        way. The transfer is reported once, in the state that it then has: queued only where it waits.
         """
         service = self.service
         fresh = Transfer(
@@ -83,8 +82,8 @@ class Way:
         if self._transfers[fresh.version] is fresh:
             self._keep(fresh, new=True)
 
-    def release(self) -> None:
-        """Consent or link are there again: what was held back for want of them goes on."""
+    def go_on(self) -> None:
+        """The link is active again, or consent given again: transfers go on that waited for it."""
         for transfer in self._open():
             if transfer.state == "uncertain" and transfer.reason in OBSTACLES:
                 self._ask_again(transfer)
@@ -93,20 +92,21 @@ class Way:
         self._advance()
 
     def accepted(self, transfer: Transfer, delta: int) -> ReceiptRefusal | None:
-        """The home booked ``delta`` under this transfer. Late answers count; other minutes are a conflict."""
+        """The home booked ``delta`` under this transfer. A late receipt counts; other minutes are a conflict."""
         if transfer.attempts == 0:
             return "not_sent"
         if transfer.state not in OPEN:
             same = transfer.state == "credited" and transfer.delta == delta
             return None if same else "receipt_conflict"
         if transfer.delta != delta:
-            self._settle(transfer, "uncertain", "delta_conflict", unanswered=transfer.unanswered)
+            self._stop(transfer, "uncertain", "delta_conflict", unanswered=transfer.unanswered)
             return "receipt_conflict"
         self._credit(transfer, None)
         return None
 
     def refused(self, transfer: Transfer, reason: str, retry: bool, attempt: int | None) -> ReceiptRefusal | None:
-        """The home did not book it: tried again later, or refused for good, and then a later version may go."""
+        """The home did not book it. With ``retry`` it is sent again later; else it is refused, and a later version may
+        go."""
         if transfer.attempts < (attempt or 1):
             return "not_sent"
         if transfer.state == "credited" or _contradicted(transfer):
@@ -114,14 +114,14 @@ class Way:
         if transfer.state not in OPEN:
             return None
         if retry:
-            self._later(transfer, reason, attempt)
+            self._refused_for_now(transfer, reason, attempt)
         else:
-            self._settle(transfer, "refused", reason)
+            self._stop(transfer, "refused", reason)
         self._advance()
         return None
 
     def unknown(self, transfer: Transfer, attempt: int | None) -> ReceiptRefusal | None:
-        """The home cannot say. To a query this means that it never saw the transfer; else nobody knows."""
+        """The home cannot say. In answer to a query: it never saw the transfer. Else nobody knows whether it booked."""
         if transfer.attempts < (attempt or 1):
             return "not_sent"
         if transfer.state not in UNDER_WAY or _contradicted(transfer):
@@ -131,48 +131,47 @@ class Way:
                 self._keep(replace(transfer, state="queued", reason="not_seen", unanswered=(), queried=False))
                 self._advance(retried=True)
             case "cannot_say":
-                self._nobody_knows(transfer)
+                self._not_known(transfer)
             case "may_be_old":
-                # Its timer goes on asking; until the home says that it booked it, somebody should look.
+                # Its timer goes on asking. Until the home says that it booked the transfer, an operator should look.
                 self._keep(replace(transfer, state="uncertain", reason="unknown"))
             case "nothing":
                 pass
         return None
 
     def receipt_is_due(self, transfer: Transfer, attempt: int) -> None:
-        """No receipt came in time: ask in the way that this home understands, or call it uncertain."""
+        """No receipt came in time: repeat or ask, as the home's capability allows, else it is uncertain."""
         if transfer.state in UNDER_WAY and transfer.attempts == attempt:
             self._ask_again(transfer)
 
     def retry_is_due(self, transfer: Transfer, attempt: int) -> None:
-        """The home's "later" has come."""
+        """The pause after a refusal with ``retry`` is over."""
         if transfer.state == "queued" and transfer.attempts == attempt:
             self._send(transfer)
 
     def settle_by_hand(self, transfer: Transfer, outcome: Outcome) -> None:
-        """An operator's word, in place of a receipt. The home may have answered since the word was given: then the
-        answer stands."""
+        """An operator's word, in place of a receipt. A receipt that came after the word was given counts instead."""
         if not_settleable(transfer.state, transfer.attempts, self._home_state, outcome) is not None:
             return
         if outcome == "credited":
             self._credit(transfer, BY_HAND)
         else:
-            self._settle(transfer, "refused", BY_HAND)
+            self._stop(transfer, "refused", BY_HAND)
             self._advance()
 
     def _credit(self, transfer: Transfer, reason: str | None) -> None:
         self.service = replace(self.service, posted=self.service.posted + transfer.delta)
         self._draft.change(self.service)
-        self._settle(transfer, "credited", reason)
+        self._stop(transfer, "credited", reason)
         self._advance()
 
     def _advance(self, *, retried: bool = False) -> None:
-        """The newest waiting version goes if nothing is in its way; it takes the place of older waiting ones."""
+        """Send the newest waiting version if no transfer is in the way. Older waiting versions are superseded."""
         waiting = [t for t in self._open() if t.state in WAITING and not t.in_the_way]
         if not waiting:
             return
         for older in waiting[:-1]:
-            self._settle(older, "superseded", None)
+            self._stop(older, "superseded", None)
         newest = waiting[-1]
         backing_off = newest.state == "queued" and newest.attempts > 0 and not retried
         if not backing_off and not any(t.in_the_way for t in self._open()):
@@ -182,15 +181,15 @@ class Way:
         if not transfer.unanswered:
             transfer = replace(transfer, delta=transfer.total - self.service.posted)
         if transfer.attempts == 0 and transfer.delta == transfer.total == 0:
-            # Taken back before anything was booked: the home has nothing to change and need not hear of it.
-            self._settle(transfer, "credited", "nothing_to_post")
+            # Nothing was booked of a record that is worth nothing: the home has nothing to change.
+            self._stop(transfer, "credited", "nothing_to_post")
         elif transfer.unanswered and self._capability != "idempotent":
-            # Only a home that knows it by its id may be given what it may have booked.
+            # Only an idempotent home may be given again what it may have booked.
             self._ask_again(self._keep(replace(transfer, state="uncertain", reason="no_receipt")))
         elif self._obstacle is not None:
-            self._hold_back(transfer, "withheld")
+            self._withhold(transfer, "withheld")
         elif self._home_state != "active":
-            self._come_back(transfer, NOT_ACTIVE[self._home_state], _LONGEST_RETRY)
+            self._queue_again(transfer, NOT_ACTIVE[self._home_state], _LONGEST_RETRY)
         else:
             self._post(transfer)
 
@@ -214,22 +213,22 @@ class Way:
         if self._home_state != "active":
             self._await_receipt(transfer)
         elif self._capability == "neither":
-            self._settle(transfer, "uncertain", "no_receipt", unanswered=transfer.unanswered)
+            self._stop(transfer, "uncertain", "no_receipt", unanswered=transfer.unanswered)
         elif self._capability == "queryable":
             asked = self._keep(replace(transfer, attempts=transfer.attempts + 1, queried=True))
             query = CreditQueried(volunteer_ref=asked.home_ref, transfer_id=asked.id, attempt=asked.attempts)
             self._draft.deliver(transfer.home, query)
             self._await_receipt(asked)
         elif self._obstacle is not None:
-            # To repeat a credit is to send it: not without consent. It may have been booked, so it is not withheld.
-            self._hold_back(transfer, "uncertain")
+            # To repeat a credit needs consent. It may have been booked, so its state is not withheld.
+            self._withhold(transfer, "uncertain")
         else:
             self._post(transfer)
 
-    def _hold_back(self, transfer: Transfer, state: TransferState) -> None:
-        # Whoever lifts the obstacle writes the link too (``release``): of two at once, one finds what the other did.
+    def _withhold(self, transfer: Transfer, state: TransferState) -> None:
+        # The decision that ends the obstacle writes the link too (``carrying.go_on``): the later of two is overtaken.
         self._draft.change(self._link)
-        self._settle(transfer, state, self._obstacle, unanswered=transfer.unanswered)
+        self._stop(transfer, state, self._obstacle, unanswered=transfer.unanswered)
 
     def _await_receipt(self, transfer: Transfer) -> None:
         longest = max(self._receipt_due, _LONGEST_ASKING)
@@ -239,36 +238,36 @@ class Way:
         )
         self._draft.timer(_timer_name(transfer), self._draft.now + after, BRIDGE_COMMANDS, due)
 
-    def _later(self, transfer: Transfer, reason: str, attempt: int | None) -> None:
+    def _refused_for_now(self, transfer: Transfer, reason: str, attempt: int | None) -> None:
         left = left_open(transfer, attempt)
         answered = replace(transfer, unanswered=left)
         idempotent = self._capability == "idempotent"
         if transfer.state in WAITING or (left and not idempotent):
-            # It waits to be tried again already, or what else was posted is asked about when its receipt is due.
+            # It waits for its next attempt already, or the other attempts are asked about when their receipt is due.
             self._keep(answered)
         elif left != transfer.unanswered or (attempt is None and idempotent):
             pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(transfer.attempts - 1, 20))
-            self._come_back(answered, reason, pause)
+            self._queue_again(answered, reason, pause)
 
-    def _nobody_knows(self, transfer: Transfer) -> None:
+    def _not_known(self, transfer: Transfer) -> None:
         if self._capability == "neither":
-            self._settle(transfer, "uncertain", "unknown", unanswered=transfer.unanswered)
+            self._stop(transfer, "uncertain", "unknown", unanswered=transfer.unanswered)
             return
         doubtful = self._keep(replace(transfer, state="uncertain", reason="unknown"))
         (self._ask_again if self._capability == "queryable" else self._await_receipt)(doubtful)
 
-    def _come_back(self, transfer: Transfer, reason: str, after: timedelta) -> None:
-        """Queued, with a timer that tries again."""
+    def _queue_again(self, transfer: Transfer, reason: str, after: timedelta) -> None:
+        """Queue it, with a timer that sends it again."""
         queued = self._keep(replace(transfer, state="queued", reason=reason, queried=False))
         retry = RetryTransfer(
             host=queued.host, record_ref=queued.record_ref, transfer_id=queued.id, attempt=queued.attempts
         )
         self._draft.timer(_timer_name(queued), self._draft.now + after, BRIDGE_COMMANDS, retry)
 
-    def _settle(
+    def _stop(
         self, transfer: Transfer, state: TransferState, reason: str | None, *, unanswered: tuple[int, ...] = ()
     ) -> None:
-        """A state in which no timer of this transfer stands."""
+        """Put it into a state without a timer."""
         self._keep(replace(transfer, state=state, reason=reason, unanswered=unanswered, queried=False))
         if transfer.attempts > 0 or transfer.reason is not None:
             self._draft.cancel(_timer_name(transfer))
@@ -277,7 +276,7 @@ class Way:
         return sorted((t for t in self._transfers.values() if t.state in OPEN), key=lambda t: t.version)
 
     def _keep(self, transfer: Transfer, *, new: bool = False) -> Transfer:
-        """Enter a transfer's new state; where it stands differently from before, everyone is told."""
+        """Keep the transfer. Where its state or reason is another than before, it is reported."""
         before = self._transfers.get(transfer.version)
         moved = new or before is None or (before.state, before.reason) != (transfer.state, transfer.reason)
         if moved:
@@ -290,7 +289,7 @@ class Way:
 
 
 def _contradicted(transfer: Transfer) -> bool:
-    """The home says that it booked other minutes: only the right ones, or reconciliation, end this."""
+    """The home says that it booked other minutes. Only a receipt with the right minutes or an operator ends this."""
     return transfer.state == "uncertain" and transfer.reason == "delta_conflict"
 
 

@@ -1,4 +1,5 @@
-"""A registry's words about shifts, sign-ups and service become commands about persons, stamped by the policy."""
+"""A registry's messages about shifts, sign-ups and service become commands about persons, with what the border knows
+of them: age band, guardian's approval, versions of link and consent."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_COMMANDS
 from services.bridge.policy import Policy
 from services.bridge.rules.admission import origin, refuse, sender
 from services.bridge.rules.draft import Draft
-from services.bridge.rules.people import Volunteer, consent_of, unlinked, volunteer
+from services.bridge.rules.people import Volunteer, consent_of, unlinked, volunteer_of
 from services.bridge.states import Link, ServiceState
 from services.bridge.steps import What
 from services.chassis.decisions import Decision, Inbound, States
@@ -59,7 +60,8 @@ def shift_published(states: States, inbound: Inbound, now: datetime, policy: Pol
 
 
 def signup_requested(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """A post is asked for at home or at the host. Consent is not needed to serve, only to share (rule 40)."""
+    """A volunteer asks for a post, at her home or at the host. To serve she needs no consent; sharing needs it
+    (rule 40)."""
     link = _asked_link(states, inbound, now)
     if isinstance(link, Decision):
         return link
@@ -80,7 +82,7 @@ def signup_requested(states: States, inbound: Inbound, now: datetime, policy: Po
 
 
 def signup_withdrawn(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """A post is given back; that is accepted under a broken link too, since nobody gains by keeping it."""
+    """A volunteer gives a post back. A broken link is no objection: a post that is kept helps nobody."""
     link = _asked_link(states, inbound, now)
     if isinstance(link, Decision):
         return link
@@ -92,45 +94,45 @@ def signup_withdrawn(states: States, inbound: Inbound, now: datetime, policy: Po
 
 
 def _asked_link(states: States, inbound: Inbound, now: datetime) -> Link | Decision:
-    """The link under which the sender asks, or what follows from there being none."""
+    """The link under which the sender asks; where there is none, the wait or the refusal that follows."""
     data: _Asked = inbound.data
     code = sender(inbound)
-    known = volunteer(states, code, data.volunteer_ref)
-    if known is None:
+    volunteer = volunteer_of(states, code, data.volunteer_ref)
+    if volunteer is None:
         return unlinked(states, inbound, now, data.host)
-    if known.role == "home" and data.host == code:
-        # Posts of the linkage are for visitors: a service at home is reported, not asked for.
+    if volunteer.role == "home" and data.host == code:
+        # Posts of the linkage are for visitors. A home reports its own sign-ups and does not ask for them.
         return refuse(inbound, now, "at_home", "/host")
-    if known.role == "host" and data.host != code:
+    if volunteer.role == "host" and data.host != code:
         return refuse(inbound, now, "not_yours", "/host")
-    return states.get(Link, (known.person, data.host)) or unlinked(states, inbound, now, data.host)
+    return states.get(Link, (volunteer.person, data.host)) or unlinked(states, inbound, now, data.host)
 
 
 def signup_reported(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """A linked volunteer is busy at home then; her window counts in the other registries."""
+    """A linked volunteer is busy at home in a window, which counts in the other registries too."""
     data: signups.SignupReported = inbound.data
-    known = volunteer(states, sender(inbound), data.volunteer_ref)
-    if known is None:
+    volunteer = volunteer_of(states, sender(inbound), data.volunteer_ref)
+    if volunteer is None:
         return unlinked(states, inbound, now)
-    if known.role == "host":
+    if volunteer.role == "host":
         return refuse(inbound, now, "not_yours", "/volunteer_ref")
     draft = Draft(inbound, now)
     command = opportunities.ReportSignup(
-        **_signup(inbound, known), starts_at=data.starts_at, ends_at=data.ends_at, state=data.state
+        **_signup(inbound, volunteer), starts_at=data.starts_at, ends_at=data.ends_at, state=data.state
     )
     draft.command(OPPORTUNITIES_COMMANDS, command)
-    draft.step(known.person, "signup_reported", data.host, str(command.signup_id), **_place(inbound))
+    draft.step(volunteer.person, "signup_reported", data.host, str(command.signup_id), **_place(inbound))
     return draft.decision()
 
 
 def is_given_back(states: States, inbound: Inbound) -> bool:
-    """Whether a report ends: she is no longer busy at home."""
+    """Whether the report says that she is no longer busy at home."""
     data: signups.SignupReported = inbound.data
     return data.state == "withdrawn"
 
 
 def is_lowered(states: States, inbound: Inbound) -> bool:
-    """Whether a version of a record has no more minutes than the version before it."""
+    """Whether this version of a record has no more minutes than the version before it."""
     data: service.ServiceAttested = inbound.data
     earlier = states.get(ServiceState, (sender(inbound), data.record_ref))
     return data.revoked or (earlier is not None and data.minutes <= earlier.minutes)
@@ -139,17 +141,17 @@ def is_lowered(states: States, inbound: Inbound) -> bool:
 def presence_recorded(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A check-in or check-out at the sender."""
     data: _Presence = inbound.data
-    known = volunteer(states, sender(inbound), data.volunteer_ref)
-    if known is None:
+    volunteer = volunteer_of(states, sender(inbound), data.volunteer_ref)
+    if volunteer is None:
         return unlinked(states, inbound, now)
-    if _is_broken(states, inbound, known):
+    if _is_broken(states, inbound, volunteer):
         return refuse(inbound, now, "link_broken")
     draft = Draft(inbound, now)
     arrived = isinstance(data, service.CheckedIn)
     command = (attendance.RecordCheckIn if arrived else attendance.RecordCheckOut)(
-        person=known.person,
+        person=volunteer.person,
         host=sender(inbound),
-        signup_id=_signup_id(inbound, known),
+        signup_id=_signup_id(inbound, volunteer),
         project_ref=data.project_ref,
         shift_ref=data.shift_ref,
         at=data.at,
@@ -158,56 +160,56 @@ def presence_recorded(states: States, inbound: Inbound, now: datetime, policy: P
     )
     draft.command(ATTENDANCE_COMMANDS, command)
     what: What = "checked_in" if arrived else "checked_out"
-    draft.step(known.person, what, sender(inbound), str(command.signup_id), seen_at=data.at.isoformat())
+    draft.step(volunteer.person, what, sender(inbound), str(command.signup_id), seen_at=data.at.isoformat())
     return draft.decision()
 
 
 def service_attested(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """A whole service record in a version. Under a broken link nothing new, but corrections of what is known."""
+    """A version of a service record. Under a broken link a new record is refused, and a correction is taken."""
     data: service.ServiceAttested = inbound.data
     code = sender(inbound)
-    known = volunteer(states, code, data.volunteer_ref)
-    if known is None:
+    volunteer = volunteer_of(states, code, data.volunteer_ref)
+    if volunteer is None:
         return unlinked(states, inbound, now)
     earlier = states.get(ServiceState, (code, data.record_ref))
-    if earlier is None and _is_broken(states, inbound, known):
+    if earlier is None and _is_broken(states, inbound, volunteer):
         return refuse(inbound, now, "link_broken")
     draft = Draft(inbound, now)
     command = attendance.AttestService(
-        person=known.person,
+        person=volunteer.person,
         host=code,
-        signup_id=_signup_id(inbound, known),
-        record=data,  # it is one; the field is of a record alone, so her ref is not written with it
+        signup_id=_signup_id(inbound, volunteer),
+        record=data,  # the field's type is the record alone, so the ref that ``data`` has besides is not written
         origin=origin(inbound),
     )
     draft.command(ATTENDANCE_COMMANDS, command)
-    draft.step(known.person, "service_attested", code, data.record_ref, version=data.version, minutes=data.minutes)
+    draft.step(volunteer.person, "service_attested", code, data.record_ref, version=data.version, minutes=data.minutes)
     return draft.decision()
 
 
-def _is_broken(states: States, inbound: Inbound, known: Volunteer) -> bool:
-    """Whether her tie with the sending host rested when this happened; at home there is no tie to break."""
-    link = states.get(Link, (known.person, sender(inbound)))
-    return known.role == "host" and link is not None and link.broken_at(inbound.time)
+def _is_broken(states: States, inbound: Inbound, volunteer: Volunteer) -> bool:
+    """Whether her link with the sending host rested when this happened. At home there is no link that could rest."""
+    link = states.get(Link, (volunteer.person, sender(inbound)))
+    return volunteer.role == "host" and link is not None and link.broken_at(inbound.time)
 
 
-def _signup(inbound: Inbound, known: Volunteer) -> dict[str, Any]:
+def _signup(inbound: Inbound, volunteer: Volunteer) -> dict[str, Any]:
     data: _Asked | signups.SignupReported = inbound.data
     return {
         "host": data.host,
         "project_ref": data.project_ref,
         "shift_ref": data.shift_ref,
-        "signup_id": signup_id(known.person, data.host, data.project_ref, data.shift_ref),
-        "person": known.person,
+        "signup_id": signup_id(volunteer.person, data.host, data.project_ref, data.shift_ref),
+        "person": volunteer.person,
         "asker": sender(inbound),
         "signup_ref": data.signup_ref,
         "origin": origin(inbound),
     }
 
 
-def _signup_id(inbound: Inbound, known: Volunteer) -> Any:
+def _signup_id(inbound: Inbound, volunteer: Volunteer) -> Any:
     data: _Presence | service.ServiceAttested = inbound.data
-    return signup_id(known.person, sender(inbound), data.project_ref, data.shift_ref)
+    return signup_id(volunteer.person, sender(inbound), data.project_ref, data.shift_ref)
 
 
 def _place(inbound: Inbound) -> dict[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from services.adapters.books import waiting
 from services.adapters.listening import Listener
 from services.adapters.parts import Part, figures
+from services.adapters.queries import waiting
 from services.adapters.states import Said, Waiting
 from services.adapters.store import NOTICES, Ear
 from services.adapters.worker import Caller, Messenger, persistent

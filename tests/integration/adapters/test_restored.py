@@ -40,7 +40,7 @@ class Dump:
     @classmethod
     async def of(cls, ours: Adapter) -> Dump:
         async with ours.pool.acquire() as db:
-            return cls(await CREDITS.fetch(db, "ORDER BY seq"))
+            return cls(await CREDITS.fetch(db, "SELECT credit.* FROM credit ORDER BY seq"))
 
     async def restore(self, ours: Adapter, said: Sequence[Message], *, hook: bool = True) -> None:
         """As after a replay: the rows are those of the dump, and what was said since is known."""

@@ -88,9 +88,7 @@ async def test_records_of_a_day_are_found_by_their_own_index_not_by_that_of_over
     )
     await db.execute("ANALYZE service_record")
     await db.execute("SET plan_cache_mode = force_generic_plan")
-    asked = (
-        f"PREPARE asked (uuid[], date[], uuid[]) AS SELECT service_record.host FROM service_record {RECORDS_OF_DAYS}"
-    )
+    asked = f"PREPARE asked (uuid[], date[], uuid[]) AS {RECORDS_OF_DAYS}"
     await db.execute(asked)
     plan = "\n".join(row[0] for row in await db.fetch("EXPLAIN EXECUTE asked ('{}', '{}', '{}')"))
     assert "one_record_a_shift_and_day" in plan, plan

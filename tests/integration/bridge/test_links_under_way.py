@@ -51,7 +51,9 @@ def refused(ref: str = HOST_REF) -> identity.LinkRefused:
 
 async def under_way(border: BridgeOnPostgres) -> dict[tuple[str, str], int]:
     async with border.pool.acquire() as db:
-        rows = await store.LINKS_UNDER_WAY.fetch(db, "WHERE host = $1", HOST)
+        rows = await store.LINKS_UNDER_WAY.fetch(
+            db, "SELECT link_under_way.* FROM link_under_way WHERE host = $1", HOST
+        )
     return {row.account: row.requests for row in rows}
 
 
@@ -156,16 +158,16 @@ async def test_requests_under_way_are_kept_over_the_migration_and_links_are_whol
             "INSERT INTO link VALUES ($1, 'gz', 'G3', 'sz', 'S3', 'adult', false, 1, 'active', $2)", PERSON, T0
         )
         await migrate(database, MIGRATIONS)
-        assert await store.ACCOUNTS.fetch(db, "ORDER BY ref") == [
+        assert await store.ACCOUNTS.fetch(db, "SELECT account.* FROM account ORDER BY ref") == [
             Account("gz", "G3", PERSON, "host"),
             Account("sz", "S3", PERSON, "home"),
         ]
-        rows = await store.LINKS_UNDER_WAY.fetch(db, "ORDER BY ref")
+        rows = await store.LINKS_UNDER_WAY.fetch(db, "SELECT link_under_way.* FROM link_under_way ORDER BY ref")
         assert [(row.account, row.host, row.requests) for row in rows] == [
             (("gz", "G1"), "gz", 1),
             (("gz", "G3"), "gz", 1),
         ]
-        (link,) = await store.LINKS.fetch(db, "WHERE true")
+        (link,) = await store.LINKS.fetch(db)
         assert link.rests == ()
     finally:
         await db.close(timeout=5)

@@ -84,17 +84,17 @@ async def test_what_ended_before_the_span_is_not_told(border: BridgeOnPostgres, 
     assert (body["open"], body["ended"], body["by_minute"]) == ([], [], [])
 
 
-async def test_breaks_are_what_is_uncertain_and_receipts_that_contradict(
+async def test_differences_are_uncertain_transfers_and_contradicting_receipts(
     border: BridgeOnPostgres, client: httpx.AsyncClient
 ) -> None:
     await border.hear(confirmed(1, 60))
     (credit,) = await border.sent(CreditPosted)
-    assert (await client.get("/breaks", headers=OPERATOR)).json() == {"total": 0, "uncertain": [], "conflicts": []}
+    assert (await client.get("/differences", headers=OPERATOR)).json() == {"total": 0, "uncertain": [], "conflicts": []}
     await border.say(HOME, accepted(credit, delta=61))
-    body = (await client.get("/breaks", headers=OPERATOR)).json()
+    body = (await client.get("/differences", headers=OPERATOR)).json()
     (one,) = body["uncertain"]
     assert body["total"] == 1
-    assert (await client.get("/breaks?limit=0", headers=OPERATOR)).json() == body | {"uncertain": []}
+    assert (await client.get("/differences?limit=0", headers=OPERATOR)).json() == body | {"uncertain": []}
     assert (one["record_ref"], one["delta"], one["reason"]) == ("R1", 60, "delta_conflict")
     assert [(row["registry"], row["receipts"]) for row in body["conflicts"]] == [(HOME, 1)]
 
@@ -196,7 +196,7 @@ async def test_what_is_set_aside_of_a_paused_registry_stays_until_it_is_resumed(
     assert await border.set_aside() == []
 
 
-@pytest.mark.parametrize("path", ["/flows", "/breaks", "/registries"])
+@pytest.mark.parametrize("path", ["/flows", "/differences", "/registries"])
 async def test_only_operators_watch(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).status_code == 401
     assert (await client.get(path, headers=of(HOME))).status_code == 403

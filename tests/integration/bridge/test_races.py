@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.messages import Message, attendance, identity, opportunities, volunteers
-from services.bridge import books, store
+from services.bridge import queries, store
 from tests.support.bridge_messages import HOME, HOST, attested, confirmed, consent, established, person, signup
 from tests.support.bridge_store import BridgeOnPostgres, bridge_on
 
@@ -91,8 +91,8 @@ async def test_both_registries_and_inner_services_at_once_do_not_lock_each_other
         )
     assert await border.set_aside() == []
     async with border.pool.acquire() as db:
-        states = {row.state for row in await store.TRANSFERS.fetch(db, "WHERE true")}
-        (direction,) = (await books.figures(db)).directions
+        states = {row.state for row in await store.TRANSFERS.fetch(db)}
+        (direction,) = (await queries.figures(db)).directions
     assert states <= {"sent", "withheld", "superseded", "queued"}
     parts = ("credited", "withheld", "refused", "uncertain", "in_flight")
     assert direction["confirmed"] == sum(direction[part] for part in parts) == 30 * 72

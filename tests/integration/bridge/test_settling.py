@@ -56,7 +56,7 @@ async def test_an_operators_word_settles_it_on_record_and_the_host_is_told(
     border: BridgeOnPostgres, client: httpx.AsyncClient, outcome: str, posted: int
 ) -> None:
     await uncertain(border)
-    (one,) = (await client.get("/breaks", headers=OPERATOR)).json()["uncertain"]
+    (one,) = (await client.get("/differences", headers=OPERATOR)).json()["uncertain"]
     assert (one["transfer_id"], one["state"]) == (str(TRANSFER), "uncertain")
     assert (await settle(client, outcome)).status_code == 200
     await border.pass_time(timedelta(0))
@@ -67,7 +67,7 @@ async def test_an_operators_word_settles_it_on_record_and_the_host_is_told(
     assert await border.pool.fetchval("SELECT posted FROM service_record") == posted
     told = await border.sent(CreditReported)
     assert (told[-1].state, told[-1].reason) == (outcome, "settled_by_operator")
-    assert (await client.get("/breaks", headers=OPERATOR)).json()["total"] == 0
+    assert (await client.get("/differences", headers=OPERATOR)).json()["total"] == 0
 
 
 async def test_what_the_linkage_goes_on_with_by_itself_is_not_settled(
@@ -156,7 +156,7 @@ async def test_a_home_whose_file_is_gone_has_left_and_what_is_open_for_it_is_lis
         seat = (await client.get("/registries", headers=OPERATOR)).json()[HOME]
         open_ = [(row["host"], row["state"], row["reason"], row["minutes"]) for row in seat["open"]]
         assert (seat["state"], open_) == ("left", [(HOST, "queued", "registry_left", 30), (HOST, "sent", "", 60)])
-        body = (await client.get("/breaks", headers=OPERATOR)).json()
+        body = (await client.get("/differences", headers=OPERATOR)).json()
         assert (body["total"], {row["state"] for row in body["uncertain"]}) == (2, {"sent", "queued"})
         assert (await settle(client, "credited")).status_code == 200
         await border.pass_time(timedelta(0))

@@ -15,7 +15,7 @@ from contracts.ids import transfer_id
 from contracts.messages import Message, attendance, identity, opportunities, receipts, volunteers
 from contracts.messages.deliveries import CreditPosted, CreditReported, LinkChanged
 from contracts.messages.refusals import MessageRefused
-from services.bridge import books, store
+from services.bridge import queries, store
 from services.bridge.states import (
     Account,
     ConsentState,
@@ -102,7 +102,7 @@ async def test_an_hour_goes_the_whole_way(border: BridgeOnPostgres) -> None:
     assert [report.state for report in await border.sent(CreditReported)] == ["credited"]
     assert await border.set_aside() == []
     async with border.pool.acquire() as db:
-        found = await books.figures(db)
+        found = await queries.figures(db)
         assert await db.fetchval("SELECT count(*) FROM timer") == 0
     (direction,) = found.directions
     assert (direction["confirmed"], direction["credited"], direction["service_records"]) == (60, 60, 1)
@@ -152,16 +152,16 @@ async def test_every_row_comes_back_as_it_was_saved_and_as_it_was_changed(border
     async with border.pool.acquire() as db:
         for table, row in zip(BridgeStore.tables, rows, strict=True):
             await table.add(db, [row])
-            assert await table.fetch(db, "WHERE true") == [row]
+            assert await table.fetch(db) == [row]
         for table, row in zip(BridgeStore.tables, changed, strict=False):
             await save(db, table, row)
-            assert await table.fetch(db, "WHERE true") == [row]
+            assert await table.fetch(db) == [row]
 
 
 async def test_a_wrong_decision_meets_the_constraint_of_one_transfer_under_way(border: BridgeOnPostgres) -> None:
     await border.hear(established(), confirmed(1, 60))
     async with border.pool.acquire() as db:
-        (first,) = await store.TRANSFERS.fetch(db, "WHERE true")
+        (first,) = await store.TRANSFERS.fetch(db)
         second = dataclasses.replace(first, id=transfer_id(HOST, "R1", 2), version=2)
         with pytest.raises(asyncpg.ExclusionViolationError):
             await save(db, store.TRANSFERS, second)
@@ -220,7 +220,7 @@ async def test_a_forged_message_takes_no_effect_and_the_topics_owner_is_told(bor
     ]
     assert await border.sent(opportunities.RequestSignup) == []
     async with border.pool.acquire() as db:
-        assert (await books.figures(db)).directions[0]["confirmed"] == 60
+        assert (await queries.figures(db)).directions[0]["confirmed"] == 60
 
 
 async def test_a_registry_cannot_act_for_anothers_volunteer(border: BridgeOnPostgres) -> None:
@@ -237,8 +237,8 @@ async def test_a_registry_cannot_act_for_anothers_volunteer(border: BridgeOnPost
     assert reasons == ["not_linked", "not_linked", "not_yours", "not_yours"]
     assert await border.sent(opportunities.RequestSignup) == []
     async with border.pool.acquire() as db:
-        assert (await books.figures(db)).directions[0]["credited"] == 0
-        assert sorted((await books.figures(db)).refusals) == [
+        assert (await queries.figures(db)).directions[0]["credited"] == 0
+        assert sorted((await queries.figures(db)).refusals) == [
             (HOST, "not_yours", 2),
             (HOME, "not_linked", 2),
         ]
@@ -268,5 +268,5 @@ async def test_the_same_code_reads_what_an_earlier_batch_wrote(border: BridgeOnP
     assert [credit.delta for credit in await border.sent(CreditPosted)] == [120, -30, -90]
     await border.say(HOME, accepted(1, 3, -90))
     async with border.pool.acquire() as db:
-        (row,) = await store.RECORDS.fetch(db, "WHERE true")
+        (row,) = await store.RECORDS.fetch(db)
     assert (row.total, row.posted, row.state) == (0, 0, "revoked")

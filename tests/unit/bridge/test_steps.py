@@ -8,7 +8,7 @@ from typing import Final, get_args
 
 from contracts.messages.deliveries import SignupState, TransferState
 from deploy.demo.showing import _WORDS as SHOWN
-from services.bridge import books, steps
+from services.bridge import queries, steps
 
 _FAMILY: Final = re.compile(r"'((?:link|consent|signup|service|transfer)_[a-z_]+|checked_(?:in|out))'")
 _QUOTED: Final = re.compile(r"what (?:=|IN|WHEN) ?\(?([^)\n]+)")
@@ -20,7 +20,7 @@ def test_every_state_that_is_told_has_a_word() -> None:
 
 
 def test_sql_asks_for_words_of_the_list_alone() -> None:
-    asked = [part for line in _QUOTED.findall(Path(books.__file__).read_text()) for part in _FAMILY.findall(line)]
+    asked = [part for line in _QUOTED.findall(Path(queries.__file__).read_text()) for part in _FAMILY.findall(line)]
     assert len(asked) >= 4
     assert set(asked) <= set(steps.WORDS)
 
