@@ -1,4 +1,4 @@
-"""What a host's door may ask: whether a one-time code is good, before it says anything about whoever brought it."""
+"""A host asks whether a one-time code is good, before it says anything about the person who brought the code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.chassis.clock import Clock
 from services.chassis.http import Principal, principal
 from services.chassis.reading import Reads
 from services.chassis.settings import Settings
-from services.identity.store import offer_stands
+from services.identity.store import code_would_be_accepted
 
 __all__ = ["CodeFound", "api"]
 
@@ -25,7 +25,7 @@ class CodeFound(BaseModel):
 
 
 def api(reads: Reads, settings: Settings) -> APIRouter:
-    """``GET /codes/{code_hash}?home=&home_ref=&host=`` for the host at which the code was brought along."""
+    """``GET /codes/{code_hash}?home=&home_ref=&host=`` for the host to which the code was brought."""
     router = APIRouter(tags=["identity"])
     clock = Clock(timedelta(seconds=settings.clock_offset))
 
@@ -42,6 +42,6 @@ def api(reads: Reads, settings: Settings) -> APIRouter:
         if not who.may_read("registry", host):
             raise HTTPException(403, "a registry asks about codes that were brought to itself only")
         async with reads.question() as db:
-            return CodeFound(stands=await offer_stands(db, home, home_ref, host, code_hash, clock.now()))
+            return CodeFound(stands=await code_would_be_accepted(db, home, home_ref, host, code_hash, clock.now()))
 
     return router

@@ -1,4 +1,4 @@
-"""One home account and one host: what stands between them, and what a decision makes of it."""
+"""One home account and one host: the rows that concern both, and the changes that a decision makes to them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.identity.states import Account, ConsentState, Established, Link, L
 __all__ = ["MOST_PENDING", "Case"]
 
 MOST_PENDING = 5
-"""Requests for one home account that may wait for an offer at one host."""
+"""How many requests of one host for one home account may wait for an offer."""
 
 
 def _fits(code_hash: str, request: Request) -> bool:
@@ -29,24 +29,24 @@ def _fits(code_hash: str, request: Request) -> bool:
 
 @dataclass(slots=True)
 class Case:
-    """Reads the loaded states, enters what follows into ``draft``. Lives for one message."""
+    """Reads the loaded states and writes changes into ``draft``. Made for one message."""
 
     draft: Draft
     states: States
     home: str
     home_ref: str
     host: str
-    nobody: UUID
-    """Who a number is of which its home has not said anything."""
+    new_person: UUID
+    """The person id of a home account that is new with this message."""
     account: Account | None
-    """None while her home has not said anything about this number: it may be nobody's."""
+    """None while her home has not said anything about this ref: it may be nobody's."""
     offer: Offer | None
     link: Link | None
     consent: ConsentState | None
 
     @classmethod
     def of(cls, states: States, inbound: Inbound, now: datetime) -> Case:
-        """The case that this command is about."""
+        """The case of this command."""
         command = inbound.data
         account = states.get(Account, (command.home, command.home_ref))
         key = None if account is None else (account.person, command.host)
@@ -65,42 +65,43 @@ class Case:
 
     @classmethod
     def of_home(cls, states: States, inbound: Inbound, now: datetime) -> Case:
-        """The same for what a home says of its own: an account that is new gets its person here."""
+        """The case of a home's message about its own volunteer: an account that is new gets its person here."""
         case = cls.of(states, inbound, now)
         if case.account is None:
-            case.account = Account(case.home, case.home_ref, case.nobody)
+            case.account = Account(case.home, case.home_ref, case.new_person)
             case.draft.change(case.account)
         return case
 
     @property
     def person(self) -> UUID:
-        """Who she is."""
-        return self.nobody if self.account is None else self.account.person
+        """The person behind the home account."""
+        return self.new_person if self.account is None else self.account.person
 
     def decision(self) -> Decision:
-        """All of it."""
+        """All changes and messages of the draft."""
         return self.draft.decision()
 
     @property
     def given(self) -> Consent | None:
-        """The consent that stands now; without it nothing is told to the host (promise 6)."""
+        """The consent, while it is given and not run out. Without it nothing is told to the host (promise 6)."""
         return self.consent.given_at(self.draft.now) if self.consent is not None else None
 
     @property
     def role(self) -> Literal["home", "host"] | None:
-        """What this home account is so far: a guest's account is nobody's home."""
-        known = self.states.get(Role, (self.home, self.home_ref))
-        return None if known is None else known.role
+        """Whether this account is a volunteer's home or a guest's account; None while it is neither."""
+        row = self.states.get(Role, (self.home, self.home_ref))
+        return None if row is None else row.role
 
     def keep_offer(self, offer: Offer) -> None:
-        """Let this offer stand. The first one makes the account a home."""
+        """Keep this offer as the newest. The first offer makes the account a home."""
         self.offer = offer
         if self.role is None:
             self.draft.change(Role(self.home, self.home_ref, "home"))
         self.draft.change(offer)
 
-    def hear_consent(self, said: Standing, consent: Consent | None) -> bool | None:
-        """Keep what this word leaves standing, and say whether anything changed; None for a giving that is stale."""
+    def take_consent(self, said: Standing, consent: Consent | None) -> bool | None:
+        """Keep the standing of consent after this message. Returns whether it changed; None where a consent is given
+        under a stale version."""
         before = None if self.consent is None else self.consent.standing
         standing = standing_after(before, said)
         if standing is None:
@@ -112,14 +113,14 @@ class Case:
         return True
 
     def change_link(self, **changes: Any) -> Link:
-        """The link changed, under its next version."""
+        """Change the link and give it its next version."""
         assert self.link is not None
         self.link = replace(self.link, version=self.link.version + 1, **changes)
         self.draft.change(self.link)
         return self.link
 
     def tell(self, kind: type[Message], *, time: datetime | None = None, **fields: Any) -> None:
-        """Send a fact about this person and host, of this moment when no other is said."""
+        """Send an event about this person and host. ``time``: this moment where none is given."""
         about = {"person": self.person, **self._pair}
         self.draft.tell(IDENTITY_EVENTS, kind(**about, **fields), time=time)
 
@@ -128,13 +129,13 @@ class Case:
         return {"home": self.home, "home_ref": self.home_ref, "host": self.host}
 
     def tell_consent(self) -> None:
-        """Consent as it stands."""
+        """Tell the standing of consent."""
         assert self.consent is not None
         kept = self.consent
         self.tell(messages.ConsentChanged, state=kept.state, version=kept.version, consent=kept.consent)
 
     def tell_link(self, consent: Consent, answers: Request | None = None) -> None:
-        """The whole link, as the border stamps it; in answer to a request, if to one."""
+        """Tell the link with all that the border copies into commands. ``answers``: the request that led to it."""
         assert self.link is not None
         link = self.link
         self.tell(
@@ -148,7 +149,7 @@ class Case:
         )
 
     def catch_up(self) -> None:
-        """Let an active link take over what the newest offer says of her, once consent stands."""
+        """Copy age band and guardian's approval from the newest offer into an active link, if consent is given."""
         link, offer, consent = self.link, self.offer, self.given
         if link is None or offer is None or consent is None or not link.active:
             return
@@ -159,37 +160,38 @@ class Case:
 
     def pending(self) -> list[Request]:
         """Requests of this host that wait for an offer."""
-        return list(self.states.group(Request, "stands_at", (self.home, self.home_ref, self.host)))
+        return list(self.states.group(Request, "pending_at", (self.home, self.home_ref, self.host)))
 
-    def settle(self, new: Request | None = None) -> LinkRefusal | Established | None:
-        """Answer every request that can be answered now; give the outcome of the new one.
+    def answer(self, new: Request | None = None) -> LinkRefusal | Established | None:
+        """Answer every request that can be answered now. Returns the outcome of ``new``, None where it must wait.
 
-        Those that fit come first, so that guesses made before an offer came cannot stand in her way.
+        Requests whose code fits the offer are answered first, so that guesses made before the offer came do not get in
+        her way.
         """
-        standing = self.pending() + ([new] if new is not None else [])
+        requests = self.pending() + ([new] if new is not None else [])
         offer = self.offer
-        standing.sort(key=lambda r: (offer is None or not _fits(offer.code_hash, r), r.asked_at, r.request_id))
-        of_new: LinkRefusal | Established | None = None
-        for request in standing:
+        requests.sort(key=lambda r: (offer is None or not _fits(offer.code_hash, r), r.asked_at, r.request_id))
+        outcome_of_new: LinkRefusal | Established | None = None
+        for request in requests:
             outcome = self._judge(request)
             if request is new:
-                of_new = outcome
+                outcome_of_new = outcome
             if outcome is not None:
-                self._answer(request, outcome, stood=request is not new)
-        return of_new
+                self._close(request, outcome, was_pending=request is not new)
+        return outcome_of_new
 
     def _judge(self, request: Request) -> LinkRefusal | Established | None:
-        """None: an offer that is still under way may decide it, so it stands.
+        """The outcome of a request; None where an offer that is still under way may decide it.
 
-        Wrong codes are not counted: whoever knows her number could make her offer void by guessing, and 128 random
-        bits are guessed by nobody.
+        Wrong codes are not counted. If they were, anybody who knows her ref could make her offer void by guessing, and
+        nobody can guess 128 random bits.
         """
         link, offer = self.link, self.offer
         hers = link is not None and link.host_ref == request.host_ref
         if (link is not None and not link.active) or (not hers and self._taken(request)):
             return "already_linked"
         if link is not None and _fits(link.code_hash, request):
-            # Repeated by the account that has it, for an answer that was lost. Anybody else comes too late.
+            # The account that used this code may ask again, since its answer may be lost. Every other is too late.
             return "code_used" if not hers else "established" if self.given is not None else "already_linked"
         if offer is None or self.given is None:
             return None
@@ -203,8 +205,8 @@ class Case:
         """Whether the host account is another person's already, as a guest's or as a home."""
         return self.states.get(Role, (request.host, request.host_ref)) is not None
 
-    def _answer(self, request: Request, outcome: LinkRefusal | Established, *, stood: bool) -> None:
-        if stood:
+    def _close(self, request: Request, outcome: LinkRefusal | Established, *, was_pending: bool) -> None:
+        if was_pending:
             self.forget(request)
             self.draft.cancel(_timer_name(request))
         if outcome != "established":
@@ -226,28 +228,28 @@ class Case:
             self.draft.change(self.link)
             self.draft.change(Role(request.host, request.host_ref, "host"))
         elif self.link.code_hash != request.code_hash:
-            # She comes again, under whatever number: she has her account there, and this code is spent as well.
+            # She asks again, under the same host_ref or another one. She keeps her account there; this code is spent.
             self.link = replace(self.link, code_hash=request.code_hash)
             self.draft.change(self.link)
         self.tell_link(consent, answers=request)
 
     def refuse(self, request: Request, reason: LinkRefusal) -> None:
-        """Tell the host no, for good. Nothing is kept of it: not even whom it named need exist."""
+        """Refuse the request for good. No row is kept: the account that it names need not exist."""
         self.tell(messages.LinkRefused, host_ref=request.host_ref, reason=reason, origin=request.origin)
 
     def forget(self, request: Request) -> None:
-        """It stood, and is answered."""
+        """Delete a pending request that is answered."""
         self.draft.forget(request)
 
-    def let_stand(self, request: Request, until: datetime) -> None:
-        """Keep it until an offer comes, or its deadline."""
+    def keep_pending(self, request: Request, until: datetime) -> None:
+        """Keep the request until an offer decides it or its deadline comes."""
         self.draft.change(request)
         expire = messages.ExpireLinkRequest(**self._pair, origin=request.origin, request_id=request.request_id)
         self.draft.timer(_timer_name(request), until, IDENTITY_COMMANDS, expire)
 
-    def last_word(self, request: Request) -> LinkRefusal:
-        """Why a request whose time is up is refused. ``other_registry`` is said only to whoever has the code of an
-        offer to another host: a guesser does not learn that there is one."""
+    def refusal_at_deadline(self, request: Request) -> LinkRefusal:
+        """The reason for refusing a request whose time is up. Only a request with the code of an offer to another host
+        is refused(other_registry): a guesser does not learn that there is such an offer."""
         if self.account is None:
             return "no_offer"
         others = (o for o in self.states.group(Offer, "person", self.person) if o.host != self.host)

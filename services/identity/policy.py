@@ -10,17 +10,16 @@ from services.chassis.settings import Settings
 
 __all__ = ["Policy", "policy"]
 
-_STANDS: Final = 5
+_TIMES_AWAIT_FACTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """``request_stands``: how long a request waits for its offer, which comes from another city's system, by people's
-    hands."""
+    """``request_waits``: how long a request waits for its offer. People make the offer, in another city's system."""
 
-    request_stands: timedelta
+    request_waits: timedelta
 
 
 def policy(settings: Settings) -> Policy:
     """A request waits five times as long as a message waits for a fact."""
-    return Policy(request_stands=settings.await_facts_for * _STANDS)
+    return Policy(request_waits=settings.await_facts_for * _TIMES_AWAIT_FACTS)

@@ -1,4 +1,4 @@
-"""Who is one human being in two registries: a decision per command. ``case`` has what they share."""
+"""Which accounts of two registries are one human being's: a decision per command. ``case`` has the shared part."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ def _refuse(case: Case, inbound: Inbound, reason: CommandRefusal) -> Decision:
 
 
 def offer_link(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Hold the newest offer and its consent; answer the requests it decides; renew age and guardian of a link.
+    """Keep the newest offer and its consent, answer the requests that it decides, and renew age band and guardian's
+    approval of a link.
 
-    Offers are ordered by event time: a late older offer changes nothing. Consent is ordered by its version, and the
-    border judges it by the same rule: a stale consent reaches identity only from a border that was restored. For a
-    pair that is linked, the border leaves consent out of the offer.
+    Offers are ordered by event time, so an older offer that comes late changes nothing. Consent is ordered by its
+    version. The border judges consent by the same rule, so stale consent comes only from a border that was restored.
+    The border leaves consent out of an offer for a pair that is linked.
     """
     case, command = Case.of_home(states, inbound, now), inbound.data
     if command.home == command.host:
@@ -35,7 +36,7 @@ def offer_link(states: States, inbound: Inbound, now: datetime, policy: Policy) 
     consent = command.consent
     renewed: bool | None = False
     if consent is not None:
-        renewed = case.hear_consent(Standing(consent.version, "given", consent.valid_until), consent)
+        renewed = case.take_consent(Standing(consent.version, "given", consent.valid_until), consent)
     if renewed is None:
         return _refuse(case, inbound, "stale_consent")
     if case.offer is None or inbound.time >= case.offer.offered_at:
@@ -53,12 +54,12 @@ def offer_link(states: States, inbound: Inbound, now: datetime, policy: Policy) 
     if case.link is not None and renewed:
         case.tell_consent()
     case.catch_up()
-    case.settle()
+    case.answer()
     return case.decision()
 
 
 def request_link(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Tie the two accounts if the code fits a live offer; let the request stand while an offer may be under way."""
+    """Link the two accounts if the code fits a live offer. Keep the request while an offer may be under way."""
     case, command = Case.of(states, inbound, now), inbound.data
     request = Request(
         inbound.event.id,
@@ -71,47 +72,47 @@ def request_link(states: States, inbound: Inbound, now: datetime, policy: Policy
         origin=command.origin,
     )
     crowded = len(case.pending()) >= MOST_PENDING
-    outcome = case.settle(request)
+    outcome = case.answer(request)
     if outcome is None and crowded:
         case.refuse(request, "too_many_attempts")
     elif outcome is None:
-        case.let_stand(request, now + policy.request_stands)
+        case.keep_pending(request, now + policy.request_waits)
     return case.decision()
 
 
 def expire_link_request(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Refuse a request that still stands; one that was answered meanwhile is left alone."""
+    """Refuse a request that is still pending. Nothing happens where it was answered meanwhile."""
     case = Case.of(states, inbound, now)
     for request in case.pending():
         if request.request_id == inbound.data.request_id:
             case.forget(request)
-            case.refuse(request, case.last_word(request))
+            case.refuse(request, case.refusal_at_deadline(request))
     return case.decision()
 
 
 def record_consent(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Keep what the word leaves standing, linked or not (rules 38-40).
+    """Keep the standing of consent after this message, whether the pair is linked or not (rules 38-40).
 
-    Each word is answered: with a refusal, or with what stands and its version, also where nothing changed. So a home
-    that went back to a copy of its database learns both.
+    Every message is answered, also where nothing changed: by a refusal, or by the standing with its version. Therefore
+    a home that went back to a copy of its database learns the standing.
     """
     case, command = Case.of_home(states, inbound, now), inbound.data
     consent = command.consent if command.state == "given" else None
     if command.state == "given" and (consent is None or consent.version != command.version):
         return _refuse(case, inbound, "consent_incomplete")
     until = None if consent is None else consent.valid_until
-    changed = case.hear_consent(Standing(command.version, command.state, until), consent)
+    changed = case.take_consent(Standing(command.version, command.state, until), consent)
     if changed is None:
         return _refuse(case, inbound, "stale_consent")
     case.tell_consent()
     if changed:
         case.catch_up()
-        case.settle()
+        case.answer()
     return case.decision()
 
 
 def break_link(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Let the tie rest. Each side's break stands by itself, so that neither can lift the other's."""
+    """Break the link. Home and host each have a break of their own, and neither can take back the other's."""
     case, by = Case.of_home(states, inbound, now), inbound.data.by
     if case.link is None or by not in (case.home, case.host):
         return _refuse(case, inbound, "not_linked")
@@ -124,7 +125,8 @@ def break_link(states: States, inbound: Inbound, now: datetime, policy: Policy) 
 
 
 def restore_link(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Take back one's own break. The tie holds again once neither side's stands; until then the other's is told."""
+    """Take back the sender's own break. Where the other side's break remains, the link still rests, and that break is
+    told; else the link is active again."""
     case, by = Case.of_home(states, inbound, now), inbound.data.by
     link = case.link
     if link is None:
@@ -146,7 +148,7 @@ def restore_link(states: States, inbound: Inbound, now: datetime, policy: Policy
 
 
 def _tell_broken(case: Case, inbound: Inbound, by: str, reason: str) -> None:
-    """At the message's own time, as a restored link is told: what came before counts as before, whenever it is read."""
+    # At the time of the message, as a restoration is told: what happened before the break counts, whenever it is read.
     assert case.link is not None
     link = case.link
     case.tell(

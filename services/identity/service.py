@@ -1,4 +1,4 @@
-"""Identity's table of contents: which command is decided by what, where it comes from and what it locks."""
+"""Identity's table of contents: for each command its decision, its source and its locks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _at_home_and_host(inbound: Inbound, needs: Needs) -> None:
 
 
 REACTIONS: Final[Mapping[type[Message], Reaction]] = {
-    # No further locks: the store locks what it finds after the first look (``tie:``).
+    # No further locks here: the store takes the ``link:`` locks after a first look.
     messages.OfferLink: Reaction(rules.offer_link, _account, needs=_at_home),
     messages.RequestLink: Reaction(rules.request_link, _account, needs=_at_home_and_host),
     messages.ExpireLinkRequest: Reaction(rules.expire_link_request, _account, needs=_at_home),

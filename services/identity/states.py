@@ -38,7 +38,7 @@ CommandRefusal = Literal[
 ]
 """Why a command of a home account is not followed."""
 Established = Literal["established"]
-"""What a request comes to that is not refused."""
+"""The outcome of a request that is not refused."""
 
 
 @frozen
@@ -52,9 +52,9 @@ class Account:
 
 @frozen
 class Role:
-    """What an account of a registry is, for ever: a volunteer's home since an offer, or a guest's since a link.
+    """An account of a registry is for ever a volunteer's home since its first offer, or a guest's since its link.
 
-    One row an account: two batches that would make it both meet here, and the second decides again.
+    An account has one row. Where two batches would make it both, the second one to insert the row decides again.
     """
 
     registry: str
@@ -77,7 +77,8 @@ class Offer:
 
 @frozen
 class Request:
-    """What a host asked, while no offer decides it. Answered, it is gone; whoever it names need not exist."""
+    """A host's request that no offer has decided yet. Its answer deletes the row. The accounts that it names need not
+    exist."""
 
     request_id: str
     home: str
@@ -89,36 +90,36 @@ class Request:
     origin: Origin
 
     @property
-    def stands_at(self) -> tuple[str, str, str]:
+    def pending_at(self) -> tuple[str, str, str]:
         """Home account and host."""
         return (self.home, self.home_ref, self.host)
 
 
 @frozen
 class Link:
-    """The one tie of a person to a host. It rests while either side's break stands."""
+    """The one link of a person with a host. It rests while either side's break is not taken back."""
 
     person: UUID
     host: str
     host_ref: str
     version: int
     code_hash: str
-    """Of the code that was taken last: the code is spent."""
+    """The hash of the last code that was accepted: this code is spent."""
     age_band: AgeBand
     guardian_approved: bool
     home_break: str | None = None
-    """Why the home broke it, None while the home has not."""
+    """Why the home broke it; None while it has not."""
     host_break: str | None = None
 
     @property
     def active(self) -> bool:
-        """Whether nobody's break stands."""
+        """Whether neither side has a break."""
         return self.home_break is None and self.host_break is None
 
 
 @frozen
 class ConsentState:
-    """What stands of all that the home said about sharing with a host; may be here before there is a link."""
+    """The standing of a home's consent for sharing with a host. The row may be there before the link."""
 
     person: UUID
     host: str
@@ -128,13 +129,13 @@ class ConsentState:
 
     @property
     def standing(self) -> Standing:
-        """What stands of all that was said."""
+        """The same in the form that ``contracts.consent`` judges."""
         return Standing(self.version, self.state, None if self.consent is None else self.consent.valid_until)
 
     def given_at(self, now: datetime) -> Consent | None:
-        """The consent if it stands now.
+        """The consent, if it is given and has not run out at this moment.
 
-        Its beginning is not compared: the home's clock may be ahead of ours, and what it says, it said already.
+        Its beginning is not compared: the home gave it already, and the home's clock may be ahead of ours.
         """
         consent = self.consent
         if consent is None or (consent.valid_until is not None and now >= consent.valid_until):
