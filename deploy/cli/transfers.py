@@ -81,7 +81,7 @@ def _bridge(url: str, token_file: str) -> OperatorClient:
 
 async def _list(url: str, token_file: str, limit: int, as_json: bool) -> int:
     async with _bridge(url, token_file) as bridge:
-        document = await bridge.get("/breaks", limit=limit)
+        document = await bridge.get("/differences", limit=limit)
     if as_json:
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return 0

@@ -50,14 +50,18 @@ class Overview:
 async def overview(linkage: Linkage, ask: Ask) -> Overview:
     """Ask all services at the same time. Raises what ``ask`` raises, but for a bridge that does not answer."""
     at = datetime.now(UTC)
-    paths: tuple[tuple[str, dict[str, Any]], ...] = (("/registries", {}), ("/flows", {}), ("/breaks", {"limit": 0}))
+    paths: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("/registries", {}),
+        ("/flows", {}),
+        ("/differences", {"limit": 0}),
+    )
     services, *known = await asyncio.gather(linkage.standing(), *(_or_none(ask, path, asked) for path, asked in paths))
-    registries, flows, breaks = known
-    if registries is None or flows is None or breaks is None:
+    registries, flows, differences = known
+    if registries is None or flows is None or differences is None:
         return Overview(at, services, None, None, None, None, None)
-    receipts = sum(row["receipts"] for row in breaks["conflicts"])
+    receipts = sum(row["receipts"] for row in differences["conflicts"])
     picture = plot(flows["by_minute"], datetime.fromisoformat(flows["at"]))
-    return Overview(at, services, registries, _directions(registries, flows), picture, breaks["total"], receipts)
+    return Overview(at, services, registries, _directions(registries, flows), picture, differences["total"], receipts)
 
 
 async def _or_none(ask: Ask, path: str, asked: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What an operator sees and does: the overview, messages set aside, breaks, and registries that rest."""
+"""What an operator sees and does: the overview, messages set aside, differences, and registries that are paused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pages(console: Console) -> None:
     console.get("/hour", hour)
     console.get("/set-aside/{service}", set_aside)
     console.post("/set-aside/{service}/release", release)
-    console.get("/breaks", breaks)
+    console.get("/differences", differences)
     console.get("/registries/{code}", registry)
     console.post("/transfers/{id}/settle", settle)
     console.post("/registries/{code}/pause", pause)
@@ -100,9 +100,9 @@ def _is_sequence(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 19
 
 
-async def breaks(visit: Visit) -> Response:
+async def differences(visit: Visit) -> Response:
     """Where home and border may differ."""
-    return visit.page("breaks.html", found=await visit.ask(BRIDGE, "/breaks"))
+    return visit.page("differences.html", found=await visit.ask(BRIDGE, "/differences"))
 
 
 async def _seat(visit: Visit) -> tuple[str, dict[str, Any]]:
@@ -149,14 +149,14 @@ async def settle(visit: Visit) -> Response:
     order = {"as": visit.text("as"), "why": visit.text("why")}
     if not order["why"]:
         visit.note(visit.words("why_needed"))
-        return go("/breaks")
+        return go("/differences")
     try:
         await visit.tell(BRIDGE, f"/transfers/{transfer}/settle", order)
     except NotPossible:
         visit.note(visit.words("settle_not"))
     else:
         visit.note(visit.words("settle_taken"), "good")
-    return go("/breaks")
+    return go("/differences")
 
 
 async def pause(visit: Visit) -> Response:

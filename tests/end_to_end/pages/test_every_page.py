@@ -83,7 +83,7 @@ async def pages(stage: Stage, surf: Browser) -> AsyncIterator[dict[str, list[tup
             ("operator", "operator", "/"),
             ("operator hour", "operator", "/hour"),
             ("operator set aside", "operator", "/set-aside/bridge"),
-            ("operator breaks", "operator", "/breaks"),
+            ("operator differences", "operator", "/differences"),
             ("operator registry", "operator", "/registries/sz"),
         ],
         "operator ": [("operator sign-in", "operator", "/sign-in")],

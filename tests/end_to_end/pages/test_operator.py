@@ -112,7 +112,7 @@ async def test_a_record_that_nobody_is_sure_of_is_a_break_until_its_home_says_wh
         find = "SELECT record_ref FROM attestation WHERE shift_ref = $1"
         record = await stage.books["sz"].fetchval(find, shift.shift_ref)
         await stage.contradict("sz", "gz", record, her.ref)
-        await operator.go(OPERATOR, "/breaks")
+        await operator.go(OPERATOR, "/differences")
         await operator.sees_after_reload("", record)
         await operator.sees("", "The receipt says other minutes")
         await operator.sees("", "Receipts of the last day that contradict")
@@ -162,7 +162,7 @@ async def test_a_service_that_is_down_is_said_to_be_and_the_rest_is_shown(stage:
         await operator.sees("桥接服务没有应答", "")
         await expect(operator.page.locator("tr", has_text="bridge")).to_contain_text("无应答")
         await expect(operator.page.locator("tr", has_text="identity")).to_contain_text("正常")
-        await operator.go(OPERATOR, "/breaks")
+        await operator.go(OPERATOR, "/differences")
         await operator.sees("联系不上这个服务", "")
     finally:
         await stage.stack.start("bridge")
@@ -191,7 +191,7 @@ async def test_only_an_operators_token_opens_the_page(stage: Stage, caller: Secr
     await caller.open("/sign-in")
     answer = await caller.send("/sign-in", token=stage.stack.tokens.get(whose, whose))
     assert answer.status_code == 403
-    for path in ("/", "/set-aside/bridge", "/breaks", "/registries/sz"):
+    for path in ("/", "/set-aside/bridge", "/differences", "/registries/sz"):
         assert (await caller.open(path)).headers["location"].partition("?")[0] == "/sign-in"
 
 

@@ -33,7 +33,7 @@ ANSWERS: dict[str, Any] = {
     "/operations/set-aside": {"summary": {}, "messages": [], "next": None},
     "/registries": {"aa": SEAT, "bb": SEAT | {"state": "closed"}, "cc": LEFT},
     "/flows": {"at": "2026-07-05T10:00:00Z", "open": [], "ended": [], "by_minute": []},
-    "/breaks": {"total": 0, "uncertain": [], "conflicts": []},
+    "/differences": {"total": 0, "uncertain": [], "conflicts": []},
     "/health/ready": {"ready": True, "lag": 0, "outbox_rows": 0, "outbox_oldest_seconds": 0.0, "set_aside": {}},
 }
 Answer = Callable[[httpx.Request], httpx.Response | None]
@@ -190,9 +190,9 @@ async def test_a_registry_that_left_shows_what_is_open_for_it_and_cannot_be_paus
     assert "<form" not in shown
 
 
-def breaks(request: httpx.Request) -> httpx.Response | None:
+def differences(request: httpx.Request) -> httpx.Response | None:
     """A bridge with one transfer that nobody is sure of."""
-    if request.url.path == "/breaks":
+    if request.url.path == "/differences":
         return httpx.Response(200, json={"total": 1, "uncertain": [BREAK], "conflicts": []})
     return None
 
@@ -203,14 +203,14 @@ async def test_what_the_home_did_is_told_to_the_bridge_in_the_operators_name() -
     def bridge(request: httpx.Request) -> httpx.Response | None:
         if request.method == "POST":
             told.append((request.url.path, request.content))
-        return breaks(request)
+        return differences(request)
 
     async with page(bridge) as caller:
         await sign_in(caller)
-        assert TRANSFER in (await caller.open("/breaks")).text
+        assert TRANSFER in (await caller.open("/differences")).text
         answer = await caller.send(f"/transfers/{TRANSFER}/settle", **{"as": "credited", "why": "seen there"})
-        assert answer.headers["location"] == "/breaks"
-        assert "已收下" in (await caller.open("/breaks")).text
+        assert answer.headers["location"] == "/differences"
+        assert "已收下" in (await caller.open("/differences")).text
         await caller.send(f"/transfers/{TRANSFER}/settle", **{"as": "credited", "why": ""})
         assert (await caller.send("/transfers/no-uuid/settle", why="x")).status_code == 404
     assert told == [(f"/transfers/{TRANSFER}/settle", b'{"as":"credited","why":"seen there"}')]
@@ -218,13 +218,13 @@ async def test_what_the_home_did_is_told_to_the_bridge_in_the_operators_name() -
 
 async def test_a_word_that_the_bridge_does_not_take_is_told_in_plain_words() -> None:
     def bridge(request: httpx.Request) -> httpx.Response | None:
-        return httpx.Response(409, json={"error": "not_possible"}) if request.method == "POST" else breaks(request)
+        return httpx.Response(409, json={"error": "not_possible"}) if request.method == "POST" else differences(request)
 
     async with page(bridge) as caller:
         await sign_in(caller)
-        await caller.open("/breaks")
+        await caller.open("/differences")
         await caller.send(f"/transfers/{TRANSFER}/settle", **{"as": "refused", "why": "not there"})
-        assert "没有收下" in (await caller.open("/breaks")).text
+        assert "没有收下" in (await caller.open("/differences")).text
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ def test_a_setting_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch, v
 @pytest.mark.parametrize(("reason", "words"), [("no_receipt", "没有回执"), ("brand_new", "其他原因，代码 brand_new")])
 async def test_a_reason_is_told_in_the_words_of_the_list_and_a_new_one_as_its_code(reason: str, words: str) -> None:
     told = {"total": 1, "uncertain": [BREAK | {"reason": reason}], "conflicts": []}
-    async with page(fails("/breaks", status_code=200, json=told)) as caller:
+    async with page(fails("/differences", status_code=200, json=told)) as caller:
         await sign_in(caller)
-        shown = await caller.open("/breaks")
+        shown = await caller.open("/differences")
     assert shown.status_code == 200
     assert f" · {words}</p>" in shown.text
