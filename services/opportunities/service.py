@@ -1,4 +1,4 @@
-"""Opportunities: which message is decided by which rule, and what it is about."""
+"""Opportunities' table of contents: for each message its decision, its subject, its locks and its needs."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def _signup(inbound: Inbound) -> str:
     return signup_name(inbound.data.signup_id)
 
 
-# A sign-up takes from its shift; a request is judged by its project too. The shift's lock covers all sign-ups of the
-# shift: a promotion takes no new window. Whose time is taken or freed is locked by the store, in the second round: only
-# the shift tells whom a cancellation concerns.
+# A sign-up takes a post of its shift; a request is judged by its project too. The shift's lock covers all sign-ups of
+# the shift, since a promotion takes no new window. The store locks the persons whose time is taken or freed, in the
+# second round: only the locked shift says which persons a cancellation concerns.
 def _of_shift(inbound: Inbound) -> Iterable[str]:
     return (_shift(inbound),)
 

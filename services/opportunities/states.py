@@ -1,4 +1,5 @@
-"""What opportunities keeps: projects, shifts with their allotment, sign-ups, and what each sign-up was told."""
+"""What opportunities keeps, a row type per table: projects, shifts with their allotment, sign-ups, and their
+outcomes."""
 
 from __future__ import annotations
 
@@ -43,9 +44,9 @@ SignupRefusal: TypeAlias = Literal[
     "shift_unknown",
     "shift_cancelled",
 ]
-"""Why a request, or a reported window, gets nothing."""
+"""Why a request or a reported window is refused."""
 EndReason: TypeAlias = Literal["shift_cancelled", "waitlist_closed"]
-"""Why a sign-up ended that nobody gave back."""
+"""Why a sign-up ended, where nobody gave it back."""
 CommandRefusal: TypeAlias = Literal[
     "no_signup", "already_signed_up", "too_many_reports", "window_fixed", "version_conflict"
 ]
@@ -61,7 +62,7 @@ def project_name(host: str, project_ref: str) -> str:
 
 
 def shift_name(host: str, project_ref: str, shift_ref: str) -> str:
-    """Lock name of a shift, and the fact that a request for an unknown one waits for."""
+    """Lock name of a shift, and name of the fact for which a request waits while the shift is unknown."""
     return f"shift:{host}:{project_ref}:{shift_ref}"
 
 
@@ -71,14 +72,14 @@ def signup_name(signup_id: UUID) -> str:
 
 
 def windows_name(person: UUID) -> str:
-    """Lock name of a person's time. It sorts after all others: whose time a cancelled shift frees is known only once
-    the shift is locked."""
+    """Lock name of a person's time. It sorts after all others: the persons whose time a cancelled shift frees are known
+    only once the shift is locked."""
     return f"windows:{person}"
 
 
 @frozen
 class Project:
-    """A host's project as its last version says."""
+    """The last version of a host's project."""
 
     host: str
     project_ref: str
@@ -93,23 +94,23 @@ class Project:
     @classmethod
     def of(cls, command: PublishProject) -> Project:
         """The project that a command publishes."""
-        said = command.project
+        published = command.project
         return cls(
             host=command.host,
             project_ref=command.project_ref,
-            version=said.version,
-            title=said.title,
-            category=said.category,
-            campaign_ref=said.campaign.ref if said.campaign else None,
-            campaign_title=said.campaign.title if said.campaign else None,
-            organiser_ref=said.organiser_ref,
-            state=said.state,
+            version=published.version,
+            title=published.title,
+            category=published.category,
+            campaign_ref=published.campaign.ref if published.campaign else None,
+            campaign_title=published.campaign.title if published.campaign else None,
+            organiser_ref=published.organiser_ref,
+            state=published.state,
         )
 
 
 @frozen
 class Shift:
-    """A host's shift as its last version says, and how much of its allotment is given."""
+    """The last version of a host's shift, and how much of its allotment is given."""
 
     host: str
     project_ref: str
@@ -120,7 +121,8 @@ class Shift:
     signup_opens_at: datetime
     signup_closes_at: datetime
     posts: int
-    """The allotment. Below ``confirmed`` when the host lowered it: then nobody is added, and nobody sent away."""
+    """The allotment. It is below ``confirmed`` after the host lowered it: then no post is given, and none taken
+    away."""
     waitlist_posts: int
     minimum_age: int
     division_code: str
@@ -129,39 +131,39 @@ class Shift:
     confirmed: int
     waitlisted: int
     capacity: int
-    """max(posts, confirmed) whenever posts change or a post comes back; giving a post never raises it."""
+    """Set to max(posts, confirmed) whenever posts change or a post comes back. Giving a post never raises it."""
     last_position: int
     """The last place in line that was given out. Places are never given twice."""
 
     @classmethod
-    def of(cls, command: PublishShift, known: Shift | None) -> Shift:
-        """The shift that a command publishes, with what is given of the one known so far."""
-        said = command.shift
-        confirmed = known.confirmed if known else 0
+    def of(cls, command: PublishShift, before: Shift | None) -> Shift:
+        """The shift that a command publishes, with the counts of its earlier version."""
+        published = command.shift
+        confirmed = before.confirmed if before else 0
         return cls(
             host=command.host,
             project_ref=command.project_ref,
-            shift_ref=said.shift_ref,
-            version=said.version,
-            starts_at=said.starts_at,
-            ends_at=said.ends_at,
-            signup_opens_at=said.signup_opens_at,
-            signup_closes_at=said.signup_closes_at,
-            posts=said.posts,
-            waitlist_posts=said.waitlist_posts,
-            minimum_age=said.minimum_age,
-            division_code=said.place.division_code,
-            place_text=said.place.text,
-            state=said.state,
+            shift_ref=published.shift_ref,
+            version=published.version,
+            starts_at=published.starts_at,
+            ends_at=published.ends_at,
+            signup_opens_at=published.signup_opens_at,
+            signup_closes_at=published.signup_closes_at,
+            posts=published.posts,
+            waitlist_posts=published.waitlist_posts,
+            minimum_age=published.minimum_age,
+            division_code=published.place.division_code,
+            place_text=published.place.text,
+            state=published.state,
             confirmed=confirmed,
-            waitlisted=known.waitlisted if known else 0,
-            capacity=max(said.posts, confirmed),
-            last_position=known.last_position if known else 0,
+            waitlisted=before.waitlisted if before else 0,
+            capacity=max(published.posts, confirmed),
+            last_position=before.last_position if before else 0,
         )
 
     @property
     def key(self) -> ShiftKey:
-        """What sign-ups are grouped by."""
+        """Host, project_ref and shift_ref, by which sign-ups are grouped."""
         return (self.host, self.project_ref, self.shift_ref)
 
     @property
@@ -171,7 +173,7 @@ class Shift:
 
 
 class Wish(NamedTuple):
-    """A window that home reported and that clashes. In order of who lost first."""
+    """A window that home reported and that clashes. Wishes sort by the time at which they lost."""
 
     clashed_at: datetime
     signup_id: UUID
@@ -180,7 +182,7 @@ class Wish(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Whose app asked for a sign-up, under which number of its own, and by which message."""
+    """One ask for a sign-up: the registry whose app asked, its own number for it, and its message."""
 
     asker: str
     signup_ref: str
@@ -188,16 +190,16 @@ class Ask(NamedTuple):
 
     @property
     def name(self) -> tuple[str, str]:
-        """What tells it from other asks."""
+        """Asker and signup_ref, by which asks of a sign-up differ."""
         return (self.asker, self.signup_ref)
 
 
 @frozen
 class Signup:
-    """A person in a shift: she has or had a post, a place in line, or a window that her home reported.
+    """A person's claim to a shift: she has or had a post, a place in line, or a window that her home reported.
 
-    A report that clashes is kept with the window it wants: as ``clashed`` it occupies nothing, as ``reported`` it
-    wants to move and occupies its earlier window.
+    A report that clashes is kept with the window that it wants. As ``clashed`` it occupies no window; as ``reported``
+    it wants to move, and occupies its earlier window.
     """
 
     signup_id: UUID
@@ -214,15 +216,15 @@ class Signup:
     signup_ref: str
     origin: Origin
     clashed_at: datetime | None = None
-    """CloudEvents time of the first report that lost and still wants its window."""
+    """CloudEvents time of the first report that lost a clash and still wants its window."""
     wanted_from: datetime | None = None
     wanted_to: datetime | None = None
     also_asked: tuple[Ask, ...] = ()
-    """Who else asked while it stood, in order: told how it stands, and whatever becomes of it."""
+    """Further asks while it was active, in order. Their askers are told every state of it."""
 
     @property
     def asks(self) -> tuple[Ask, ...]:
-        """Everyone who asked for it, the first one first."""
+        """All asks, in order."""
         return (Ask(self.asker, self.signup_ref, self.origin), *self.also_asked)
 
     @property
@@ -232,7 +234,7 @@ class Signup:
 
     @property
     def in_line(self) -> ShiftKey | None:
-        """The shift in whose line she stands."""
+        """The shift, while the sign-up is in its line."""
         return self.shift if self.state == "waitlisted" else None
 
     @property
@@ -242,7 +244,7 @@ class Signup:
 
     @property
     def given(self) -> bool:
-        """Whether the linkage gave it; what home reported is not."""
+        """Whether the linkage gave it. A report of the home is not given."""
         return self.state in ("confirmed", "waitlisted")
 
     @property
@@ -253,24 +255,24 @@ class Signup:
         return Wish(self.clashed_at, self.signup_id, self.wanted_from, self.wanted_to)
 
     def ended(self) -> Signup:
-        """It is withdrawn, with all that it wanted."""
+        """The sign-up when it is withdrawn. It wants no window any more."""
         return replace(self, state="withdrawn", position=None, clashed_at=None, wanted_from=None, wanted_to=None)
 
     def noted(self, wish: Wish) -> Signup:
-        """Its wish stands."""
+        """The sign-up when its wish is noted: it occupies the window that it wanted."""
         window: dict[str, Any] = {"starts_at": wish.starts_at, "ends_at": wish.ends_at}
         return replace(self, state="reported", clashed_at=None, wanted_from=None, wanted_to=None, **window)
 
 
 @frozen
 class Outcome:
-    """One thing that a sign-up was told; never changed. The figures are counted from these.
+    """One outcome of a sign-up; never changed. The figures are counted from these rows.
 
-    A request has exactly one of confirmed, waitlisted and refused; promoted and withdrawn come later.
+    A request has exactly one outcome of confirmed, waitlisted and refused; promoted and withdrawn come later.
     """
 
     decision: UUID
-    """The decision it came from; one decision may tell several sign-ups."""
+    """The decision that gave it. One decision may give outcomes to several sign-ups."""
     signup_id: UUID
     outcome: Literal["confirmed", "waitlisted", "refused", "promoted", "withdrawn"]
     reason: SignupRefusal | EndReason | None
@@ -278,11 +280,12 @@ class Outcome:
     posts: int | None = None
     """Where a post was given: the allotment at that moment."""
     confirmed: int | None = None
-    """How many had a post right after it, this one included. More than ``posts`` is overbooking, healed or not."""
+    """How many sign-ups had a post right after it, this one included. More than ``posts`` is overbooking, even where it
+    was corrected later."""
 
     @classmethod
     def post(
         cls, decision: UUID, signup_id: UUID, outcome: Literal["confirmed", "promoted"], shift: Shift, now: datetime
     ) -> Outcome:
-        """A post of this shift was given; ``shift`` is as it stands after it."""
+        """The outcome where a post is given. ``shift``: the shift after that."""
         return cls(decision, signup_id, outcome, None, now, posts=shift.posts, confirmed=shift.confirmed)

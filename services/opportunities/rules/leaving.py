@@ -1,4 +1,4 @@
-"""Whom nobody asked to leave: everyone of a shift that does not take place, and a line that gets no post any more."""
+"""Sign-ups that end by themselves: all of a shift that is cancelled, and those in a line that gets no post any more."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from contracts.topics import OPPORTUNITIES_COMMANDS
 from services.chassis.decisions import Decision, Inbound, States
 from services.chassis.draft import Draft
 from services.opportunities.rules.telling import tell_all
-from services.opportunities.rules.windows import settle
+from services.opportunities.rules.windows import decide_again
 from services.opportunities.states import EndReason, Outcome, Shift, Signup, shift_name
 
 __all__ = ["cancel", "close_waitlist", "end_of_line"]
 
 _LATE: Final = timedelta(minutes=15)
-"""What was said before a shift began may come so much later, and still hand a post on."""
+"""A message from before the begin of a shift may come so much later, and still hand a post on."""
 
 
 def cancel(draft: Draft, states: States, shift: Shift) -> None:
-    """Free everyone of a shift that does not take place, and what their windows kept from standing."""
+    """End all sign-ups of a shift that is cancelled. Their windows are free for reports that had lost to them."""
     emptied = replace(shift, confirmed=0, waitlisted=0, capacity=shift.posts)
     there = (signup for signup in states.group(Signup, "shift", shift.key) if signup.state != "withdrawn")
     _leave(draft, states, emptied, there, "shift_cancelled")
 
 
 def close_waitlist(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
-    """Free whoever still stands in line: no post comes any more, and her time is hers again."""
+    """End all sign-ups in line: no post comes any more, and their windows are free."""
     draft, command = Draft(inbound, now), inbound.data
     shift = states.get(Shift, (command.host, command.project_ref, command.shift_ref))
     if shift is None or not shift.waitlisted:
@@ -41,11 +41,10 @@ def close_waitlist(states: States, inbound: Inbound, now: datetime, policy: None
 
 
 def end_of_line(draft: Draft, shift: Shift, asked: Origin) -> None:
-    """When the line of this shift is closed, which somebody has just joined, by the request ``asked``.
+    """Set the timer that closes the line of this shift. Somebody has just joined it by the request ``asked``.
 
-    One timer a shift.
-
-    Records of long ago, told today, get the same quarter of an hour: a withdrawal of then may come behind them.
+    A shift has one timer. A request of long ago that is read today gets the same quarter of an hour: a withdrawal of
+    that time may follow it.
     """
     close = messages.CloseWaitlist(
         host=shift.host, project_ref=shift.project_ref, shift_ref=shift.shift_ref, origin=asked
@@ -61,7 +60,7 @@ def _leave(
     leaving: Iterable[Signup],
     reason: EndReason,
 ) -> None:
-    """``shift`` is as it stands without them."""
+    """``shift``: the shift without these sign-ups."""
     ordered = sorted(leaving, key=lambda signup: signup.signup_id)
     gone = [signup.ended() for signup in ordered]
     draft.change(shift)
@@ -71,4 +70,4 @@ def _leave(
     for signup in ordered:
         if signup.given:
             draft.change(Outcome(draft.inbound.own_id, signup.signup_id, "withdrawn", reason, draft.now))
-    settle(draft, states, gone)
+    decide_again(draft, states, gone)

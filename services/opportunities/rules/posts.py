@@ -1,4 +1,4 @@
-"""Posts are given and handed on: the only places where a sign-up becomes a post."""
+"""Posts are given and handed on. No other module gives a post."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from contracts.messages import opportunities as messages
 from services.chassis.decisions import States
 from services.chassis.draft import Draft
 from services.opportunities.rules.leaving import end_of_line
-from services.opportunities.rules.telling import STANDING, Asked, signup_of, tell, tell_all
+from services.opportunities.rules.telling import EVENT_OF_STATE, Asked, signup_of, tell, tell_all
 from services.opportunities.states import Outcome, Shift, Signup
 
 __all__ = ["give", "promote"]
 
 
 def give(draft: Draft, command: Asked, shift: Shift) -> bool:
-    """Give a post, or a place in line; False when there is neither.
+    """Give a post or a place in line. False when there is neither.
 
-    Those in line come first, also where a post stands free because it came back too late to be handed on.
+    Sign-ups in line come first, even where a post is free that came back too late to be handed on.
     """
     decision, now = draft.inbound.own_id, draft.now
     if shift.free and not shift.waitlisted:
@@ -35,14 +35,14 @@ def give(draft: Draft, command: Asked, shift: Shift) -> bool:
     given = signup_of(command, shift, "confirmed" if position is None else "waitlisted", position=position)
     for row in (shift, given, outcome):
         draft.change(row)
-    tell(draft, STANDING[given.state], command, given)
+    tell(draft, EVENT_OF_STATE[given.state], command, given)
     return True
 
 
 def promote(draft: Draft, states: States, shift: Shift, leaving: Sequence[Signup]) -> None:
     """Hand free posts to the heads of the line, in order, while the shift is open and has not started.
 
-    Its window is occupied by whoever stands in line, so a promotion cannot clash.
+    A sign-up in line occupies its window already, so a promotion cannot clash.
     """
     if shift.state != "open" or draft.inbound.time >= shift.starts_at or not (shift.free and shift.waitlisted):
         return draft.change(shift)

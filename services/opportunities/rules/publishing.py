@@ -1,4 +1,4 @@
-"""What a host publishes: versions of projects and shifts, and what they do to those who signed up."""
+"""A host publishes versions of projects and shifts. This module decides what they change, also for sign-ups."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ __all__ = ["publish_project", "publish_shift"]
 
 
 def publish_project(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
-    """Keep a project's newer version. Versions that are known change nothing; other content is a conflict.
+    """Keep a project's newer version. An older version changes nothing; the same version with other content is refused.
 
-    A closed project takes nobody new; who has a post or stands in line keeps it, and the line is served.
+    A closed project takes no new sign-ups. Posts and places in line are kept, and the line is served.
     """
     draft, command = Draft(inbound, now), inbound.data
-    known = states.get(Project, (command.host, command.project_ref))
-    said = Project.of(command)
-    if known is not None and said.version <= known.version:
-        return _not_newer(draft, conflict=said.version == known.version and said != known)
-    draft.change(said)
+    before = states.get(Project, (command.host, command.project_ref))
+    project = Project.of(command)
+    if before is not None and project.version <= before.version:
+        return _not_newer(draft, conflict=project.version == before.version and project != before)
+    draft.change(project)
     return draft.decision()
 
 
 def publish_shift(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
-    """Keep a shift's newer version: more posts go to those in line, fewer send nobody away, a cancellation everyone.
+    """Keep a shift's newer version. More posts go to the line; fewer posts end no sign-up; a cancellation ends all.
 
-    The window is promised and never moves: refused(window_fixed).
+    The window is promised and never moves: a version that moves it is refused(window_fixed).
     """
     draft, command = Draft(inbound, now), inbound.data
-    known = states.get(Shift, (command.host, command.project_ref, command.shift.shift_ref))
-    said = Shift.of(command, known)
-    if known is not None:
-        if said.version <= known.version:
-            return _not_newer(draft, conflict=said.version == known.version and said != known)
-        if (said.starts_at, said.ends_at) != (known.starts_at, known.ends_at):
+    before = states.get(Shift, (command.host, command.project_ref, command.shift.shift_ref))
+    shift = Shift.of(command, before)
+    if before is not None:
+        if shift.version <= before.version:
+            return _not_newer(draft, conflict=shift.version == before.version and shift != before)
+        if (shift.starts_at, shift.ends_at) != (before.starts_at, before.ends_at):
             return command_refused(draft, "window_fixed")
-    draft.fact(shift_name(*said.key))
-    if said.state == "cancelled":
-        cancel(draft, states, said)
+    draft.fact(shift_name(*shift.key))
+    if shift.state == "cancelled":
+        cancel(draft, states, shift)
     else:
-        promote(draft, states, said, ())
+        promote(draft, states, shift, ())
     return draft.decision()
 
 

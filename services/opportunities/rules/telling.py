@@ -1,4 +1,4 @@
-"""What is said of a sign-up, to whom, and what is kept of it. Shared by all rules."""
+"""The row of a sign-up, and the events that tell its askers of it. Shared by all rules."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from services.chassis.decisions import Decision
 from services.chassis.draft import Draft
 from services.opportunities.states import Ask, CommandRefusal, Signup
 
-__all__ = ["MOST_ASKS", "STANDING", "Asked", "also_asked", "command_refused", "signup_of", "tell", "tell_all"]
+__all__ = ["EVENT_OF_STATE", "MOST_ASKS", "Asked", "command_refused", "signup_of", "tell", "tell_all", "with_ask"]
 
 Asked: TypeAlias = messages.OfSignup
 """A command about a sign-up."""
-_Fact: TypeAlias = type[
+_Event: TypeAlias = type[
     messages.SignupConfirmed
     | messages.SignupWaitlisted
     | messages.SignupPromoted
@@ -35,14 +35,14 @@ class _Window(Protocol):
 
 
 MOST_ASKS: Final = 16
-"""Asks that one registry may have of one sign-up that stands. A client that makes a new number at each attempt is the
-usual cause of more."""
-STANDING: Final[dict[str, _Fact]] = {
+"""How many asks of one registry an active sign-up keeps. More usually come from a client that makes a new number at
+each attempt."""
+EVENT_OF_STATE: Final[dict[str, _Event]] = {
     "confirmed": messages.SignupConfirmed,
     "waitlisted": messages.SignupWaitlisted,
     "reported": messages.SignupNoted,
 }
-"""What is told of a sign-up that stands so."""
+"""The event that tells the state of an active sign-up."""
 
 
 def signup_of(
@@ -52,11 +52,11 @@ def signup_of(
     *,
     position: int | None = None,
     clashed_at: datetime | None = None,
-    held: Signup | None = None,
+    before: Signup | None = None,
 ) -> Signup:
-    """The sign-up that a command leads to, at this window. With ``clashed_at`` the window is only wanted. ``held``:
-    as it stood before, with this command among its asks; these stay."""
-    first, *others = (Ask(command.asker, command.signup_ref, command.origin),) if held is None else held.asks
+    """The sign-up that a command leads to, at this window. With ``clashed_at`` the window is only wanted. ``before``:
+    the sign-up before this command, with the command among its asks; the asks are kept."""
+    first, *others = (Ask(command.asker, command.signup_ref, command.origin),) if before is None else before.asks
     return Signup(
         signup_id=command.signup_id,
         person=command.person,
@@ -77,36 +77,38 @@ def signup_of(
     )
 
 
-def also_asked(held: Signup, command: Asked) -> Signup | None:
-    """The sign-up with this command among its asks; None where its registry has as many asks as are kept.
+def with_ask(signup: Signup, command: Asked) -> Signup | None:
+    """The sign-up with this command among its asks; None where its registry has ``MOST_ASKS`` of them already.
 
-    A registry that loops takes no other registry's.
+    The number is counted by registry, so a registry that loops takes no place of another registry.
     """
     ask = Ask(command.asker, command.signup_ref, command.origin)
-    if any(known.name == ask.name for known in held.asks):
-        return held
-    if sum(known.asker == ask.asker for known in held.asks) >= MOST_ASKS:
+    if any(other.name == ask.name for other in signup.asks):
+        return signup
+    if sum(other.asker == ask.asker for other in signup.asks) >= MOST_ASKS:
         return None
-    return replace(held, also_asked=(*held.also_asked, ask))
+    return replace(signup, also_asked=(*signup.also_asked, ask))
 
 
-def tell(draft: Draft, fact: _Fact, asked: Asked | Signup, window: _Window | None, **more: Any) -> None:
-    """Send the fact to who asked: by this command, or first for the stored sign-up."""
-    _tell(draft, fact, asked, Ask(asked.asker, asked.signup_ref, asked.origin), window, **more)
+def tell(draft: Draft, event: _Event, asked: Asked | Signup, window: _Window | None, **more: Any) -> None:
+    """Send the event to one asker: that of this command, or the first asker of the stored sign-up."""
+    _tell(draft, event, asked, Ask(asked.asker, asked.signup_ref, asked.origin), window, **more)
 
 
-def tell_all(draft: Draft, fact: _Fact, signup: Signup, asked: Asked | None = None, **more: Any) -> None:
-    """Send the fact to everyone who asked for the sign-up, and to whoever asked just now, under each one's own ref."""
+def tell_all(draft: Draft, event: _Event, signup: Signup, asked: Asked | None = None, **more: Any) -> None:
+    """Send the event to every asker of the sign-up, and to the asker of the command ``asked``, each under its own
+    ref."""
     asks = {ask.name: ask for ask in signup.asks}
     if asked is not None:
         asks[asked.asker, asked.signup_ref] = Ask(asked.asker, asked.signup_ref, asked.origin)
     for ask in asks.values():
-        _tell(draft, fact, signup, ask, signup, **more)
+        _tell(draft, event, signup, ask, signup, **more)
 
 
-def _tell(draft: Draft, fact: _Fact, about: Asked | Signup, ask: Ask, window: _Window | None, **more: Any) -> None:
-    # A window just said has its sender's zone, and UTC once it was loaded: the words must not tell batches apart.
-    told = fact(
+def _tell(draft: Draft, event: _Event, about: Asked | Signup, ask: Ask, window: _Window | None, **more: Any) -> None:
+    # A window from a message has its sender's time zone, a window from the database UTC. The bytes must be the same,
+    # whichever it is, since a replay may cut batches differently.
+    message = event(
         host=about.host,
         project_ref=about.project_ref,
         signup_id=about.signup_id,
@@ -119,11 +121,11 @@ def _tell(draft: Draft, fact: _Fact, about: Asked | Signup, ask: Ask, window: _W
         ends_at=window.ends_at.astimezone(UTC) if window else None,
         **more,
     )
-    draft.tell(OPPORTUNITIES_EVENTS, told)
+    draft.tell(OPPORTUNITIES_EVENTS, message)
 
 
 def command_refused(draft: Draft, reason: CommandRefusal) -> Decision:
-    """The command could not be followed; its sender hears why."""
+    """The command is not followed, and its sender is told why."""
     command = draft.inbound.data
     refusal = messages.CommandRefused(
         host=command.host, project_ref=command.project_ref, reason=reason, origin=command.origin

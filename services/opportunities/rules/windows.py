@@ -1,4 +1,4 @@
-"""A person's time: what her home reports, what clashes, and the reports that lost and are decided again."""
+"""A person's time: windows that her home reports, clashes, and reports that lost a clash and are decided again."""
 
 from __future__ import annotations
 
@@ -13,72 +13,74 @@ from uuid import UUID
 from contracts.messages import opportunities as messages
 from services.chassis.decisions import Decision, Inbound, States
 from services.chassis.draft import Draft
-from services.opportunities.rules.telling import STANDING, also_asked, command_refused, signup_of, tell, tell_all
+from services.opportunities.rules.telling import EVENT_OF_STATE, command_refused, signup_of, tell, tell_all, with_ask
 from services.opportunities.states import Shift, Signup, Wish
 
-__all__ = ["clashes", "report_signup", "settle"]
+__all__ = ["clashes", "decide_again", "report_signup"]
 
 WISHES: Final = 50
-"""Windows of one person that lost and are kept."""
+"""How many windows of one person are kept that lost a clash."""
 
 
 def report_signup(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
-    """Note that she is busy at home, or no longer. Takes no post; what she holds elsewhere keeps its window.
+    """Note that she is busy at home, or no longer. A report takes no post, and sign-ups elsewhere keep their windows.
 
-    A window that clashes is refused and kept: it stands as soon as what it lost to ends. Until then a report that
-    moves a window leaves the earlier one standing. Who has ``WISHES`` of them gets no further one kept: each is looked
-    at whenever she gives something back.
+    A window that clashes is refused and kept: it is noted as soon as the sign-up ends to which it lost. Until then a
+    report that moves a window leaves the earlier window occupied. Of one person ``WISHES`` such windows are kept and no
+    more, since each is looked at whenever she gives something back.
     """
     draft, command = Draft(inbound, now), inbound.data
-    held = states.get(Signup, command.signup_id)
+    signup = states.get(Signup, command.signup_id)
     if command.state == "withdrawn":
-        if held is None or held.state not in ("reported", "clashed"):
+        if signup is None or signup.state not in ("reported", "clashed"):
             return command_refused(draft, "no_signup")
-        gone = held.ended()
-        draft.change(gone)
-        tell_all(draft, messages.SignupWithdrawn, held, command)
-        settle(draft, states, (gone,))
+        ended = signup.ended()
+        draft.change(ended)
+        tell_all(draft, messages.SignupWithdrawn, signup, command)
+        decide_again(draft, states, (ended,))
         return draft.decision()
-    kept = None if held is None or not held.active else also_asked(held, command)
-    if held is not None and held.active and kept is None:
+    asked = None if signup is None or not signup.active else with_ask(signup, command)
+    if signup is not None and signup.active and asked is None:
         return command_refused(draft, "already_signed_up")
-    if held is not None and kept is not None and held.given:
-        # She has it by the linkage: the window is occupied as reported.
-        if kept is not held:
-            draft.change(kept)
-        tell(draft, STANDING[held.state], command, held)
+    if signup is not None and asked is not None and signup.given:
+        # The linkage gave her this sign-up: it occupies the window as a report would.
+        if asked is not signup:
+            draft.change(asked)
+        tell(draft, EVENT_OF_STATE[signup.state], command, signup)
         return draft.decision()
     shift = states.get(Shift, (command.host, command.project_ref, command.shift_ref))
     if shift is not None and shift.state == "cancelled":
-        # The cancellation travels on another topic of home's: had it come second, it would have ended this report.
+        # The cancellation travels on another topic of the home. If it had come after this report, it would have ended
+        # it.
         tell(draft, messages.SignupRefused, command, command, reason="shift_cancelled")
         return draft.decision()
     hers = states.group(Signup, "person", command.person)
     if clashes(hers, command.signup_id, command.starts_at, command.ends_at):
-        if (held is None or held.wish is None) and sum(row.wish is not None for row in hers) >= WISHES:
+        if (signup is None or signup.wish is None) and sum(row.wish is not None for row in hers) >= WISHES:
             return command_refused(draft, "too_many_reports")
-        draft.change(_lost(command, kept or held, inbound.time))
+        draft.change(_lost(command, asked or signup, inbound.time))
         tell(draft, messages.SignupRefused, command, command, reason="clash")
         return draft.decision()
-    noted = signup_of(command, command, "reported", held=kept)
+    noted = signup_of(command, command, "reported", before=asked)
     draft.change(noted)
     tell_all(draft, messages.SignupNoted, noted, command)
-    settle(draft, states, (noted,))
+    decide_again(draft, states, (noted,))
     return draft.decision()
 
 
 def clashes(hers: Iterable[Signup], own: UUID, starts_at: datetime, ends_at: datetime) -> bool:
-    """Whether another sign-up of hers, in any registry, occupies part of the window; touching ends do not."""
+    """Whether another sign-up of hers, in any registry, occupies part of the window. Windows that touch do not
+    clash."""
     return any(
         other.active and other.signup_id != own and other.starts_at < ends_at and starts_at < other.ends_at
         for other in hers
     )
 
 
-def settle(draft: Draft, states: States, changed: Iterable[Signup]) -> None:
-    """Decide again the reports of these persons that lost, who lost first first.
+def decide_again(draft: Draft, states: States, changed: Iterable[Signup]) -> None:
+    """Decide again the reports of these persons that lost a clash, in the order in which they lost.
 
-    ``changed`` are the sign-ups, as they stand now, that ended or moved and so may have freed a window.
+    ``changed``: the sign-ups, after the change, that ended or moved and so may have freed a window.
     """
     by_person: defaultdict[UUID, list[Signup]] = defaultdict(list)
     for signup in changed:
@@ -94,8 +96,8 @@ def settle(draft: Draft, states: States, changed: Iterable[Signup]) -> None:
 
 
 def _first_come(hers: dict[UUID, Signup]) -> list[Signup]:
-    """What stands now of what had lost. One that moves frees where it stood before, so the search begins anew; one that
-    stood nowhere only takes, and what was passed over before it stays so."""
+    """The reports that had lost and are noted now. A report that moves frees its earlier window, so the search begins
+    anew. A report without an earlier window only takes time, so reports that were passed over before it still lose."""
     wishes = sorted(wish for row in hers.values() if (wish := row.wish) is not None)
     taken = sorted((row.starts_at, row.ends_at, row.signup_id) for row in hers.values() if row.active)
     noted: list[Signup] = []
@@ -117,7 +119,8 @@ def _first_come(hers: dict[UUID, Signup]) -> list[Signup]:
 
 
 def _is_taken(taken: list[tuple[datetime, datetime, UUID]], wish: Wish) -> bool:
-    """Whether another window than its own holds part of it. What is taken never overlaps, so neighbours will do."""
+    """Whether another window than its own occupies part of the wish. Windows in ``taken`` never overlap, so the search
+    ends at the first window that ends before the wish begins."""
     before = bisect_left(taken, (wish.ends_at,)) - 1
     while before >= 0 and taken[before][1] > wish.starts_at:
         if taken[before][2] != wish.signup_id:
@@ -126,11 +129,11 @@ def _is_taken(taken: list[tuple[datetime, datetime, UUID]], wish: Wish) -> bool:
     return False
 
 
-def _lost(command: messages.ReportSignup, held: Signup | None, time: datetime) -> Signup:
-    """The report as it is kept: in the place that it lost first, beside the window that stands, if one does."""
-    since = time if held is None or held.clashed_at is None else held.clashed_at
-    stands = held if held is not None and held.state == "reported" else None
-    lost = signup_of(command, command, "clashed", clashed_at=since, held=stands)
-    if stands is None or held is None:
-        return lost
-    return replace(lost, state="reported", starts_at=held.starts_at, ends_at=held.ends_at)
+def _lost(command: messages.ReportSignup, before: Signup | None, time: datetime) -> Signup:
+    """The row of a report that lost: with the time at which it lost first, and with its earlier window, if it occupies
+    one."""
+    since = time if before is None or before.clashed_at is None else before.clashed_at
+    if before is None or before.state != "reported":
+        return signup_of(command, command, "clashed", clashed_at=since)
+    lost = signup_of(command, command, "clashed", clashed_at=since, before=before)
+    return replace(lost, state="reported", starts_at=before.starts_at, ends_at=before.ends_at)
