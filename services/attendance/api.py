@@ -1,4 +1,4 @@
-"""What an operator can read of attendance."""
+"""Questions of operators to attendance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What counts of a person on one Shanghai day, so that a record is compared with its neighbours and not with all."""
+"""The records of a person that count on one Shanghai day, in order, so that a record is compared with neighbours
+only."""
 
 from __future__ import annotations
 
@@ -26,21 +27,21 @@ class Counted:
             self.add(row)
 
     def add(self, row: Standing) -> None:
-        """It counts from now on."""
+        """The record counts from now on."""
         if (span := _span(row)) is not None and row.counted_signup is not None:
             insort(self._spans, span)
             self.by_signup[row.counted_signup] = row.key
             self.minutes += row.counted_minutes or 0
 
     def remove(self, row: Standing) -> None:
-        """It counts no longer as it stands here."""
+        """The record, in this state, counts no longer."""
         if (span := _span(row)) is not None and row.counted_signup is not None:
             self._spans.remove(span)
             del self.by_signup[row.counted_signup]
             self.minutes -= row.counted_minutes or 0
 
     def overlaps(self, own: RecordKey, starts_at: datetime, ends_at: datetime) -> bool:
-        """Whether another record than ``own`` counts in part of this time; touching ends do not."""
+        """Whether another record than ``own`` counts in part of this time. Spans that touch do not overlap."""
         at = bisect_left(self._spans, (ends_at,)) - 1
         while at >= 0 and self._spans[at][1] > starts_at:
             if self._spans[at][2] != own:
@@ -50,7 +51,7 @@ class Counted:
 
 
 def _span(row: Standing) -> _Span | None:
-    # Both or neither are there: the table checks it.
+    # Either both are there or neither: the table checks this.
     if row.counted_from is None or row.counted_to is None:
         return None
     return (row.counted_from, row.counted_to, row.key)

@@ -18,5 +18,5 @@ class Policy:
 
 
 def policy(settings: AttendanceSettings) -> Policy:
-    """As the settings say."""
+    """Read from the settings."""
     return Policy(day_cap_minutes=settings.day_cap_minutes)

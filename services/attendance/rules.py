@@ -9,7 +9,6 @@ from typing import Final, TypeAlias
 from contracts.messages import attendance as messages
 from contracts.messages.service import shanghai_day
 from contracts.topics import ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS
-from services.attendance.books import Books
 from services.attendance.policy import Policy
 from services.attendance.states import (
     DAYS_OF_A_STAY,
@@ -21,6 +20,7 @@ from services.attendance.states import (
     Standing,
     signup_name,
 )
+from services.attendance.working_copy import WorkingCopy
 from services.chassis.decisions import Channel, Decision, Inbound, Send, States, Wait
 from services.chassis.draft import Draft
 
@@ -28,36 +28,38 @@ __all__ = ["attest", "check_in", "check_out", "ignore", "note_signup"]
 
 PAIRS_A_DAY: Final = 3
 RECORDS_A_DAY: Final = 50
-"""Records that one host may have of one person's Shanghai day, whatever became of them. Each is looked at whenever
-something of that day comes free; nobody serves so often, a host that loops does."""
+"""How many records one host may have of one person's Shanghai day, in whatever state. Each of them is looked at
+whenever something of that day comes free. Nobody serves so often; a host that loops has so many."""
 
 _Command: TypeAlias = messages.RecordCheckIn | messages.RecordCheckOut | messages.AttestService
 
 
 def note_signup(state: SignupState, states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Keep how a sign-up stands; a right to serve releases what waits or is held for it.
+    """Keep the state of a sign-up. Where it entitles its person to serve, messages that wait for it and records that
+    are held for it are decided.
 
-    A refusal concerns one request: asked twice, the second is refused and the first stands. The first word on a
-    sign-up, whatever it is, releases check-ins that wait to hear of it.
+    A refusal concerns one request: of two requests for one sign-up the second is refused, and the sign-up keeps its
+    state. The first event of a sign-up, whatever it is, makes known the fact for which its check-ins wait.
     """
-    fact = inbound.data
-    known = states.get(Signup, fact.signup_id)
-    signup = Signup(fact.signup_id, state)
-    if signup == known or (signup.state == "refused" and known is not None and known.state != "withdrawn"):
+    event = inbound.data
+    before = states.get(Signup, event.signup_id)
+    signup = Signup(event.signup_id, state)
+    if signup == before or (signup.state == "refused" and before is not None and before.state != "withdrawn"):
         return Decision()
-    books = Books(Draft(inbound, now), states, fact.person, policy)
-    books.note(signup)
-    books.settle()
-    if signup.active or known is None:
-        books.draft.fact(signup_name(fact.signup_id))
-    return books.decision()
+    copy = WorkingCopy(Draft(inbound, now), states, event.person, policy)
+    copy.note(signup)
+    copy.decide_again()
+    if signup.active or before is None:
+        copy.draft.fact(signup_name(event.signup_id))
+    return copy.decision()
 
 
 def check_in(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Keep that she came, up to three times a day (rule 68); records held for want of it are decided again.
+    """Keep a check-in, up to three a day (rule 68). Records that are held for want of it are decided again.
 
-    Evidence says nothing about a right to serve, and the right may come later (a promotion, a window of home that had
-    lost): however her sign-up stands, that she came is kept. Only one that was never heard of is refused.
+    A check-in is evidence and no right to serve. The right may come later (a promotion, a window of her home that had
+    lost), so a check-in is kept whatever the state of its sign-up. It is refused only where no event has named the
+    sign-up.
     """
     command: messages.RecordCheckIn = inbound.data
     if states.get(Signup, command.signup_id) is None:
@@ -68,14 +70,14 @@ def check_in(states: States, inbound: Inbound, now: datetime, policy: Policy) ->
         return Decision()
     if len(today) == PAIRS_A_DAY:
         return _refused(command, "too_many_check_ins")
-    books = Books(Draft(inbound, now), states, command.person, policy)
-    books.visit(Presence(command.signup_id, day, len(today) + 1, command.at))
-    books.settle()
-    return books.decision()
+    copy = WorkingCopy(Draft(inbound, now), states, command.person, policy)
+    copy.visit(Presence(command.signup_id, day, len(today) + 1, command.at))
+    copy.decide_again()
+    return copy.decision()
 
 
 def check_out(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Keep that she left: it ends the latest stay that is open. Over midnight, both days are evidenced by it."""
+    """Keep a check-out: it ends the latest stay that is open. A stay over midnight is evidence for both days."""
     command: messages.RecordCheckOut = inbound.data
     day = shanghai_day(command.at)
     stays = [
@@ -89,63 +91,64 @@ def check_out(states: States, inbound: Inbound, now: datetime, policy: Policy) -
     stay = max((row for row in stays if row.left_at is None), key=lambda row: row.came_at, default=None)
     if stay is None:
         return _refused(command, "no_check_in")
-    books = Books(Draft(inbound, now), states, command.person, policy)
-    books.visit(replace(stay, left_at=command.at))
-    books.settle()
-    return books.decision()
+    copy = WorkingCopy(Draft(inbound, now), states, command.person, policy)
+    copy.visit(replace(stay, left_at=command.at))
+    copy.decide_again()
+    return copy.decision()
 
 
 def attest(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Confirm, hold or revoke a version of a service record; what that frees goes to records that are held.
+    """Confirm, hold or revoke a version of a service record. Time that this frees goes to records that are held.
 
-    Versions may come in any order: a lower one than known is history and changes nothing (rule 69). A host that has
-    ``RECORDS_A_DAY`` of her day already gets no further one in; versions of those that are there are never too many.
+    Versions may come in any order: a version lower than the latest changes nothing (rule 69). A host that has
+    ``RECORDS_A_DAY`` records of her day gets no further record in; the number of versions of a record has no limit.
     """
     command: messages.AttestService = inbound.data
     record = command.record
-    known = states.get(Standing, (command.host, record.record_ref))
-    if known is not None:
-        if known.person != command.person:
+    before = states.get(Standing, (command.host, record.record_ref))
+    if before is not None:
+        if before.person != command.person:
             return _refused(command, "other_person")
-        if record.version < known.version:
+        if record.version < before.version:
             return Decision()
-        if record.version == known.version:
-            return Decision() if known.record() == record else _refused(command, "version_conflict")
+        if record.version == before.version:
+            return Decision() if before.record() == record else _refused(command, "version_conflict")
     elif len(states.group(Standing, "place", (command.host, command.person, record.day))) >= RECORDS_A_DAY:
         return _refused(command, "too_many_records")
-    row = _next_version(command, known, inbound.time)
-    books = Books(Draft(inbound, now), states, command.person, policy)
+    row = _next_version(command, before, inbound.time)
+    copy = WorkingCopy(Draft(inbound, now), states, command.person, policy)
     if record.revoked:
-        books.revoke(row, record)
+        copy.revoke(row, record)
     else:
-        reason = books.obstacle(row, record)
+        reason = copy.obstacle(row, record)
         if reason == "no_signup" and not inbound.waited_out:
             return _wait(command)
-        books.decide(row, record, reason)
-    books.settle()
-    return books.decision()
+        copy.decide(row, record, reason)
+    copy.decide_again()
+    return copy.decision()
 
 
 def ignore(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Travels on a topic that is read here, and concerns others."""
+    """The message is on a topic that attendance reads, and concerns other services only."""
     return Decision()
 
 
-def _next_version(command: messages.AttestService, known: Standing | None, time: datetime) -> Standing:
+def _next_version(command: messages.AttestService, before: Standing | None, time: datetime) -> Standing:
     record = command.record
     body = record.__pydantic_serializer__.to_json(record, exclude_none=True).decode()
-    if known is not None:
-        return replace(known, signup_id=command.signup_id, version=record.version, body=body, day=record.day)
+    if before is not None:
+        return replace(before, signup_id=command.signup_id, version=record.version, body=body, day=record.day)
     return Standing(
         command.host, record.record_ref, command.person, command.signup_id, record.version, None, body, time, record.day
     )
 
 
 def _wait(command: _Command) -> Decision:
-    # Nothing but its own sign-up releases it: hundreds that wait are not decided again at each other sign-up of hers.
+    # It waits for its own sign-up alone, so that hundreds of waiting messages are not decided again at every other
+    # sign-up of hers.
     project = command.record.project_ref if isinstance(command, messages.AttestService) else command.project_ref
-    told = Channel(OPPORTUNITIES_EVENTS, f"{command.host}:{project}")  # whatever becomes of a project's sign-ups
-    return Decision(wait=Wait(signup_name(command.signup_id), brought_by=(told,)))
+    of_project = Channel(OPPORTUNITIES_EVENTS, f"{command.host}:{project}")  # all events of a project's sign-ups
+    return Decision(wait=Wait(signup_name(command.signup_id), brought_by=(of_project,)))
 
 
 def _refused(command: _Command, reason: CommandRefusal) -> Decision:

@@ -1,4 +1,4 @@
-"""Attendance: presence and service records of persons, over all registries. Table of contents of the service."""
+"""Attendance's table of contents: for each message its decision, its subject, its locks and its needs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _record(inbound: Inbound) -> str:
 
 
 def _presence(inbound: Inbound) -> str:
-    """Not the sign-up: the message that brings a sign-up must not stay behind presence that waits for it."""
+    """Another subject than the sign-up's: an event of the sign-up must not wait behind presence that waits for it."""
     return f"presence:{inbound.data.signup_id}"
 
 
@@ -41,7 +41,7 @@ def _project(inbound: Inbound) -> str:
 
 
 def _person_and_signup(inbound: Inbound) -> Iterable[str]:
-    """The person, since all that competes is hers, and the sign-up, since it may be waited for."""
+    """The person, since records that compete are one person's, and the sign-up, since messages wait for it."""
     return person_name(inbound.data.person), signup_name(inbound.data.signup_id)
 
 
@@ -56,7 +56,7 @@ def _of_record(inbound: Inbound, needs: Needs) -> None:
 def _of_presence(inbound: Inbound, needs: Needs) -> None:
     command: attendance.RecordCheckIn | attendance.RecordCheckOut = inbound.data
     needs.signups.add(command.signup_id)
-    # Whoever leaves may have come two days before, and all three days are evidenced then.
+    # The stay that a check-out ends may have begun two days before, and it is evidence for all three days.
     signup, days = days_before(command.signup_id, shanghai_day(command.at))
     needs.stays.add((signup, days))
     needs.days.update((command.person, day) for day in days)
@@ -67,7 +67,7 @@ def _of_signup(inbound: Inbound, needs: Needs) -> None:
 
 
 def _of_right(inbound: Inbound, needs: Needs) -> None:
-    """A sign-up that gives a right to serve: what is held for want of it is decided again."""
+    """A sign-up that entitles its person to serve: records that are held for want of it are decided again."""
     _of_signup(inbound, needs)
     needs.entitled.add(inbound.data.signup_id)
 

@@ -1,4 +1,4 @@
-"""What attendance can be told from outside, beside what every service can."""
+"""Settings of attendance, besides those that every service has."""
 
 from __future__ import annotations
 

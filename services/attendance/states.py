@@ -1,4 +1,5 @@
-"""What attendance keeps: a copy of sign-ups, presence, and how the linkage stands to every service record."""
+"""What attendance keeps, a row type per table: a copy of sign-ups, presence, and the standing of each service
+record."""
 
 from __future__ import annotations
 
@@ -40,29 +41,29 @@ RecordKey: TypeAlias = tuple[str, str]
 ENTITLED: Final = ("confirmed", "promoted", "noted")
 """States of a sign-up that give the right to serve."""
 LONGEST_STAY: Final = timedelta(hours=48)
-"""A check-out ends a stay begun at most so long before; the longest service known lasts 45 hours."""
+"""The longest time between check-in and check-out of a stay. The longest service that we know lasts 45 hours."""
 DAYS_OF_A_STAY: Final = 3
-"""So many Shanghai days a stay can touch."""
+"""The most Shanghai days that a stay can touch."""
 
 
-@lru_cache(maxsize=4096)  # what is held is looked at again and again
+@lru_cache(maxsize=4096)  # held records are looked at again and again
 def _read(body: str) -> ServiceRecord:
     return ServiceRecord.model_validate_json(body)
 
 
 def person_name(person: UUID) -> str:
-    """Lock name of a person, under which all that competes stands."""
+    """Lock name of a person. Records that compete are of one person, so this lock guards them all."""
     return f"person:{person}"
 
 
 def signup_name(signup_id: UUID) -> str:
-    """Lock name of a sign-up, and the fact that it has come or gives a right to serve."""
+    """Lock name of a sign-up, and name of the fact that an event named it, or that it entitles its person to serve."""
     return f"signup:{signup_id}"
 
 
 @frozen
 class Signup:
-    """How a sign-up stands. Its id is derived from person and shift."""
+    """The state of a sign-up. Its id follows from person and shift."""
 
     id: UUID
     state: SignupState
@@ -85,12 +86,12 @@ class Presence:
 
     @property
     def signup_day(self) -> tuple[UUID, date]:
-        """What decisions ask for stays by."""
+        """Sign-up and day, by which decisions ask for stays."""
         return (self.signup_id, self.day)
 
     def covers(self, day: date) -> bool:
-        """Whether she was there on this Shanghai day: a stay over midnight evidences both days, one that ends at
-        midnight only the day that it ends."""
+        """Whether she was there on this Shanghai day. A stay over midnight is evidence for both days; a stay that ends
+        at midnight is evidence for the day before only."""
         last = self.day if self.left_at is None else shanghai_day(self.left_at - timedelta.resolution)
         return self.day <= day <= max(self.day, last)
 
@@ -99,9 +100,9 @@ class Presence:
 class Standing:
     """How the linkage stands to a service record: its latest version, and the version that counts.
 
-    ``held_for`` and ``body`` (JSON) are of the latest version. What counts is the last confirmed version: while a
-    later one is held, its span and minutes stay reserved; a revocation empties it, but for ``counted_signup``: what
-    was confirmed under a sign-up once needs none to be restored.
+    ``held_for`` and ``body`` (JSON) are of the latest version. The last confirmed version counts, and the fields
+    ``counted_…`` are of it. While a later version is held, its span and minutes stay reserved. A revocation empties
+    these fields but ``counted_signup``: a record that was confirmed under a sign-up once needs none to be restored.
     """
 
     host: str
@@ -112,7 +113,7 @@ class Standing:
     held_for: HoldReason | None
     body: str
     attested_at: datetime
-    """CloudEvents time of the version seen first: who attested first is decided again first."""
+    """CloudEvents time of the version that was seen first. Held records are decided again in this order."""
     day: date
     """The Shanghai day of the latest version."""
     counted_version: int | None = None
@@ -128,34 +129,34 @@ class Standing:
 
     @property
     def counted_day(self) -> date | None:
-        """The Shanghai day on which it counts."""
+        """The Shanghai day on which the record counts."""
         return None if self.counted_from is None else shanghai_day(self.counted_from)
 
     @property
     def place(self) -> tuple[str, UUID, date]:
-        """One host's records of a person's day are counted by this."""
+        """Host, person and day, by which a host's records of a day are counted."""
         return (self.host, self.person, self.day)
 
     @property
     def counts_on(self) -> tuple[UUID, date] | None:
-        """Person and day on which it counts."""
+        """Person and day on which the record counts."""
         day = self.counted_day
         return None if day is None else (self.person, day)
 
     @property
     def waits_on(self) -> tuple[UUID, date] | None:
-        """Person and day that it is held back on. What duplicates another record is not: whatever else leaves the day,
-        that one is in its way."""
+        """Person and day on which the record is held. None for a duplicate: it stays held whatever else leaves the day,
+        as long as the other record counts."""
         return (self.person, self.day) if self._waits else None
 
     @property
     def waits_under(self) -> UUID | None:
-        """The sign-up that it is held back under, but for duplicates."""
+        """The sign-up under which the record is held; None for a duplicate."""
         return self.signup_id if self._waits else None
 
     @property
     def doubles(self) -> tuple[UUID, date] | None:
-        """Sign-up and day of which another record counts."""
+        """Sign-up and day, where the record is held because another record of the same counts."""
         return (self.signup_id, self.day) if self.held_for == "duplicate" else None
 
     @property
@@ -163,11 +164,11 @@ class Standing:
         return self.held_for is not None and self.held_for != "duplicate"
 
     def record(self) -> ServiceRecord:
-        """The latest version, whole."""
+        """The content of the latest version."""
         return _read(self.body)
 
     def counts_as(self, other: Standing) -> bool:
-        """Whether the same counts of both."""
+        """Whether sign-up, span and minutes that count are the same in both."""
         return (self.counted_signup, self.counted_from, self.counted_to, self.counted_minutes) == (
             other.counted_signup,
             other.counted_from,
@@ -176,8 +177,8 @@ class Standing:
         )
 
     def confirmed(self, record: ServiceRecord) -> Standing:
-        """The latest version, which is ``record``, counts from now on."""
-        # Written out: replace() takes three times as long, and most decisions confirm.
+        """The standing when the latest version is confirmed. ``record``: its content."""
+        # Not by replace(), which takes three times as long: most decisions confirm.
         return Standing(
             self.host,
             self.record_ref,
@@ -196,7 +197,7 @@ class Standing:
         )
 
     def revoked(self) -> Standing:
-        """Nothing of it counts any more."""
+        """The standing when the record is revoked: nothing of it counts."""
         return replace(
             self,
             held_for=None,
@@ -209,9 +210,9 @@ class Standing:
 
 @frozen
 class PersonDay:
-    """What one batch adds to (or takes from) a person's minutes of a Shanghai day.
+    """The minutes that one batch adds to a person's Shanghai day; negative where it takes minutes away.
 
-    Never loaded: rules sum the records themselves, the database adds up on its own and compares with ``cap``.
+    Rows are never loaded. Rules sum the records themselves; the database adds up by itself and compares with ``cap``.
     """
 
     person: UUID

@@ -13,10 +13,10 @@ import pytest
 from contracts.ids import signup_id
 from contracts.messages import Message
 from contracts.messages.attendance import AttestService, CommandRefused
-from services.attendance.books import Books
 from services.attendance.rules import RECORDS_A_DAY
 from services.attendance.states import Standing
 from services.attendance.store import RECORDS
+from services.attendance.working_copy import WorkingCopy
 from services.chassis.database import Batch
 from services.chassis.decisions import States
 from tests.support.attendance import MONDAY, PROJECT, at, attest, check_in, event_of, signup, told
@@ -30,13 +30,13 @@ CROWD = 400
 def looks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often a record was compared with what counts, by record."""
     counted: Counter[str] = Counter()
-    obstacle = Books.obstacle
+    obstacle = WorkingCopy.obstacle
 
-    def counting(self: Books, row: Standing, *rest: Any) -> Any:
+    def counting(self: WorkingCopy, row: Standing, *rest: Any) -> Any:
         counted[row.record_ref] += 1
         return obstacle(self, row, *rest)
 
-    monkeypatch.setattr(Books, "obstacle", counting)
+    monkeypatch.setattr(WorkingCopy, "obstacle", counting)
     return counted
 
 
@@ -45,7 +45,7 @@ async def crowded(attendance: AttendanceOnPostgres, db: Db, person: UUID, *, hos
     who: dict[str, Any] = {"person": person, "host": host}
     await attendance.apply(db, [signup("s1", **who), check_in("s1", at("08:00"), **who)])
     await attendance.apply(db, [attest("counts", "s1", at("09:00"), at("17:00"), **who)])
-    row = (await RECORDS.fetch(db, "WHERE person = $1", person))[0]
+    row = (await RECORDS.fetch(db, "SELECT service_record.* FROM service_record WHERE person = $1", person))[0]
     double = replace(
         row,
         held_for="duplicate",

@@ -1,6 +1,6 @@
-"""One person's service as a decision sees and changes it: what may count beside what, and who comes next.
+"""One person's service records as one decision reads and changes them: which may count together, and which comes next.
 
-Records compete within one Shanghai day of one person and nowhere else, so a decision looks at the days that it touches.
+Records compete only within one Shanghai day of one person, so a decision looks at the days that it touches.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from services.attendance.states import (
 from services.chassis.decisions import Decision, States
 from services.chassis.draft import Draft
 
-__all__ = ["Books"]
+__all__ = ["WorkingCopy"]
 
 
-class Books:
-    """A working copy over the batch's states, of one decision; nothing is changed but by ``decision``."""
+class WorkingCopy:
+    """The changes of one decision over the batch's states, which do not change before ``decision``."""
 
     def __init__(self, draft: Draft, states: States, person: UUID, policy: Policy) -> None:
         self.draft = draft
@@ -47,22 +47,23 @@ class Books:
         self._visit: Presence | None = None
         self._changed: dict[RecordKey, Standing] = {}
         self._again: dict[RecordKey, Standing] = {}
-        """What is held and may fit now."""
+        """Held records that may count now."""
 
     def note(self, signup: Signup) -> None:
-        """Her sign-up stands like this now."""
+        """Take over the new state of her sign-up."""
         self._signup = signup
         if signup.active:
             self._look_again(self._states.group(Standing, "waits_under", signup.id))
 
     def visit(self, presence: Presence) -> None:
-        """She came, or left."""
+        """Take over a check-in or check-out."""
         self._visit = presence
         waiting = self._states.group(Standing, "waits_under", presence.signup_id)
         self._look_again(row for row in waiting if presence.covers(row.day))
 
     def obstacle(self, row: Standing, record: ServiceRecord | None = None) -> HoldReason | None:
-        """Why this version (``record``, read from the row if not given) may not count beside all else that counts."""
+        """Why this version may not count beside all other records that count; None where it may. ``record``: its
+        content, read from the row if not given."""
         if not self._entitled(row):
             return "no_signup"
         if not self._present(row.signup_id, row.day):
@@ -73,7 +74,7 @@ class Books:
         record = record or row.record()
         if counted.overlaps(row.key, record.started_at, record.ended_at):
             return "overlap"
-        # A lowering fits even on a day that was filled under a higher cap.
+        # A version with fewer minutes fits even on a day that was filled under a higher cap.
         own = (row.counted_minutes or 0) if row.counted_day == row.day else 0
         worth = record.minutes
         if counted.minutes - own + worth > self._cap and worth > own:
@@ -81,23 +82,23 @@ class Books:
         return None
 
     def decide(self, row: Standing, record: ServiceRecord, reason: HoldReason | None) -> None:
-        """Confirm this version of a record, or hold it for what is in its way."""
+        """Confirm this version of a record, or hold it for ``reason``."""
         if reason is None:
             self._confirm(row, record)
         else:
             self._hold(row, record, reason)
 
     def revoke(self, row: Standing, record: ServiceRecord) -> None:
-        """Take the record back, whatever it was worth."""
+        """Revoke the record: no minutes of it count."""
         self._put(row.revoked())
         self._tell(ServiceRevoked, row, record, minutes=0)
 
-    def settle(self) -> None:
-        """Decide again what is held and may fit now, who attested first first, until nothing more does; never cut
-        anything to fit.
+    def decide_again(self) -> None:
+        """Decide again the held records that may count now, in the order in which they were attested, until no more
+        fits. No record is cut to fit.
 
-        A correction that fits at last may free the span of its earlier version: what had been passed over on that day
-        is looked at once more.
+        A correction that fits may free the span of its earlier version. Then records of that day that had been passed
+        over are looked at once more.
         """
         line: list[tuple[datetime, RecordKey]] = []
         in_line: dict[RecordKey, Standing] = {}
@@ -121,7 +122,7 @@ class Books:
                 self._hold(held, held.record(), reason)
 
     def decision(self) -> Decision:
-        """All that was changed, with what it adds to the person's days."""
+        """All changes, with the minutes that they add to the person's days."""
         added: defaultdict[date, int] = defaultdict(int)
         for row in (self._signup, self._visit):
             if row is not None:
@@ -139,13 +140,13 @@ class Books:
         return self.draft.decision()
 
     def _counted(self, day: date) -> Counted:
-        if (known := self._days.get(day)) is None:
+        if (counted := self._days.get(day)) is None:
             rows = self._states.group(Standing, "counts_on", (self._person, day))
-            known = self._days[day] = Counted(rows)  # ``_put`` asks for a day before it changes it
-        return known
+            counted = self._days[day] = Counted(rows)  # ``_put`` asks for a day before it changes it
+        return counted
 
     def _entitled(self, row: Standing) -> bool:
-        """Whether she may serve there. What was confirmed once needs no sign-up for its corrections."""
+        """Whether she may serve there. A record that was confirmed once needs no sign-up for its corrections."""
         if row.counted_signup == row.signup_id:
             return True
         signup = self._states.get(Signup, row.signup_id)
@@ -154,9 +155,9 @@ class Books:
         return signup is not None and signup.active
 
     def _present(self, signup_id: UUID, day: date) -> bool:
-        if (known := self._there.get((signup_id, day))) is None:
-            known = self._there[signup_id, day] = self._was_there(signup_id, day)
-        return known
+        if (there := self._there.get((signup_id, day))) is None:
+            there = self._there[signup_id, day] = self._was_there(signup_id, day)
+        return there
 
     def _was_there(self, signup_id: UUID, day: date) -> bool:
         visit = self._visit
@@ -177,7 +178,8 @@ class Books:
         self._tell(ServiceHeld, row, record, minutes=record.minutes, reason=reason)
 
     def _put(self, row: Standing) -> None:
-        """Keep a record as it stands now. Where it counted otherwise before, somebody may take what it left."""
+        """Keep a record's new state. Where it counted otherwise before, other records may take the time that it
+        left."""
         before = self._changed.get(row.key) or self._states.get(Standing, row.key)
         old_day, new_day = None if before is None else before.counted_day, row.counted_day
         old = None if old_day is None else self._counted(old_day)
@@ -201,10 +203,10 @@ class Books:
 
     def _tell(
         self,
-        fact: type[ServiceConfirmed | ServiceHeld | ServiceRevoked],
+        event: type[ServiceConfirmed | ServiceHeld | ServiceRevoked],
         row: Standing,
         record: ServiceRecord,
         **more: Any,
     ) -> None:
-        message = fact(person=row.person, host=row.host, signup_id=row.signup_id, record=record, **more)
+        message = event(person=row.person, host=row.host, signup_id=row.signup_id, record=record, **more)
         self.draft.tell(ATTENDANCE_EVENTS, message)
