@@ -43,7 +43,7 @@ class ShiftFound(BaseModel):
     place: Place
     state: Literal["open", "cancelled"]
     project_state: Literal["open", "closed"]
-    """A closed project's shifts take nobody new."""
+    """Shifts of a closed project take no new sign-ups."""
 
     @classmethod
     def of(cls, row: Row) -> ShiftFound:
@@ -73,13 +73,13 @@ class CampaignFound(BaseModel):
 
 
 class Figures(BaseModel):
-    """Counts over everything.
+    """Counts over all rows.
 
-    ``requested`` = ``confirmed`` + ``waitlisted`` (as they stand now) + ``withdrawn`` + all of ``refused``.
-    ``campaigns`` are counted by their ref over all hosts, as search finds them: two hosts that name one take part in
-    the same. ``clashed`` = windows that homes reported and that wait for another one to end. ``overbooked`` = posts
-    given above the allotment valid at that moment, whether healed later or not (lowering posts below what is
-    confirmed gives none), or the sign-ups confirmed above what their shift has room for now, if that is more.
+    ``requested`` = ``confirmed`` + ``waitlisted`` (those of now) + ``withdrawn`` + all of ``refused``. ``campaigns``
+    are counted by their ref over all hosts, as search finds them: two hosts with one ref take part in the same
+    campaign. ``clashed``: windows that homes reported and that wait for another window to end. ``overbooked``: posts
+    that were given above the allotment of that moment, corrected later or not (lowering posts below ``confirmed`` gives
+    none); or, if that is more, sign-ups that are confirmed above the posts of their shift now.
     """
 
     projects: int
@@ -103,7 +103,7 @@ def _interval(value: Any) -> Any:
 
 
 class SearchParameters(BaseModel):
-    """What a shift must be like; nothing given is no condition."""
+    """Conditions for a shift; a field that is not given is no condition."""
 
     host: RegistryCode | None = None
     district: Annotated[str, Field(pattern=r"^[0-9]{2,6}$")] | None = None
@@ -114,18 +114,18 @@ class SearchParameters(BaseModel):
     category: Category | None = None
     campaign: Annotated[Text, Field(max_length=300)] | None = None
     text: Annotated[Text, Field(max_length=100)] | None = None
-    """Words that all stand in the title, the campaign or the place."""
+    """Words, each of which must be in the title, the campaign or the place."""
     age_band: AgeBand | None = None
     busy: Annotated[list[Annotated[tuple[Moment, Moment], BeforeValidator(_interval)]], Field(max_length=100)] = []
     """Windows ``start/end`` that must stay free."""
     include_full: bool = False
     at: Moment | None = None
-    """The moment judged; now, if not given."""
+    """The moment for which shifts are judged; now, if not given."""
     after: Annotated[str, Field(max_length=1000)] | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
     def query(self, now: datetime) -> Query:
-        """As search reads it; one row more than asked for tells whether there is a next page."""
+        """The query for search. It asks for one row more than the page has, which says whether there is a next page."""
         return Query(
             at=self.at or now,
             limit=self.limit + 1,
@@ -144,7 +144,7 @@ class SearchParameters(BaseModel):
 
 
 def api(reads: Reads, settings: Settings) -> APIRouter:
-    """Routes over these sessions. Any registry's token may search: what a host offers is for everyone's volunteers."""
+    """The routes. Any registry's token may search: a host offers its shifts to the volunteers of all registries."""
     clock = Clock(timedelta(seconds=settings.clock_offset))
     router = APIRouter(dependencies=[Depends(principal)])
 

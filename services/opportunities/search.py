@@ -1,4 +1,8 @@
-"""What others read: open shifts page by page, campaigns, and the figures. All SQL of the read API."""
+"""All SQL of the read API: open shifts page by page, campaigns, and the figures.
+
+A search has the conditions that were asked for and no others, so its statement is put together here and is nowhere
+whole: a plan for "any value, or $1" would use no index.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +34,10 @@ _FROM: Final = "FROM shift JOIN project USING (host, project_ref)"
 _ORDER: Final = "shift.starts_at, shift.host, shift.project_ref, shift.shift_ref"
 
 _NEAR: Final = 2000
-"""Shifts that are looked through for words in order of start, before the index is asked."""
+"""How many of the nearest shifts are looked through for words, before the index is asked."""
 _HAS_WORD: Final = "(position({0}::text IN project.words) > 0 OR position({0}::text IN shift.words) > 0)"
-# The shifts that have a word in their own words or in their project's. Which pairs of characters it has leads to few
-# rows, and whether it stands there in one piece is asked of these alone.
+# The shifts that have a word in their own words or in their project's. The index by pairs of characters leads to few
+# rows, and only these are asked whether they have the word in one piece.
 _WITH_WORD: Final = """(
     SELECT here.host, here.project_ref, here.shift_ref FROM shift AS here
      WHERE characters_and_pairs(here.words) @> {1}::text[] AND position({0}::text IN here.words) > 0
@@ -53,8 +57,9 @@ WHERE project.campaign_ref IS NOT NULL AND project.state = 'open'
 GROUP BY project.host, project.campaign_ref ORDER BY project.host, project.campaign_ref
 """
 
-# Overbooked: posts given above the allotment of that moment, healed or not. That goes by the counter which the CHECK
-# guards; should it be wrong, more sign-ups have a post now than there is room for, and that is counted from themselves.
+# Overbooked: posts that were given above the allotment of that moment, corrected later or not, by the counter that the
+# CHECK guards. If this counter is wrong, more sign-ups have a post now than the shift has posts: that number is counted
+# from the sign-ups themselves.
 _FIGURES: Final = """
 SELECT (SELECT count(*) FROM project) AS projects,
        (SELECT count(DISTINCT campaign_ref) FROM project) AS campaigns,
@@ -74,7 +79,7 @@ SELECT (SELECT count(*) FROM project) AS projects,
            (SELECT count(*) FROM signup_outcome AS given WHERE given.confirmed > given.posts),
            (SELECT coalesce(sum(greatest(taken - coalesce(capacity, 0), 0)), 0)::bigint FROM (
                 SELECT host, project_ref, shift_ref, count(*) AS taken FROM signup WHERE state = 'confirmed'
-                GROUP BY host, project_ref, shift_ref) AS held
+                GROUP BY host, project_ref, shift_ref) AS posts_taken
             LEFT JOIN shift USING (host, project_ref, shift_ref))) AS overbooked
 """
 
@@ -88,7 +93,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-"""A moment that the database's driver can write: it counts in UTC, where the ends of time may lie beyond."""
+"""A moment that the database's driver can write: in UTC, too, it lies within the years 1 to 9999."""
 _CURSOR: Final = TypeAdapter(tuple[Moment, RegistryCode, Ref, Ref])
 
 
@@ -98,10 +103,10 @@ class CursorError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for; None is anything."""
+    """The conditions of a search; None is no condition."""
 
     at: datetime
-    """The moment judged: what has started or no longer takes sign-ups is not offered."""
+    """Shifts that have started at this moment, or take no sign-ups any more, are not found."""
     limit: int
     host: str | None = None
     district: str | None = None
@@ -131,13 +136,13 @@ class _Conditions:
         self.arguments += arguments
 
     def clause(self) -> str:
-        """All of them, and begins anew; the arguments stay."""
+        """All conditions so far. The next ones begin a new clause; the arguments stay."""
         parts, self.parts = self.parts, []
         return " AND ".join(parts)
 
 
 def _add_in_time(where: _Conditions, query: Query) -> None:
-    """What the index in order of start answers."""
+    """Conditions for which the index in order of start serves."""
     where.add("shift.state = 'open'")
     where.add("shift.starts_at > {0}", query.at)
     where.add("shift.starts_at >= {0}", query.since)
@@ -147,7 +152,6 @@ def _add_in_time(where: _Conditions, query: Query) -> None:
 
 
 def _add_rest(where: _Conditions, query: Query) -> None:
-    # Only what is asked for is in the statement: a plan for "anything or $1" would use no index.
     where.add("project.state = 'open'")
     where.add("shift.signup_closes_at > {0}", query.at)
     where.add("shift.host = {0}", query.host)
@@ -167,19 +171,19 @@ def _add_rest(where: _Conditions, query: Query) -> None:
 
 
 def words_of(text: str | None) -> list[str]:
-    """What is looked for, each of which must be found. Here alone stands how what is asked is made comparable."""
+    """The words of a question, each of which must be found. No other place makes a question comparable with titles."""
     return list(dict.fromkeys((text or "").lower().split()))
 
 
 def characters_and_pairs(word: str) -> list[str]:
-    """What the index has of each row that has this word; the function of this name in the database makes it."""
+    """The entries that the index has for each row with this word. The database's function of this name makes them."""
     return sorted({*word, *(word[at : at + 2] for at in range(len(word) - 1))})
 
 
 async def find(db: Connection, query: Query) -> list[Row]:
     """One page in order of start. Raises ``CursorError``.
 
-    A word that many shifts have fills the page from the nearest ones; the index would first list all that have it.
+    Where many shifts have a word, the nearest shifts fill the page; the index would first list all shifts that have it.
     """
     words = words_of(query.text)
     if not words:
@@ -217,7 +221,7 @@ async def _fetch(db: Connection, asked: str, query: Query, where: _Conditions) -
 
 
 async def shift(db: Connection, key: ShiftKey) -> Row | None:
-    """One shift whatever its state, or None when it or its project is not known."""
+    """One shift in any state; None when it or its project is not there."""
     row = await db.fetchrow(
         f"{_SHIFT} {_FROM} WHERE (shift.host, shift.project_ref, shift.shift_ref) = ($1, $2, $3)", *key
     )
@@ -225,19 +229,19 @@ async def shift(db: Connection, key: ShiftKey) -> Row | None:
 
 
 async def campaigns(db: Connection) -> list[Row]:
-    """Every campaign with what is open in it."""
+    """Every campaign with its open projects and shifts."""
     return [dict(row) for row in await db.fetch(_CAMPAIGNS)]
 
 
 async def figures(db: Connection) -> Row:
-    """Counts over everything, in one snapshot. Reads all sign-ups: for an operator, not for a page."""
+    """Counts over all rows, in one snapshot. It reads all sign-ups, so it is for operators and not for a page."""
     row = await db.fetchrow(_FIGURES)
     assert row is not None
     return dict(row) | {"refused": json.loads(row["refused"])}
 
 
 def cursor_of(row: Row) -> str:
-    """What to give as ``after`` to go on behind this row."""
+    """The value for ``after`` that goes on behind this row."""
     place = [row["starts_at"].isoformat(), row["host"], row["project_ref"], row["shift_ref"]]
     return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode()
 
