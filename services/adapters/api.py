@@ -1,4 +1,4 @@
-"""What an operator can ask an adapter: what does not go as it should, and why."""
+"""Questions of operators to an adapter: which rows are in trouble, and why."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def api(reads: Reads, _: Settings) -> APIRouter:
     async def troubles(
         _: Operator, limit: Annotated[int, Query(ge=1, le=500)] = 100
     ) -> dict[str, list[dict[str, Any]]]:
-        """Credits in doubt, notices that the registry's system fails over or could not read; the oldest first."""
+        """Credits and notices that are in trouble, and letters that are no message; each list has the oldest first."""
         async with reads.sums() as db:
             return await queries.troubles(db, limit)
 

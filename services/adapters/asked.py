@@ -1,4 +1,4 @@
-"""How long a system asked to be left alone: ``Retry-After`` (RFC 9110, 10.2.3), for everybody who calls it."""
+"""How long a system asked to be left alone: ``Retry-After`` (RFC 9110, 10.2.3), for all parts that call it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import httpx
 __all__ = ["LeftAlone", "Quiet", "retry_after"]
 
 _LONGEST: Final = 3600.0
-"""Seconds. A system that asks for a day has made a mistake, or will say it again."""
+"""Seconds. A system that asks for a day made a mistake, or will ask again."""
 _SAYING_SO: Final = frozenset({429, 503})
 
 
 class LeftAlone(Exception):
-    """It was not called: it asked for so many more ``seconds``."""
+    """The system was not called, since it asked to be left alone for so many more ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"asked to be left alone for {seconds:.0f} s more")
@@ -24,25 +24,25 @@ class LeftAlone(Exception):
 
 
 class Quiet:
-    """One for all callers of a system."""
+    """Until when a system is left alone. All parts that call the system share one object."""
 
     def __init__(self) -> None:
         self._until = 0.0
 
     def check(self) -> None:
-        """Raises ``LeftAlone`` while it is to be left alone."""
+        """Raises ``LeftAlone`` while the system is to be left alone."""
         left = self._until - asyncio.get_running_loop().time()
         if left > 0:
             raise LeftAlone(left)
 
     def heard(self, answer: httpx.Response) -> None:
-        """Take in what an answer asks for."""
+        """Take over the time for which an answer asks."""
         if seconds := retry_after(answer):
             self._until = max(self._until, asyncio.get_running_loop().time() + seconds)
 
 
 def retry_after(answer: httpx.Response) -> float:
-    """Seconds for which this answer asks, by the answer's own clock; 0 where it asks for none or says it unreadably."""
+    """Seconds for which this answer asks, by the answer's own clock; 0 where it asks for none or cannot be read."""
     said = answer.headers.get("retry-after", "").strip()
     if answer.status_code not in _SAYING_SO or not said:
         return 0.0

@@ -17,7 +17,7 @@ from services.chassis.configuration import ConfigurationError
 __all__ = ["Credentials", "certificate_refused", "read_credentials"]
 
 _REFUSALS: Final = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
-"""What the alerts have in their names by which a server says that it does not let a client in (RFC 8446, 6.2)."""
+"""Parts of the names of TLS alerts by which a server says that it does not let a client in (RFC 8446, 6.2)."""
 
 
 def _anybody() -> ssl.SSLContext:
@@ -26,19 +26,20 @@ def _anybody() -> ssl.SSLContext:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What is shown, and whom we believe to be the system. No ``repr`` has the token."""
+    """The token and certificate that we show, and the authorities by which we know the system. No ``repr`` has the
+    token."""
 
     token: SecretStr | None = None
     context: ssl.SSLContext = field(default_factory=_anybody, repr=False)
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What every request carries; for nobody's eyes."""
+        """The headers of every request. They are secret."""
         return {} if self.token is None else {"authorization": f"Bearer {self.token.get_secret_value()}"}
 
 
 def read_credentials(settings: AdapterSettings) -> Credentials:
-    """What the settings say. Raises ``ConfigurationError`` that names the setting, never what is in it."""
+    """Read from the settings. Raises ``ConfigurationError``, which names the setting and never its value."""
     certificate, key, authority = settings.system_certificate, settings.system_key, settings.system_ca
     if key is not None and certificate is None:
         raise ConfigurationError("SHUANGCHENG_SYSTEM_KEY: set SHUANGCHENG_SYSTEM_CERTIFICATE to its certificate too")
@@ -67,9 +68,10 @@ def _unusable(setting: str, file: Path, error: Exception) -> ConfigurationError:
 
 
 def certificate_refused(error: BaseException | None) -> str | None:
-    """The alert by which the system turned our certificate, or the lack of one, away; None for any other failure.
+    """The alert by which the system refused our certificate, or the lack of a certificate; None for any other failure.
 
-    With TLS 1.3 it comes after our request was sent, as a line that was cut. The request was not read all the same.
+    With TLS 1.3 the alert comes after our request was sent, and looks like a connection that was cut. Still the request
+    was not read.
     """
     while error is not None:
         if isinstance(error, ssl.SSLError) and "ALERT" in (alert := error.reason or ""):

@@ -1,4 +1,4 @@
-"""The listener: what people did on a registry's own pages goes onto its topics, in order and once."""
+"""The listener: letters about what people did on a registry's own pages go onto its topics, in order and once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from datetime import datetime
 
 from services.adapters import rules
 from services.adapters.parts import Part
-from services.adapters.states import Said
-from services.adapters.store import Ear
+from services.adapters.states import Letter
+from services.adapters.store import HeardLetters
 from services.adapters.systems import System, SystemAway
 from services.adapters.worker import Backoff
 from services.chassis.database import Pool, describe
@@ -24,13 +24,13 @@ _LONGEST_INTERVAL = 0.5
 
 
 class Listener:
-    """Asks the registry's system again and again what is new there; what it cannot say now it says later."""
+    """Asks the registry's system for new letters, again and again."""
 
     def __init__(
         self, pool: Pool, system: System, registry: str, now: Callable[[], datetime], part: Part | None = None
     ) -> None:
         self._system = system
-        self._ear = Ear(pool, registry)
+        self._heard = HeardLetters(pool, registry)
         self._now = now
         self._part = part or Part("listening")
         self._backoff = Backoff(self._part.away)
@@ -39,47 +39,47 @@ class Listener:
     async def session(self) -> None:
         """Listen until cancelled or the database is lost."""
         while True:
-            after = await self._ear.heard()
+            after = await self._heard.heard()
             try:
-                said = await self._system.listen(after)
+                letters = await self._system.listen(after)
             except SystemAway as error:
                 self._part.interrupted.over()
                 self._backoff.away(str(error), error.seconds)
                 await asyncio.sleep(self._backoff.left)
                 continue
             self._backoff.back()
-            new = bool(said) and await self._keep(after, said)
+            new = bool(letters) and await self._keep(after, letters)
             self._part.interrupted.over()
             if new:
                 self._polling.found()
             else:
                 await self._polling.wait()
 
-    async def _keep(self, after: int, said: Sequence[Said]) -> bool:
-        """Keep what was said; False where none of it is new. One that cannot be kept holds up no other."""
+    async def _keep(self, after: int, letters: Sequence[Letter]) -> bool:
+        """Keep these letters; False where none is new. A letter that cannot be kept delays no other."""
         try:
-            odd = await self._ear.keep(after, said, self._now())
+            odd = await self._heard.keep(after, letters, self._now())
         except Exception as error:
             if blames_nobody(error):
                 raise
-            return await self._keep_each(after, said)
-        for one in odd or ():
-            log().error("not understood", number=one.number, detail=rules.one_line(one.trouble or ""))
-        return bool(odd) or (odd is not None and any(one.number is not None for one in said))
+            return await self._keep_each(after, letters)
+        for letter in odd or ():
+            log().error("not understood", number=letter.number, detail=rules.one_line(letter.trouble or ""))
+        return bool(odd) or (odd is not None and any(letter.number is not None for letter in letters))
 
-    async def _keep_each(self, after: int, said: Sequence[Said]) -> bool:
+    async def _keep_each(self, after: int, letters: Sequence[Letter]) -> bool:
         new = False
-        for one in said:
+        for letter in letters:
             try:
-                odd = await self._ear.keep(after, [one], self._now())
+                odd = await self._heard.keep(after, [letter], self._now())
             except Exception as error:
                 if blames_nobody(error):
                     raise
-                log().error("not kept", number=one.number, detail=describe(error))
+                log().error("not kept", number=letter.number, detail=describe(error))
                 trouble = f"a message that cannot be kept: {describe(error)}"
-                odd = await self._ear.keep(after, [replace(one, event=None, trouble=trouble)], self._now())
+                odd = await self._heard.keep(after, [replace(letter, event=None, trouble=trouble)], self._now())
             if odd is None:
                 return True
-            new = new or bool(odd) or one.number is not None
-            after = max(after, one.number or 0)
+            new = new or bool(odd) or letter.number is not None
+            after = max(after, letter.number or 0)
         return new

@@ -1,4 +1,4 @@
-"""The three who talk to a registry's system, and how each of them fares: what health and metrics say of an adapter."""
+"""The three parts of an adapter that call the registry's system, and their state for health and metrics."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ _ABOUT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of them. ``away``: the system does not take it. ``interrupted``: it is itself kept from its work."""
+    """One part. ``away``: the system takes nothing from it. ``interrupted``: the part itself fails."""
 
     name: str
     away: Episode = field(init=False)
     interrupted: Episode = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the episodes, which say whose they are."""
+        """Make the episodes, with the part's name in their log lines."""
         object.__setattr__(self, "away", Episode("system away", name=self.name))
         object.__setattr__(self, "interrupted", Episode("calling interrupted", name=self.name))
 
 
 def figures(parts: Sequence[Part], waiting: Mapping[str, Waiting]) -> Figures:
-    """What they say together. A system that is away is no fault of this process: it keeps what is due, and is ready."""
+    """Health and metrics of all parts. Where a system is away, the process is still ready: it keeps all rows that are
+    due."""
     state: dict[str, Any] = {}
     gauges: list[Figure] = []
     for part in parts:

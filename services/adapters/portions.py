@@ -1,4 +1,4 @@
-"""Telling many notices at once, so that one which a system cannot take is found and the others are taken."""
+"""Many notices are told at once. A notice that the system cannot take is found by halving, and the others are taken."""
 
 from __future__ import annotations
 
@@ -6,40 +6,41 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 from services.adapters.states import Notice
-from services.adapters.systems import SystemAway, Told
+from services.adapters.systems import NoticeOutcomes, SystemAway
 from services.chassis.database import describe
 
 __all__ = ["Send", "Unreadable", "in_portions"]
 
 Send = Callable[[Sequence[Notice]], Awaitable[Mapping[UUID, str]]]
-"""Tells a portion and gives those of it that were named as unreadable. Raises ``Unreadable``, ``SystemAway``, or
-anything else where the system failed."""
+"""Tells a portion, and returns the notices that the system named as unreadable, with its reasons. Raises
+``Unreadable``, ``SystemAway``, or any other exception where the system failed."""
 _FAILURES = 3
-"""So many single notices in a row: it may not be the notices. The rest is told another time."""
+"""After failures over so many single notices in a row the fault may be elsewhere: the rest is told another time."""
 
 
 class Unreadable(Exception):
     """The system says that it cannot read the portion."""
 
 
-async def in_portions(portions: Sequence[Sequence[Notice]], send: Send) -> Told:
-    """Tell these portions in order; one that fails is halved until the notice is found that it fails over.
+async def in_portions(portions: Sequence[Sequence[Notice]], send: Send) -> NoticeOutcomes:
+    """Tell these portions in order. A portion that fails is halved until the notice is found over which the system
+    fails.
 
-    What comes after such a notice and has its key is not told, for it would overtake it. Raises ``SystemAway`` when
-    that is all there is to say.
+    Later notices of such a notice's key are not told, for they would overtake it. Raises ``SystemAway`` where the
+    system was away before any notice had an outcome.
     """
-    told = Told()
-    held: set[str] = set()
+    outcomes = NoticeOutcomes()
+    waiting_keys: set[str] = set()
     failures = 0
     waiting = list(reversed(portions))
     while waiting and failures < _FAILURES:
-        portion = [notice for notice in waiting.pop() if notice.key not in held]
+        portion = [notice for notice in waiting.pop() if notice.key not in waiting_keys]
         if not portion:
             continue
         try:
             rejected = await send(portion)
         except SystemAway:
-            if told.taken or told.rejected or told.failed:
+            if outcomes.taken or outcomes.rejected or outcomes.failed:
                 break
             raise
         except Exception as error:
@@ -47,13 +48,13 @@ async def in_portions(portions: Sequence[Sequence[Notice]], send: Send) -> Told:
                 middle = len(portion) // 2
                 waiting += [portion[middle:], portion[:middle]]
             elif isinstance(error, Unreadable):
-                told.rejected[portion[0].id] = str(error)
+                outcomes.rejected[portion[0].id] = str(error)
             else:
-                told.failed[portion[0].id] = describe(error)
-                held.add(portion[0].key)
+                outcomes.failed[portion[0].id] = describe(error)
+                waiting_keys.add(portion[0].key)
                 failures += 1
             continue
         failures = 0
-        told.rejected.update(rejected)
-        told.taken.update(notice.id for notice in portion if notice.id not in rejected)
-    return told
+        outcomes.rejected.update(rejected)
+        outcomes.taken.update(notice.id for notice in portion if notice.id not in rejected)
+    return outcomes

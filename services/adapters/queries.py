@@ -1,4 +1,4 @@
-"""What operators ask of an adapter: what is due to its registry's system, and what does not go as it should."""
+"""SQL of questions to an adapter: rows that are due to its registry's system, and rows that are in trouble."""
 
 from __future__ import annotations
 
@@ -31,13 +31,12 @@ SELECT 'notices', count(*), coalesce(extract(epoch FROM greatest(now() - min(tim
 
 
 async def waiting(db: Connection) -> dict[str, Waiting]:
-    """What is due to the system at present, by the part that brings it there."""
+    """The rows that are due to the system now, by the part that calls it with them."""
     return {row["part"]: Waiting(row["rows"], row["seconds"]) for row in await db.fetch(_WAITING)}
 
 
 async def troubles(db: Connection, limit: int) -> dict[str, list[dict[str, Any]]]:
-    """Credits and notices that do not go as they should, and what the registry said that is no message; the oldest
-    first."""
+    """Credits and notices that are in trouble, and letters that are no message; each list has the oldest first."""
     return {
         "credits": [dict(row) for row in await db.fetch(_CREDITS_IN_TROUBLE, limit)],
         "notices": [dict(row) for row in await db.fetch(_NOTICES_IN_TROUBLE, limit)],

@@ -1,4 +1,4 @@
-"""Registries of the kind ``rest_api``: the linkage's messages in their words, over HTTP, and their answers in ours."""
+"""The client of a system of the kind ``rest_api``: HTTP, with bodies in the registry's own words."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.messages.base import Delta, Instant
 from services.adapters.asked import LeftAlone, Quiet, retry_after
+from services.adapters.connections import Connections
 from services.adapters.credentials import Credentials, certificate_refused
-from services.adapters.lines import Lines
 from services.adapters.portions import Unreadable, in_portions
 from services.adapters.rest_api_said import read
 from services.adapters.rest_api_told import has_word, letter
@@ -23,15 +23,15 @@ from services.adapters.states import (
     Away,
     Credit,
     CreditRefusal,
+    Letter,
     Lost,
     Notice,
     NotPosted,
     Outcome,
     Posted,
     Refused,
-    Said,
 )
-from services.adapters.systems import SystemAway, Told
+from services.adapters.systems import NoticeOutcomes, SystemAway
 from services.adapters.worker import IN_FLIGHT
 from services.chassis.database import describe
 
@@ -43,13 +43,13 @@ _TELL = {True: (quote("/接口/报送"), "报送"), False: (quote("/接口/通�
 _REASONS: Final[Mapping[str, CreditRefusal]] = {"流水号冲突": "conflict", "查无此人": "volunteer_unknown"}
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NOT_READ = frozenset({400, 413, 415, 422})
-"""It could not read what it was sent. Any other fault of ours, as it says, may come from behind the ledger."""
+"""The system could not read the request. Any other 4xx may come from behind the ledger."""
 _NOT_LET_IN = frozenset({401, 403})
-"""It asks for other credentials than ours. That is no word about a credit, whatever else the answer says."""
+"""The system does not accept our credentials. Then the answer says nothing of a credit, whatever else is in it."""
 _NEVER_TAKEN = frozenset({404, 405, 429})
-"""Without a receipt in the answer these come from before the ledger: wrong address, too fast."""
+"""Without a receipt in the answer, the request did not reach the ledger: wrong address, too fast."""
 _CLOSED = 503
-"""Closed; but a gateway also says so of a system that it gave the request to and no longer hears."""
+"""The system is closed. A gateway also answers 503 where it passed the request on and got no answer."""
 
 _RECEIPT_BYTES: Final = 64 * 1024
 _LIST_BYTES: Final = 4 * 1024 * 1024
@@ -57,7 +57,7 @@ _LIST_BYTES: Final = 4 * 1024 * 1024
 
 
 class _Booking(BaseModel):
-    """What a receipt says was posted, within the bounds of the contract: beyond them it could not be told."""
+    """The posting in a receipt, within the bounds of the contract: other values could not be told to the border."""
 
     model_config = ConfigDict(strict=True)
 
@@ -79,10 +79,10 @@ class RestApi:
     ) -> None:
         self._registry = registry
         self._quiet = quiet or Quiet()
-        self._lines = Lines(url, IN_FLIGHT, seconds=seconds, credentials=credentials or Credentials())
+        self._connections = Connections(url, IN_FLIGHT, seconds=seconds, credentials=credentials or Credentials())
 
     async def post(self, credit: Credit) -> Outcome:
-        """POST 入账: any answer that cannot be read as one is no answer."""
+        """POST 入账. An answer that cannot be read is no answer."""
         body = credit.body
         assert body is not None
         form = {
@@ -101,20 +101,19 @@ class RestApi:
         address = f"{_POST}/{credit.transfer_id}?{quote('志愿者编号')}={quote(credit.volunteer_ref)}"
         return await self._outcome(credit, "GET", address, None)
 
-    async def tell(self, notices: Sequence[Notice]) -> Told:
-        """POST 报送 what was sent in its name, then 通知 what the linkage says; what failed before comes last.
-
-        A message for which this kind of system has no word counts as taken.
+    async def tell(self, notices: Sequence[Notice]) -> NoticeOutcomes:
+        """POST 报送 for messages that were sent in the registry's name, then 通知 for the linkage's. Notices that
+        failed before come last. A notice for which this kind of system has no word counts as taken.
         """
         kinds = ((again, own) for again in (False, True) for own in (True, False))
-        worded = [one for one in notices if has_word(one)]
-        portions = [[one for one in worded if (one.tries > 0, one.own) == kind] for kind in kinds]
-        told = await in_portions(portions, self._tell)
-        told.taken.update(one.id for one in notices if not has_word(one))
-        return told
+        worded = [notice for notice in notices if has_word(notice)]
+        portions = [[notice for notice in worded if (notice.tries > 0, notice.own) == kind] for kind in kinds]
+        outcomes = await in_portions(portions, self._tell)
+        outcomes.taken.update(notice.id for notice in notices if not has_word(notice))
+        return outcomes
 
-    async def listen(self, after: int) -> Sequence[Said]:
-        """GET 上报. A system that has no such page has nothing to say."""
+    async def listen(self, after: int) -> Sequence[Letter]:
+        """GET 上报. A system that has no such page has no letters."""
         try:
             answer = await self._request("GET", f"{_LISTEN}?{quote('序号')}={after}")
         except LeftAlone as error:
@@ -128,20 +127,20 @@ class RestApi:
         if not answer.is_success:
             raise SystemAway(f"上报 answered {answer.status_code}", retry_after(answer))
         try:
-            said = [read(one, self._registry) for one in orjson.loads(answer.content)["上报"]]
+            letters = [read(raw, self._registry) for raw in orjson.loads(answer.content)["上报"]]
         except (ValueError, KeyError, TypeError) as error:
             raise SystemAway(f"上报 gave what cannot be read: {type(error).__name__}") from None
-        return [one for one in said if one.number is None or one.number > after]
+        return [letter for letter in letters if letter.number is None or letter.number > after]
 
     async def close(self) -> None:
-        """Let go of connections."""
-        await self._lines.close()
+        """Close all connections."""
+        await self._connections.close()
 
     async def _request(
         self, method: str, address: str, content: bytes | None = None, *, most: int = _LIST_BYTES
     ) -> httpx.Response:
         self._quiet.check()
-        answer = await self._lines.request(method, address, content, most=most)
+        answer = await self._connections.request(method, address, content, most=most)
         self._quiet.heard(answer)
         return answer
 
@@ -178,7 +177,7 @@ class RestApi:
 
 
 def _surely_not_read(error: httpx.HTTPError) -> bool:
-    """Whether the system cannot have read the request over which this was met."""
+    """Whether the system cannot have read the request that ended with this error."""
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) or certificate_refused(error) is not None
 
 
@@ -200,27 +199,28 @@ def _rejected(notices: Sequence[Notice], answer: httpx.Response) -> dict[UUID, s
 
 
 def read_answer(credit: Credit, answer: httpx.Response, *, asked: bool = False) -> Outcome:
-    """What an answer to a post, or to a question, means. One that says two things, or nonsense, is none."""
+    """The outcome that an answer to a credit, or to a question (``asked``), means. An answer that contradicts itself,
+    or cannot be read, is like a lost one."""
     status = answer.status_code
     receipts = _receipts(credit, answer)
     if status in _NOT_LET_IN and all(one["结果"] != "已入账" for one in receipts):
         return Away(_not_let_in(f"answered {status}"))
     if receipts:
-        said = receipts[0]
-        if any(other != said for other in receipts):
+        receipt = receipts[0]
+        if any(other != receipt for other in receipts):
             return Lost("two answers that contradict each other")
-        if said["结果"] == "已入账" and status == 200:
+        if receipt["结果"] == "已入账" and status == 200:
             return _posted(receipts)
-        if said["结果"] == "拒绝" and 400 <= status < 500:
-            return _refused(said)
-        if said["结果"] == "查无" and status == 404:
+        if receipt["结果"] == "拒绝" and 400 <= status < 500:
+            return _refused(receipt)
+        if receipt["结果"] == "查无" and status == 404:
             return NotPosted()
     elif status in _NEVER_TAKEN:
         return Away(f"answered {status}", seconds=retry_after(answer))
     elif status == _CLOSED:
         return Away(f"answered {status}", surely=False, seconds=retry_after(answer))
     elif status in _NOT_READ and not asked:
-        # It could not read the form: our mistake or its new field. Nothing is lost, and somebody must look.
+        # The system could not read the form: our mistake, or a new field there. Nothing is lost; an operator must look.
         return Refused("form_not_accepted", retry=True)
     return Lost(f"answered {status} without a receipt that can be read")
 
@@ -233,8 +233,8 @@ def _posted(receipts: Sequence[Mapping[str, Any]]) -> Outcome:
     return Posted(booking.delta, booking.posted_at, times=len(receipts))
 
 
-def _refused(said: Mapping[str, Any]) -> Outcome:
-    why, retry = str(said.get("原因")), said.get("可重试", False)
+def _refused(receipt: Mapping[str, Any]) -> Outcome:
+    why, retry = str(receipt.get("原因")), receipt.get("可重试", False)
     if not isinstance(retry, bool):
         return Lost("a refusal that does not say whether it is for good")
     reason = _REASONS.get(why) or (why if _REASON.fullmatch(why) else "refused_by_home")
@@ -242,7 +242,7 @@ def _refused(said: Mapping[str, Any]) -> Outcome:
 
 
 def _receipts(credit: Credit, answer: httpx.Response) -> list[Mapping[str, Any]]:
-    """The receipts in an answer, if they are about this transfer."""
+    """The receipts in an answer that are about this transfer."""
     try:
         found = answer.json()["回执"]
         mine = [one for one in found if UUID(one["流水号"]) == credit.transfer_id and "结果" in one]

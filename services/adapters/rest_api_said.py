@@ -1,4 +1,4 @@
-"""What people did on the pages of a ``rest_api`` system, as it says so in its own words: read as our messages."""
+"""Letters of a ``rest_api`` system, in its own words, are read as our messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contracts.messages import Message
 from contracts.messages.base import EventId
 from contracts.topics import registry_source
 from services.adapters.rest_api_words import CATEGORIES
-from services.adapters.states import Said
+from services.adapters.states import Letter
 from services.chassis.database import describe
 
 __all__ = ["read"]
@@ -66,11 +66,11 @@ _FORMS: Final[dict[str, Mapping[str, Any]]] = {
     },
     "服务记录": _RECORD,
 }
-"""By category: where each field of the message stands; a field of fields stands as flat as the rest."""
+"""By category: the word of each field of the message. Fields of an inner object lie flat beside the others."""
 _MESSAGES: Final = {word: message for message, word in CATEGORIES.items()}
 
 
-class _Letter(BaseModel):
+class _LetterForm(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
     number: int = Field(alias="序号", ge=1)
@@ -83,27 +83,27 @@ class _Letter(BaseModel):
 _LARGEST: Final = 2**63 - 1
 
 
-def read(raw: object, registry: str) -> Said:
-    """One letter of an answer that was read as JSON; what is wrong with it is said beside it, so that it holds up none
-    behind it. One without a number that can be kept is not heard: nobody would know that it was."""
+def read(raw: object, registry: str) -> Letter:
+    """One letter of an answer that was read as JSON. Where it is no message, the letter says why, and letters behind it
+    are not delayed. A letter without a number that can be kept has no message: nothing could say that it was heard."""
     number = _number(raw)
     digest = _digest(raw, number)
     if number is None:
-        return Said(None, None, f"its 序号 is no whole number from 1 to {_LARGEST}", digest)
+        return Letter(None, None, f"its 序号 is no whole number from 1 to {_LARGEST}", digest)
     try:
-        letter = _Letter.model_validate(raw)
-        message = _message(letter)
+        form = _LetterForm.model_validate(raw)
+        message = _message(form)
     except ValidationError as error:
-        return Said(number, None, describe(error), digest)
+        return Letter(number, None, describe(error), digest)
     except ValueError as error:
-        return Said(number, None, str(error), digest)
-    return Said(number, Event(letter.id, registry_source(registry), letter.at, message), None, digest)
+        return Letter(number, None, str(error), digest)
+    return Letter(number, Event(form.id, registry_source(registry), form.at, message), None, digest)
 
 
 def _digest(raw: object, number: int | None) -> bytes:
     try:
         packed = orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # it reads deeper nesting than it writes; such letters are told apart by their numbers alone
+    except TypeError:  # orjson reads deeper nesting than it writes; such letters differ by their numbers alone
         packed = f"nested too deeply, {number}".encode()
     return hashlib.sha256(packed).digest()
 
@@ -113,10 +113,10 @@ def _number(raw: object) -> int | None:
     return number if type(number) is int and 1 <= number <= _LARGEST else None  # True is no number
 
 
-def _message(letter: _Letter) -> Message:
-    category, content = letter.category, letter.content
+def _message(form: _LetterForm) -> Message:
+    category, content = form.category, form.content
     if category == "退出报名" and "开始时间" in content:
-        category = "本地报名"  # that is how it says that a sign-up of its own ended
+        category = "本地报名"  # with a window in it, the letter says that a sign-up of the registry's own ended
     if category not in _FORMS:
         raise ValueError(f"no message for the category {category!r}")
     fields = _fields(content, _FORMS[category])

@@ -1,4 +1,4 @@
-"""What a ``rest_api`` system is told: the linkage's messages in its words."""
+"""The linkage's messages in the words of a ``rest_api`` system."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def has_word(notice: Notice) -> bool:
 
 
 def letter(notice: Notice) -> dict[str, Any]:
-    """A notice as this kind of system takes it: flat, in its own words; what it has no word for stays behind."""
+    """A notice in the form of this kind of system: flat, in its own words. A field without a word is left out."""
     body = notice.body
     content = {_WORDS[name]: value for name, value in body.items() if name in _WORDS}
     category = _CATEGORIES[notice.type]

@@ -1,4 +1,4 @@
-"""What a ``rest_api`` system calls the linkage's messages: one word each, whether it is told them or says them."""
+"""The words of a ``rest_api`` system for the linkage's messages: one for each, in letters and in notices."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What to pass on to a registry's system, when to call it again, and what its answers mean to the linkage.
+"""Which messages go on to a registry's system, when it is called again, and what its answers mean to the linkage.
 
-A timeout means *unknown*: an idempotent registry gets the same id again, a queryable one is asked first,
-and believed only once nothing can be under way there any more; any other is never tried twice.
+After a timeout a credit is *unknown*. An idempotent registry gets the same id again. A queryable registry is asked
+first, and "not posted" is believed only once no call can be under way there any more. Others are never called twice.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from services.chassis.decisions import Decision, Inbound, Send, States
 
 __all__ = [
     "Receipt",
+    "after_call",
     "change_consent",
     "next_step",
     "one_line",
     "pass_on",
     "query",
     "receive",
-    "remembered",
+    "restored_credit",
     "send",
-    "settle",
 ]
 
 Receipt: TypeAlias = CreditAccepted | CreditRefused | CreditUnknown
 
 _SECRETS: Final = {"code", "code_hash"}
-"""Nobody needs them any more, so nobody keeps them."""
+"""Fields of messages that are not kept: the registry's system needs none of them."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SHORTEST: Final = timedelta(seconds=0.2)
 _LONGEST: Final = timedelta(seconds=30)
@@ -50,58 +50,61 @@ def send(registry: str, message: Message) -> Send:
 
 
 def receive(states: States, inbound: Inbound, now: datetime, policy: Registry) -> Decision:
-    """CreditPosted: due for the registry's ledger, once. A repeat of what was answered gets the same answer."""
+    """CreditPosted: the credit is due for the registry's ledger, once. A repeat of an answered credit gets the same
+    answer."""
     credit = inbound.data
-    known = states.get(Credit, credit.transfer_id)
+    row = states.get(Credit, credit.transfer_id)
     asked = _numbers(credit.attempt)
-    if known is None:
+    if row is None:
         fresh = Credit(credit.transfer_id, credit.volunteer_ref, credit, "due", 0, now, asked=asked)
         return Decision(changes=(fresh,))
-    if known.volunteer_ref != credit.volunteer_ref or (known.body and known.body.delta != credit.delta):
+    if row.volunteer_ref != credit.volunteer_ref or (row.body and row.body.delta != credit.delta):
         refused = _refusal(credit.transfer_id, credit.volunteer_ref, "conflict", credit.attempt)
         return Decision(sends=(send(policy.code, refused),))
-    if (known.state == "refused" and known.retry) or (known.body is None and known.state == "uncertain"):
-        # "Later", and a question that found nothing, both mean: surely not posted. A refusal for good is repeated:
-        # the border has counted it, so posting after all would double minutes that a later version carries.
-        again = replace(known, body=credit, state="due", attempts=0, due_at=now, asked=asked, trouble=None)
+    if (row.state == "refused" and row.retry) or (row.body is None and row.state == "uncertain"):
+        # After a refusal with ``retry``, and after a question that found nothing, the credit is surely not posted. A
+        # refusal for good is repeated instead: the border has counted it, and posting now would double minutes that a
+        # later version carries.
+        again = replace(row, body=credit, state="due", attempts=0, due_at=now, asked=asked, trouble=None)
         return Decision(changes=(again,))
-    return _repeated(known, policy.code, asked)
+    return _repeated(row, policy.code, asked)
 
 
 def query(states: States, inbound: Inbound, now: datetime, policy: Registry) -> Decision:
-    """CreditQueried: answered from what is known here; otherwise a queryable registry is asked."""
+    """CreditQueried: answered from the row, if it has an answer; otherwise a queryable registry is asked."""
     question: CreditQueried = inbound.data
     ids = (question.transfer_id, question.volunteer_ref)
-    known = states.get(Credit, question.transfer_id) or Credit(*ids, None, "uncertain", 0, now)
-    if known.volunteer_ref != question.volunteer_ref:
+    row = states.get(Credit, question.transfer_id) or Credit(*ids, None, "uncertain", 0, now)
+    if row.volunteer_ref != question.volunteer_ref:
         return Decision(sends=(send(policy.code, _unknown(*ids, question.attempt)),))
     asked = _numbers(question.attempt)
-    if known.state == "uncertain" and policy.capability == "queryable":
-        return Decision(changes=(replace(known, state="unknown", due_at=now, asked=asked),))
-    return _repeated(known, policy.code, asked)
+    if row.state == "uncertain" and policy.capability == "queryable":
+        return Decision(changes=(replace(row, state="unknown", due_at=now, asked=asked),))
+    return _repeated(row, policy.code, asked)
 
 
 def change_consent(states: States, inbound: Inbound, now: datetime, policy: Registry) -> Decision:
-    """ConsentChanged: passed on; a withdrawal takes back what the registry has surely not seen yet (rule 40).
+    """ConsentChanged: passed on. A withdrawal refuses credits that the registry has surely not seen (rule 40).
 
-    ``retry`` is true: the border queues the transfer again, finds no consent and withholds it until there is one.
+    They are refused with ``retry``: the border queues the transfer again, finds no consent, and withholds it until
+    there is one.
     """
-    told = inbound.data
+    event = inbound.data
     passed = pass_on(states, inbound, now, policy)
-    if told.state != "withdrawn":
+    if event.state != "withdrawn":
         return passed
     stopped = [
         _refuse(credit, Refused("consent_withdrawn", retry=True))
-        # Not in the order in which a database gives them: each receipt has the id of its place.
-        for credit in sorted(states.group(Credit, "volunteer_ref", told.volunteer_ref), key=attrgetter("transfer_id"))
-        if credit.state == "due" and credit.body is not None and credit.body.host == told.registry
+        # Sorted, since the id of a receipt follows from its place, and a database gives rows in any order.
+        for credit in sorted(states.group(Credit, "volunteer_ref", event.volunteer_ref), key=attrgetter("transfer_id"))
+        if credit.state == "due" and credit.body is not None and credit.body.host == event.registry
     ]
     changes = (*passed.changes, *(credit for credit, _ in stopped))
     return replace(passed, changes=changes, sends=tuple(send(policy.code, one) for _, said in stopped for one in said))
 
 
 def pass_on(_: States, inbound: Inbound, __: datetime, policy: Registry) -> Decision:
-    """Everything else: the registry's system is told, in the order of each key."""
+    """Every other message: the registry's system is told of it, in the order of each key."""
     event = inbound.event
     notice = Notice(
         id=inbound.own_id,
@@ -117,7 +120,7 @@ def pass_on(_: States, inbound: Inbound, __: datetime, policy: Registry) -> Deci
 
 
 def next_step(credit: Credit, capability: Capability) -> Literal["post", "ask", "give_up"]:
-    """What may be done with a credit that is due or unknown."""
+    """The next step that is allowed for a credit that is due or unknown."""
     if credit.state == "due":
         return "post"
     if capability == "idempotent" and credit.body is not None:
@@ -125,8 +128,10 @@ def next_step(credit: Credit, capability: Capability) -> Literal["post", "ask", 
     return "ask" if capability == "queryable" else "give_up"
 
 
-def settle(credit: Credit, outcome: Outcome, registry: Registry, now: datetime) -> tuple[Credit, tuple[Message, ...]]:
-    """The credit after a call, and the receipts to give. ``credit`` is as it was before the call."""
+def after_call(
+    credit: Credit, outcome: Outcome, registry: Registry, now: datetime
+) -> tuple[Credit, tuple[Message, ...]]:
+    """The credit after a call, and the receipts to send. ``credit``: the credit before the call."""
     match outcome:
         case Posted(delta, posted_at, times):
             done = _accepted(credit, delta, posted_at)
@@ -153,11 +158,13 @@ def _accepted(credit: Credit, delta: int, posted_at: datetime) -> Credit:
 
 
 def _not_yet(credit: Credit, registry: Registry, now: datetime) -> tuple[Credit, tuple[Message, ...]] | None:
-    """Call again before "not posted" is believed: a call that was given up may still be under way there."""
+    """Call again before "not posted" is believed, while a call that was given up may still be under way there. None
+    where "not posted" can be believed."""
     if credit.attempted_at is None:
         return None
     quiet_at = credit.attempted_at + timedelta(seconds=registry.settles_within_seconds)
-    # Not ``now``: it may look long before its answer is here. It was called when that was due, or later.
+    # Compared is ``due_at`` and not ``now``: the system may have looked long before its answer came here, but not
+    # before it was called, and it was called at ``due_at`` or later.
     if credit.due_at >= quiet_at:
         return None
     again = _later(credit, now)
@@ -165,8 +172,8 @@ def _not_yet(credit: Credit, registry: Registry, now: datetime) -> tuple[Credit,
 
 
 def _refuse(credit: Credit, refused: Refused) -> tuple[Credit, tuple[Message, ...]]:
-    """A refusal with retry is told for each attempt that has no receipt yet, by its number: the linkage holds each for
-    possibly posted until then. A refusal for good is told once."""
+    """A refusal with ``retry`` is told for each attempt that has no receipt, by its number: until then the border takes
+    the attempt for possibly posted. A refusal for good is told once."""
     attempts = credit.asked if refused.retry and credit.asked else (_newest(credit),)
     ids = (credit.transfer_id, credit.volunteer_ref)
     done = replace(credit, state="refused", reason=refused.reason, retry=refused.retry, asked=(), trouble=None)
@@ -183,7 +190,8 @@ def _in_doubt(
     credit: Credit, outcome: Lost | Away, registry: Registry, now: datetime
 ) -> tuple[Credit, tuple[Message, ...]]:
     step = next_step(credit, registry.capability)
-    # At once, when the system is there again; but never before the time that it asked for, not after a restart either.
+    # The credit is due at once, so that it goes when the system answers again; but never before the time for which the
+    # system asked to be left alone, which holds after a restart too.
     due_at = now + timedelta(seconds=outcome.seconds) if isinstance(outcome, Away) else now
     if isinstance(outcome, Away) and (outcome.surely or step == "ask"):
         return replace(credit, due_at=due_at), ()
@@ -193,16 +201,16 @@ def _in_doubt(
     if next_step(replace(credit, state="unknown"), registry.capability) == "give_up":
         return _give_up(credit)
     if isinstance(outcome, Away) and registry.capability == "idempotent":
-        # Whatever gave up on the call may have passed it on: it is no longer "due", which would say that it surely is
-        # not at the registry.
+        # A gateway that gave up on the call may have passed it on. So the credit is no longer ``due``, which would mean
+        # that it is surely not at the registry.
         return replace(credit, state="unknown", due_at=due_at), ()
     later = _later(credit, now)
     return replace(later, due_at=max(later.due_at, due_at)), ()
 
 
 def _give_up(credit: Credit) -> tuple[Credit, tuple[Message, ...]]:
-    said = _unknown(credit.transfer_id, credit.volunteer_ref, _newest(credit))
-    return replace(credit, state="uncertain", asked=()), (said,)
+    receipt = _unknown(credit.transfer_id, credit.volunteer_ref, _newest(credit))
+    return replace(credit, state="uncertain", asked=()), (receipt,)
 
 
 def _later(credit: Credit, now: datetime) -> Credit:
@@ -211,42 +219,43 @@ def _later(credit: Credit, now: datetime) -> Credit:
     return replace(credit, state="unknown", attempts=attempts, due_at=due_at)
 
 
-def _repeated(known: Credit, registry: str, asked: tuple[int, ...]) -> Decision:
-    """The answer that was given already; while it is still to come, it will be given to these attempts too."""
-    ids = (known.transfer_id, known.volunteer_ref)
+def _repeated(row: Credit, registry: str, asked: tuple[int, ...]) -> Decision:
+    """Give the answer again that was given already. While there is none, these attempts wait for it too."""
+    ids = (row.transfer_id, row.volunteer_ref)
     attempt = asked[0] if asked else None
-    said: Message
-    match known.state:
+    receipt: Message
+    match row.state:
         case "accepted":
-            said = _acceptance(known, attempt)
+            receipt = _acceptance(row, attempt)
         case "refused":
-            said = _refusal(*ids, known.reason or "refused_by_home", attempt, retry=known.retry)
+            receipt = _refusal(*ids, row.reason or "refused_by_home", attempt, retry=row.retry)
         case "uncertain":
-            said = _unknown(*ids, attempt)
+            receipt = _unknown(*ids, attempt)
         case _:
-            return Decision(changes=(replace(known, asked=(*known.asked, *asked)),) if asked else ())
-    return Decision(sends=(send(registry, said),))
+            return Decision(changes=(replace(row, asked=(*row.asked, *asked)),) if asked else ())
+    return Decision(sends=(send(registry, receipt),))
 
 
-def remembered(credit: Credit, said: Sequence[Receipt], now: datetime) -> Credit:
-    """The credit in a database that was restored: as a later life of it ``said`` in receipts that it does not know of.
+def restored_credit(credit: Credit, receipts: Sequence[Receipt], now: datetime) -> Credit:
+    """The credit in a database that was restored, after the ``receipts`` that were sent since the dump.
 
-    Minutes that were accepted stand, a last word is one. "Later" and "nobody knows" hold for the attempts that they
-    name. Whatever is due after that may have been called in that life, so it is as if this one had called it.
+    A receipt that accepts, or refuses for good, is the answer. A refusal with ``retry`` and "unknown" count for the
+    attempts that they name. A credit that is due after that may have been called since the dump, so it is taken for
+    called.
     """
-    answered = {one.attempt for one in said}
+    answered = {receipt.attempt for receipt in receipts}
     open_ = tuple(number for number in credit.asked if number not in answered)
-    accepted = [one for one in said if isinstance(one, CreditAccepted)]
-    final = [one for one in said if isinstance(one, CreditRefused) and not one.retry]
+    accepted = [receipt for receipt in receipts if isinstance(receipt, CreditAccepted)]
+    final = [receipt for receipt in receipts if isinstance(receipt, CreditRefused) and not receipt.retry]
     if accepted:
         return _accepted(credit, accepted[0].delta, accepted[0].posted_at)
     if final:
         done = replace(credit, state="refused", reason=final[-1].reason, retry=False)
-    elif not said or open_:
+    elif not receipts or open_:
         if credit.state != "due":
             return replace(credit, asked=open_)
         return replace(credit, state="unknown", attempted_at=now, due_at=now, asked=open_)
-    elif isinstance(last := said[-1], CreditRefused):
+    elif isinstance(last := receipts[-1], CreditRefused):
         done = replace(credit, state="refused", reason=last.reason, retry=True)
     else:
         done = replace(credit, state="uncertain")
@@ -254,7 +263,7 @@ def remembered(credit: Credit, said: Sequence[Receipt], now: datetime) -> Credit
 
 
 def one_line(text: str) -> str:
-    """What outsiders said, as a database and a log line can hold it."""
+    """An outsider's text, so that a database and a log line can hold it: printable, at most 300 characters."""
     return _CONTROL.sub(" ", text.encode(errors="replace").decode())[:300]
 
 

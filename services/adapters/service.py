@@ -1,4 +1,4 @@
-"""Adapters: a registry without Kafka, on the linkage's topics. Which rule decides which message, and who calls."""
+"""Adapters' table of contents: each message with its decision, and the workers that call a registry's system."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from services.adapters.parts import PARTS, Part, figures
 from services.adapters.queries import waiting
 from services.adapters.rest_api import RestApi
 from services.adapters.settings import AdapterSettings
-from services.adapters.states import account_name
-from services.adapters.store import AdapterStore, Needs, remember
+from services.adapters.states import Credit, account_name
+from services.adapters.store import AdapterStore, Needs, restore_credits
 from services.adapters.systems import System
 from services.adapters.worker import Caller, Messenger, persistent
 from services.chassis.clock import Clock
@@ -40,7 +40,7 @@ from services.chassis.settings import Settings
 __all__ = ["KINDS", "build"]
 
 KINDS: Final[dict[str, Callable[[str, str, Quiet, Credentials], System]]] = {"rest_api": RestApi}
-"""How the kinds of outside systems are reached; the registry's YAML names its kind as ``system``."""
+"""The client of each kind of outside system; the registry's YAML names its kind as ``system``."""
 
 Now: TypeAlias = Callable[[], datetime]
 
@@ -58,7 +58,7 @@ def build(settings: AdapterSettings) -> Service:
         name="adapters",
         bearers=frozenset({"registry"}),
         streams=(
-            # Two, so that each topic has one speaker: nobody but the registry speaks on its own topics.
+            # Two streams, so that each topic has one source: only the registry writes to its own topics.
             Stream(
                 group=f"adapter.{code}",
                 topics=(DELIVERIES.of(code), REFUSALS.of(code)),
@@ -85,7 +85,7 @@ def build(settings: AdapterSettings) -> Service:
 
 
 def _reactions(code: str) -> dict[type[Message], Reaction]:
-    """Whatever comes for the registry, or from it, is passed on to its system; credits and consent mean more."""
+    """Every message for the registry or from it is passed on to its system; credits and consent have own decisions."""
 
     def account(inbound: Inbound) -> str:
         return account_name(code, inbound.event.key)
@@ -108,14 +108,17 @@ def _consenting(inbound: Inbound, needs: Needs) -> None:
 
 
 async def _restored(code: str, clock: Clock, db: Connection, events: Sequence[Event]) -> None:
-    """Nothing that a later life of this database may have posted is posted again unasked."""
-    said: defaultdict[UUID, list[rules.Receipt]] = defaultdict(list)
+    """Take over the receipts that were sent since the dump, so that no credit is posted twice unasked."""
+    receipts: defaultdict[UUID, list[rules.Receipt]] = defaultdict(list)
     for event in events:
         if isinstance(event.data, CreditAccepted | CreditRefused | CreditUnknown):
-            said[event.data.transfer_id].append(event.data)
+            receipts[event.data.transfer_id].append(event.data)
     now = clock.now()
-    topic = RECEIPTS.of(code).name
-    await remember(db, topic, lambda one: rules.remembered(one, said.get(one.transfer_id, ()), now), said)
+
+    def restored(credit: Credit) -> Credit:
+        return rules.restored_credit(credit, receipts.get(credit.transfer_id, ()), now)
+
+    await restore_credits(db, RECEIPTS.of(code).name, restored, receipts)
 
 
 async def _figures(parts: Sequence[Part], db: Connection) -> Figures:

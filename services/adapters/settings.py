@@ -1,4 +1,4 @@
-"""What an adapter can be told from outside, beside what every service can."""
+"""Settings of an adapter, besides those that every service has."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class AdapterSettings(Settings):
     registries: Path | None = None
     """Folder with one ``<code>.yaml`` per registry."""
     registry: str | None = None
-    """The seat that the adapter speaks for."""
+    """The code of the registry for which the adapter works."""
     sandbox_url: str | None = None
     """Base URL of the registry's system."""
     system_token: SecretStr | None = None
-    """What the adapter brings to its registry's system as ``Authorization: Bearer …`` (RFC 6750)."""
+    """The token that the adapter sends to its registry's system as ``Authorization: Bearer …`` (RFC 6750)."""
     system_certificate: Path | None = None
     """PEM: the certificate, with its chain, by which the registry's system knows its adapter; ``system_key``: its key,
     where that is not in the same file."""
     system_key: Path | None = None
     system_ca: Path | None = None
-    """PEM: who must have signed the certificate of the registry's system; else whoever is trusted in public."""
+    """PEM: the authority that must have signed the certificate of the registry's system; without it the public ones."""
 
     @property
     def part(self) -> Mapping[str, str]:
-        """It stands for one registry."""
+        """The adapter's registry."""
         return {} if self.registry is None else {"registry": self.registry}
 
     @field_validator("sandbox_url")

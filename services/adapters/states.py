@@ -1,4 +1,5 @@
-"""The rows of an adapter: credits for a registry's ledger, notices to pass on; and what comes of a call."""
+"""The rows of an adapter: credits for a registry's ledger, and notices to pass on. Also letters, and outcomes of
+calls."""
 
 from __future__ import annotations
 
@@ -15,27 +16,27 @@ __all__ = [
     "Credit",
     "CreditRefusal",
     "CreditState",
+    "Letter",
     "Lost",
     "NotPosted",
     "Notice",
     "Outcome",
     "Posted",
     "Refused",
-    "Said",
     "Waiting",
     "account_name",
 ]
 
 CreditRefusal = Literal["conflict", "consent_withdrawn", "volunteer_unknown", "form_not_accepted", "refused_by_home"]
-"""Why a credit is refused, in an adapter's own words; a registry's own word is handed on as it is."""
+"""An adapter's own reasons for refusing a credit. A registry's own word is handed on unchanged."""
 CreditState = Literal["due", "calling", "unknown", "accepted", "refused", "uncertain"]
-"""due: surely not at the registry, to be called; calling: an attempt is committed and under way; unknown: an attempt
-was made and nobody knows what came of it; uncertain: the same, and nobody will find out here. The rest are answers."""
+"""due: surely not at the registry, to be called. calling: a call is committed and under way. unknown: a call was made,
+and nobody knows its result. uncertain: the same, and the adapter cannot find out. The others are answers."""
 
 
 @frozen
 class Credit:
-    """One transfer and how far it is with the registry's system. ``body`` is None for a mere question."""
+    """One transfer and its state with the registry's system. ``body`` is None where the linkage only asked about it."""
 
     transfer_id: UUID
     volunteer_ref: str
@@ -48,18 +49,20 @@ class Credit:
     reason: str | None = None
     retry: bool = False
     attempted_at: datetime | None = None
-    """When the last call ended whose result nobody knows; where a crash cut the call off, when that was noticed."""
+    """Until when a call whose result nobody knows was under way: its end, and after a crash the moment at which the
+    next process found the row. The column has the name of the attempt; the time is that of its end."""
     asked: tuple[int, ...] = ()
-    """The linkage's attempts that no receipt has named yet."""
+    """The numbers of the linkage's attempts that no receipt has named yet."""
     trouble: str | None = None
-    """What went wrong with it last, where it is not answered yet or for that reason."""
+    """The last error, while the credit is not answered, or where this error is why it is uncertain."""
 
 
 @frozen
 class Notice:
-    """A message to pass on as it is: told by the linkage, or sent in the registry's name (``own``).
+    """A message to pass on unchanged: one that the linkage tells, or one that was sent in the registry's name
+    (``own``).
 
-    In the order of arrival within a ``key``: a volunteer's ref or a project's.
+    Notices of one ``key`` (a volunteer's ref or a project's) are passed on in their order of arrival.
     """
 
     id: UUID
@@ -71,15 +74,16 @@ class Notice:
     time: datetime
     body: dict[str, Any]
     tries: int = 0
-    """How often the registry's system failed over it alone."""
+    """How often the registry's system failed over this notice alone."""
 
 
 @frozen
-class Said:
-    """What the registry says that people did there: its number for it, and the message or what is wrong with it.
+class Letter:
+    """A letter of the registry about something that people did there: its number, and the message in it (``event``) or
+    the reason why there is none (``trouble``).
 
-    ``number`` is None where it says none that can be kept. ``digest`` is of all that it said: two that differ stand
-    apart, though they have one number, and the same again is the same.
+    ``number`` is None where the letter has none that can be kept. ``digest`` is that of the whole letter, so letters
+    with one number and different content are different.
     """
 
     number: int | None
@@ -90,7 +94,7 @@ class Said:
 
 @frozen
 class Posted:
-    """The registry says that it stands in the ledger; ``times`` is how often it said so."""
+    """The registry says that the credit is in its ledger. ``times``: how often it said this in its answer."""
 
     delta: int
     posted_at: datetime
@@ -99,12 +103,12 @@ class Posted:
 
 @frozen
 class NotPosted:
-    """The registry was asked and has not seen this transfer; what it still works on, it may not have seen yet."""
+    """The registry was asked and has not seen this transfer. A call that it still works on may not be seen yet."""
 
 
 @frozen
 class Refused:
-    """The registry refuses: surely not posted."""
+    """The registry refuses the credit, so it is surely not posted."""
 
     reason: str
     retry: bool
@@ -112,15 +116,16 @@ class Refused:
 
 @frozen
 class Lost:
-    """The answer is missing or cannot be read: nobody knows."""
+    """The answer is missing or cannot be read: nobody knows whether the credit is posted."""
 
     detail: str
 
 
 @frozen
 class Away:
-    """The registry's system did not take the call. ``surely``: it cannot have reached the ledger; else it may have,
-    and something in between gave up on it. ``seconds``: so long it asked to be left alone."""
+    """The registry's system did not take the call. ``surely``: the call cannot have reached the ledger; where it is
+    False, a gateway may have passed it on before it gave up. ``seconds``: how long the system asked to be left
+    alone."""
 
     detail: str
     surely: bool = True
@@ -128,7 +133,7 @@ class Away:
 
 
 class Waiting(NamedTuple):
-    """Rows that are due to the registry's system, and for how long the oldest has been."""
+    """How many rows are due to the registry's system, and for how many seconds the oldest has been due."""
 
     rows: int
     seconds: float
@@ -138,5 +143,5 @@ Outcome: TypeAlias = Posted | NotPosted | Refused | Lost | Away
 
 
 def account_name(registry: str, key: str) -> str:
-    """The entity of one key of this registry: a volunteer's ref, or a project's."""
+    """Lock name of one key of this registry: a volunteer's ref, or a project's."""
     return f"account:{registry}:{key}"

@@ -1,4 +1,4 @@
-"""The database of one adapter: what a batch loads, and the worker's claims and completions."""
+"""The database of one adapter: the rows that a batch loads, and the worker's claims and completions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from contracts.envelope import Event
 from contracts.messages import Message
 from contracts.topics import registry_source, registry_topic_for
 from services.adapters.rules import one_line, send
-from services.adapters.states import Credit, Notice, Outcome, Posted, Said, account_name
-from services.adapters.systems import Told
+from services.adapters.states import Credit, Letter, Notice, Outcome, Posted, account_name
+from services.adapters.systems import NoticeOutcomes
 from services.chassis import outbox
 from services.chassis.database import Batch, Connection, Pool
 from services.chassis.decisions import States
@@ -25,17 +25,17 @@ __all__ = [
     "CREDITS",
     "NOTICES",
     "AdapterStore",
+    "AfterCall",
     "Calls",
-    "Ear",
+    "HeardLetters",
     "Needs",
-    "Settle",
-    "remember",
+    "restore_credits",
 ]
 
-Settle: TypeAlias = Callable[[Credit, Outcome], tuple[Credit, tuple[Message, ...]]]
-"""What an outcome makes of a credit, and the receipts to give."""
+AfterCall: TypeAlias = Callable[[Credit, Outcome], tuple[Credit, tuple[Message, ...]]]
+"""The credit after a call with this outcome, and the receipts to send."""
 
-Remember: TypeAlias = Callable[[Credit], Credit]
+Restore: TypeAlias = Callable[[Credit], Credit]
 
 CREDITS: Final = Table(Credit, "credit", key=("transfer_id",), groups=("volunteer_ref",))
 NOTICES: Final = Table(Notice, "notice", key=("id",), append_only=True)
@@ -48,7 +48,7 @@ _CREDITS_TO_CALL = """
 SELECT credit.* FROM credit
 WHERE state IN ('due', 'unknown') AND due_at <= $1 AND volunteer_ref <> ALL($2)
   AND seq = (
-      -- Not NOT EXISTS: without statistics that is planned as a comparison of all with all.
+      -- Without statistics, NOT EXISTS is planned as a comparison of all rows with all rows.
       SELECT first.seq FROM credit AS first
       WHERE first.volunteer_ref = credit.volunteer_ref AND first.state IN ('due', 'calling', 'unknown')
       ORDER BY first.seq LIMIT 1
@@ -94,36 +94,36 @@ SELECT number, trouble, digest, $4::timestamptz
 ON CONFLICT (digest) DO NOTHING RETURNING digest
 """
 _THE_ONE_CALLER = 0x5C_0A
-"""Advisory lock: two callers on one database would take each other's calls for left behind."""
+"""Advisory lock: of two callers on one database, each would give up the calls of the other as those of a crash."""
 
 
 @dataclass(slots=True)
 class Needs:
-    """What a batch speaks of: transfers, and volunteers whose consent changes."""
+    """The transfers that a batch's messages name, and the volunteers whose consent changes."""
 
     transfers: set[UUID] = field(default_factory=set)
     consenting: set[str] = field(default_factory=set)
 
 
 class AdapterStore:
-    """What deciding needs: credits by transfer, and what is due for people whose consent changes. One statement."""
+    """Loads credits by transfer, and due credits of volunteers whose consent changes. One statement."""
 
     tables: Sequence[Table[Any]] = (CREDITS, NOTICES)
 
     def needs(self) -> Needs:
-        """Nothing yet."""
+        """The needs of an empty batch."""
         return Needs()
 
     async def load(self, batch: Batch, needs: Needs, states: States) -> None:
-        """Load the credits spoken of."""
+        """Load these credits."""
         await CREDITS.load(batch.connection, states, _CREDITS_OF_BATCH, list(needs.transfers), list(needs.consenting))
 
 
 class Calls:
-    """What the worker reads and writes.
+    """The rows that the worker reads and writes.
 
-    It locks the same entities as a batch, so a withdrawal of consent and a call about one person never pass each
-    other unseen.
+    The worker locks the same names as a batch, so of a withdrawal of consent and a call about the same person the later
+    one always sees the earlier.
     """
 
     def __init__(self, pool: Pool, registry: str) -> None:
@@ -131,13 +131,13 @@ class Calls:
         self._registry = registry
 
     async def lead(self, connection: Any) -> bool:
-        """Become the one caller on this database, for as long as this connection lives. False when there is one."""
+        """Become the only caller on this database, as long as this connection lives. False where there is another."""
         return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", _THE_ONE_CALLER))
 
     async def recover(self, now: datetime) -> None:
-        """Calls that another life of this process began: nobody knows what came of them, nor when they ended."""
+        """Give up calls that an earlier process began: nobody knows their results, nor when they ended."""
         async with self._pool.acquire() as connection, connection.transaction():
-            # Not without the locks: a batch that adds an attempt to such a credit would write it back as calling.
+            # Without the locks, a batch that adds an attempt to such a credit would write it back as calling.
             refs = [row[0] for row in await connection.fetch(_VOLUNTEERS_IN_CALLS)]
             await Batch(connection).lock(account_name(self._registry, ref) for ref in refs)
             await connection.execute(_GIVE_UP_CALLS_OF_EARLIER_PROCESS, now)
@@ -145,27 +145,32 @@ class Calls:
     async def turn(
         self,
         landed: Sequence[tuple[Credit, Outcome]],
-        settle: Settle,
+        after_call: AfterCall,
         room: int,
         busy: Collection[str],
         now: datetime,
     ) -> list[Credit]:
-        """Save what came of calls with its receipts, and commit the attempt of up to ``room`` more: one transaction.
+        """Save the results of calls with their receipts, and claim up to ``room`` further credits: one transaction.
 
-        Gives the claimed credits as they were before; the attempt stands in the database when this returns.
+        Returns the claimed credits in their state before. Their calls are committed when this returns.
         """
-        return await decided_again("adapters", lambda: self._turn(landed, settle, room, busy, now))
+        return await decided_again("adapters", lambda: self._turn(landed, after_call, room, busy, now))
 
     async def _turn(
-        self, landed: Sequence[tuple[Credit, Outcome]], settle: Settle, room: int, busy: Collection[str], now: datetime
+        self,
+        landed: Sequence[tuple[Credit, Outcome]],
+        after_call: AfterCall,
+        room: int,
+        busy: Collection[str],
+        now: datetime,
     ) -> list[Credit]:
         async with self._pool.acquire() as connection, connection.transaction():
-            # The first of each volunteer only; ``busy`` has a call under way.
+            # Only the first credit of each volunteer, and none of a volunteer in ``busy``, who has a call under way.
             found = await CREDITS.fetch(connection, _CREDITS_TO_CALL, now, list(busy), room) if room > 0 else []
             touched = {credit.volunteer_ref for credit, _ in landed} | {credit.volunteer_ref for credit in found}
             await Batch(connection).lock(account_name(self._registry, ref) for ref in touched)
-            said = await _settled(connection, landed, settle)
-            await outbox.publish(connection, [send(self._registry, message) for message in said], "adapters", now)
+            receipts = await _save_results(connection, landed, after_call)
+            await outbox.publish(connection, [send(self._registry, message) for message in receipts], "adapters", now)
             if not found:
                 return []
             claimed = await connection.fetch(_CLAIM, [credit.transfer_id for credit in found])
@@ -173,31 +178,33 @@ class Calls:
             return [credit for credit in found if credit.transfer_id in taken]
 
     async def leave(self, credit: Credit, trouble: str, now: datetime, due_at: datetime) -> None:
-        """Nobody knows what came of this call, for what did come of it cannot be kept."""
+        """Give up a call whose result cannot be kept: its credit is unknown."""
         async with self._pool.acquire() as connection, connection.transaction():
             await Batch(connection).lock([account_name(self._registry, credit.volunteer_ref)])
             await connection.execute(_GIVE_UP_CALL, credit.transfer_id, now, due_at, one_line(trouble))
 
     async def notices(self, limit: int, now: datetime, *, again: bool) -> list[Notice]:
-        """What is to be passed on, in order of arrival, and then what is due ``again``; nothing behind the latter."""
+        """Notices to pass on: new ones in order of arrival, then those that are due ``again``. A new notice whose key
+        has a failed one is left out."""
         async with self._pool.acquire() as connection:
             return await NOTICES.fetch(connection, _OPEN_NOTICES, now, again, limit)
 
-    async def passed_on(self, told: Told, now: datetime) -> None:
-        """Forget what the registry took, keep what it could not read, and what it fails over until it is due again."""
+    async def passed_on(self, outcomes: NoticeOutcomes, now: datetime) -> None:
+        """Delete notices that the registry took, mark those that it could not read, and postpone those over which it
+        failed."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(_DELETE_TAKEN_NOTICES, list(told.taken))
-            if told.rejected:
-                await connection.execute(_MARK_REJECTED_NOTICES, list(told.rejected), _lines(told.rejected))
-            if told.failed:
-                await connection.execute(_POSTPONE_FAILED_NOTICES, list(told.failed), _lines(told.failed), now)
+            await connection.execute(_DELETE_TAKEN_NOTICES, list(outcomes.taken))
+            if outcomes.rejected:
+                await connection.execute(_MARK_REJECTED_NOTICES, list(outcomes.rejected), _lines(outcomes.rejected))
+            if outcomes.failed:
+                await connection.execute(_POSTPONE_FAILED_NOTICES, list(outcomes.failed), _lines(outcomes.failed), now)
 
 
-async def remember(db: Connection, topic: str, settle: Remember, named: Collection[UUID]) -> None:
-    """In a database that was restored: settle what is due, and the credits ``named`` by what a later life said.
+async def restore_credits(db: Connection, topic: str, restored: Restore, named: Collection[UUID]) -> None:
+    """In a database that was restored, change all due credits and those ``named`` in later receipts by ``restored``.
 
-    A refusal for want of consent that nobody was told yet was decided for a credit that this database takes for due:
-    it is not said, and its credit is due.
+    A refusal for want of consent that waits in the outbox was decided for a credit that this database takes for due. It
+    is not sent, and its credit is due.
     """
     refused = await outbox.take_back(db, topic, _NOT_SENT)
     unsaid = {UUID(body["transfer_id"]): body.get("attempt") for body in refused}
@@ -207,39 +214,42 @@ async def remember(db: Connection, topic: str, settle: Remember, named: Collecti
         if credit.transfer_id in unsaid and credit.state == "refused":
             attempt = unsaid[credit.transfer_id]
             credit = replace(credit, state="due", reason=None, asked=() if attempt is None else (attempt,))
-        states.put(settle(credit))
+        states.put(restored(credit))
     await CREDITS.save(db, states)
 
 
-class Ear:
-    """How far the registry was listened to; what it said goes out with the number up to which that is so."""
+class HeardLetters:
+    """Up to which number letters were heard. This number is saved with the messages of the letters."""
 
     def __init__(self, pool: Pool, registry: str) -> None:
         self._pool = pool
         self._registry = registry
 
     async def heard(self) -> int:
-        """The number behind which nothing was heard yet."""
+        """The number up to which all letters were heard."""
         async with self._pool.acquire() as connection:
             number: int = await connection.fetchval("SELECT number FROM heard")
             return number
 
-    async def keep(self, after: int, said: Sequence[Said], now: datetime) -> list[Said] | None:
-        """Put what was said into the outbox, and what is no message aside; gives what is new of the latter.
+    async def keep(self, after: int, letters: Sequence[Letter], now: datetime) -> list[Letter] | None:
+        """Put messages of letters into the outbox, and set letters aside that are no message. Returns the letters that
+        are set aside for the first time.
 
-        None when another listener was there first, and nothing was done.
+        None where another listener was first, and nothing was done.
         """
         async with self._pool.acquire() as connection, connection.transaction():
-            # The highest, for the numbers need not rise, and a number of which all was heard must not come again.
+            # The highest number, since letters may come in any order, and no letter may be heard twice.
             if (
-                await connection.execute(_ADVANCE_HEARD, after, max((one.number or 0 for one in said), default=0))
+                await connection.execute(
+                    _ADVANCE_HEARD, after, max((letter.number or 0 for letter in letters), default=0)
+                )
                 != "UPDATE 1"
             ):
                 return None
-            events = [one.event for one in said if one.event is not None]
+            events = [letter.event for letter in letters if letter.event is not None]
             rows = [outbox.encoded(_topic(self._registry, event), event, now) for event in events]
             await outbox.append(connection, rows)
-            odd = {one.digest: one for one in said if one.trouble is not None}
+            odd = {letter.digest: letter for letter in letters if letter.trouble is not None}
             if not odd:
                 return []
             columns = ([one.number for one in odd.values()], [one_line(one.trouble or "") for one in odd.values()])
@@ -254,28 +264,30 @@ def _topic(registry: str, event: Event) -> str:
     return topic
 
 
-async def _settled(connection: Connection, landed: Sequence[tuple[Credit, Outcome]], settle: Settle) -> list[Message]:
-    """Keep what the calls came to, for all attempts that the linkage has made by now: some came during the call.
+async def _save_results(
+    connection: Connection, landed: Sequence[tuple[Credit, Outcome]], after_call: AfterCall
+) -> list[Message]:
+    """Save the results of calls, for all attempts that the linkage has made by now: some came during the call.
 
-    Gives the receipts. Where somebody else took the call over meanwhile, his answer counts; but what the ledger says
-    that it posted is posted, whoever hears of it.
+    Returns the receipts. Where another caller took the call over meanwhile, the answer to that caller counts; but a
+    credit that the ledger says it posted is posted, whichever caller hears of it.
     """
     if not landed:
         return []
     states = States()
     CREDITS.declare(states)
     await CREDITS.load_keys(connection, states, [credit.transfer_id for credit, _ in landed])
-    said: list[Message] = []
+    receipts: list[Message] = []
     for credit, outcome in landed:
         row = states.get(Credit, credit.transfer_id)
         if row is None or not (isinstance(outcome, Posted) or _still_under_way(row, credit)):
-            log().warning("call taken over", detail="its answer is left to whoever calls now")
+            log().warning("call taken over", detail="its answer is left to the caller that has it now")
             continue
-        done, receipts = settle(replace(credit, asked=row.asked), outcome)
+        done, of_credit = after_call(replace(credit, asked=row.asked), outcome)
         states.put(done)
-        said += receipts
+        receipts += of_credit
     await CREDITS.save(connection, states)
-    return said
+    return receipts
 
 
 def _still_under_way(row: Credit, called: Credit) -> bool:
@@ -283,5 +295,5 @@ def _still_under_way(row: Credit, called: Credit) -> bool:
     return row.state == "calling" and (row.attempts, row.due_at, row.attempted_at) == attempt
 
 
-def _lines(said: Mapping[UUID, str]) -> list[str]:
-    return [one_line(text) for text in said.values()]
+def _lines(reasons: Mapping[UUID, str]) -> list[str]:
+    return [one_line(text) for text in reasons.values()]

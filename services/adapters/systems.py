@@ -1,4 +1,4 @@
-"""What every kind of outside system can be asked, whatever its words."""
+"""The interface that every kind of outside system has, whatever its own words."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
-from services.adapters.states import Credit, Notice, Outcome, Said
+from services.adapters.states import Credit, Letter, Notice, Outcome
 
-__all__ = ["System", "SystemAway", "Told"]
+__all__ = ["NoticeOutcomes", "System", "SystemAway"]
 
 
 class SystemAway(Exception):
-    """The system takes nothing at the moment; telling again does no harm. It asked for so many ``seconds``."""
+    """The system takes nothing at the moment, and the same may be told again. ``seconds``: how long it asked to be left
+    alone."""
 
     def __init__(self, detail: str, seconds: float = 0.0) -> None:
         super().__init__(detail)
@@ -21,18 +22,19 @@ class SystemAway(Exception):
 
 
 @dataclass(slots=True)
-class Told:
-    """What came of telling: each notice stands in one of these, or was not told."""
+class NoticeOutcomes:
+    """The outcomes of notices: each notice is in one of these, or was not told."""
 
     taken: set[UUID] = field(default_factory=set)
     rejected: dict[UUID, str] = field(default_factory=dict)
-    """It says that it cannot read these: never told again."""
+    """The system says that it cannot read these, and why. They are never told again."""
     failed: dict[UUID, str] = field(default_factory=dict)
-    """It fails over these alone, and may have taken them: told again later, and until then nothing of their keys."""
+    """The system failed over each of these alone, and may have taken it. They are told again later, and no other notice
+    of their keys before them."""
 
 
 class System(Protocol):
-    """One registry's system. Calls never raise for what the other side does: that is an outcome."""
+    """One registry's system. ``post`` and ``ask`` never raise for faults of the other side: these are outcomes."""
 
     async def post(self, credit: Credit) -> Outcome:
         """Ask it to post this credit."""
@@ -42,20 +44,15 @@ class System(Protocol):
         """Ask whether it posted this credit."""
         ...
 
-    async def tell(self, notices: Sequence[Notice]) -> Told:
-        """Pass these on, in the order of each key.
-
-        Raises ``SystemAway`` when it took nothing.
-        """
+    async def tell(self, notices: Sequence[Notice]) -> NoticeOutcomes:
+        """Pass these notices on, in the order of each key. Raises ``SystemAway`` where the system took nothing."""
         ...
 
-    async def listen(self, after: int) -> Sequence[Said]:
-        """What people did there, behind this number, in order; at once, and empty where there is nothing.
-
-        Raises ``SystemAway``.
-        """
+    async def listen(self, after: int) -> Sequence[Letter]:
+        """The letters after this number, in order. Returns at once, empty where there is none. Raises
+        ``SystemAway``."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         ...

@@ -23,9 +23,9 @@ __all__ = ["IN_FLIGHT", "Backoff", "Caller", "Messenger", "persistent"]
 
 IN_FLIGHT = 16
 _LONGEST_INTERVAL = 0.5
-"""For what is due by time, and for what another instance took in."""
+"""Seconds at most until rows are seen that became due by time, or that another instance wrote."""
 _LOOK_SECONDS = 0.1
-"""So long at most until somebody is called while calls to others are under way."""
+"""Seconds at most until a further volunteer's credit is called while other calls are under way."""
 _GATHER_SECONDS = 0.005
 _NOTICES = 500
 _LONGEST_BACKOFF = 5.0
@@ -33,7 +33,8 @@ _LONGEST_WAIT = timedelta(seconds=30)
 
 
 class Backoff:
-    """A registry's system that is away is left in peace, longer each time: its state, not that of single calls."""
+    """A registry's system that is away is left in peace, longer each time. This is the system's state, not that of
+    single calls."""
 
     def __init__(self, away: Episode) -> None:
         self._away = away
@@ -41,11 +42,12 @@ class Backoff:
 
     @property
     def left(self) -> float:
-        """Seconds for which it is left in peace."""
+        """Seconds for which the system is still left in peace."""
         return max(0.0, self._until - asyncio.get_running_loop().time())
 
     def away(self, detail: str, seconds: float = 0.0) -> None:
-        """It took nothing: left in peace, for longer each time. It asked for so many ``seconds``, or for none."""
+        """The system took nothing, and is left in peace for longer than the last time. ``seconds``: for how long it
+        asked; 0 where it did not ask."""
         now = asyncio.get_running_loop().time()
         if self._until > now:
             self._until = max(self._until, now + seconds)
@@ -54,14 +56,14 @@ class Backoff:
         self._away.failed(rules.one_line(detail))
 
     def back(self) -> None:
-        """It answers."""
+        """The system answers again."""
         self._away.over()
 
 
 async def persistent(work: Callable[[], Awaitable[None]], interrupted: Episode | None = None) -> None:
-    """Run a session again after whatever ended it; everything it needs to know is in the database.
+    """Run a session again after any failure; all its state is in the database.
 
-    One that fails over and over keeps the other parts of the process at work, and health says so: it stands.
+    A session that fails again and again stops no other part of the process, and health says that it is interrupted.
     """
     episode = interrupted or Episode("calling interrupted")
     while True:
@@ -95,8 +97,8 @@ class Caller:
         self._polling = Polling(_LONGEST_INTERVAL, wake)
 
     async def session(self) -> None:
-        """Call until cancelled or the database is lost. What is under way then is unknown to the next session."""
-        async with self._pool.acquire() as leader:  # whose lock goes when it is given back
+        """Call until cancelled or the database is lost. For the next session, calls under way then are unknown."""
+        async with self._pool.acquire() as leader:  # the advisory lock ends when the connection is given back
             while not await self._calls.lead(leader):
                 self._part.interrupted.over()
                 await asyncio.sleep(0.5)
@@ -122,25 +124,25 @@ class Caller:
             self._polling.found()
         if self._flights:
             await asyncio.wait(self._flights, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            # Others land in the meantime and share the transaction: half the work for a few milliseconds.
+            # Other calls end meanwhile and share the transaction: half the work for a few milliseconds.
             await asyncio.wait(self._flights, timeout=_GATHER_SECONDS)
         elif not landed:
             await self._polling.wait()
 
     async def _saved(self, landed: Sequence[tuple[Credit, Outcome]], room: int, busy: Collection[str]) -> list[Credit]:
         try:
-            return await self._calls.turn(landed, self._settle, room, busy, self._now())
+            return await self._calls.turn(landed, self._after_call, room, busy, self._now())
         except Exception as error:
             if blames_nobody(error) or not landed:
                 raise
-        # Something is wrong with one of them, and the others must not wait for it.
-        for one in landed:
-            await self._save_alone(*one)
+        # One of the results cannot be saved, and the others must not wait for it.
+        for credit, outcome in landed:
+            await self._save_alone(credit, outcome)
         return []
 
     async def _save_alone(self, credit: Credit, outcome: Outcome) -> None:
         try:
-            await self._calls.turn([(credit, outcome)], self._settle, 0, (), self._now())
+            await self._calls.turn([(credit, outcome)], self._after_call, 0, (), self._now())
         except Exception as error:
             if blames_nobody(error):
                 raise
@@ -148,14 +150,14 @@ class Caller:
             now = self._now()
             await self._calls.leave(credit, f"its answer was not kept: {describe(error)}", now, now + _LONGEST_WAIT)
 
-    def _settle(self, credit: Credit, outcome: Outcome) -> tuple[Credit, tuple[Message, ...]]:
+    def _after_call(self, credit: Credit, outcome: Outcome) -> tuple[Credit, tuple[Message, ...]]:
         try:
-            return rules.settle(credit, outcome, self._registry, self._now())
+            return rules.after_call(credit, outcome, self._registry, self._now())
         except Exception as error:
-            # Whatever it was, the registry may have posted it: an answer that means nothing is none.
+            # The registry may have posted the credit. An answer that cannot be understood is like a lost one.
             log().error("answer not understood", detail=describe(error), attempt=credit.attempts + 1)
             lost = Lost(f"an answer that cannot be understood: {describe(error)}")
-            return rules.settle(credit, lost, self._registry, self._now())
+            return rules.after_call(credit, lost, self._registry, self._now())
 
     async def _call(self, credit: Credit) -> Outcome:
         try:
@@ -181,7 +183,7 @@ class Caller:
 
 
 class Messenger:
-    """Passes notices on in batches, in order, as often as it takes."""
+    """Passes notices on in batches, in order, until the system takes them."""
 
     def __init__(
         self,
@@ -202,7 +204,7 @@ class Messenger:
     async def session(self) -> None:
         """Pass on until cancelled or the database is lost."""
         while True:
-            # What failed before waits while the system is left in peace; what is new is no reason to be.
+            # While the system is left in peace, notices that failed before wait, and new notices do not.
             notices = await self._calls.notices(_NOTICES, self._now(), again=not self._backoff.left)
             if not notices:
                 self._part.interrupted.over()
@@ -210,18 +212,18 @@ class Messenger:
                 continue
             self._polling.found()
             try:
-                told = await self._system.tell(notices)
+                outcomes = await self._system.tell(notices)
             except SystemAway as error:
                 self._part.interrupted.over()
                 self._backoff.away(str(error), error.seconds)
                 await asyncio.sleep(self._backoff.left)
                 continue
-            for what, said in (("notice rejected", told.rejected), ("notice postponed", told.failed)):
-                for reason in said.values():
-                    log().error(what, detail=rules.one_line(reason))
-            await self._calls.passed_on(told, self._now())
+            for line, reasons in (("notice rejected", outcomes.rejected), ("notice postponed", outcomes.failed)):
+                for reason in reasons.values():
+                    log().error(line, detail=rules.one_line(reason))
+            await self._calls.passed_on(outcomes, self._now())
             self._part.interrupted.over()
-            if told.taken or told.rejected:
+            if outcomes.taken or outcomes.rejected:
                 self._backoff.back()
                 continue
             self._backoff.away("it fails over whatever it is told")

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from services.adapters.listening import Listener
 from services.adapters.parts import Part, figures
 from services.adapters.queries import waiting
-from services.adapters.states import Said, Waiting
-from services.adapters.store import NOTICES, Ear
+from services.adapters.states import Letter, Waiting
+from services.adapters.store import NOTICES, HeardLetters
 from services.adapters.worker import Caller, Messenger, persistent
 from services.chassis.logs import Episode
 from tests.conftest import NewDatabase
@@ -104,8 +104,8 @@ async def test_a_database_that_is_back_is_no_trouble_though_the_system_stays_awa
 async def test_two_letters_of_one_number_that_cannot_be_read_end_nothing(new_database: NewDatabase) -> None:
     """They met the key of the table for operators; the process ended, at every start again."""
     async with adapter(new_database) as ours:
-        ear = Ear(ours.pool, "sz")
-        said = [Said(1, None, "once", b"1"), Said(1, None, "twice", b"2")]
+        ear = HeardLetters(ours.pool, "sz")
+        said = [Letter(1, None, "once", b"1"), Letter(1, None, "twice", b"2")]
         assert await ear.keep(0, said, datetime.now(UTC)) == said
         assert await ear.heard() == 1
         assert (await troubles(ours)).json()["not_understood"][1]["trouble"] == "twice"

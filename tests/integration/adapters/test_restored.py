@@ -16,7 +16,7 @@ from contracts.messages.receipts import CreditAccepted, CreditRefused, CreditUnk
 from contracts.registry import Capability
 from contracts.topics import registry_source
 from deploy.local.registries import CONFIGURED
-from services.adapters.rules import remembered, send
+from services.adapters.rules import restored_credit, send
 from services.adapters.service import build
 from services.adapters.settings import AdapterSettings
 from services.adapters.states import Credit
@@ -165,4 +165,4 @@ NOBODY_KNOWS = receipt(CreditUnknown, attempt=1)
 def test_receipts_of_a_later_life_settle_a_credit_as_they_say_and_what_is_left_counts_as_called(
     before: Credit, said: list[Any], after: Credit
 ) -> None:
-    assert remembered(before, said, LATER) == after
+    assert restored_credit(before, said, LATER) == after

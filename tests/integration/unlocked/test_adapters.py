@@ -54,7 +54,7 @@ def later() -> datetime:
     return datetime(2099, 1, 1, tzinfo=UTC)
 
 
-settle = partial(rules.settle, registry=seat("idempotent"), now=NOW)
+settle = partial(rules.after_call, registry=seat("idempotent"), now=NOW)
 
 
 async def claimed(calls: Calls, *landed: tuple[Credit, Outcome], room: int = 1) -> list[Credit]:

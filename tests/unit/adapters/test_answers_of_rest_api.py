@@ -55,7 +55,7 @@ def test_who_wants_other_credentials_has_said_nothing_of_the_credit(status: int,
     assert isinstance(outcome, Away)
     assert outcome.surely
     assert outcome.detail.startswith(f"refuses our credentials (answered {status})")
-    assert rules.settle(CREDIT, outcome, seat("neither"), MORNING) == (CREDIT, ())
+    assert rules.after_call(CREDIT, outcome, seat("neither"), MORNING) == (CREDIT, ())
 
 
 def test_who_turns_us_away_and_says_that_it_posted_contradicts_himself() -> None:
@@ -138,7 +138,7 @@ def test_every_reason_that_it_gives_can_be_told(reason: object) -> None:
     answer = httpx.Response(422, json={"回执": [receipt(结果="拒绝", 原因=reason)]})
     outcome = read_answer(CREDIT, answer)
     assert outcome == Refused("refused_by_home", False)
-    after, messages = rules.settle(CREDIT, outcome, seat("idempotent"), MORNING)
+    after, messages = rules.after_call(CREDIT, outcome, seat("idempotent"), MORNING)
     assert (after.state, len(messages)) == ("refused", 1)
 
 

@@ -42,7 +42,7 @@ def named(messages: tuple[Message, ...]) -> list[tuple[str, int | None]]:
 
 
 def settled(asked: tuple[int, ...], outcome: Outcome, **more: Any) -> list[tuple[str, int | None]]:
-    after, messages = rules.settle(row(asked=asked, **more), outcome, seat("idempotent"), MORNING)
+    after, messages = rules.after_call(row(asked=asked, **more), outcome, seat("idempotent"), MORNING)
     assert after.asked == ()
     return named(messages)
 
@@ -75,16 +75,16 @@ def test_a_lasting_answer_is_given_once_however_many_attempts_there_were() -> No
 
 
 def test_what_nobody_knows_is_said_of_the_newest_attempt() -> None:
-    after, messages = rules.settle(row(asked=(1,)), Lost("timeout"), seat("neither"), MORNING)
+    after, messages = rules.after_call(row(asked=(1,)), Lost("timeout"), seat("neither"), MORNING)
     assert (after.asked, named(messages)) == ((), [("CreditUnknown", 1)])
     question = Credit(POSTED.transfer_id, "H-1", None, "unknown", 0, MORNING, asked=(2, 3))
-    after, messages = rules.settle(question, NotPosted(), seat("queryable"), MORNING)
+    after, messages = rules.after_call(question, NotPosted(), seat("queryable"), MORNING)
     assert (after.asked, named(messages)) == ((), [("CreditUnknown", 3)])
 
 
 def test_what_is_not_answered_yet_keeps_its_attempts() -> None:
     for capability in ("idempotent", "queryable"):
-        after, messages = rules.settle(row(asked=(1, 2)), Lost("timeout"), seat(capability), MORNING)
+        after, messages = rules.after_call(row(asked=(1, 2)), Lost("timeout"), seat(capability), MORNING)
         assert (after.asked, messages) == ((1, 2), ())
 
 

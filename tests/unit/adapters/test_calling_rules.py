@@ -120,7 +120,7 @@ def test_given_consent_stops_nothing() -> None:
 
 def test_a_lost_answer_means_again_ask_first_or_never_again() -> None:
     after = {
-        capability: rules.settle(row(credit("H-1")), Lost("timeout"), seat(capability), MORNING)
+        capability: rules.after_call(row(credit("H-1")), Lost("timeout"), seat(capability), MORNING)
         for capability in CAPABILITIES
     }
     assert rules.next_step(after["idempotent"][0], "idempotent") == "post"
@@ -132,7 +132,7 @@ def test_a_lost_answer_means_again_ask_first_or_never_again() -> None:
 def test_retries_wait_longer_each_time_up_to_half_a_minute() -> None:
     waiting, waits = row(credit("H-1")), []
     for _ in range(12):
-        waiting, _ = rules.settle(waiting, Lost("timeout"), seat("idempotent"), MORNING)
+        waiting, _ = rules.after_call(waiting, Lost("timeout"), seat("idempotent"), MORNING)
         waits.append(waiting.due_at - MORNING)
     assert waits == sorted(waits)
     assert waits[0] < timedelta(seconds=1)
@@ -145,22 +145,22 @@ SECOND = timedelta(seconds=1)
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_only_what_a_registry_surely_did_not_take_is_still_due(capability: Capability) -> None:
     posted = row(credit("H-1"))
-    after, messages = rules.settle(posted, Away("closed", surely=True), seat(capability), MORNING)
+    after, messages = rules.after_call(posted, Away("closed", surely=True), seat(capability), MORNING)
     assert (after.state, after.attempted_at, messages) == ("due", None, ())
-    after, _ = rules.settle(posted, Away("closed", surely=False), seat(capability), MORNING)
+    after, _ = rules.after_call(posted, Away("closed", surely=False), seat(capability), MORNING)
     assert after.state == ("uncertain" if capability == "neither" else "unknown")
     assert (after.attempted_at, after.trouble) == (MORNING, "closed")
 
 
 def test_an_idempotent_registry_gets_the_same_id_again_after_a_503_as_soon_as_it_is_called_again() -> None:
-    after, _ = rules.settle(row(credit("H-1")), Away("503", surely=False), seat("idempotent"), MORNING)
+    after, _ = rules.after_call(row(credit("H-1")), Away("503", surely=False), seat("idempotent"), MORNING)
     assert (rules.next_step(after, "idempotent"), after.due_at, after.attempts) == ("post", MORNING, 0)
 
 
 def test_what_a_gateway_may_have_passed_on_before_it_said_503_is_not_taken_back_when_consent_is_withdrawn() -> None:
     """It was refused(consent_withdrawn, retry) as surely not posted, though it was: the next version doubled it."""
     posted = credit("H-1")
-    after, _ = rules.settle(row(posted), Away("503", surely=False), seat("idempotent"), MORNING)
+    after, _ = rules.after_call(row(posted), Away("503", surely=False), seat("idempotent"), MORNING)
     told_so = deliveries.ConsentChanged(volunteer_ref="H-1", registry="gz", state="withdrawn", version=1)
     decision = rules.change_consent(states_of(after), inbound(told_so), MORNING, seat("idempotent"))
     assert not [change for change in decision.changes if isinstance(change, Credit)]
@@ -170,23 +170,23 @@ def test_what_a_gateway_may_have_passed_on_before_it_said_503_is_not_taken_back_
 def test_a_refusal_is_not_believed_while_a_call_that_was_given_up_may_still_be_under_way() -> None:
     """The second call was refused for now, the border let a correction pass, and then the first one was posted."""
     home, posted = seat("idempotent", settles=10), row(credit("H-1"))
-    waiting, _ = rules.settle(posted, Lost("timeout"), home, MORNING)
+    waiting, _ = rules.after_call(posted, Lost("timeout"), home, MORNING)
     now, refusal = MORNING, Refused("cap", retry=True)
     while waiting.state == "unknown":
         now = waiting.due_at
-        waiting, messages = rules.settle(waiting, refusal, home, now)
+        waiting, messages = rules.after_call(waiting, refusal, home, now)
     assert now == MORNING + 10 * SECOND
     assert (waiting.state, [said(one) for one in messages]) == ("refused", [("CreditRefused", "H-1", "cap")])
 
 
 def test_never_seen_is_believed_of_a_question_asked_once_nothing_can_be_under_way() -> None:
     home = seat("queryable", settles=10)
-    asked, _ = rules.settle(row(credit("H-1")), Lost("timeout"), home, MORNING)
+    asked, _ = rules.after_call(row(credit("H-1")), Lost("timeout"), home, MORNING)
     now, states = MORNING, []
     while asked.state == "unknown":
         states.append(asked.due_at - MORNING)
         now = asked.due_at + SECOND / 2
-        asked, messages = rules.settle(asked, NotPosted(), home, now)
+        asked, messages = rules.after_call(asked, NotPosted(), home, now)
         assert not messages
     assert states == sorted(states)
     assert states[-1] == 10 * SECOND
@@ -197,21 +197,21 @@ def test_never_seen_is_believed_of_a_question_asked_once_nothing_can_be_under_wa
 def test_an_answer_that_comes_when_all_is_quiet_to_a_question_asked_before_is_not_believed() -> None:
     early = row(credit("H-1"), state="unknown", attempted_at=MORNING, due_at=MORNING + 9 * SECOND)
     home = seat("queryable", settles=10)
-    again, _ = rules.settle(early, NotPosted(), home, MORNING + 11 * SECOND)
+    again, _ = rules.after_call(early, NotPosted(), home, MORNING + 11 * SECOND)
     assert (again.state, again.due_at) == ("unknown", MORNING + 10 * SECOND)
-    assert rules.settle(again, NotPosted(), home, MORNING + 11 * SECOND)[0].state == "due"
+    assert rules.after_call(again, NotPosted(), home, MORNING + 11 * SECOND)[0].state == "due"
 
 
 @pytest.mark.parametrize("outcome", [Lost("timeout"), Away("503", surely=False), NotPosted()])
 def test_questions_do_not_begin_the_quiet_time_anew(outcome: Outcome) -> None:
     tried = row(credit("H-1"), state="unknown", attempted_at=MORNING)
-    after, _ = rules.settle(tried, outcome, seat("queryable"), MORNING + SECOND)
+    after, _ = rules.after_call(tried, outcome, seat("queryable"), MORNING + SECOND)
     assert (after.state, after.attempted_at) == ("unknown", MORNING)
 
 
 def test_a_mere_question_about_what_was_never_attempted_is_believed_at_once() -> None:
     question = Credit(uuid.uuid4(), "H-1", None, "unknown", 0, MORNING)
-    after, (message,) = rules.settle(question, NotPosted(), seat("queryable"), MORNING)
+    after, (message,) = rules.after_call(question, NotPosted(), seat("queryable"), MORNING)
     assert (after.state, said(message)) == ("uncertain", ("CreditUnknown", "H-1", None))
 
 
@@ -281,7 +281,7 @@ def test_whatever_gets_lost_a_ledger_posts_at_most_once_and_the_answer_is_true(
             waiting = replace(waiting, state="unknown", attempted_at=now)
             continue
         outcome = Lost("cannot be asked") if step == "give_up" else home.call(step, posted, fate, now)
-        waiting, messages = rules.settle(waiting, outcome, registry, now)
+        waiting, messages = rules.after_call(waiting, outcome, registry, now)
         given_receipts += messages
     home.work(now + SETTLES * SECOND)
     assert len(home.posted) <= 1

@@ -1,7 +1,7 @@
-"""HTTP lines to one system: each carries one request at a time and is kept open for the next.
+"""HTTP connections to one system: each carries one request at a time and is kept open for the next.
 
-Plain httpx transports, one connection each: the client's pool looks through all of its connections for every request
-and costs three times as much CPU as the call itself.
+They are plain httpx transports, with one connection each. The pool of an httpx client looks through all of its
+connections for every request, and costs three times as much CPU as the call itself.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ import httpx
 
 from services.adapters.credentials import Credentials
 
-__all__ = ["Lines", "Oversized"]
+__all__ = ["Connections", "Oversized"]
 
 _STEPS: Final = 3
-"""So many steps' time a whole request may take: one that connects, sends and is answered in time never meets it."""
+"""A whole request may take the time of three steps: to connect, to send, to be answered."""
 
 _OBJECTS_SECONDS: Final = 1.0
-"""So long a system has after a handshake to say that it does not let us in: more than a way there and back."""
+"""How long a system has after a handshake to say that it does not let us in: more than a round trip."""
 
 _HUNG_UP: Final = "refuses our credentials (hung up after the handshake): see SHUANGCHENG_SYSTEM_CERTIFICATE"
 
 
 class Oversized(httpx.TransportError):
-    """The answer is longer than what was asked can need, or packed so that nobody knows: it was not read."""
+    """The answer was not read: it is longer than any answer to this request needs to be, or packed, so that its length
+    is not known."""
 
 
-class Lines:
-    """At most ``number`` requests at once; more wait their turn.
+class Connections:
+    """At most ``number`` requests run at once; others wait for a free connection.
 
-    ``seconds`` limits each step of a request (connect, each write, each read), and three times as many the whole of
-    it: a system that says a byte now and then holds a line no longer.
+    ``seconds`` limits each step of a request (connect, each write, each read). Three times as many limit the whole
+    request, so that a system that sends a byte now and then cannot occupy a connection longer.
     """
 
     def __init__(self, url: str, number: int, *, seconds: float, credentials: Credentials) -> None:
@@ -42,55 +43,56 @@ class Lines:
         self._context, self._knocking = credentials.context, asyncio.Lock()
         self._let_in = not self._url.startswith("https:")
         self._extensions = {"timeout": httpx.Timeout(seconds).as_dict()}
-        # Packed answers are not asked for: a thousandth of their length would unpack to any length at once.
+        # No packed answers: a few bytes of one could unpack to any length at once.
         self._headers = {"content-type": "application/json", "accept-encoding": "identity", **credentials.headers}
-        # Let go before the other side does: a request on a line just hung up would count as lost.
+        # We close idle connections before the other side does: a request on a connection that the other side has just
+        # closed would count as lost.
         limits = httpx.Limits(max_connections=1, keepalive_expiry=2.0)
         self._free: asyncio.LifoQueue[httpx.AsyncHTTPTransport] = asyncio.LifoQueue()
         self._all = [
             httpx.AsyncHTTPTransport(verify=credentials.context, trust_env=False, limits=limits) for _ in range(number)
         ]
-        for line in self._all:
-            self._free.put_nowait(line)
+        for connection in self._all:
+            self._free.put_nowait(connection)
 
     async def request(self, method: str, address: str, content: bytes | None = None, *, most: int) -> httpx.Response:
-        """One request with a JSON body and its whole answer, of ``most`` bytes.
+        """Send one request with a JSON body and read its whole answer, of at most ``most`` bytes.
 
-        Raises ``httpx.HTTPError``; ``Oversized`` before more than that was kept.
+        Raises ``httpx.HTTPError``; ``Oversized`` as soon as the answer is longer.
         """
         request = httpx.Request(
             method, self._url + address, content=content, headers=self._headers, extensions=self._extensions
         )
-        line = await self._free.get()
+        connection = await self._free.get()
         try:
             await self._knock()
             try:
-                return await self._answer(line, request, most)
+                return await self._answer(connection, request, most)
             except (httpx.HTTPError, OSError):
                 self._let_in = not self._url.startswith("https:")
                 raise
-        except ssl.SSLError as error:  # which httpx does not know for one of its own
+        except ssl.SSLError as error:  # httpx does not turn it into an error of its own
             raise httpx.ReadError(str(error)) from error
         except TimeoutError:
             raise httpx.ReadTimeout(f"no whole answer within {self._seconds:g} s") from None
         finally:
-            self._free.put_nowait(line)
+            self._free.put_nowait(connection)
 
-    async def _answer(self, line: httpx.AsyncHTTPTransport, request: httpx.Request, most: int) -> httpx.Response:
+    async def _answer(self, connection: httpx.AsyncHTTPTransport, request: httpx.Request, most: int) -> httpx.Response:
         async with asyncio.timeout(self._seconds):
-            answer = await line.handle_async_request(request)
+            answer = await connection.handle_async_request(request)
             try:
                 body = await _read(answer, most)
             finally:
-                await answer.aclose()  # which hangs up, unless all of it was read
+                await answer.aclose()  # closes the connection, unless the whole answer was read
         return httpx.Response(answer.status_code, headers=answer.headers, content=body)
 
     async def _knock(self) -> None:
-        """Over TLS, at first and after a failure: shake hands, say nothing, and hear whether the system objects.
+        """Over TLS, before the first request and after a failure: make a handshake, send nothing, and wait whether the
+        system objects. Raises ``httpx.ConnectError``.
 
-        With TLS 1.3 it looks at our certificate after the handshake (RFC 8446, 4.4.2.4). A request that was sent
-        meanwhile would be lost with its objection, and nobody could know that it was not read. Raises
-        ``httpx.ConnectError``.
+        With TLS 1.3 a system looks at our certificate after the handshake (RFC 8446, 4.4.2.4). A request that was sent
+        meanwhile would be lost with the objection, and nobody could know that it was not read.
         """
         async with self._knocking:
             if self._let_in:
@@ -113,9 +115,9 @@ class Lines:
             self._let_in = True
 
     async def close(self) -> None:
-        """Hang up."""
-        for line in self._all:
-            await line.aclose()
+        """Close all connections."""
+        for connection in self._all:
+            await connection.aclose()
 
 
 async def _read(answer: httpx.Response, most: int) -> bytes:
