@@ -24,7 +24,7 @@ _SECONDS = 30.0
 
 @dataclass(frozen=True)
 class _Said:
-    """What a status means to who asked, and what to do about it."""
+    """What a status means to the operator, and what to do about it."""
 
     problem: str
     todo: str
@@ -56,12 +56,12 @@ class OperatorClient:
         await self._http.aclose()
 
     async def get(self, path: str, **parameters: Any) -> dict[str, Any]:
-        """What it answers to a question; parameters that are None are left out."""
+        """The service's answer to a question. Parameters that are None are left out."""
         given = {name: value for name, value in parameters.items() if value is not None}
         return await self._asked("GET", path, params=given)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """What it answers to an order."""
+        """The service's answer to an order."""
         return await self._asked("POST", path, json=body)
 
     async def _asked(self, method: str, path: str, **what: Any) -> dict[str, Any]:

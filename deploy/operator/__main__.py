@@ -1,4 +1,4 @@
-"""``python -m deploy.operator``: serve the page; exit 2 with one line where a setting does not fit."""
+"""``python -m deploy.operator``: serve the page; exit 2 with one line on standard error where a setting is wrong."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def build(settings: OperatorSettings) -> FastAPI:
     @app.get("/health/live")
     @app.get("/health/ready")
     async def ready() -> dict[str, bool]:
-        # It keeps nothing, and says on its pages which services do not answer: it is ready whenever it lives.
+        # The page keeps no rows, and shows which services do not answer, so it is ready whenever it lives.
         return {"ready": True}
 
     pages(console)

@@ -1,4 +1,4 @@
-"""The frame of the operator's page: who asks, with which token."""
+"""The frame of the operator's page: sessions, and questions to services with the operator's token."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Visit(frame.Visit[Words, Session]):
     console: Console
 
     def signed_in(self) -> Session:
-        """The session of whoever signed in. Raises ``SignInFirst``."""
+        """The session of the operator. Raises ``SignInFirst``."""
         if self.session is None or self.session.bearer is None:
             raise SignInFirst
         return self.session
@@ -52,7 +52,7 @@ class Visit(frame.Visit[Words, Session]):
             raise
 
     def note(self, text: str, kind: str = "") -> None:
-        """Tell this on the next page: the form that led to it is not sent twice."""
+        """Show this note on the next page, since a form is answered by a redirection."""
         self.signed_in().notes.append((kind, text))
 
     def page(self, template: str, status: int = 200, **given: Any) -> Response:
@@ -70,15 +70,15 @@ class Console(frame.Frame[Visit]):
         self.sessions = Sessions()
 
     def begin(self, request: Request, words: Words, form: FormData) -> Visit:
-        """The visit of a stranger."""
+        """A visit without a session."""
         return Visit(request, words, form, self)
 
     async def recognise(self, visit: Visit, token: str | None) -> None:
-        """Whose cookie it is."""
+        """The visit with the session of this cookie."""
         visit.session = self.sessions.find(token)
 
     def common(self, visit: Visit) -> dict[str, Any]:
-        """Whether somebody signed in, and what she is to be told once."""
+        """Whether an operator signed in, and the notes to show once."""
         session = visit.session
         signed_in = session is not None and session.bearer is not None
         notes: list[tuple[str, str]] = []

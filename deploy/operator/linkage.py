@@ -1,4 +1,4 @@
-"""What the page asks of the services and tells them, with the operator's own token."""
+"""The page's questions and orders to the services, with the operator's own token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ORDER_SECONDS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A service as it says of itself; ``said`` is None where it does not answer."""
+    """A service's own report of its health; ``said`` is None where it does not answer."""
 
     name: str
     said: dict[str, Any] | None
@@ -33,7 +33,7 @@ class Standing:
 
     @property
     def lag(self) -> int | None:
-        """Messages in the log that it has not applied; None where it does not say."""
+        """How many messages in the log it has not applied; None where it does not say."""
         return None if self.said is None else self.said.get("lag")
 
     @property
@@ -43,7 +43,7 @@ class Standing:
 
     @property
     def set_aside(self) -> int | None:
-        """Messages that it could not apply, or not yet; None where it cannot say."""
+        """How many messages it has set aside; None where it cannot say."""
         found = None if self.said is None else self.said.get("set_aside")
         return None if found is None else sum(found.values())
 
@@ -59,7 +59,7 @@ class Linkage:
     services: Mapping[str, str]
 
     async def standing(self) -> list[Standing]:
-        """How each of them is, asked at the same time."""
+        """The health of every service, all asked at the same time."""
         return list(await asyncio.gather(*(self._standing(name) for name in self.services)))
 
     async def _standing(self, name: str) -> Standing:
@@ -71,7 +71,7 @@ class Linkage:
         return Standing(name, said if isinstance(said, dict) else None)
 
     async def is_operator(self, bearer: str) -> bool:
-        """Whether a service takes this token for an operator's. The first one that answers is believed."""
+        """Whether a service takes this token for an operator's. The first service that answers is believed."""
         if not bearer.isascii() or not bearer.isprintable():
             return False
         for name in sorted(self.services, key=lambda name: name != BRIDGE):
@@ -85,12 +85,12 @@ class Linkage:
         raise NotReached
 
     async def ask(self, bearer: str, service: str, path: str, **parameters: Any) -> dict[str, Any]:
-        """What a service answers to a question; parameters that are None are left out."""
+        """A service's answer to a question. Parameters that are None are left out."""
         given = {name: value for name, value in parameters.items() if value is not None}
         return await self._asked(bearer, "GET", service, path, params=given)
 
     async def tell(self, bearer: str, service: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """What a service answers to an order."""
+        """A service's answer to an order."""
         return await self._asked(bearer, "POST", service, path, json=body, timeout=_ORDER_SECONDS)
 
     async def _asked(self, bearer: str, method: str, service: str, path: str, **what: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The first page's figures: what the services say, put side by side."""
+"""The figures of the first page, from the answers of all services."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ENDED: Final = ("refused", "superseded")
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """From one registry to another: what ended in the last hour, and what is open, by state and reason."""
+    """Transfers from one registry to another: those that ended in the last hour, and open ones by state and reason."""
 
     host: str
     home: str
@@ -34,7 +34,7 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything of one moment. What the bridge alone knows is None while it does not answer."""
+    """The first page's figures at one moment. Those of the bridge are None while it does not answer."""
 
     at: datetime
     services: list[Standing]
@@ -42,13 +42,13 @@ class Overview:
     directions: list[Direction] | None
     plot: Plot | None
     uncertain: int | None
-    """Transfers of which nobody knows whether they were booked."""
+    """How many transfers an operator may have to settle."""
     contradicting: int | None
     """Receipts of the last day that contradict an earlier one."""
 
 
 async def overview(linkage: Linkage, ask: Ask) -> Overview:
-    """Ask all services at the same time. Raises what ``ask`` raises, but for a bridge that does not answer."""
+    """Ask all services at the same time. Raises what ``ask`` raises, except where the bridge does not answer."""
     at = datetime.now(UTC)
     paths: tuple[tuple[str, dict[str, Any]], ...] = (
         ("/registries", {}),

@@ -1,4 +1,4 @@
-"""What an operator sees and does: the overview, messages set aside, differences, and registries that are paused."""
+"""The operator's pages: the overview, messages set aside, differences, and pausing of registries."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from deploy.web.trouble import NotFound, NotPossible
 __all__ = ["pages"]
 
 _IN_LINE: Final = ("waiting", "behind", "ready")
-"""Reasons of messages that will be decided by themselves: there is nothing to release."""
+"""Reasons of messages that are decided without an operator: they cannot be released."""
 _AT_ONCE: Final = 100
 
 
 def pages(console: Console) -> None:
-    """Enter these pages' routes."""
+    """Add the routes of these pages."""
     console.get("/sign-in", sign_in_page)
     console.post("/sign-in", sign_in)
     console.post("/sign-out", sign_out)
@@ -41,7 +41,7 @@ def pages(console: Console) -> None:
 
 
 async def sign_in_page(visit: Visit, wrong: str | None = None, status: int = 200) -> Response:
-    """An operator's token is asked for; it stands in no address and no log."""
+    """Ask for an operator's token. It is in no address and no log."""
     if visit.session is None:
         visit.session = visit.console.sessions.open()
     response = visit.page("sign_in.html", status, wrong=wrong)
@@ -50,7 +50,7 @@ async def sign_in_page(visit: Visit, wrong: str | None = None, status: int = 200
 
 
 async def sign_in(visit: Visit) -> Response:
-    """Whoever has an operator's token is one: the services say so, not this page."""
+    """Sign in with an operator's token. The services judge the token; this page does not."""
     # Tries are not counted: a token cannot be guessed, and operators often share an address.
     console, bearer = visit.console, visit.text("token")
     if not bearer or not await console.linkage.is_operator(bearer):
@@ -63,7 +63,7 @@ async def sign_in(visit: Visit) -> Response:
 
 
 async def sign_out(visit: Visit) -> Response:
-    """The session ends, and with it the token is forgotten."""
+    """End the session, and forget its token."""
     visit.console.sessions.end(visit.session)
     response = go("/sign-in")
     visit.console.forget(response)
@@ -74,7 +74,7 @@ async def sign_out(visit: Visit) -> Response:
 
 
 async def first(visit: Visit) -> Response:
-    """Everything at a glance; the part below the heading renews itself."""
+    """The overview. The part below the heading is loaded again by itself."""
     visit.signed_in()  # before services are asked how they are for a stranger
     found = await overview(visit.console.linkage, visit.ask)
     still = visit.request.query_params.get("still") == "1"
@@ -87,7 +87,7 @@ async def hour(visit: Visit) -> Response:
 
 
 async def set_aside(visit: Visit) -> Response:
-    """A service's messages that could not be applied, or not yet: where each stands in the log, and why."""
+    """A service's messages that are set aside: the place of each in the log, and the reason."""
     service, query = visit.request.path_params["service"], visit.request.query_params
     after = int(query["after"]) if _is_sequence(query.get("after", "")) else None
     reason = query.get("reason", "").replace("\0", "")[:40] or None
@@ -101,7 +101,7 @@ def _is_sequence(text: str) -> bool:
 
 
 async def differences(visit: Visit) -> Response:
-    """Where home and border may differ."""
+    """Transfers in which the ledgers of home and border may differ."""
     return visit.page("differences.html", found=await visit.ask(BRIDGE, "/differences"))
 
 
@@ -114,7 +114,7 @@ async def _seat(visit: Visit) -> tuple[str, dict[str, Any]]:
 
 
 async def registry(visit: Visit) -> Response:
-    """One registry, and what its pause would mean."""
+    """One registry, and what a pause of it would mean."""
     code, seat = await _seat(visit)
     return visit.page("registry.html", code=code, seat=seat)
 
@@ -123,7 +123,7 @@ async def registry(visit: Visit) -> Response:
 
 
 async def release(visit: Visit) -> Response:
-    """The chosen messages are decided again, in order."""
+    """Release the chosen messages: they are decided again, in order."""
     service = visit.request.path_params["service"]
     chosen = [value for value in visit.form.getlist("sequence") if isinstance(value, str)]
     if not all(map(_is_sequence, chosen)):
@@ -141,7 +141,7 @@ async def release(visit: Visit) -> Response:
 
 
 async def settle(visit: Visit) -> Response:
-    """What the home did with a transfer of which nobody is sure, as the operator found in its ledger."""
+    """Settle a transfer: the operator found in its home's ledger whether it was booked."""
     try:
         transfer = UUID(visit.request.path_params["id"])
     except ValueError:
@@ -160,12 +160,12 @@ async def settle(visit: Visit) -> Response:
 
 
 async def pause(visit: Visit) -> Response:
-    """Nothing more of this registry is read, no credit sent to it."""
+    """Pause a registry: no more of it is read, and no credit is sent to it."""
     return await _change(visit, "pause", "paused_now")
 
 
 async def resume(visit: Visit) -> Response:
-    """It takes part again."""
+    """Resume a registry."""
     return await _change(visit, "resume", "resumed_now")
 
 

@@ -29,7 +29,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """All in units of the picture, WIDTH by HEIGHT, the newest minute at the right."""
+    """The picture. All numbers are in its units, WIDTH by HEIGHT; the newest minute is at the right."""
 
     directions: list[tuple[str, str]]
     bars: list[Bar]
@@ -56,10 +56,10 @@ def plot(by_minute: Iterable[Mapping[str, Any]], now: datetime) -> Plot:
         column = MINUTES - 1 - (last - datetime.fromisoformat(row["minute"])) // timedelta(minutes=1)
         if 0 <= column < MINUTES:
             columns[column].append(row)
-    # A correction downwards takes minutes back: it has no bar, but stands in the table.
+    # A correction that takes minutes back has no bar; it is in the table.
     sums = [sum(max(0, row["minutes"]) for row in column) for column in columns.values()]
     most_minutes = max([1, *sums])
-    # Several directions of a minute are one dot: the slower one, which is the one to look at.
+    # Several directions of one minute have one dot, that of the slowest direction: an operator should look at that.
     medians = {
         at: max(row["median"] for row in column if row["median"] is not None)
         for at, column in sorted(columns.items())

@@ -1,4 +1,4 @@
-"""Who has signed in, in memory: with this process go all tokens that it was lent."""
+"""Sessions of operators, in memory: when this process ends, all their tokens are forgotten."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ __all__ = ["Session", "Sessions"]
 
 _STAYS_SECONDS: Final = 12 * 3600
 _MOST_STRANGERS: Final = 1000
-"""Sessions that have not signed in: anyone can open one, so only so many are remembered."""
+"""How many sessions without an operator are kept. Anybody can open one."""
 
 
 @dataclass(slots=True)
 class Session:
-    """A browser. ``bearer`` is the operator's token once she signed in; ``notes`` are told on her next page."""
+    """The session of a browser. ``bearer``: the operator's token after the sign-in. ``notes``: shown on the next
+    page."""
 
     token: str = field(repr=False)
     csrf: str = field(repr=False)
@@ -28,14 +29,15 @@ class Session:
 
 
 class Sessions:
-    """All of them, by the digest of their cookie."""
+    """All sessions, by the digest of their cookie."""
 
     def __init__(self) -> None:
         self._strangers: dict[bytes, Session] = {}
         self._operators: dict[bytes, Session] = {}
 
     def open(self, bearer: str | None = None) -> Session:
-        """A new session under a new token: one from before a sign-in is never one after it (session fixation)."""
+        """A new session under a new token. A session from before a sign-in never becomes that after it (session
+        fixation)."""
         ends = time.monotonic() + _STAYS_SECONDS
         session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(24), bearer, ends)
         self._forget_ended()
@@ -46,7 +48,7 @@ class Sessions:
         return session
 
     def find(self, token: str | None) -> Session | None:
-        """The session of this cookie, if it stands."""
+        """The session of this cookie, if it has not ended."""
         if not token:
             return None
         digest = _digest(token)
@@ -63,7 +65,7 @@ class Sessions:
                 del kept[digest]
 
     def end(self, session: Session | None) -> None:
-        """It stands no more."""
+        """End this session."""
         if session is not None:
             self._strangers.pop(_digest(session.token), None)
             self._operators.pop(_digest(session.token), None)

@@ -1,4 +1,4 @@
-"""What the operator's page can be told from outside."""
+"""Settings of the operator's page."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Words(words.Words):
         super().__init__(language, words.texts(SHARED, TEXTS))
 
     def seconds(self, seconds: float | None) -> str:
-        """A span of time to two figures or so; a dash for none."""
+        """A span of time, rounded to about two digits; a dash for None."""
         if seconds is None:
             return "—"
         if seconds < 10:
@@ -33,7 +33,7 @@ class Words(words.Words):
         return self("days", n=round(seconds / 86400))
 
     def age(self, since: str | None) -> str:
-        """How long ago this was; a dash where it is not known."""
+        """How long ago this moment was; a dash for None."""
         if since is None:
             return "—"
         return self.seconds(max(0.0, (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()))

@@ -58,13 +58,13 @@ def _first(earlier: Any, _: Any) -> Any:
 
 
 def _stands(earlier: SignupTold, later: SignupTold) -> SignupTold:
-    # A second request that is refused does not undo the first one that stands: a refusal is about its own number alone.
+    # The refusal of a second request does not undo the first request: a refusal is about its own number alone.
     other = later.state == "refused" and later.signup_ref != earlier.signup_ref
     return earlier if other and earlier.state in _STANDING else later
 
 
 def _tie(earlier: LinkTold, later: LinkTold) -> LinkTold:
-    # A refused second request does not undo a tie that stands.
+    # The refusal of a second request does not undo a link that was established.
     return earlier if later.state == "refused" and earlier.state != "refused" else later
 
 

@@ -42,7 +42,7 @@ class LinkAsked:
 
 @dataclass(frozen=True, slots=True)
 class LinkTold:
-    """How the tie stands, as the linkage says."""
+    """The state of the link, by the last LinkChanged."""
 
     ref: str
     registry: str

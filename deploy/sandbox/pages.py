@@ -11,7 +11,7 @@ __all__ = ["returned", "shifts", "volunteer"]
 
 Page = dict[str, Any]
 
-_TIES = "SELECT registry, role, state FROM link WHERE ref = $1 ORDER BY registry"
+_LINKS = "SELECT registry, role, state FROM link WHERE ref = $1 ORDER BY registry"
 _SERVICES = """
 SELECT v.record_ref, v.version, v.project_ref, v.shift_ref, v.started_at, v.ended_at, v.minutes, v.status, v.reason,
        t.state AS transfer
@@ -49,7 +49,7 @@ async def volunteer(pool: Pool, seat: Seat, ref: str) -> Page | None:
     total = served + sum(one["minutes"] for one in credits)
     return {
         "volunteer_ref": ref,
-        "links": [dict(row) for row in await pool.fetch(_TIES, ref)],
+        "links": [dict(row) for row in await pool.fetch(_LINKS, ref)],
         "total_minutes": total,
         "shown_minutes": seat.shown(total),
         "services": services,

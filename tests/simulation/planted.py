@@ -11,11 +11,10 @@ from unittest.mock import patch
 from aiokafka import TopicPartition
 
 from services.attendance import days as attendance_days
-from services.attendance.books import Books
 from services.attendance.states import Standing
+from services.attendance.working_copy import WorkingCopy
 from services.bridge.policy import Policy, Seat
-from services.bridge.rules import consent, linking, translation
-from services.bridge.rules import transfer as way
+from services.bridge.rules import consent, linking, transfer, translation
 from services.bridge.rules.admission import refuse
 from services.bridge.states import Link, Transfer
 from services.chassis import inbox
@@ -106,7 +105,7 @@ def _without(reason: str) -> Callable[..., Any]:
 
 
 def _credited_without_note(self: Any, transfer: Any, reason: Any) -> None:
-    self._settle(transfer, "credited", reason)
+    self._stop(transfer, "credited", reason)
     self._advance()
 
 
@@ -114,9 +113,9 @@ def _at_once(states: Any, inbound: Any, now: Any, *_: Any) -> Decision:
     return refuse(inbound, now, "not_linked", "/volunteer_ref")
 
 
-def _not_noticed(draft: Any, policy: Any, tie: Any, standing: Any) -> None:
+def _not_noticed(draft: Any, policy: Any, pair: Any, standing: Any) -> None:
     if standing.state == "given":
-        _KEEP(draft, policy, tie, standing)
+        _KEEP(draft, policy, pair, standing)
 
 
 def _not_emptied(draft: Any, states: Any, shift: Any) -> None:
@@ -140,7 +139,7 @@ def _not_revoked(self: Standing) -> Standing:
 
 
 _SIGHTINGS: Final = inbox.first_sightings
-_OBSTACLE: Final = Books.obstacle
+_OBSTACLE: Final = WorkingCopy.obstacle
 _KEEP: Final = consent.keep
 _true: Final = lambda *_, **__: True  # noqa: E731
 _false: Final = lambda *_, **__: False  # noqa: E731
@@ -169,7 +168,9 @@ PLANTED: Final = {
     ),
     "timers are not set": Planted("nobody is reminded of anything", _memory("set_timers", _nothing)),
     # The bridge
-    "consent ignored": Planted("credits are sent whatever stands of link and consent", ((way, "obstacle", _none),)),
+    "consent ignored": Planted(
+        "credits are sent whatever stands of link and consent", ((transfer, "obstacle", _none),)
+    ),
     "withdrawal not kept": Planted("consent that is taken back stands", ((consent, "keep", _not_noticed),)),
     "every home idempotent": Planted(
         "any ledger is sent a credit again", ((Policy, "seat", lambda self, code: Seat("active", "idempotent")),)
@@ -178,22 +179,24 @@ PLANTED: Final = {
         "a version goes while an earlier one may be booked", ((Transfer, "in_the_way", property(_false)),)
     ),
     "unknown is never seen": Planted(
-        "who cannot say is sent it again", ((way, "of_unknown", lambda *_: "never_seen"),), 3
+        "who cannot say is sent it again", ((transfer, "of_unknown", lambda *_: "never_seen"),), 3
     ),
-    "credits not noted": Planted("what is booked is not counted", ((way.Way, "_credit", _credited_without_note),)),
-    "nothing released": Planted(
-        "what was withheld stays so", ((consent, "release", _none), (linking, "release", _none)), 8
+    "credits not noted": Planted(
+        "what is booked is not counted", ((transfer.RecordTransfers, "_credit", _credited_without_note),)
     ),
+    "nothing goes on": Planted("what was withheld stays so", ((consent, "go_on", _none), (linking, "go_on", _none)), 8),
     "no receipt awaited": Planted(
-        "a receipt that is lost is never asked for", ((way.Way, "_await_receipt", _none),), 1
+        "a receipt that is lost is never asked for", ((transfer.RecordTransfers, "_await_receipt", _none),), 1
     ),
     "no wait for links": Planted("who is not linked yet is refused at once", ((translation, "unlinked", _at_once),), 4),
     "breaks not kept": Planted("a link holds though it was broken", ((Link, "rest_from", _not_rested),), 1),
     # Attendance
     "no overlap": Planted("she serves twice at once", ((attendance_days.Counted, "overlaps", _false),), 3),
-    "no check-in needed": Planted("she counts who never came", ((Books, "obstacle", _without("no_check_in")),), 1),
-    "no sign-up needed": Planted("she counts who had no post", ((Books, "obstacle", _without("no_signup")),)),
-    "held for ever": Planted("what is held is not looked at again", ((Books, "_look_again", _none),), 4),
+    "no check-in needed": Planted(
+        "she counts who never came", ((WorkingCopy, "obstacle", _without("no_check_in")),), 1
+    ),
+    "no sign-up needed": Planted("she counts who had no post", ((WorkingCopy, "obstacle", _without("no_signup")),)),
+    "held for ever": Planted("what is held is not looked at again", ((WorkingCopy, "_look_again", _none),), 4),
     "revocations forgotten": Planted("a revoked record counts", ((Standing, "revoked", _not_revoked),), 8),
     # Opportunities
     "clashes allowed": Planted("two posts at one time", ((signups, "clashes", _false),)),
@@ -204,7 +207,8 @@ PLANTED: Final = {
         ((signups, "promote", _changed_only), (publishing, "promote", _changed_only)),
     ),
     "lost windows forgotten": Planted(
-        "a window that lost never stands", tuple((where, "settle", _none) for where in (signups, windows, leaving))
+        "a window that lost never stands",
+        tuple((where, "decide_again", _none) for where in (signups, windows, leaving)),
     ),
     "nobody leaves a cancelled shift": Planted(
         "posts of a shift that is off", ((publishing, "cancel", _not_emptied),), 18
@@ -213,5 +217,5 @@ PLANTED: Final = {
     # Identity
     "any code": Planted("a guess is a code", ((identity, "_fits", _true),)),
     "accounts taken twice": Planted("an account is two persons'", ((identity.Case, "_taken", _false),), 11),
-    "requests without an end": Planted("a request is never answered", ((identity.Case, "let_stand", _no_timer),), 3),
+    "requests without an end": Planted("a request is never answered", ((identity.Case, "keep_pending", _no_timer),), 3),
 }

@@ -66,7 +66,7 @@ def requested(ref: str, home: str = "sz") -> volunteers.LinkRequested:
 
 
 def link(ref: str, registry: str, state: Literal["established", "refused", "broken", "restored"]) -> Message:
-    """How the link stands."""
+    """The state of the link."""
     return deliveries.LinkChanged(volunteer_ref=ref, registry=registry, state=state)
 
 

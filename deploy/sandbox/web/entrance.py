@@ -91,8 +91,8 @@ def _neighbour(visit: Visit) -> str:
 async def consent_page(visit: Visit) -> Response:
     """Who gets what, for what, until when; refusing is a link of the same size. Where consent stands, only the way."""
     account, registry = visit.of_kind("volunteer"), _neighbour(visit)
-    ties = await views.ties(visit.site.pool, account.ref)
-    state = next((tie["state"] for tie in ties if tie["registry"] == registry and tie["established"]), None)
+    links = await views.links(visit.site.pool, account.ref)
+    state = next((link["state"] for link in links if link["registry"] == registry and link["established"]), None)
     over = state == "broken" or (state and await visit.site.desk.consent_stands(account.ref, registry))
     form = secrets.token_urlsafe(16)
     return visit.page("over.html" if over else "consent.html", registry=registry, form=form, state=state)

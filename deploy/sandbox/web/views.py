@@ -9,13 +9,13 @@ from deploy.sandbox.database import Connection, Pool
 __all__ = [
     "MOST_ON_A_ROSTER",
     "Place",
+    "links",
     "minutes_at_home",
     "organised",
     "roster",
     "shift_of",
     "signup_at",
     "signups",
-    "ties",
     "times_asked",
 ]
 
@@ -25,7 +25,7 @@ MOST_ON_A_ROSTER: Final = 500
 Place: TypeAlias = tuple[str, str, str]
 """A shift: its host, its project and its own number."""
 
-_TIES = """
+_LINKS = """
 SELECT l.registry, l.role, l.state, l.reason, l.established, c.state AS consent
 FROM link l LEFT JOIN consent c USING (ref, registry) WHERE l.ref = $1 ORDER BY l.registry
 """
@@ -84,9 +84,9 @@ ORDER BY u.ref LIMIT $4
 """
 
 
-async def ties(pool: Pool, ref: str) -> list[Row]:
+async def links(pool: Pool, ref: str) -> list[Row]:
     """Her links with other registries, and whether she lets them share."""
-    return [dict(row) for row in await pool.fetch(_TIES, ref)]
+    return [dict(row) for row in await pool.fetch(_LINKS, ref)]
 
 
 async def minutes_at_home(pool: Pool, ref: str) -> int:

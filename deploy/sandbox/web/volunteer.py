@@ -54,7 +54,7 @@ async def me(visit: Visit) -> Response:
     return visit.page(
         "me.html",
         minutes=visit.site.seat.shown(await views.minutes_at_home(pool, account.ref)),
-        ties=await views.ties(pool, account.ref),
+        links=await views.links(pool, account.ref),
         coming=coming[:3],
     )
 
@@ -130,8 +130,8 @@ async def shift(visit: Visit) -> Response:
         busy = await _fitting(visit, parameters)
         answer = await visit.site.linkage.search(parameters, busy)
         others = [one for one in answer["shifts"] if one["shift_ref"] != shift_ref][:3]
-    ties = [] if account is None else await views.ties(visit.site.pool, account.ref)
-    linked = host == visit.site.seat.code or any(t["registry"] == host and t["established"] for t in ties)
+    links = [] if account is None else await views.links(visit.site.pool, account.ref)
+    linked = host == visit.site.seat.code or any(t["registry"] == host and t["established"] for t in links)
     template = "_signup.html" if visit.fragment else "shift.html"
     return visit.page(template, shift=found, mine=mine, others=others, linked=linked)
 

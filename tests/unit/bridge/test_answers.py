@@ -61,8 +61,8 @@ def test_the_whole_way_can_be_read_with_times_and_who_is_next() -> None:
     assert service["steps"][-1]["at"] == world.now
     (asked,) = seen(world, HOME)["signups"]
     assert (asked["state"], asked["project_ref"], asked["shift_ref"]) == ("confirmed", "P1", "H1")
-    (tie,) = seen(world, HOME)["links"]
-    assert (tie["state"], tie["consent"], [step["what"] for step in tie["steps"]]) == (
+    (link,) = seen(world, HOME)["links"]
+    assert (link["state"], link["consent"], [step["what"] for step in link["steps"]]) == (
         "active",
         "given",
         ["link_established"],
@@ -95,7 +95,7 @@ def test_a_host_sees_nothing_of_other_hosts_nor_of_the_home() -> None:
     world.hear(established(host=THIRD, host_ref="F1"))
     world.confirm(1, 30, "R9", host=HOME)
     third = seen(world, THIRD)
-    assert (third["services"], third["signups"], [tie["host"] for tie in third["links"]]) == ([], [], [THIRD])
+    assert (third["services"], third["signups"], [link["host"] for link in third["links"]]) == ([], [], [THIRD])
     assert [service["host"] for service in seen(world, HOST)["services"]] == [HOST]
     assert sorted(service["host"] for service in seen(world, None)["services"]) == [HOST, HOME]
 

@@ -41,7 +41,7 @@ def presence(kind: type[Message], ref: str) -> Message:
     return made(volunteer_ref=ref, project_ref="P1", shift_ref="H1", at=T0, method="scan")  # type: ignore[no-any-return]
 
 
-def tie(kind: type[Message], ref: str, other: str, **more: str) -> Message:
+def break_or_restore(kind: type[Message], ref: str, other: str, **more: str) -> Message:
     made: Any = kind
     return made(volunteer_ref=ref, registry=other, **more)  # type: ignore[no-any-return]
 
@@ -55,8 +55,8 @@ def said_of(ref: str, other: str) -> list[Message]:
         presence(service.CheckedIn, ref),
         presence(service.CheckedOut, ref),
         attested(ref=ref),
-        tie(volunteers.LinkBroken, ref, other, reason="wrong_person"),
-        tie(volunteers.LinkRestored, ref, other),
+        break_or_restore(volunteers.LinkBroken, ref, other, reason="wrong_person"),
+        break_or_restore(volunteers.LinkRestored, ref, other),
     ]
 
 
