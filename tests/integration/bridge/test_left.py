@@ -32,8 +32,12 @@ async def test_nothing_of_it_is_read_until_its_file_is_back_and_then_it_goes_on_
         await border.publish([Event("second", attendance, T0, confirmed(1, 30, "R2", host))])
         stands = "SELECT array_agg(state || coalesce(':' || reason, '') ORDER BY record_ref) = $1 FROM transfer"
         await eventually(lambda: db.fetchval(stands, ["sent", "queued:registry_left"]))
-        ready = (await border.http.get("/health/ready")).json()
-        assert (ready["ready"], await db.fetchval("SELECT count(*) FROM set_aside")) == (True, 0)
+
+        async def ready() -> bool:
+            return bool((await border.http.get("/health/ready")).json()["ready"])
+
+        await eventually(ready)
+        assert await db.fetchval("SELECT count(*) FROM set_aside") == 0
         configured(border.folder, home)
         await border.restart()
         await eventually(lambda: db.fetchval("SELECT state = 'credited' FROM transfer WHERE record_ref = 'R1'"))
