@@ -259,7 +259,8 @@ async def test_while_nobody_can_say_whether_her_code_is_good_she_is_told_that_it
     assert identity.pid is not None
     os.kill(identity.pid, signal.SIGSTOP)
     try:
-        answer = await stage.http.post(stage.url("gz", "/visit"), data=fields, timeout=60)
+        hers = {"X-Forwarded-For": "203.0.113.3"}
+        answer = await stage.http.post(stage.url("gz", "/visit"), data=fields, headers=hers, timeout=60)
     finally:
         os.kill(identity.pid, signal.SIGCONT)
     assert answer.status_code == 503
