@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +10,7 @@ from typing import Any
 import asyncpg
 import httpx
 from aiokafka import AIOKafkaProducer
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 from playwright.async_api import Error as PlaywrightError
 
 from contracts.envelope import Event
@@ -27,6 +23,7 @@ from deploy.demo.lines import Letter
 from deploy.demo.publishing import Publisher
 from deploy.local.specs import OPERATOR
 from deploy.local.stack import Stack
+from tests.support.browsers import browser, chromium
 from tests.support.waiting import eventually
 
 __all__ = ["CITY", "ORGANISER", "Shift", "Stage", "Surfer", "browser", "chromium"]
@@ -35,23 +32,6 @@ CITY = {"gz": ("广州", "Guangzhou"), "sz": ("深圳", "Shenzhen")}
 ORGANISER = {"gz": "gz-org-0417", "sz": "sz-org-1183"}
 _ADDRESSES = (f"{one}.{other}" for one in range(256) for other in range(1, 255))
 _DIVISION = {"gz": ("440104", "越秀区二沙岛"), "sz": ("440304", "福田区市民中心")}
-
-
-def chromium() -> str | None:
-    """Debian's Chromium, or one that CHROMIUM names."""
-    return os.environ.get("CHROMIUM") or shutil.which("chromium")
-
-
-@asynccontextmanager
-async def browser() -> AsyncIterator[Browser]:
-    """A headless browser."""
-    async with async_playwright() as playwright:
-        # Without a sandbox of its own, since tests often run as root; it sees our own pages only.
-        running = await playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        try:
-            yield running
-        finally:
-            await running.close()
 
 
 @dataclass(frozen=True, slots=True)
