@@ -24,7 +24,7 @@ _HEAD_BYTES: Final = 32 * 1024
 _HEAD_SECONDS: Final = 10.0
 _BODY_SECONDS: Final = 30.0
 _LAST_SECONDS: Final = 1.0
-"""For the rest of a body to which the answer is known already."""
+"""Seconds for the rest of a body whose answer is known already."""
 _AT_ONCE: Final = 256
 """Connections of everybody together; whoever comes after them hears 503."""
 _KEY: Final = "shuangcheng.body"

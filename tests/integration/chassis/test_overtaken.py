@@ -113,7 +113,11 @@ async def test_neither_locks_nor_freezing_overtake(pair: Pair) -> None:
     states.put(Total("a", 7, [1, 2]))
     states.put(Total("c", 8, []))
     assert await _saved(one, states) is None
-    assert await TOTAL.fetch(one, "ORDER BY ref") == [Total("a", 7, [1, 2]), Total("b", 1, []), Total("c", 8, [])]
+    assert await TOTAL.fetch(one, "SELECT total.* FROM total ORDER BY ref") == [
+        Total("a", 7, [1, 2]),
+        Total("b", 1, []),
+        Total("c", 8, []),
+    ]
 
 
 async def test_saving_is_one_statement_whatever_was_loaded_and_whatever_is_new(pair: Pair) -> None:
