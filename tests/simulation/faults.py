@@ -11,7 +11,8 @@ from aiokafka import TopicPartition
 
 from services.chassis.positions import FenceLost
 from tests.simulation.registry import Broken
-from tests.support.linkage import HandClock, Member, at_once
+from tests.support.clocks import HandClock
+from tests.support.linkage import Member, at_once
 
 if TYPE_CHECKING:
     from tests.simulation.run import Run

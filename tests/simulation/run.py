@@ -21,7 +21,8 @@ from tests.simulation.invariants import Watch
 from tests.simulation.registry import Broken, Registry, Said
 from tests.simulation.saying import said_by
 from tests.simulation.steps import SAYINGS, Step, seconds
-from tests.support.linkage import HandClock, Linkage, Log, Member, at_once
+from tests.support.clocks import HandClock
+from tests.support.linkage import Linkage, Log, Member, at_once
 from tests.support.linkages import ALL, MOMENT, services_of, settings_of, with_capabilities
 from tests.support.memory import in_memory
 

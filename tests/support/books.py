@@ -19,13 +19,13 @@ from contracts.messages import Message
 from contracts.partitioner import partition_for
 from contracts.topics import TopicEntry, all_topics, registry_topic_for, service_source
 from deploy.local.registries import CONFIGURED
-from services.chassis.clock import Clock
 from services.chassis.database import Connection
 from services.chassis.live import LiveBatches
 from services.chassis.migrations import migrate
 from services.chassis.processing import Processor
 from services.chassis.records import Record, unpack_headers
 from services.chassis.service import Service
+from tests.support.clocks import HandClock
 from tests.support.every_settings import EverySettings
 from tests.support.naming import SECRET
 
@@ -94,13 +94,6 @@ class Books(NamedTuple):
         return {headers["ce_type"].split(".")[2] for headers, _ in self.said}
 
 
-class _Clock(Clock):
-    moment = T0
-
-    def now(self) -> datetime:
-        return self.moment
-
-
 async def books_of(dsn: str, build: Build, batches: Sequence[Batch], secret: SecretStr = SECRET) -> Books:
     """Decide these on a fresh database."""
     settings = EverySettings(
@@ -111,7 +104,7 @@ async def books_of(dsn: str, build: Build, batches: Sequence[Batch], secret: Sec
         sandbox_url="http://127.0.0.1:1",
         naming_secret=secret,
     )
-    service, clock = build(settings), _Clock()
+    service, clock = build(settings), HandClock(T0)
     await migrate(dsn, service.migrations)
     processor = Processor(service, settings, clock)
     streams = {entry.name: stream for stream in service.streams for entry in stream.topics}

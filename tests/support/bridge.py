@@ -40,6 +40,7 @@ from tests.support.bridge_messages import (
     record,
     registry,
 )
+from tests.support.reacting import first_names
 
 AWAIT_FACTS = timedelta(seconds=60)
 Kind = TypeVar("Kind", bound=Message)
@@ -165,8 +166,7 @@ class World:
         return decision
 
     def _apply(self, decision: Decision, inbound: Inbound) -> None:
-        row = REACTIONS[type(inbound.data)]
-        allowed = {row.subject(inbound), *row.locks(inbound)}
+        allowed = first_names(REACTIONS[type(inbound.data)], inbound)
         for changed in decision.changes:
             self.states.put(changed)
         for gone in decision.gone:

@@ -7,7 +7,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -32,7 +32,6 @@ from deploy.local.registries import CONFIGURED
 from services.bridge.service import build
 from services.bridge.settings import BridgeSettings
 from services.chassis import outbox
-from services.chassis.clock import Clock
 from services.chassis.database import Connection, Pool, open_pool
 from services.chassis.live import LiveBatches
 from services.chassis.migrations import migrate
@@ -41,21 +40,11 @@ from services.chassis.records import Record, unpack_headers
 from services.chassis.reentry import Reentry
 from services.chassis.service import Stream
 from tests.support.bridge_messages import T0
+from tests.support.clocks import HandClock
 from tests.support.naming import SECRET
 
 Kind = TypeVar("Kind", bound=Message)
 _INNER = (IDENTITY_EVENTS, OPPORTUNITIES_EVENTS, ATTENDANCE_EVENTS, BRIDGE_COMMANDS)
-
-
-class HandClock(Clock):
-    """Stands still until it is set."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.moment = T0
-
-    def now(self) -> datetime:
-        return self.moment
 
 
 class Lane:
@@ -98,7 +87,7 @@ class BridgeOnPostgres:
     def __init__(self, pool: Pool, settings: BridgeSettings) -> None:
         self.pool = pool
         self.settings = settings
-        self.clock = HandClock()
+        self.clock = HandClock(T0)
         self.service = build(settings)
         self.processor = Processor(self.service, settings, self.clock)
         self.reentry = Reentry(self.processor, pool, asyncio.Event(), lambda *_: self.clock.now())

@@ -16,35 +16,24 @@ from contracts.messages import Message
 from contracts.partitioner import partition_for
 from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS, service_source
 from services.chassis import outbox
-from services.chassis.clock import Clock
 from services.chassis.database import Connection
 from services.chassis.migrations import migrate
 from services.chassis.processing import Effects, Processor, Work
 from services.chassis.records import Record, unpack_headers
 from services.chassis.settings import Settings
 from services.identity.service import build
+from tests.support.clocks import HandClock
 from tests.support.identity import T0
 from tests.support.naming import SECRET
-
-
-class FixedClock(Clock):
-    """Stands still until it is set."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.moment = T0
-
-    def now(self) -> datetime:
-        return self.moment
 
 
 class Linker:
     """The service's processor over one connection."""
 
-    def __init__(self, db: Connection, clock: FixedClock | None = None) -> None:
+    def __init__(self, db: Connection, clock: HandClock | None = None) -> None:
         settings = Settings(profile="test", await_facts=60, naming_secret=SECRET)
         self.db = db
-        self.clock = clock or FixedClock()
+        self.clock = clock or HandClock(T0)
         self.service = build(settings)
         self.processor = Processor(self.service, settings, self.clock)
         self._offsets = itertools.count()
@@ -86,7 +75,7 @@ class Linker:
 @asynccontextmanager
 async def linkers(dsn: str, count: int = 1) -> AsyncIterator[Sequence[Linker]]:
     """So many processors with a connection each, on a migrated database, under one clock."""
-    clock = FixedClock()
+    clock = HandClock(T0)
     await migrate(dsn, build(Settings(profile="test")).migrations)
     connections = [await asyncpg.connect(dsn) for _ in range(count)]
     try:

@@ -33,8 +33,9 @@ from services.chassis.service import Service
 from services.chassis.set_aside import Aside
 from services.chassis.settings import Settings
 from services.chassis.storage import Storage
+from tests.support.clocks import HandClock
 
-__all__ = ["Base", "HandClock", "Linkage", "Log", "Member", "at_once"]
+__all__ = ["Base", "Linkage", "Log", "Member", "at_once"]
 
 Kind = TypeVar("Kind", bound=Message)
 T = TypeVar("T")
@@ -50,17 +51,6 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
         return result
     work.close()
     raise AssertionError("it waits for something outside of memory")
-
-
-class HandClock(Clock):
-    """Stands still until it is set."""
-
-    def __init__(self, moment: datetime) -> None:
-        super().__init__()
-        self.moment = moment
-
-    def now(self) -> datetime:
-        return self.moment + self.offset
 
 
 class Log:

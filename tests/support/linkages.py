@@ -16,8 +16,9 @@ from services.bridge.service import build as bridge
 from services.chassis.service import Service
 from services.identity.service import build as identity
 from services.opportunities.service import build as opportunities
+from tests.support.clocks import HandClock
 from tests.support.every_settings import EverySettings
-from tests.support.linkage import HandClock, Linkage, Log, Member, at_once
+from tests.support.linkage import Linkage, Log, Member, at_once
 from tests.support.memory import in_memory
 from tests.support.naming import SECRET
 from tests.support.on_postgres import on_postgres

@@ -26,6 +26,7 @@ from services.chassis.decisions import Decision, Inbound, States
 from services.chassis.settings import Settings
 from services.opportunities.service import build
 from services.opportunities.states import Outcome, Shift, Signup
+from tests.support.reacting import first_names
 
 M = TypeVar("M", bound=Message)
 
@@ -189,7 +190,7 @@ class World:
     ) -> Decision:
         """Decide, and keep what changed. Everything named must be locked, as the chassis asserts."""
         message = inbound(command, at, waited_out=waited_out)
-        locked = {self.service.subject(message), *self.service.reaction(message).locks(message)}
+        locked = first_names(self.service.reaction(message), message)
         decision = self.service.decide(self.states, message, now or at)
         assert locked.issuperset(decision.facts)
         if decision.wait is not None:

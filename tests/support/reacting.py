@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from services.chassis.decisions import Decide, Inbound
+from services.chassis.reactions import Reaction
 from services.chassis.service import Service
 
 __all__ = ["decided_by", "first_names", "with_rows"]
@@ -23,7 +24,6 @@ def decided_by(service: Service, change: Callable[[Decide], Decide]) -> Service:
     return replace(service, reactions=rows)
 
 
-def first_names(service: Service, inbound: Inbound) -> set[str]:
+def first_names(row: Reaction, inbound: Inbound) -> set[str]:
     """The names that a batch locks for this message before it loads any row."""
-    row = service.reaction(inbound)
     return {row.subject(inbound), *row.locks(inbound)}

@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from services.chassis.clock import Clock
 from services.chassis.database import Pool, open_pool
 from services.chassis.migrations import migrate
 from services.chassis.processing import Processor
 from services.chassis.schedule import Job
 from services.chassis.scheduling import Scheduler
 from services.chassis.settings import Settings
+from tests.support.clocks import HandClock
 from tests.support.naming import SECRET
 from tests.support.tally import MIGRATION, Tally
 
@@ -25,23 +25,12 @@ START = datetime(2026, 3, 28, 12, 0, tzinfo=UTC)  # in Berlin summer time begins
 DONE = "CREATE TABLE done (job text, due timestamptz, by text, transaction text, portion serial);"
 
 
-class Stopped(Clock):
-    """A clock that a test moves on."""
-
-    def __init__(self, moment: datetime = START) -> None:
-        super().__init__()
-        self.moment = moment
-
-    def now(self) -> datetime:
-        return self.moment
-
-
 class House:
     """A database and processes of one service on it. Each has a pool of its own; all have one clock."""
 
     def __init__(self, dsn: str, folder: Path) -> None:
         self.dsn = dsn
-        self.clock = Stopped()
+        self.clock = HandClock(START)
         self.tally = Tally("schedule", folder)
         self.pools: list[Pool] = []
         self.pool: Pool

@@ -87,6 +87,13 @@ async def new_rig(broker: Broker, dsn: str, unique: Callable[[str], str], **chan
     return Rig(broker, service, settings, commands, events)
 
 
+async def new_lives(broker: Broker, new_database: NewDatabase, unique: Callable[[str], str]) -> tuple[Rig, str, Any]:
+    """Attendance, a dump from before anything was said, and a connection to the database that goes on."""
+    first = await new_database()
+    rig = await new_rig(broker, first, unique)
+    return rig, await new_database(name_of(first)), await asyncpg.connect(first)
+
+
 @pytest.mark.parametrize("process", ["the same", "the next"])
 async def test_a_record_that_was_confirmed_before_its_sign_up_ended_is_confirmed_again(
     process: str, broker: Broker, new_database: NewDatabase, unique: Callable[[str], str]
@@ -121,10 +128,7 @@ async def test_a_check_in_that_her_sign_up_released_comes_before_the_record_that
     broker: Broker, new_database: NewDatabase, unique: Callable[[str], str]
 ) -> None:
     """Of the three only the record says something, and all of it happens at once, again and again."""
-    first = await new_database()
-    rig = await new_rig(broker, first, unique)
-    restored = await new_database(name_of(first))
-    old = await asyncpg.connect(first)
+    rig, restored, old = await new_lives(broker, new_database, unique)
     people = [uuid4() for _ in range(8)]
     async with living(rig.service, rig.settings):
         await rig.command(*_served(people))
@@ -140,10 +144,7 @@ async def test_a_check_in_that_her_sign_up_released_comes_before_her_record_thou
     broker: Broker, new_database: NewDatabase, unique: Callable[[str], str]
 ) -> None:
     """Others' records lie behind hers and were confirmed earlier, so in a replay hers comes as early as they do."""
-    first = await new_database()
-    rig = await new_rig(broker, first, unique)
-    restored = await new_database(name_of(first))
-    old = await asyncpg.connect(first)
+    rig, restored, old = await new_lives(broker, new_database, unique)
     people = [uuid4() for _ in range(8)]
     others = [_beside(person) for person in people]
     async with living(rig.service, rig.settings):

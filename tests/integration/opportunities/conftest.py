@@ -27,7 +27,7 @@ from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.opportunities.service import build
-from tests.support.identity_database import FixedClock
+from tests.support.clocks import HandClock
 from tests.support.naming import SECRET
 from tests.support.opportunities import BEFORE, event
 from tests.support.own_topics import under_names
@@ -74,8 +74,7 @@ async def books(database: str) -> AsyncIterator[Books]:
     settings = Settings(profile="test", naming_secret=SECRET)
     service = build(settings)
     await migrate(database, service.migrations)
-    clock = FixedClock()
-    clock.moment = BEFORE
+    clock = HandClock(BEFORE)
     db: Connection = await asyncpg.connect(database)
     try:
         yield Books(db, Processor(service, settings, clock))

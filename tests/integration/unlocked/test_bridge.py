@@ -17,7 +17,7 @@ from deploy.local.registries import CONFIGURED
 from services.bridge.service import build
 from services.bridge.settings import BridgeSettings
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, T0, confirmed, consent, established, person
-from tests.support.bridge_store import HandClock
+from tests.support.clocks import HandClock
 from tests.support.naming import SECRET
 from tests.support.unlocked import Unlocked, overtaken, unlocked
 
@@ -25,7 +25,7 @@ from tests.support.unlocked import Unlocked, overtaken, unlocked
 @pytest.fixture
 async def border(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
     settings = BridgeSettings(profile="test", naming_secret=SECRET, registries=CONFIGURED)
-    async with unlocked(monkeypatch, database, build(settings), settings, lanes=3, clock=HandClock()) as made:
+    async with unlocked(monkeypatch, database, build(settings), settings, lanes=3, clock=HandClock(T0)) as made:
         yield made
 
 

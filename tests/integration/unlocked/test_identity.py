@@ -13,8 +13,8 @@ from contracts.messages.identity import CommandRefused, LinkEstablished, LinkRef
 from contracts.topics import service_source
 from services.chassis.settings import Settings
 from services.identity.service import build
+from tests.support.clocks import HandClock
 from tests.support.identity import T0, World
-from tests.support.identity_database import FixedClock
 from tests.support.naming import SECRET
 from tests.support.unlocked import Unlocked, overtaken, unlocked
 
@@ -24,7 +24,7 @@ ask = World()
 @pytest.fixture
 async def service(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
     settings = Settings(profile="test", naming_secret=SECRET, await_facts=60)
-    async with unlocked(monkeypatch, database, build(settings), settings, clock=FixedClock()) as made:
+    async with unlocked(monkeypatch, database, build(settings), settings, clock=HandClock(T0)) as made:
         yield made
 
 

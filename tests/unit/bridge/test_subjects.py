@@ -43,6 +43,7 @@ from tests.support.bridge_messages import (
     signup,
     told_of,
 )
+from tests.support.reacting import first_names
 
 RECEIPT: dict[str, Any] = {"transfer_id": PERSON}
 OF_PERSON: dict[str, Any] = {"person": PERSON, "home": HOME, "home_ref": HOME_REF, "host": HOST}
@@ -200,4 +201,4 @@ def test_no_message_that_waits_has_the_subject_of_one_that_brings_what_it_waits_
 
 @pytest.mark.parametrize("message", ALL, ids=NAMES)
 def test_what_is_locked_first_sorts_before_the_persons_that_are_locked_second(message: Inbound) -> None:
-    assert max([subject(message), *REACTIONS[type(message.data)].locks(message)]) < "person:"
+    assert max(first_names(REACTIONS[type(message.data)], message)) < "person:"

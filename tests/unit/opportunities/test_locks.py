@@ -8,6 +8,7 @@ from contracts.messages import Message
 from services.opportunities.service import REACTIONS
 from services.opportunities.states import windows_name
 from tests.support.opportunities import close, inbound, project, report, request, shift, withdraw
+from tests.support.reacting import first_names
 
 
 def subject(message: Message) -> str:
@@ -15,7 +16,7 @@ def subject(message: Message) -> str:
 
 
 def names(message: Message) -> set[str]:
-    return {subject(message), *REACTIONS[type(message)].locks(inbound(message))}
+    return first_names(REACTIONS[type(message)], inbound(message))
 
 
 def test_sign_ups_of_one_shift_share_its_lock_and_a_request_is_judged_under_its_project_too() -> None:
