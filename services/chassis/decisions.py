@@ -92,8 +92,8 @@ class Wait:
     """This message needs ``fact``, an entity name that is locked in this batch. Nothing else of the decision counts.
 
     Later messages of the same subject go behind it. ``brought_by`` names every channel that may carry a message which
-    brings the fact or lengthens the wait. The wait is over when its time is up and all messages are applied that lay
-    on these channels at that moment; other channels do not matter. ``until`` of None means the service's
+    brings the fact or lengthens the wait. The wait is over when its deadline has passed and all messages are applied
+    that lay on these channels then; other channels do not matter. ``until`` of None means the service's
     ``await_facts`` after the message was first seen. A ``fact`` of None is the moment ``until`` itself, which needs no
     message.
     """

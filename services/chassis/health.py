@@ -118,9 +118,9 @@ class Health:
         for stream in self.service.streams:
             lanes = [lane for lane in self.lanes if lane.stream is stream]
             lag = sum(lane.lag() for lane in lanes)
-            # A lane that has nothing to apply, or is paused, does not stand still. In JSON ``held`` means paused.
+            # A lane that has nothing to apply, or is paused, does not stand still.
             silent = max((lane.movement.silent() for lane in lanes if lane.lag()), default=0.0)
-            found.state["groups"][stream.group] = {"lag": lag, "held": any(lane.movement.paused for lane in lanes)}
+            found.state["groups"][stream.group] = {"lag": lag, "paused": any(lane.movement.paused for lane in lanes)}
             found.figures.append(Figure("lag_messages", lag, (("group", stream.group),)))
             self._stands(found, stream.group, [lane.trouble for lane in lanes], silent, f"{lag} messages behind")
 

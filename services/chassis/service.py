@@ -113,7 +113,7 @@ class Service:
     """Kinds of parties, beside operators, whose tokens it takes: each ``<kind>:<code>`` in the file of tokens."""
     paused_groups: Callable[[Connection], Awaitable[Collection[str]]] | None = None
     """Groups that an operator has paused. Nothing more of them is read, and their messages that are set aside stay.
-    Nobody waits to hear their channels: a wait that only they could end is over when its time is up."""
+    Nobody waits to hear their channels: a wait that only they could end is over at its deadline."""
     listeners: tuple[Callable[[Pool, Heard, Clock], Awaitable[None]], ...] = field(default=())
     """Long tasks that act once all messages are applied that lay on some channels at a moment; cancelled at stop."""
     episodes: tuple[Episode, ...] = field(default=())

@@ -145,7 +145,7 @@ class RecordTransfers:
             self._ask_again(transfer)
 
     def retry_is_due(self, transfer: Transfer, attempt: int) -> None:
-        """The pause after a refusal with ``retry`` is over."""
+        """The backoff after a refusal with ``retry`` is over."""
         if transfer.state == "queued" and transfer.attempts == attempt:
             self._send(transfer)
 
@@ -246,8 +246,8 @@ class RecordTransfers:
             # It waits for its next attempt already, or the other attempts are asked about when their receipt is due.
             self._keep(answered)
         elif left != transfer.unanswered or (attempt is None and idempotent):
-            pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(transfer.attempts - 1, 20))
-            self._queue_again(answered, reason, pause)
+            backoff = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(transfer.attempts - 1, 20))
+            self._queue_again(answered, reason, backoff)
 
     def _not_known(self, transfer: Transfer) -> None:
         if self._capability == "neither":

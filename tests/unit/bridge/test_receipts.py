@@ -55,18 +55,18 @@ def test_a_credit_of_other_minutes_is_a_conflict_and_uncertain_until_the_right_o
     assert credits(world.accept(1, 60)) == [-10]
 
 
-def test_a_home_that_refuses_for_the_moment_is_tried_again_with_growing_pauses() -> None:
+def test_a_home_that_refuses_for_the_moment_is_tried_again_after_a_growing_backoff() -> None:
     world = linked()
     world.confirm(1, 60)
-    pauses = []
+    backoffs = []
     for _ in range(12):
         world.refuse(1, "down", retry=True)
         assert world.transfer(1).state == "queued"
         (timer,) = world.timers.values()
-        pauses.append((timer.due - world.now).total_seconds())
+        backoffs.append((timer.due - world.now).total_seconds())
         assert credits(world.pass_time(timer.due - world.now)) == [60]
-    assert pauses[:4] == [1, 2, 4, 8]
-    assert pauses[-1] == 300
+    assert backoffs[:4] == [1, 2, 4, 8]
+    assert backoffs[-1] == 300
     world.accept(1)
     assert world.service().posted == 60
 
