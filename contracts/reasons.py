@@ -41,8 +41,12 @@ def _word(code: str, zh: str, en: str, example: str, *stands: Stand) -> Reason:
     return Reason(code, zh, en, example, stands, registrys=True)
 
 
-_AGAIN: Final = HELD.until("when what it competes with is corrected, revoked or lowered, at once; no deadline")
-_RELEASED: Final = UNCERTAIN.until("asked about again once the obstacle is gone; or an operator settles it")
+_AGAIN: Final = HELD.until("when the record that competes with it is corrected, revoked or lowered")
+_OBSTACLE: Final = UNCERTAIN.until("asked about or sent again when the obstacle is gone; or an operator settles it")
+_RESUMED: Final = (
+    "when an operator has resumed the registry and all that it said is applied; paused by its file: when the file says "
+    "`active`, looked at every 5 min"
+)
 _ASKED: Final = "60 s after it came, unless the fact came first"
 
 # fmt: off
@@ -58,7 +62,7 @@ _MESSAGES: Final = (
     _of("wrong_key", "键不符", "Its key is not the key of its body", "A record keyed by a document number", BAD),
     _of("wrong_partition", "分区不符", "It is not in the partition of its key", "Another partitioner is set", BAD),
     _of("reused_id", "编号重复而内容不同", "Its id was used for something else before",
-        "A restarted client counts its ids from 1 again", BAD.until("at once; the message that came first counts")),
+        "A restarted client counts its ids from 1 again", BAD.until("never; the message that came first counts")),
     _of("time_in_future", "时间在未来", "Its time lies more than 24 hours ahead", "A check-in of next week", MESSAGE),
     _of("unknown_registry", "没有这个登记系统", "No registry of this code takes part", "An offer for `zz`", MESSAGE),
     _of("same_registry", "对方就是本系统", "It names its own registry as the other one",
@@ -66,28 +70,28 @@ _MESSAGES: Final = (
     _of("not_yours", "这是另一个登记系统的事", "Another registry may say this, the sender may not",
         "A host withdraws the consent that her home keeps", MESSAGE),
     _of("version_conflict", "同一版本内容不同", "This version was said with other content",
-        "Version 2 of a record comes twice, with other minutes", MESSAGE.until("at once; say it as a higher version")),
+        "Version 2 of a record comes twice, with other minutes", MESSAGE.until("never; say it as a higher version")),
     _of("registry_closed", "对方已关闭", "The registry is closed", "An offer for a registry that closed in June",
         MESSAGE, QUEUED.by("operator").until("when its file says `active` again; looked at every 5 min")),
     _of("registry_left", "对方已离开", "The registry has left", "A credit whose home's file was taken away",
         MESSAGE, QUEUED.by("operator").until("when its file is back, or an operator settles it")),
     _of("registry_paused", "对方暂停", "The registry is paused", "A credit while the home replaces its ledger",
-        QUEUED.by("operator").until("when an operator resumes the registry; sent once what it said is read")),
+        QUEUED.by("operator").until(_RESUMED)),
 )
 _LINKS: Final = (
     _of("not_linked", "两地账号尚未关联", "The accounts are not linked", "A check-in of a volunteer who never linked",
-        MESSAGE.until("60 s after it came; behind a link request when that is answered, after a day at the latest")),
+        MESSAGE.told_when("60 s after it came; behind a link request when that is answered, after a day at most")),
     _of("guest_account", "这是来访账号，要由户籍方发起", "The account is a visitor's: only her home can offer her",
         "A host offers a visitor's account to a third registry", MESSAGE),
     _of("wrong_code", "代码不对", "The code is not right", "She typed the code and missed a letter",
-        LINK.until("at once while an offer stands; else 5 min after the request")),
+        LINK.told_when("at once while an offer stands; else 5 min after the request")),
     _of("expired", "已过期，请回本市重新开始", "It expired; please start again at home",
         "She brings a code that is an hour old", LINK),
     _of("code_used", "这个代码已经用过", "The code was used already", "A link that was passed on", LINK),
     _of("other_registry", "这个代码是给另一个城市的", "The code is for another city",
-        "She brings the code to a city for which it was not made", LINK.until("5 min after the request")),
+        "She brings the code to a city for which it was not made", LINK.told_when("5 min after the request")),
     _of("no_offer", "户籍方没有这次申请", "The home registry did not offer this",
-        "A request with a number that its home never spoke of", LINK.until("5 min after the request")),
+        "A request with a number that its home never spoke of", LINK.told_when("5 min after the request")),
     _of("already_linked", "两地账号早已关联", "The accounts are linked already",
         "She brings a second number at the same host", LINK),
     _of("too_many_attempts", "试得太多了，请回本市重新开始", "Too many tries; please start again at home",
@@ -102,39 +106,38 @@ _LINKS: Final = (
     _word("abuse", "涉嫌滥用", "Abuse is suspected", "A host reports sign-ups that were sold", BROKEN),
     _of("link_broken", "两地账号的关联已暂停", "The link between the accounts rests",
         "A sign-up while the link rests; minutes that were confirmed before go home later",
-        MESSAGE, _RELEASED,
-        WITHHELD.by("registries").until("when whoever broke the link restores it, at once; no deadline")),
+        MESSAGE, _OBSTACLE,
+        WITHHELD.by("registries").until("when the side that broke the link restores it")),
     _of("consent_missing", "没有授权", "There is no consent", "A first offer without `consent`",
-        MESSAGE, WITHHELD, _RELEASED),
+        MESSAGE, WITHHELD, _OBSTACLE),
     _of("consent_incomplete", "授权内容不全", "The consent is incomplete", "A giving with two versions", MESSAGE),
     _of("stale_consent", "授权版本过旧", "A higher version of consent was seen",
         "A home was restored from last week's copy; `standing_version` says which version to exceed", MESSAGE),
     _of("consent_withdrawn", "已撤回授权", "Consent withdrawn",
         "She withdraws on Friday, and Saturday's minutes wait until she agrees again",
-        WITHHELD, _RELEASED, QUEUED.until("withheld instead at the next try, after seconds")),
+        WITHHELD, _OBSTACLE, QUEUED.until("withheld instead at the next try, after seconds")),
     _of("consent_expired", "授权已到期", "Consent has expired", "A year has passed since she agreed",
-        WITHHELD, _RELEASED),
+        WITHHELD, _OBSTACLE),
 )
 _SIGNUPS: Final = (
     _of("full", "名额已满", "All posts are taken", "The 21st request for 20 posts, without a waitlist", SIGNUP),
     _of("clash", "与您的另一个班次时间冲突", "It overlaps another shift of yours",
         "A morning shift in one city and one from 11:00 in the other",
-        SIGNUP.until("at once; a window that home reported is kept, and noted when the other one ends")),
+        SIGNUP.until("never; a window that home reported is kept, and noted when the other window ends")),
     _of("too_young", "未到这个班次的最低年龄", "Below this shift's minimum age", "She is 15, not 16", SIGNUP),
     _of("guardian_missing", "需要监护人同意", "A guardian's approval is missing", "She is 16", SIGNUP),
     _of("not_open", "报名还没开始或已经截止", "Sign-up is not open", "A request on the day of the shift", SIGNUP),
     _of("already_signed_up", "已经报过名", "Signed up already", "An app asks a 17th time under a new number",
         SIGNUP.by("nobody"), MESSAGE.by("nobody")),
     _of("shift_unknown", "没有这个班次", "There is no such shift", "A request for a shift that was never published",
-        SIGNUP.until(_ASKED)),
+        SIGNUP.told_when(_ASKED)),
     _of("shift_cancelled", "班次已取消", "The shift was cancelled", "The host cancels for a typhoon", SIGNUP, ENDED),
     _of("waitlist_closed", "开始前没有名额空出", "No post came free before it began",
-        "She is third in line when the shift begins", ENDED.until("15 min after the shift has begun")),
+        "She is third in line when the shift begins", ENDED.told_when("15 min after the shift has begun")),
     _of("at_home", "这是本市的班次，请在本市系统报名", "This shift is in your own city: sign up there",
         "A home asks the linkage for a post of its own", MESSAGE),
     _of("no_signup", "没有报名记录", "There is no sign-up", "Somebody came along with a friend, and served",
-        MESSAGE.until(_ASKED),
-        HELD.until("held 60 s after it came; confirmed when she has the post, at once; no deadline")),
+        MESSAGE.told_when(_ASKED), HELD.told_when(_ASKED).until("when she has the post")),
     _of("too_many_reports", "时间冲突的报名过多，没有保留", "Too many windows overlap: it was not kept",
         "A home reports a 51st window that clashes", MESSAGE),
     _of("window_fixed", "班次时间不能改", "The window of a shift does not move",
@@ -142,10 +145,11 @@ _SIGNUPS: Final = (
 )
 _SERVICE: Final = (
     _of("no_check_in", "没有签到记录", "There is no check-in", "Five hours are attested, and she never checked in",
-        HELD.until("when the host sends the check-in of that day, at once; no deadline"), MESSAGE),
+        HELD.until("when the host sends the check-in of that day"), MESSAGE),
     _of("overlap", "与另一段服务时间重叠", "It overlaps another service", "Two hosts attest the same hour", _AGAIN),
     _of("duplicate", "与另一条记录重复", "It duplicates another record", "A second record of one shift", _AGAIN),
-    _of("over_cap", "超过当天上限，等待复核", "Over the day's limit, under review", "A ninth hour on one day", _AGAIN),
+    _of("over_cap", "超过当天上限", "Over the day's limit", "A ninth hour on one day",
+        HELD.until("when the day has room again; a decision by a person is not built")),
     _of("too_many_check_ins", "一天签到次数过多", "Too many check-ins of one day", "A fourth check-in", MESSAGE),
     _of("too_many_records", "这一天的记录过多，没有接受", "Too many records of this day: it was not taken",
         "A client makes a 51st `record_ref` for one day: correct those that are there", MESSAGE),

@@ -39,7 +39,7 @@ class CreditRefused(_OfReceipt):
 
 
 class CreditUnknown(_OfReceipt):
-    """Home or its adapter: nobody can say whether it was posted; reconciliation decides.
+    """Home or its adapter: it cannot say whether it posted. The linkage asks or sends again, else an operator settles.
 
     In answer to CreditQueried: it was not seen, and nothing of it is under way.
     """

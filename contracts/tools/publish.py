@@ -123,17 +123,20 @@ def _with_generated(readme: str) -> str:
 
 
 def _reasons() -> Iterator[str]:
-    yield "| reason | 中文 | in English | where it stands: final or open, who must act, when it ends | example |"
-    yield "|---|---|---|---|---|"
+    yield "| reason | 中文 | in English, and an example | where it stands | who must act | told when | ends when |"
+    yield "|---|---|---|---|---|---|---|"
     for reason in REASONS.values():
-        code = f"`{reason.code}`" + (" (a registry's own word)" if reason.registrys else "")
-        yield f"| {code} | {reason.zh} | {reason.en} | {_stands(reason)} | {reason.example} |"
+        yield from _stands(reason)
 
 
-def _stands(reason: Reason) -> str:
-    return "<br>".join(
-        f"{stand.where}: {'final' if stand.final else 'open'}; {stand.acts}; {stand.ends}" for stand in reason.stands
-    )
+def _stands(reason: Reason) -> Iterator[str]:
+    """One row for each place; the words stand in the first of them."""
+    code = f"`{reason.code}`" + (" (a registry's own word)" if reason.registrys else "")
+    words = f"{code} | {reason.zh} | {reason.en}. *{reason.example}*"
+    for stand in reason.stands:
+        where = f"{stand.where}: {'final' if stand.final else 'open'}"
+        yield f"| {words} | {where} | {stand.acts} | {stand.told} | {stand.ends} |"
+        words = "| |"
 
 
 def _journey() -> Iterator[str]:

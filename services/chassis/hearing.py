@@ -1,10 +1,10 @@
 """Up to which moment a service has heard each channel: a wait is over only when its channels are heard to its deadline.
 
 The clock alone must not end a wait. While a service is down, or far behind, the fact may lie unread in the log, and a
-service must decide alike after a downtime, in a replay and on a file of last week. So once the deadline of a wait has
-passed, the ends of the partitions that can bring its fact are taken. The wait is over when the positions stored in PostgreSQL,
-by this process or another, have reached these ends. Nobody waits for other partitions: one that does not move keeps
-back only the facts that it can bring. Nobody waits for a group that an operator has paused.
+service must decide alike after a downtime, in a replay and on a file of last week. Therefore the ends of the partitions
+that can bring its fact are taken once the deadline of a wait has passed. The wait is over when the positions stored in
+PostgreSQL, by this process or another, have reached these ends. Nobody waits for other partitions: a partition that
+does not move keeps back only the facts that it can bring. Nobody waits for a group that an operator has paused.
 """
 
 from __future__ import annotations

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from contracts import topics
 from contracts.journey import JOURNEY, Step, said
 from contracts.topics import INNER, TEMPLATES
+from tests.support.checker.translated import COMMAND_OF
 
 LEGS = [(step, leg) for step in JOURNEY for leg in said(step)]
 
@@ -43,3 +47,29 @@ def test_what_the_linkage_passes_on_stands_behind_what_is_said_and_before_what_i
         topics.IDENTITY_EVENTS,
         topics.DELIVERIES,
     ]
+
+
+def _names() -> list[list[set[str]]]:
+    """The names of messages in the cells of the README's table of names, row by row."""
+    readme = (Path(topics.__file__).parent / "README.md").read_text("utf-8")
+    found = re.search(r"<!-- names -->\n.*?\n.*?\n(.*?)\n<!-- end -->", readme, re.DOTALL)
+    assert found is not None
+    known = {message.__name__ for entry in (*TEMPLATES, *INNER) for message in entry.messages}
+    rows = [line.strip("|").split("|") for line in found[1].splitlines()]
+    return [[set(re.findall(r"\w+", cell)) & known for cell in row] for row in rows]
+
+
+def test_the_table_of_names_has_each_message_of_a_registry_once_with_the_command_that_the_checker_expects() -> None:
+    said = [name for row in _names() for name in row[0]]
+    inbound = {message.__name__: message for entry in topics.INBOUND for message in entry.messages}
+    assert sorted(said) == sorted(inbound)
+    for row in _names():
+        expected = {COMMAND_OF[inbound[name]].__name__ for name in row[0] if inbound[name] in COMMAND_OF}
+        assert row[1] == expected, row
+
+
+def test_the_table_of_names_has_every_event_and_every_delivery_in_its_column() -> None:
+    events = {m.__name__ for e in INNER if e.name.endswith(".events.v1") and e.writer != "services" for m in e.messages}
+    deliveries = {message.__name__ for message in topics.DELIVERIES.messages}
+    assert set().union(*(row[2] for row in _names())) == events - {"CommandRefused"}
+    assert set().union(*(row[3] for row in _names())) == deliveries

@@ -1,4 +1,4 @@
-"""A wait ends when its deadline has passed and all that was said until then has been applied, not by the clock alone."""
+"""A wait ends when its deadline has passed and all that was said until then is applied, not by the clock alone."""
 
 from __future__ import annotations
 

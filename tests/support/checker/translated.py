@@ -15,7 +15,7 @@ from tests.support.checker.sharing import Sharing
 from tests.support.checker.violations import Violation, at
 from tests.support.checker.world import Line, code_of
 
-__all__ = ["COMMANDS", "commands"]
+__all__ = ["COMMANDS", "COMMAND_OF", "commands"]
 
 COMMANDS: Final = ("identity.commands.v1", "opportunities.commands.v1", "attendance.commands.v1")
 _OF_SIGNUP: Final = ("host", "project_ref", "shift_ref", "signup_ref")
@@ -50,7 +50,7 @@ def _time_told(line: Line, said: Line) -> datetime:
 
 def _command(book: Book, line: Line, said: Line) -> Iterator[Violation]:
     command, translate = line.data, _TRANSLATIONS.get(type(said.data))
-    if translate is None or type(command) is not _COMMAND_OF[type(said.data)]:
+    if translate is None or type(command) is not COMMAND_OF[type(said.data)]:
         yield at(book, "I9", line, f"{type(command).__name__} does not follow from {type(said.data).__name__}")
         return
     code = code_of(said.topic)
@@ -180,4 +180,4 @@ _BORDER: Final[tuple[tuple[type[Message], type[Message], _Translate], ...]] = (
     (shifts.ShiftPublished, opportunities.PublishShift, _shift),
 )
 _TRANSLATIONS: Final = {said: translate for said, _, translate in _BORDER}
-_COMMAND_OF: Final = {said: command for said, command, _ in _BORDER}
+COMMAND_OF: Final = {said: command for said, command, _ in _BORDER}
