@@ -36,8 +36,9 @@ async def run_single(order: Order) -> Stopwatch:
     @broker.subscriber(order.topic, group_id=order.group, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK)
     async def handle(command: AttestService, message: KafkaMessage) -> None:
         await stopwatch.gate.wait()
-        async with pool.acquire() as db, db.transaction():
-            await apply(db, command, message.headers, hashlib.blake2b(message.body, digest_size=16).digest())
+        with stopwatch.watching():
+            async with pool.acquire() as db, db.transaction():
+                await apply(db, command, message.headers, hashlib.blake2b(message.body, digest_size=16).digest())
         stopwatch.count(1)
 
     return await _run(order, broker, stopwatch, pool)
@@ -61,10 +62,11 @@ async def run_batched(order: Order) -> Stopwatch:
         # The message's own headers are the first record's, so each record's are read from what Kafka gave.
         raw = message.raw_message
         assert isinstance(raw, tuple)
-        async with pool.acquire() as db, db.transaction():
-            for command, record in zip(commands, raw, strict=True):
-                headers = {name: value.decode() for name, value in record.headers}
-                await apply(db, command, headers, hashlib.blake2b(record.value or b"", digest_size=16).digest())
+        with stopwatch.watching():
+            async with pool.acquire() as db, db.transaction():
+                for command, record in zip(commands, raw, strict=True):
+                    headers = {name: value.decode() for name, value in record.headers}
+                    await apply(db, command, headers, hashlib.blake2b(record.value or b"", digest_size=16).digest())
         stopwatch.count(len(commands))
 
     return await _run(order, broker, stopwatch, pool)
@@ -83,7 +85,9 @@ async def _run(order: Order, broker: KafkaBroker, stopwatch: Stopwatch, pool: Po
         return len(subscriber.consumer.assignment()) == partitions  # type: ignore[attr-defined]
 
     await asyncio.wait_for(stopwatch.open_when(assigned), 60)
-    await stopwatch.done.wait()
-    await broker.stop()
-    await pool.close()
+    try:
+        await stopwatch.finished()
+    finally:
+        await broker.stop()
+        await pool.close()
     return stopwatch

@@ -61,20 +61,17 @@ async def run(order: Order) -> Stopwatch:
     stream = replace(stream, group=order.group, topics=(entry,))
     processor = Processor(replace(service, streams=(stream,)), settings, Clock())
     stopwatch = Stopwatch(order.events)
-    failures: list[Exception] = []
 
     def committed(effects: Effects) -> None:
         stopwatch.count(len(effects.applied) + len(effects.asides))
-
-    def failed(error: Exception) -> None:
-        failures.append(error)
-        stopwatch.done.set()
 
     pool = await open_pool(order.database, size=2, application="benchmark")
     broker = KafkaBroker(order.kafka, logger=None, allow_auto_create_topics=False)
     lanes = []
     for number in range(order.lanes):
-        lane = _GatedLane(processor, stream, f"{stream.group}-{order.instance}-{number}", pool, committed, failed)
+        lane = _GatedLane(
+            processor, stream, f"{stream.group}-{order.instance}-{number}", pool, committed, stopwatch.fail
+        )
         lane.stopwatch = stopwatch
         lane.subscribe(broker)
         lanes.append(lane)
@@ -86,11 +83,11 @@ async def run(order: Order) -> Stopwatch:
     gc.set_threshold(100_000, 50, 1000)  # as the runtime does after its start
     each = entry.partitions // (order.lanes * order.processes)
     await asyncio.wait_for(stopwatch.open_when(lambda: all(lane.assigned == each for lane in lanes), share), 60)
-    await stopwatch.done.wait()
-    await broker.stop()
-    for lane in lanes:
-        await lane.close()
-    await pool.close()
-    if failures:
-        raise failures[0]
+    try:
+        await stopwatch.finished()
+    finally:
+        await broker.stop()
+        for lane in lanes:
+            await lane.close()
+        await pool.close()
     return stopwatch

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import astuple
 from datetime import UTC, datetime
-from operator import attrgetter
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +14,7 @@ from contracts.topics import service_source
 from services.attendance import rules
 from services.attendance.policy import Policy
 from services.attendance.states import PersonDay, Presence, Signup, Standing
+from services.attendance.store import AttendanceStore
 from services.chassis.database import Connection
 from services.chassis.decisions import Decision, Inbound, Send, States
 
@@ -66,10 +66,8 @@ async def apply(db: Connection, command: AttestService, headers: dict[str, str],
 
 async def _load(db: Connection, command: AttestService) -> States:
     states = States()
-    states.declare(Signup, attrgetter("id"))
-    states.declare(Presence, attrgetter("signup_id", "day", "pair"), {"signup_id": attrgetter("signup_id")})
-    states.declare(Standing, attrgetter("host", "record_ref"), {"person": attrgetter("person")})
-    states.declare(PersonDay, attrgetter("person", "day"))
+    for table in AttendanceStore.tables:
+        table.declare(states)
     records = [Standing(*row) for row in await db.fetch(_RECORDS, command.person)]
     signups: list[UUID] = [command.signup_id, *(row.signup_id for row in records if row.held_for is not None)]
     states.load(records)

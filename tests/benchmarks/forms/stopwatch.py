@@ -6,7 +6,8 @@ import asyncio
 import gc
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 __all__ = ["Stopwatch"]
 
@@ -19,6 +20,7 @@ class Stopwatch:
     def __init__(self, events: int) -> None:
         self.gate = asyncio.Event()
         self.done = asyncio.Event()
+        self._failure: BaseException | None = None
         self._events = events
         self._seen = 0
         self._began = self._ended = 0.0
@@ -31,6 +33,26 @@ class Stopwatch:
             self._ended = time.monotonic()
             self._cpu += time.process_time()
             self.done.set()
+
+    def fail(self, error: BaseException) -> None:
+        """End the run: this form cannot apply its events."""
+        self._failure = self._failure or error
+        self.done.set()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """End the run at an error, which FastStream would only log before it goes on with the next message."""
+        try:
+            yield
+        except Exception as error:
+            self.fail(error)
+            raise
+
+    async def finished(self) -> None:
+        """Wait until all events are committed. Raises the error that ended the run before."""
+        await self.done.wait()
+        if self._failure is not None:
+            raise self._failure
 
     async def open_when(self, assigned: Callable[[], bool], share: Callable[[], Awaitable[int]] | None = None) -> None:
         """Open the gate once ``assigned`` has held for long enough, and start the clock.
