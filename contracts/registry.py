@@ -34,7 +34,8 @@ class Values(BaseModel):
     valid_from: AwareDatetime
     """It counts from this moment until the next version."""
     receipt_due_seconds: Annotated[float, Field(gt=0, le=86400)] | None = None
-    """Seconds after which the bridge asks about a credit that this home has not answered."""
+    """Time limit of a receipt, in seconds. After it the bridge sends the credit again to an idempotent home, asks a
+    queryable home, and calls the transfer uncertain at any other."""
 
 
 class Registry(BaseModel):

@@ -39,7 +39,7 @@ class Policy:
         return _LEFT if registry is None else Seat(registry.state, registry.capability)
 
     def receipt_due_of(self, home: str, now: datetime) -> timedelta:
-        """After how long a credit of this home without a receipt is asked about."""
+        """The time limit of a receipt: after so long without one the bridge acts, as this home's capability allows."""
         registry = self.registries.get(home)
         values = None if registry is None else registry.policy_at(now)
         if values is None or values.receipt_due_seconds is None:

@@ -1,8 +1,9 @@
-"""Lock names of the border, in their order: account.* < account: < from.* < person: (the second round of locks).
+"""Lock names of refs and persons. All names of the border, in their order: account.* < account: < from.* < person:.
 
-A subject keeps the order of its messages, and is parked while its first message waits. So a message that could end this
-wait must have another subject: every topic has its own family of subjects (``crossings``). ``person:`` is the one mutex
-of all rows of a person.
+Subjects are ``account.<family>:`` and ``from.<service>:`` (``crossings``). A subject keeps the order of its messages,
+and is parked while its first message waits. So a message that could end this wait must have a subject of another
+family. A topic has one family, and ``volunteers`` has three. ``person:`` is taken in the second round of locks, and
+guards all rows of a person.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -16,10 +17,11 @@ from contracts.messages.deliveries import CreditPosted, CreditQueried, TransferS
 from contracts.registry import Capability
 from services.bridge import crossings
 from tests.support.bridge import World, linked, of_kind
-from tests.support.bridge_messages import HOST
+from tests.support.bridge_messages import HOME, HOST
 
 CAPABILITIES: Final[tuple[Capability, ...]] = get_args(Capability)
-LATER: Final = timedelta(minutes=2)
+LATER: Final = timedelta(minutes=6)
+"""Longer than any time after which a queued transfer is tried again, and than the first time limit of a receipt."""
 
 
 def sent(world: World) -> None:
@@ -34,6 +36,28 @@ def queued(world: World) -> None:
 def withheld(world: World) -> None:
     world.withdraw(1)
     world.confirm(1, 60)
+
+
+def withheld_after_sending(world: World) -> None:
+    queued(world)
+    world.withdraw(7)
+    world.pass_time(LATER)
+
+
+def away(state: str, *, sent_before: bool) -> Callable[[World], None]:
+    """The home's file says paused or closed, or is gone: before the transfer is made, or after it was sent."""
+
+    def begin(world: World) -> None:
+        if sent_before:
+            sent(world)
+        if state == "left":
+            world.remove(HOME)
+        else:
+            world.configure(HOME, state)
+        if not sent_before:
+            sent(world)
+
+    return begin
 
 
 def uncertain(world: World) -> None:
@@ -69,8 +93,15 @@ def by_hand(outcome: str) -> Callable[[World], object]:
 
 STATES: Final[Mapping[str, Callable[[World], None]]] = {
     "queued, refused for now": queued,
-    "withheld, no consent": withheld,
+    "queued, the home is paused": away("paused", sent_before=False),
+    "queued, the home is closed": away("closed", sent_before=False),
+    "queued, the home has left": away("left", sent_before=False),
+    "withheld, never sent": withheld,
+    "withheld, sent before": withheld_after_sending,
     "sent": sent,
+    "sent, the home is paused": away("paused", sent_before=True),
+    "sent, the home is closed": away("closed", sent_before=True),
+    "sent, the home has left": away("left", sent_before=True),
     "uncertain, nobody knows": uncertain,
     "uncertain, other minutes": conflicting,
     "credited": credited,
@@ -83,6 +114,7 @@ EVENTS: Final[Mapping[str, Callable[[World], object]]] = {
     "refused, retry": lambda world: world.refuse(1, retry=True),
     "unknown": lambda world: world.cannot_say(1),
     "its timer": lambda world: world.pass_time(LATER),
+    "home active again, its timer": lambda world: world.pass_time(LATER),
     "consent withdrawn": lambda world: world.withdraw(7),
     "consent withdrawn, its timer": lambda world: (world.withdraw(7), world.pass_time(LATER)),
     "consent given again": lambda world: world.give(8),
@@ -91,12 +123,27 @@ EVENTS: Final[Mapping[str, Callable[[World], object]]] = {
 }
 
 
-def cell(capability: Capability, begin: Callable[[World], None], event: Callable[[World], object]) -> str:
+AGAIN: Final = "home active again, its timer"
+NOT_OF_THE_HOME: Final = (AGAIN, "its timer", "by hand: credited", "by hand: refused")
+"""What can happen while nothing of the home is read: it is paused, or has left."""
+
+
+def can_happen(state: str, event: str) -> bool:
+    """Whether this event can find a transfer in this state."""
+    if ", the home " not in state:
+        return event != AGAIN
+    return event in NOT_OF_THE_HOME or state.endswith("closed")
+
+
+def cell(capability: Capability, state: str, event: str) -> str:
     """What becomes of it, and what goes to the home or back."""
     world = linked(capability)
-    begin(world)
+    seat = world.policy.registries[HOME]
+    STATES[state](world)
+    if event == AGAIN:
+        world.put_back(seat)
     before, sends, refusals = world.transfer(), len(world.sent), len(world.refused("sz"))
-    event(world)
+    EVENTS[event](world)
     after = world.transfer()
     told = world.sent[sends:]
     done = [*(["posted"] if of_kind(told, CreditPosted) else []), *(["asked"] if of_kind(told, CreditQueried) else [])]
@@ -109,12 +156,13 @@ def cell(capability: Capability, begin: Callable[[World], None], event: Callable
 def table() -> str:
     """In Markdown. Where all kinds of ledgers do the same, one cell says it."""
     lines = [f"| it is | and then | {' | '.join(CAPABILITIES)} |", "|---" * (2 + len(CAPABILITIES)) + "|"]
-    for state, begin in STATES.items():
-        for event, happens in EVENTS.items():
-            cells = [cell(capability, begin, happens) for capability in CAPABILITIES]
-            if set(cells) != {"–"}:
-                said = [cells[0], *(["="] * (len(cells) - 1))] if len(set(cells)) == 1 else cells
-                lines.append(f"| {state} | {event} | {' | '.join(said)} |")
+    for state, event in itertools.product(STATES, EVENTS):
+        if not can_happen(state, event):
+            continue
+        cells = [cell(capability, state, event) for capability in CAPABILITIES]
+        if set(cells) != {"–"}:
+            said = [cells[0], *(["="] * (len(cells) - 1))] if len(set(cells)) == 1 else cells
+            lines.append(f"| {state} | {event} | {' | '.join(said)} |")
     return "\n".join(lines)
 
 
