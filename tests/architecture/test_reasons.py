@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+from contracts.journey import JOURNEY
 from contracts.reasons import REASONS, who_acts, words_of
 from contracts.refused import ContractRefusal
 from services.adapters.states import CreditRefusal
@@ -19,6 +22,7 @@ from services.opportunities import states as opportunities
 from tests.support.reasons import look_for
 
 ROOT = Path(__file__).parents[2]
+_CHECK = re.compile(r"CHECK\s*\(\s*held_for\s+IN\s*\(([^)]*)\)", re.IGNORECASE)
 CLOSED_LISTS: dict[str, Any] = {
     "contracts/refused.py:ContractRefusal": ContractRefusal,
     "services/adapters/states.py:CreditRefusal": CreditRefusal,
@@ -75,8 +79,26 @@ def test_a_closed_list_is_a_part_of_the_list_and_each_word_of_it_is_written(name
 
 
 def test_the_check_of_attendances_database_takes_the_closed_list_and_nothing_else() -> None:
-    checked = look_for(_sources("services/attendance/migrations")).compared
-    assert checked.keys() == set(get_args(attendance.HoldReason))
+    assert newest_check(_sources("services/attendance/migrations")) == set(get_args(attendance.HoldReason))
+
+
+def newest_check(migrations: Mapping[str, str]) -> set[str]:
+    """The words that the last CHECK of ``held_for`` takes. An earlier CHECK is replaced, so its words do not count."""
+    checks = [found for name in sorted(migrations) for found in _CHECK.findall(migrations[name])]
+    return set(re.findall(r"'(\w+)'", checks[-1]))
+
+
+def test_a_migration_that_replaces_the_check_by_the_new_word_alone_is_found() -> None:
+    whole = "CREATE TABLE x (held_for text CHECK (held_for IN ('overlap', 'duplicate')));"
+    replaced = "ALTER TABLE x DROP CONSTRAINT y, ADD CONSTRAINT y CHECK (held_for IN ('brand_new'));"
+    assert newest_check({"0002.sql": replaced, "0001.sql": whole}) == {"brand_new"}
+
+
+def test_the_journey_names_each_reason_for_holding_a_record() -> None:
+    (step,) = (step for step in JOURNEY if step.number == 8)
+    named = re.search(r"held \(([a-z_, ]+)\)", step.decides)
+    assert named is not None
+    assert set(named[1].split(", ")) == set(get_args(attendance.HoldReason))
 
 
 def test_no_closed_list_is_left_out() -> None:
