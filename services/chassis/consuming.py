@@ -147,7 +147,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         stored = await self._stored(assigned) if assigned else {}
         positions.not_set_back(stored, self._reached)
         await self._connected()
-        self.processor.meets({(tp.topic, tp.partition): position.next_offset for tp, position in stored.items()})
+        self.processor.takes_over({(tp.topic, tp.partition): position.next_offset for tp, position in stored.items()})
         for tp, position in stored.items():
             self.consumer.seek(tp, position.next_offset)
             self._next[tp] = position.next_offset

@@ -84,20 +84,20 @@ class PassedOver:
     def __init__(self, now: datetime) -> None:
         self._start = self._since = now
         self._first: dict[Place, int] = {}
-        self._met: dict[Place, int] = {}
+        self._taken_over: dict[Place, int] = {}
         self._places: dict[Place, int] = {}
 
-    def meets(self, places: Mapping[Place, int]) -> None:
-        """Lanes take these partitions over, and they stand there."""
+    def takes_over(self, places: Mapping[Place, int]) -> None:
+        """Lanes take these partitions over, each at this offset."""
         # Only the first time: this process itself tells, more exactly, what was passed there since. If two groups read
         # one partition, the group that is further behind counts.
         first = {place: end for place, end in places.items() if end < self._first.get(place, end + 1)}
         self._first |= first
-        self._met |= first
+        self._taken_over |= first
 
     def begin(self) -> Silence:
         """Begin a batch, once it holds its locks."""
-        begun = Begun(self._start, dict(self._met)) if self._met else None
+        begun = Begun(self._start, dict(self._taken_over)) if self._taken_over else None
         return Silence(self._since, dict(self._places), begun)
 
     def end(self, batch: Silence) -> None:
@@ -108,7 +108,7 @@ class PassedOver:
         if batch.spoke:
             self._since = max(self._since, batch.since)
             _take_out(self._places, batch.left)
-            _take_out(self._met, batch.begun.places if batch.begun else {})
+            _take_out(self._taken_over, batch.begun.places if batch.begun else {})
         for place, end in batch.places.items():
             self._places[place] = max(end, self._places.get(place, 0))
 

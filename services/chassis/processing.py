@@ -1,6 +1,7 @@
-"""One batch: decode, fence, dedupe, lock, load, decide, save, commit. Decisions and effects stand or fall together.
+"""One batch within its transaction: lock, load, decide, save, write. ``live`` and ``reentry`` begin and commit it.
 
-The number of SQL statements does not depend on how many messages a batch has.
+All decisions and effects of a batch take effect together, or none. The number of SQL statements does not depend on the
+number of messages.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _NOT_NAMED: Final = (
 
 
 class Work(NamedTuple):
-    """A message to decide, and the row it stands in when it was set aside before."""
+    """A message to decide. ``aside``: its row, if the message was set aside before."""
 
     inbound: Inbound
     record: Record
@@ -49,7 +50,7 @@ class Work(NamedTuple):
 
 @dataclass(slots=True)
 class Effects:
-    """What a batch leads to, collected before anything is written."""
+    """All effects of a batch, collected before anything is written."""
 
     rows: list[OutboxRow] = field(default_factory=list)
     timers: dict[str, tuple[Timer, OutboxRow] | CancelTimer] = field(default_factory=dict)
@@ -63,7 +64,8 @@ class Effects:
 
 
 class Processor:
-    """Decides messages of one service. Holds no connection, and between batches only what was decided silently."""
+    """Decides messages of one service. It holds no connection. Between batches it keeps only the records that it
+    decided without sending anything."""
 
     def __init__(self, service: Service, settings: Settings, clock: Clock, storage: Storage = POSTGRES) -> None:
         if settings.naming_secret is None:
@@ -81,9 +83,9 @@ class Processor:
         dsn = self.settings.database.get_secret_value()
         return await open_connection(dsn, application=application, opened=self.opened)
 
-    def meets(self, places: Mapping[Place, int]) -> None:
-        """This process reads these partitions from there on: its next message tells where they stood."""
-        self._passed_over.meets(places)
+    def takes_over(self, places: Mapping[Place, int]) -> None:
+        """The process takes these partitions over. Its next message carries their positions."""
+        self._passed_over.takes_over(places)
 
     async def paused_groups(self, db: Connection) -> Collection[str]:
         """The groups that an operator has paused."""
@@ -92,7 +94,7 @@ class Processor:
     def work(
         self, event: Event, record: Record, entry: TopicEntry, received_at: datetime, aside: Aside | None = None
     ) -> Work:
-        """A message where it stands in its log, first seen then."""
+        """A message with its place in the log, and the moment at which it was seen first."""
         cause = _cause(event, record, aside)
         arrived = appended_at(record, entry, received_at)
         own_id = self.naming.own_id(cause)
@@ -105,14 +107,15 @@ class Processor:
         effects: Effects,
         heard: Mapping[str, datetime] | None = None,
     ) -> None:
-        """Lock, load and decide; states are saved, everything else is left in ``effects`` for ``write``.
+        """Lock, load and decide. States are saved; all other effects are left in ``effects`` for ``write``.
 
-        Works that come from ``set_aside`` open their own parked subject; live ones go behind a parked one. A wait is
-        over when its deadline is not after the moment up to which its channels were ``heard`` and applied; without
-        one, as for live messages, no wait is over, whatever the clock says.
+        A live message whose subject is parked goes behind. A message that comes from ``set_aside`` is decided although
+        its subject is parked. A wait ends when its channels are ``heard`` up to its deadline. For live messages
+        ``heard`` is empty, so no wait ends, whatever the clock says.
 
-        The clock is read under the locks, and each decision has a microsecond of its own: of two decisions about one
-        row the later one has the later moment, whoever made them. A replay decides in the order of these moments.
+        The clock is read under the locks, and each decision has a microsecond of its own. Therefore of two decisions
+        about one row the later decision has the later moment, in all processes. A replay decides in the order of these
+        moments.
         """
         if not works:
             return
@@ -125,7 +128,7 @@ class Processor:
         effects.silence = silence = self._passed_over.begin()
         for place, (work, subject) in enumerate(zip(works, subjects, strict=True)):
             now = self.moment(work, locked_at + place * _MICROSECOND)
-            said = len(effects.rows)
+            rows_before = len(effects.rows)
             if subject in blocked:
                 if work.aside is None:
                     effects.asides.append(Aside(work.record, "behind", work.inbound.received_at, subject))
@@ -135,7 +138,7 @@ class Processor:
             elif (aside := self._one(work, subject, states, batch, effects, now, heard)) is not None:
                 blocked.add(subject)
                 effects.asides.append(aside)
-            if len(effects.rows) > said:
+            if len(effects.rows) > rows_before:
                 silence.speaks(now)
             elif work.aside is None:
                 silence.passes(work.record)
@@ -143,7 +146,7 @@ class Processor:
         await self.storage.save(self.service.store, db, states)
 
     def _ask(self, works: Sequence[Work]) -> tuple[list[str], set[str], Any]:
-        """The subject of each work, all names to lock, and what is to be loaded: by the row of each message."""
+        """The subject of each message, all names to lock, and all needs to load, by the row of each message."""
         subjects: list[str] = []
         names: set[str] = set()
         needs = self.service.store.needs()
@@ -164,7 +167,7 @@ class Processor:
         now: datetime,
         heard: Mapping[str, datetime] | None,
     ) -> Aside | None:
-        """Decide one message; gives what to set aside instead, if it cannot be applied."""
+        """Decide one message. If it cannot be applied, gives the row to set it aside with."""
         try:
             decision = self._decision(work, states, now, heard)
             if decision.wait is None:
@@ -187,18 +190,18 @@ class Processor:
             raise_if_asked(self.settings.raise_on, inbound.event)
         decision = self.service.decide(states, inbound, now)
         over = decision.wait is not None and heard and self._is_over(decision.wait, inbound, heard)
-        if decision.wait is not None and (over or self.ends_here(work)):
+        if decision.wait is not None and (over or self.ends_unheard(work)):
             decision = self.service.decide(states, replace(inbound, waited_out=True), now)
             if decision.wait is not None:
                 raise RuntimeError("a message that waited its time out may not wait again")
         return decision
 
     def moment(self, work: Work, now: datetime) -> datetime:
-        """When a message is decided: now. A replay knows better."""
+        """The moment of a decision: now. A replay gives the moment of the first decision."""
         return now
 
-    def ends_here(self, work: Work) -> bool:
-        """Whether its wait is over whatever anybody has heard. A replay knows of some."""
+    def ends_unheard(self, work: Work) -> bool:
+        """Whether the wait of this message ends although its channels were not heard. Only a replay returns True."""
         return False
 
     def _is_over(self, wait: Wait, inbound: Inbound, heard: Mapping[str, datetime]) -> bool:
@@ -211,7 +214,7 @@ class Processor:
     def _take(
         self, decision: Decision, work: Work, states: States, batch: Batch, effects: Effects, now: datetime
     ) -> None:
-        # Encoding can fail on a decision's own fault, so it comes before the first change: all or nothing.
+        # A wrong decision may fail to encode. Therefore all its messages are encoded before any state changes.
         cause, event = work.cause, work.inbound.event
         told = effects.silence.told if decision.sends and effects.silence is not None else None
         rows = self.outgoing(decision.sends, cause, now, event, told)
@@ -237,7 +240,7 @@ class Processor:
     def outgoing(
         self, sends: Iterable[Send], cause: Cause, now: datetime, event: Event | None = None, told: str | None = None
     ) -> list[OutboxRow]:
-        """What this cause sends, each message under the id of its place. The first one tells what was passed."""
+        """The outbox rows of this cause, each under the id of its place. The first message tells of passed records."""
         name = self.service.name
         return [
             outbox.outgoing(send, name, self.naming.send_id(cause, place), now, event, None if place else told)
@@ -261,7 +264,8 @@ class Processor:
         return Aside(work.record, reason, received, subject, fact, deadline, detail, tries, seq, brought_by)
 
     async def write(self, db: Connection, effects: Effects, origin: str | None) -> None:
-        """Write what was collected; the caller commits. Messages are made ready after this batch's own waits stand."""
+        """Write the collected effects; the caller commits. The batch's own waits are written before messages become
+        ready, so that a fact of this batch ends them too."""
         storage, last = self.storage, effects.timers.values()
         await storage.append(db, effects.rows, origin)
         await storage.set_timers(db, [item for item in last if not isinstance(item, CancelTimer)])

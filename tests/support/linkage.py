@@ -159,7 +159,7 @@ class Member:
             places = [TopicPartition(entry.name, n) for entry in stream.topics for n in range(entry.partitions)]
             known = await self.base.begin(stream.group, places)
             self.lanes[stream.group] = LiveBatches(self.processor, stream, self.base.connection, known)
-            self.processor.meets({(tp.topic, tp.partition): offset for tp, offset in known.items()})
+            self.processor.takes_over({(tp.topic, tp.partition): offset for tp, offset in known.items()})
 
     def unread(self, group: str) -> list[TopicPartition]:
         """The partitions of a group in which something lies that is not applied."""

@@ -79,8 +79,8 @@ class _Again(Processor):
         """That moment; for other messages the time of the clock."""
         return self._moments.get(_place(work.record), now)
 
-    def ends_here(self, work: Work) -> bool:
-        """Whether it is decided for good."""
+    def ends_unheard(self, work: Work) -> bool:
+        """Whether the later life decided this message for good at its moment."""
         return _place(work.record) in self._moments and _place(work.record) not in self._open
 
 

@@ -108,7 +108,7 @@ def test_a_record_was_decided_when_it_was_written_unless_it_was_passed_later() -
 
 def test_the_first_message_after_partitions_were_taken_over_tells_where_they_stood_and_no_later_one() -> None:
     over = PassedOver(START)
-    over.meets({PLACE: 5, ("commands.v1", 0): 9})
+    over.takes_over({PLACE: 5, ("commands.v1", 0): 9})
     first = over.begin()
     first.passes(record(7))
     assert told(first.told) == Told(START, {PLACE: 8}, Begun(START, {PLACE: 5, ("commands.v1", 0): 9}))
@@ -116,17 +116,17 @@ def test_the_first_message_after_partitions_were_taken_over_tells_where_they_sto
     assert first.told is None
     over.end(first)
     assert over.begin().told is None
-    over.meets({PLACE: 8})
+    over.takes_over({PLACE: 8})
     assert over.begin().told is None, "it told that of itself"
-    over.meets({("receipts.gz.v1", 1): 2})
+    over.takes_over({("receipts.gz.v1", 1): 2})
     assert told(over.begin().told) == Told(at(2), {}, Begun(START, {("receipts.gz.v1", 1): 2}))
 
 
 def test_what_is_met_while_another_lane_speaks_is_told_by_the_next_message() -> None:
     over = PassedOver(START)
-    over.meets({PLACE: 5})
+    over.takes_over({PLACE: 5})
     speaking = over.begin()
-    over.meets({("commands.v1", 0): 9})
+    over.takes_over({("commands.v1", 0): 9})
     speaking.speaks(at(2))
     over.end(speaking)
     assert told(over.begin().told) == Told(at(2), {}, Begun(START, {("commands.v1", 0): 9}))
