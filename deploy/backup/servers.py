@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from deploy.addresses import require_address
 from deploy.backup.programs import Program, output
-from deploy.local import postgres_embedded
+from deploy.backup.wheel import wheel_programs
 from deploy.local.errors import EnvironmentProblem
 
 __all__ = ["Composed", "Direct", "Server", "literal", "quoted"]
@@ -149,7 +149,7 @@ def _folders() -> list[Path]:
     if chosen:
         return [Path(chosen)]
     found = [Path(program).parent for program in (shutil.which("pg_dump"),) if program is not None]
-    own = postgres_embedded.own_programs()
+    own = wheel_programs()
     if not (folders := found if own is None else [*found, own]):
         raise EnvironmentProblem(
             "there is no pg_dump here",

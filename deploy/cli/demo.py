@@ -21,9 +21,10 @@ from deploy.demo.report import Report
 from deploy.demo.screen import Screen
 from deploy.demo.showing import Timeline, show_report, show_timeline
 from deploy.local.errors import EnvironmentProblem, LocalError
+from deploy.local.options import StackOptions
 from deploy.local.processes import run_in_shell
 from deploy.local.specs import KINDS
-from deploy.local.stack import Stack, StackOptions
+from deploy.local.stack import Stack
 
 __all__ = ["Wishes", "conclude", "demo", "perform"]
 

@@ -15,8 +15,9 @@ import typer
 from deploy.cli.running import run
 from deploy.local import broker_docker, broker_embedded, broker_java, folders, ports, postgres_embedded
 from deploy.local.broker import offers_idempotence, wait_until_answering
+from deploy.local.brokers_named import parse_address
 from deploy.local.errors import LocalError
-from deploy.local.postgres import postgres
+from deploy.local.servers import postgres
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def _missing(subject: str, look: Callable[[], str | None], good: str) -> Finding
 
 async def _address(address: str) -> Finding:
     try:
-        ports.parse_address(address)
+        parse_address(address)
         await wait_until_answering(address, seconds=3.0)
     except LocalError as error:
         return Finding("broker address", False, True, f"{error.problem}. {error.todo}")

@@ -13,8 +13,9 @@ from deploy.cli.up import Broker, Kind, Port, addresses, say, until_stopped
 from deploy.demo.play import weekend
 from deploy.demo.publishing import Publisher
 from deploy.demo.soon import soon
+from deploy.local.options import StackOptions
 from deploy.local.specs import OPERATOR
-from deploy.local.stack import Stack, StackOptions
+from deploy.local.stack import Stack
 
 
 def play(

@@ -17,8 +17,8 @@ from deploy.cli.event_file import EventFile, Ids, event_file
 from deploy.cli.running import run
 from deploy.demo.lines import Letter, Problem, read_letter
 from deploy.demo.publishing import Publisher
+from deploy.local.brokers_named import parse_address
 from deploy.local.errors import LocalError
-from deploy.local.ports import parse_address
 
 SHOWN: Final = 20
 """Wrong lines that are shown; the others are counted."""

@@ -12,8 +12,8 @@ import typer
 
 from contracts.topics import all_topics
 from deploy.cli.running import run
+from deploy.local.brokers_named import parse_address
 from deploy.local.errors import EnvironmentProblem
-from deploy.local.ports import parse_address
 from deploy.local.registries import CONFIGURED, configured_codes
 from deploy.local.topics import ensure_topics
 

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from deploy.cli.running import run
+from deploy.local.options import StackOptions
 from deploy.local.specs import KINDS
-from deploy.local.stack import Stack, StackOptions
+from deploy.local.stack import Stack
 
 Broker = Annotated[
     str | None,

@@ -12,8 +12,9 @@ from deploy.local.broker import Broker, offers_idempotence, wait_until_answering
 from deploy.local.broker_docker import DockerBroker
 from deploy.local.broker_embedded import EmbeddedBroker
 from deploy.local.broker_java import JavaBroker
+from deploy.local.brokers_named import parse_address
 from deploy.local.errors import EnvironmentProblem
-from deploy.local.ports import free_port, parse_address
+from deploy.local.ports import free_port
 
 KINDS = ("auto", "embedded", "java", "docker")
 

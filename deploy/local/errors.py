@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncpg
+
+DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises; a server that is not there is an OSError besides."""
+
 
 def words(error: BaseException) -> str:
     """What an error says, in one line; many say nothing but their type."""

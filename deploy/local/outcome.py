@@ -14,8 +14,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from deploy.local.errors import EnvironmentProblem, LocalError, words
-from deploy.local.postgres import DATABASE_ERRORS
+from deploy.local.errors import DATABASE_ERRORS, EnvironmentProblem, LocalError, words
 
 __all__ = ["INTERRUPTED", "outcome", "told"]
 

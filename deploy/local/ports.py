@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Callable
 
-from deploy.addresses import require_brokers
 from deploy.local.errors import EnvironmentProblem
 
 LOOPBACK = "127.0.0.1"
@@ -41,19 +40,6 @@ def require_free(port: int) -> int:
                 todo="stop the program that listens there, or choose other ports",
             ) from error
     return port
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Split HOST:PORT; raise EnvironmentProblem when it is not of that form."""
-    host, _, port = text.rpartition(":")
-    try:
-        require_brokers(text)
-        sound = 0 < int(port) < 65536
-    except ValueError:
-        sound = False
-    if not sound:
-        raise EnvironmentProblem(f"'{text}' is not an address", todo="give HOST:PORT, for example 127.0.0.1:9092")
-    return host, int(port)
 
 
 async def wait_for_port(

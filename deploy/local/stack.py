@@ -7,7 +7,6 @@ import secrets
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -19,37 +18,17 @@ from deploy.local import brokers, folders
 from deploy.local.broker import Broker
 from deploy.local.errors import LocalError, ProcessFailed
 from deploy.local.health import death, wait_until_ready
+from deploy.local.options import StackOptions
 from deploy.local.ports import LOOPBACK, free_port, require_free
-from deploy.local.postgres import Postgres, postgres
+from deploy.local.postgres import Postgres
 from deploy.local.processes import Child, own_environment, to_the_end
-from deploy.local.registries import write_registries
+from deploy.local.seats import write_registries
+from deploy.local.servers import postgres
 from deploy.local.specs import ProcessSpec, databases, process_table
 from deploy.local.topics import ensure_topics
-from deploy.local.variables import variables
+from deploy.local.variables import Launch, variables
 
 _ROOT = Path(deploy.__file__).parent.parent
-
-
-@dataclass(frozen=True)
-class StackOptions:
-    """What a launch may be told. `kinds`: registry code → kind of its system."""
-
-    kinds: Mapping[str, str] = field(default_factory=lambda: {"gz": "kafka_native", "sz": "rest_api"})
-    capabilities: Mapping[str, str] = field(default_factory=dict)
-    """What a registry's ledger can do (`idempotent`, `queryable`, `neither`), where not as configured."""
-    broker: str | None = None
-    default_broker: str = "embedded"
-    instances: int = 1
-    profile: str | None = None
-    """Settings profile; by default what the broker allows: `production`, or `embedded`."""
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """Further settings of every process, without the prefix, for example AWAIT_FACTS."""
-    first_http_port: int | None = None
-    """HTTP ports from here on; by default free ones."""
-    ready_seconds: float = 180.0
-    keep_folder: bool = False
-    pages: bool = False
-    """Whether there are pages for people: the sandboxes', and the operators'."""
 
 
 def _print_death(failure: ProcessFailed) -> None:
@@ -121,6 +100,19 @@ class Stack:
         """Leave the run folder and the databases when it stops; gives where these are, for people."""
         self._kept = True
         return self.postgres.keep()
+
+    def _launch(self) -> Launch:
+        return Launch(
+            self.options,
+            self.broker,
+            self.folder,
+            self.specs,
+            self.dsn,
+            self.tokens,
+            self.naming_secrets,
+            self.passcode,
+            self._ports,
+        )
 
     def port(self, name: str) -> int:
         """Give the HTTP port of a process."""
@@ -198,7 +190,7 @@ class Stack:
 
     def environment(self, spec: ProcessSpec, settings: Mapping[str, str]) -> dict[str, str]:
         """Give the SHUANGCHENG_ variables of a process; ``settings`` win."""
-        values = variables(self, spec) | dict(settings)
+        values = variables(self._launch(), spec) | dict(settings)
         return {f"SHUANGCHENG_{name}": value for name, value in values.items()}
 
     async def _start_all(self) -> None:

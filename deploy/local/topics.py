@@ -11,8 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, for_code
 
+from deploy.local.brokers_named import parse_address
 from deploy.local.errors import EnvironmentProblem, LocalError, TopicDrift, words
-from deploy.local.ports import parse_address
 
 _ALREADY_EXISTS = 36
 _METADATA_SECONDS = 30.0

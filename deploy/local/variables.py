@@ -3,56 +3,76 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
+from deploy.local.broker import Broker
+from deploy.local.options import StackOptions
 from deploy.local.ports import LOOPBACK
 from deploy.local.specs import OPERATOR, ProcessSpec
 
-if TYPE_CHECKING:
-    from deploy.local.stack import Stack
-
-__all__ = ["variables"]
+__all__ = ["Launch", "variables"]
 
 
-def variables(stack: Stack, spec: ProcessSpec) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A linkage that is being launched, as far as its processes' variables depend on it."""
+
+    options: StackOptions
+    broker: Broker
+    folder: Path
+    specs: Mapping[str, ProcessSpec]
+    dsn: Mapping[str, str]
+    tokens: Mapping[str, str]
+    naming_secrets: Mapping[str, str]
+    passcode: str | None
+    ports: Mapping[str, int]
+
+    def url(self, name: str) -> str:
+        """The address of a process."""
+        return f"http://{LOOPBACK}:{self.ports[name]}"
+
+
+def variables(launch: Launch, spec: ProcessSpec) -> dict[str, str]:
     """Its variables without their prefix."""
-    values = {"HTTP_HOST": LOOPBACK, "HTTP_PORT": str(stack.port(spec.name))}
+    values = {"HTTP_HOST": LOOPBACK, "HTTP_PORT": str(launch.ports[spec.name])}
     if spec.name == OPERATOR:
         # Addresses alone: whoever signs in brings the token.
-        asked = {one.name: stack.url(one.name) for one in stack.specs.values() if one.module.startswith("services.")}
+        asked = {one.name: launch.url(one.name) for one in launch.specs.values() if one.module.startswith("services.")}
         return values | {"SERVICES": json.dumps(asked)}
     sandbox = spec.module.startswith("deploy.sandbox.")
-    profile = stack.options.profile or ("production" if stack.broker.idempotent else "embedded")
+    profile = launch.options.profile or ("production" if launch.broker.idempotent else "embedded")
     if sandbox and profile == "production":
         profile = "test"  # a sandbox stands in for a registry, and may be asked to misbehave
     values |= {
         "PROFILE": profile,
-        "DATABASE": stack.dsn[spec.database],
-        "REGISTRIES": str(stack.folder / "registries"),
-        "TOKENS_FILE": str(stack.folder / "tokens.yaml"),
+        "DATABASE": launch.dsn[spec.database],
+        "REGISTRIES": str(launch.folder / "registries"),
+        "TOKENS_FILE": str(launch.folder / "tokens.yaml"),
     }
     if spec.module.startswith("services."):
-        values["NAMING_SECRET"] = stack.naming_secrets[spec.database]
+        values["NAMING_SECRET"] = launch.naming_secrets[spec.database]
         values["READ_SECONDS"] = "5"  # all processes of a linkage, and whoever asks them, share this machine
     if spec.reads_kafka:
-        values["KAFKA"] = stack.broker.address
+        values["KAFKA"] = launch.broker.address
     if spec.registry is not None:
         values["REGISTRY"] = spec.registry
-        values["SYSTEM_TOKEN"] = stack.tokens[f"system:{spec.registry}"]
+        values["SYSTEM_TOKEN"] = launch.tokens[f"system:{spec.registry}"]
     if spec.sandbox is not None:
-        values["SANDBOX_URL"] = stack.url(spec.sandbox)
-    if stack.passcode is not None and sandbox:
-        values |= _of_pages(stack, spec.registry or "", stack.passcode)
-    return values | dict(stack.options.settings)
+        values["SANDBOX_URL"] = launch.url(spec.sandbox)
+    if launch.passcode is not None and sandbox:
+        values |= _of_pages(launch, spec.registry or "", launch.passcode)
+    return values | dict(launch.options.settings)
 
 
-def _of_pages(stack: Stack, code: str, passcode: str) -> dict[str, str]:
-    others = {other: stack.url(f"sandbox_{other}") for other in stack.options.kinds if other != code}
+def _of_pages(launch: Launch, code: str, passcode: str) -> dict[str, str]:
+    others = {other: launch.url(f"sandbox_{other}") for other in launch.options.kinds if other != code}
     return {
         "PASSCODE": passcode,
-        "TOKEN": stack.tokens[f"registry:{code}"],
-        "OPPORTUNITIES_URL": stack.url("opportunities"),
-        "BRIDGE_URL": stack.url("bridge"),
-        "IDENTITY_URL": stack.url("identity"),
+        "TOKEN": launch.tokens[f"registry:{code}"],
+        "OPPORTUNITIES_URL": launch.url("opportunities"),
+        "BRIDGE_URL": launch.url("bridge"),
+        "IDENTITY_URL": launch.url("identity"),
         "NEIGHBOURS": json.dumps(others),
     }

@@ -18,7 +18,8 @@ from aiokafka import AIOKafkaProducer
 from contracts.envelope import encode
 from deploy.demo.lines import Letter
 from deploy.demo.publishing import Publisher
-from deploy.local.stack import Stack, StackOptions
+from deploy.local.options import StackOptions
+from deploy.local.stack import Stack
 from tests.benchmarks.report import Result
 from tests.benchmarks.season import HOME, HOST, Season
 from tests.benchmarks.stage import Stage

@@ -13,7 +13,8 @@ import pytest_asyncio
 
 from deploy.demo.publishing import Publisher
 from deploy.local.broker import Broker
-from deploy.local.stack import Stack, StackOptions
+from deploy.local.options import StackOptions
+from deploy.local.stack import Stack
 from tests.support.journey import Linkage
 
 

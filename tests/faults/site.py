@@ -19,9 +19,10 @@ from deploy.demo.lines import Letter
 from deploy.demo.publishing import Publisher
 from deploy.demo.quiet import Look, Quiet
 from deploy.local.errors import LocalError, ProcessFailed
+from deploy.local.options import StackOptions
 from deploy.local.processes import Child
-from deploy.local.registries import write_registries
-from deploy.local.stack import Stack, StackOptions
+from deploy.local.seats import write_registries
+from deploy.local.stack import Stack
 from tests.faults import figures
 from tests.faults.books import PatientBooks, holders, judge, set_aside
 from tests.faults.groups import Share, expel, shares

@@ -13,8 +13,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.envelope import ContractError, decode
 from contracts.topics import IDENTITY_COMMANDS, OPPORTUNITIES_COMMANDS, REFUSALS
+from deploy.local.options import StackOptions
 from deploy.local.specs import ProcessSpec
-from deploy.local.stack import Stack, StackOptions
+from deploy.local.stack import Stack
 from tests.fuzz.records import REGISTRIES
 from tests.support.processes import peak_mebibytes
 

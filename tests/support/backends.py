@@ -10,7 +10,8 @@ from pathlib import Path
 from deploy.local import brokers, folders
 from deploy.local.broker import Broker
 from deploy.local.errors import LocalError
-from deploy.local.postgres import Postgres, postgres
+from deploy.local.postgres import Postgres
+from deploy.local.servers import postgres
 
 
 @dataclass

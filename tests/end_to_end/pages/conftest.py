@@ -12,7 +12,8 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from deploy.demo.publishing import Publisher
-from deploy.local.stack import Stack, StackOptions
+from deploy.local.options import StackOptions
+from deploy.local.stack import Stack
 from tests.support.pages import Stage, browser, chromium
 
 

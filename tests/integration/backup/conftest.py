@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from deploy.local import postgres_embedded
+from deploy.backup.wheel import wheel_programs
 from deploy.local.postgres import Postgres
 from services.chassis.migrations import migrate
 from tests.conftest import NewDatabase
@@ -131,7 +131,7 @@ class Shelf:
 
 
 def real_programs() -> Path:
-    own = postgres_embedded.own_programs()
+    own = wheel_programs()
     if own is not None:
         return own
     found = shutil.which("pg_dump")

@@ -17,8 +17,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts.topics import all_topics
 from deploy.local.errors import EnvironmentProblem, ProcessFailed
+from deploy.local.options import StackOptions
 from deploy.local.specs import ProcessSpec
-from deploy.local.stack import Stack, StackOptions
+from deploy.local.stack import Stack
 from tests.support.processes import lives
 from tests.support.waiting import eventually
 

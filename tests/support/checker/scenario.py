@@ -24,7 +24,8 @@ from deploy.demo.books import Books
 from deploy.demo.lines import Letter
 from deploy.demo.publishing import Publisher
 from deploy.demo.quiet import Quiet
-from deploy.local.stack import Stack, StackOptions
+from deploy.local.options import StackOptions
+from deploy.local.stack import Stack
 from tests.support.checker.gather import gather
 from tests.support.checker.play import Play
 from tests.support.checker.report import check

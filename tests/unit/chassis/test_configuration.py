@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.registry import Registry
-from deploy.local.registries import write_registries
+from deploy.local.seats import write_registries
 from services.chassis.configuration import ConfigurationError, read_folder
 from services.chassis.http import Principal, read_tokens
 

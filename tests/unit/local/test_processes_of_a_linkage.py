@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from deploy.local.errors import EnvironmentProblem
-from deploy.local.registries import write_registries
+from deploy.local.seats import write_registries
 from deploy.local.specs import databases, process_table
 
 
