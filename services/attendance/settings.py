@@ -13,7 +13,8 @@ class AttendanceSettings(Settings):
     """Each field is the variable ``SHUANGCHENG_<NAME>``."""
 
     day_cap_minutes: int = Field(default=480, ge=1, le=1440)
-    """Service minutes of one person on one Shanghai day, over all registries, confirmed without review (rule 72)."""
+    """The most minutes of one person on one Shanghai day, over all registries. A record that goes beyond is held (rule
+    72)."""
 
 
 SETTINGS = AttendanceSettings

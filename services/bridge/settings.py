@@ -1,4 +1,4 @@
-"""What the bridge can be told from outside, beside what every service can."""
+"""Settings of the bridge alone, beside those of every service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class BridgeSettings(Settings):
     registries: Path | None = None
     """Folder with one ``<code>.yaml`` per registry."""
     receipt_due: float = Field(default=30.0, gt=0)
-    """Seconds after which a sent transfer without receipt is asked about, where the home's file has no other value."""
+    """Time limit of a receipt in seconds, for homes whose files have no value of their own."""
 
 
 SETTINGS = BridgeSettings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -86,3 +87,14 @@ def test_how_long_a_receipt_may_take_is_each_homes_own_from_the_moment_on_that_i
     assert seconds == [20, 90, 20]
     assert values.receipt_due_of("sz", may).total_seconds() == 20
     assert values.receipt_due_of("left", may).total_seconds() == 20
+
+
+def test_the_sample_of_a_policy_in_the_operators_readme_is_read_as_it_stands(tmp_path: Path) -> None:
+    readme = (CONFIGURED.parent / "README.md").read_text(encoding="utf-8")
+    sample = re.search(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    assert sample is not None
+    versions = yaml.safe_load(sample[1])["policy"]
+    values = policy(BridgeSettings(registries=folder(tmp_path, policy=versions)))
+    for version in versions:
+        limit = timedelta(seconds=version["receipt_due_seconds"])
+        assert values.receipt_due_of("gz", version["valid_from"]) == limit
