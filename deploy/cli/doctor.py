@@ -14,8 +14,7 @@ import typer
 
 from deploy.cli.running import run
 from deploy.local import broker_docker, broker_embedded, broker_java, folders, ports, postgres_embedded
-from deploy.local.broker import offers_idempotence, wait_until_answering
-from deploy.local.brokers_named import parse_address
+from deploy.local.brokers_named import offers_idempotence, parse_address, wait_until_answering
 from deploy.local.errors import LocalError
 from deploy.local.servers import postgres
 

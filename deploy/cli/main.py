@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import importlib
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from deploy.addresses import forget_libpq_variables
 from deploy.cli.backup import backup, restore
-from deploy.cli.demo import demo
-from deploy.cli.doctor import doctor
-from deploy.cli.play import play
 from deploy.cli.send import send
 from deploy.cli.set_aside import set_aside
 from deploy.cli.topics import topics
 from deploy.cli.transfers import transfers
-from deploy.cli.up import up
 from deploy.web.complaints import show_what_cannot_be_shown
+
+TRYOUT: Final = ("demo", "up", "play", "doctor")
+"""Commands for a first look: their modules load only when somebody asks for them, since operations need none of it."""
+
+
+class _Commands(TyperGroup):
+    """All commands, those of TRYOUT first. Contexts are ``Any``: typer has a copy of click of its own."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*TRYOUT, *self.commands]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in TRYOUT:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module(f"deploy.cli.{cmd_name}")
+        alone = typer.Typer(add_completion=False)
+        alone.command(cmd_name)(getattr(module, cmd_name))
+        return get_command(alone)
+
 
 app = typer.Typer(
     name="shuangcheng",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -29,12 +48,8 @@ app = typer.Typer(
 )
 
 # One command a file: its function is registered here.
-app.command()(demo)
-app.command()(up)
-app.command()(play)
 app.command()(send)
 app.command()(topics)
-app.command()(doctor)
 app.command()(backup)
 app.command()(restore)
 app.add_typer(set_aside)

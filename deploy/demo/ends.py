@@ -16,7 +16,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
-from deploy.local.broker import offers_idempotence
+from deploy.local.brokers_named import offers_idempotence
 
 __all__ = ["Ends", "TopicEnds"]
 

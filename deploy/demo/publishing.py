@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from contracts.envelope import Event, encode
 from contracts.partitioner import partition_for
 from deploy.demo.lines import Letter
-from deploy.local.broker import offers_idempotence, wait_until_answering
+from deploy.local.brokers_named import offers_idempotence, wait_until_answering
 from deploy.local.errors import EnvironmentProblem, LocalError
 
 __all__ = ["Publisher"]

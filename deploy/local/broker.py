@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.errors import KafkaError
-from aiokafka.protocol.transaction import InitProducerIdRequest
-
-from deploy.local.errors import EnvironmentProblem, ProcessFailed, words
+from deploy.local.brokers_named import wait_until_answering
+from deploy.local.errors import ProcessFailed
 from deploy.local.ports import LOOPBACK, wait_for_port
 from deploy.local.processes import Child
 
@@ -114,54 +110,3 @@ class ProcessBroker(Broker):
         await child.stop()
         what = f"ended with status {child.returncode}" if ended else f"did not answer within {self.start_seconds:.0f} s"
         raise ProcessFailed(f"the {self.kind} broker {what}", details=child.tail(), todo=f"see {child.log}")
-
-
-async def wait_until_answering(address: str, *, seconds: float, groups: bool = False) -> None:
-    """Return once a broker answers a metadata request at the address, or raise EnvironmentProblem.
-
-    With ``groups``, once it has a coordinator for consumer groups as well. A new broker makes a topic of its own for
-    them when it is first asked, and a dozen processes that start meanwhile and ask again and again make it slow.
-    """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while True:
-        client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=5000)
-        try:
-            await asyncio.wait_for(_ask(client, groups), timeout=max(0.1, end - loop.time()))
-        except (KafkaError, OSError, TimeoutError) as error:
-            if loop.time() >= end:
-                raise EnvironmentProblem(
-                    f"no Kafka broker answers at {address}: {words(error)}",
-                    todo="check the address, and that the broker advertises one which this machine reaches",
-                ) from error
-        else:
-            return
-        finally:
-            await client.close()
-        await asyncio.sleep(0.1)
-
-
-async def _ask(client: AIOKafkaClient, groups: bool) -> None:
-    await client.bootstrap()
-    if groups:
-        await client.coordinator_lookup(CoordinationType.GROUP, "anyone")
-
-
-async def offers_idempotence(address: str) -> bool:
-    """Ask the broker for a producer id the way aiokafka does; the embedded broker answers with an error."""
-    client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=5000)
-    try:
-        await client.bootstrap()
-        for _ in range(20):
-            node = client.get_random_node()
-            request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1000)
-            answer = await client.send(node, request)
-            if answer.error_code in {14, 15, 16}:  # the coordinator is still loading or unknown
-                await asyncio.sleep(0.1)
-                continue
-            return bool(answer.error_code == 0)
-    except (KafkaError, OSError, TimeoutError):
-        return False
-    finally:
-        await client.close()
-    return False

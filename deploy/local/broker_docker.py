@@ -10,8 +10,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from deploy.local.broker import Broker, wait_until_answering
+from deploy.local.broker import Broker
 from deploy.local.broker_java import KAFKA_VERSION, QUICK_START, cluster_id, single_node_settings
+from deploy.local.brokers_named import wait_until_answering
 from deploy.local.errors import EnvironmentProblem, LocalError, ProcessFailed
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import to_the_end

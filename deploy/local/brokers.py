@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local import broker_docker, broker_embedded, broker_java
-from deploy.local.broker import Broker, offers_idempotence, wait_until_answering
+from deploy.local.broker import Broker
 from deploy.local.broker_docker import DockerBroker
 from deploy.local.broker_embedded import EmbeddedBroker
 from deploy.local.broker_java import JavaBroker
-from deploy.local.brokers_named import parse_address
+from deploy.local.brokers_named import offers_idempotence, parse_address, wait_until_answering
 from deploy.local.errors import EnvironmentProblem
 from deploy.local.ports import free_port
 

@@ -13,7 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.local import broker_docker, broker_embedded, broker_java, brokers, folders, topics
-from deploy.local.broker import Broker, offers_idempotence
+from deploy.local.broker import Broker
+from deploy.local.brokers_named import offers_idempotence
 from deploy.local.errors import TopicDrift
 from deploy.local.topics import ensure_topics
 from tests.support.backends import real_kafka_required
