@@ -1,1 +1,1 @@
-"""Backups of single databases while everything runs, and their restoration beside the database that is there."""
+"""Backups of single databases while everything runs, and their restoration beside the present database."""

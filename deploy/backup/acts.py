@@ -1,4 +1,4 @@
-"""What operators did since a backup, from the kept topic of their acts, and the commands that do it again."""
+"""Operators' acts since a backup, from the kept topic of acts, and the commands that repeat these acts."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Act:
 
 
 async def acts_since(kafka: str, databases: Mapping[str, Database]) -> dict[str, list[Act]]:
-    """By database, in order. Raises LocalError and KafkaError.
+    """The acts by database, in order. Raises LocalError and KafkaError.
 
-    A dump says how far the relay had written each partition of the topic: what lies behind is not in it. One without
-    that table is judged by the moments of the acts.
+    A dump says how far the relay had written each partition of the topic, and lacks the acts behind that offset. For a
+    dump without that table the moments of the acts decide.
     """
     found: dict[str, list[Act]] = {name: [] for name in databases}
     for place, offset, said in await _all(kafka):
@@ -51,7 +51,7 @@ async def acts_since(kafka: str, databases: Mapping[str, Database]) -> dict[str,
 
 
 def again(name: str, act: Act, compose: Path | None) -> str:
-    """The command that does it once more."""
+    """The command that repeats this act."""
     about = shlex.quote(act.about)
     if act.act == "release":
         return f"shuangcheng set-aside release --at {about} --service {name} --token-file token"
@@ -71,7 +71,7 @@ def again(name: str, act: Act, compose: Path | None) -> str:
 
 
 def module_of(name: str) -> str:
-    """The module whose process has this database."""
+    """The module of the process that uses this database."""
     return "services.adapters" if name.startswith(_ADAPTER) else f"services.{name}"
 
 
@@ -81,12 +81,12 @@ def _run(name: str, compose: Path | None) -> str:
 
 
 def whose(name: str) -> tuple[str, str | None]:
-    """The service, and of an adapter the seat, as acts name them."""
+    """The service of a database, and the seat if it is an adapter's, as acts name them."""
     return ("adapters", name.removeprefix(_ADAPTER)) if name.startswith(_ADAPTER) else (name, None)
 
 
 def lacks(one: Database, partition: int, offset: int, at: datetime) -> bool:
-    """Whether a dump was made before the act that lies there."""
+    """Whether a dump lacks the act at this place."""
     if not one.said:
         return at >= one.taken_at
     until = {p.partition: p.next_offset for p in one.said if p.topic == OPERATIONS_EVENTS.name}
@@ -94,7 +94,8 @@ def lacks(one: Database, partition: int, offset: int, at: datetime) -> bool:
 
 
 async def _all(kafka: str) -> list[tuple[int, int, OperatorActed]]:
-    """Every act on the topic, with partition and offset. It is kept for ever, and people do not act often."""
+    """Every act on the topic, with partition and offset. The topic is kept for ever; it is short, since people do not
+    act often."""
     places = [TopicPartition(OPERATIONS_EVENTS.name, number) for number in range(OPERATIONS_EVENTS.partitions)]
     found: list[tuple[int, int, OperatorActed]] = []
     consumer = AIOKafkaConsumer(
@@ -112,7 +113,8 @@ async def _all(kafka: str) -> list[tuple[int, int, OperatorActed]]:
                 for record in records:
                     if (said := _said(record.value, record.headers)) is not None:
                         found.append((place.partition, record.offset, said))
-            # Some brokers tell too low an end: so it is over when nothing more comes, and no earlier than at the ends.
+            # Some brokers tell an end that is too low. Therefore reading stops when nothing more comes, and not before
+            # the told ends.
             if not batches and all([await consumer.position(place) >= ends[place] for place in places]):
                 return found
             if asyncio.get_running_loop().time() > deadline:

@@ -1,4 +1,4 @@
-"""What stands in a dump: read out of it by pg_restore, so that it is of the same moment as everything else in it."""
+"""The content of a dump, read out of the dump by pg_restore. So it is of the same moment as the dump."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ESCAPES: Final[Mapping[str, str]] = {"t": "\t", "n": "\n", "r": "\r", "b": "\b"
 
 @dataclass
 class Content:
-    """Rows by table, and the rows themselves of the tables that a manifest tells of."""
+    """Row counts of all tables, and the rows of those tables that a manifest tells of."""
 
     rows: dict[str, int] = field(default_factory=dict)
     kept: dict[str, list[dict[str, str]]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Content:
         return "public.consumed" in self.rows and any(name.startswith("chassis/") for name in self.migrations)
 
     def positions(self, table: str) -> list[Position]:
-        """What stands in ``consumed`` or ``said``, in order."""
+        """The rows of ``consumed`` or ``said``, in order."""
         rows = self.kept.get(f"public.{table}", [])
         found = [
             Position(
@@ -50,7 +50,7 @@ class Content:
 
 
 async def content(lines: AsyncIterator[Sequence[bytes]]) -> Content:
-    """Read what ``pg_restore --data-only --file=-`` writes."""
+    """Read the output of ``pg_restore --data-only --file=-``."""
     found = Content()
     table: str | None = None
     columns: list[str] = []

@@ -1,4 +1,5 @@
-"""``manifest.json``: what a backup holds, and what it was when it was taken."""
+"""``manifest.json``: the databases and secrets of a backup, with digests, versions and counts at the time of the
+backup."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ class _Part(BaseModel):
 
 
 class Position(_Part):
-    """How far a partition is consumed by a group, or was said by the relay."""
+    """How far a group has consumed a partition, or how far the relay has written it."""
 
     group: str | None = None
     topic: str
@@ -33,27 +34,27 @@ class Position(_Part):
 
 
 class Database(_Part):
-    """One database of a backup. What it says of the content is read from the dump itself."""
+    """One database of a backup. All that stands here about its content is read from the dump itself."""
 
     file: str
     bytes: int
     sha256: str
     owner: str
     taken_at: datetime
-    """The server's time before the dump: what was committed until then is in it."""
+    """The server's time before the dump. The dump has all that was committed until then."""
     server: str
     pg_dump: str
     service: bool
-    """Whether a service or an adapter has it; a sandbox's is a stranger's."""
+    """Whether it is a service's or an adapter's. A sandbox's database is a stranger's."""
     migrations: list[str]
     consumed: list[Position]
     said: list[Position]
     rows: dict[str, int]
-    """By table."""
+    """Row counts by table."""
 
 
 class NamingSecret(_Part):
-    """The naming secret of one role, which is in the backup: it never changes, and the ids in the database follow
+    """The naming secret of one role. It is in the backup, since it never changes and all ids in the database follow
     from it."""
 
     file: str
@@ -61,7 +62,7 @@ class NamingSecret(_Part):
 
 
 class Manifest(_Part):
-    """A backup. Secrets other than those for naming stand in it as digests, so that a change can be seen."""
+    """A backup. It has the digests of all other secrets, so that a change can be seen."""
 
     version: Literal[1] = 1
     taken_at: datetime
@@ -71,7 +72,7 @@ class Manifest(_Part):
 
 
 def digest(file: Path, seen: Callable[[int], None] = lambda size: None) -> str:
-    """SHA-256 of a file, in hexadecimal; ``seen`` is told of each part's size."""
+    """SHA-256 of a file, in hexadecimal. ``seen`` is called with the size of each part that was read."""
     found = hashlib.sha256()
     with file.open("rb") as opened:
         while chunk := opened.read(_CHUNK):
@@ -81,7 +82,7 @@ def digest(file: Path, seen: Callable[[int], None] = lambda size: None) -> str:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read what a backup says of itself. Raises EnvironmentProblem."""
+    """Read the manifest of a backup. Raises EnvironmentProblem."""
     file = folder / MANIFEST
     try:
         return Manifest.model_validate_json(file.read_bytes())
@@ -96,7 +97,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def require_whole(folder: Path, file: str, sha256: str) -> Path:
-    """Give a file of a backup that is as it was written. Raises EnvironmentProblem."""
+    """Give a file of a backup. Raises EnvironmentProblem when the file is not as it was written."""
     path = folder / file
     todo = "take another backup: of this one nothing can be trusted"
     try:

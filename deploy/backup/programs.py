@@ -1,4 +1,4 @@
-"""Programs that a backup runs: their input and output as streams, what they complain of as one error."""
+"""Programs that a backup runs: input and output as streams, their complaints as one error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Program:
 
     @contextlib.asynccontextmanager
     async def running(self, stdin: IO[bytes] | None = None) -> AsyncIterator[asyncio.StreamReader]:
-        """Its standard output. Left in order, it has ended well: otherwise LocalError says what it complained of.
+        """The program's standard output, for ``async with``. Left in order, it has ended well: otherwise LocalError
+        says what it complained of.
 
         Left by an error or a cancellation, it is ended.
         """
@@ -55,19 +56,19 @@ class Program:
 
 
 async def output(program: Program, stdin: IO[bytes] | None = None) -> str:
-    """All that it prints. Raises LocalError."""
+    """The whole standard output. Raises LocalError."""
     async with program.running(stdin) as stream:
         return (await stream.read()).decode()
 
 
 async def chunks(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Its bytes as they come."""
+    """The output's bytes as they come."""
     while chunk := await stream.read(_CHUNK):
         yield chunk
 
 
 async def lines(stream: asyncio.StreamReader) -> AsyncIterator[list[bytes]]:
-    """Its lines without their ends, many at a time; a line may be of any length."""
+    """The output's lines without line ends, many at a time. A line may be of any length."""
     rest: list[bytes] = []
     async for chunk in chunks(stream):
         first, *others = chunk.split(b"\n")

@@ -1,4 +1,5 @@
-"""A restoration: each database is made whole beside the one that is there, and takes its name at the very end."""
+"""A restoration: each database is made whole beside the present database, and takes that database's name at the very
+end."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ ON CONFLICT (one) DO UPDATE SET since = excluded.since, by = excluded.by"""
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to restore, to where."""
+    """Which databases to restore, and to which server."""
 
     server: Server
     secrets: Secrets
@@ -47,25 +48,25 @@ class Wanted:
     with_secret: bool
     drop_old: bool
     stop: Callable[[str], str]
-    """The command that stops who uses a database."""
+    """The command that stops the processes which use a database."""
     say: Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What became of one database."""
+    """The result for one database."""
 
     name: str
     old: str | None
-    """The name that the database has which was there; None where there was none, or where it was dropped."""
+    """The new name of the database that was there before. None where there was none, or where it was dropped."""
     marked: bool
-    """Whether the database itself says that it was restored. A dump from before that table cannot."""
+    """Whether the database itself says that it was restored. A dump that has no such table cannot."""
 
 
 async def restore(folder: Path, manifest: Manifest, wanted: Wanted) -> list[Restored]:
     """Restore these databases of a backup: all of them, or none.
 
-    Raises LocalError; then the databases that were there still are, and have their names.
+    Raises LocalError; then the databases from before are still there, under their names.
     """
     if unknown := sorted(set(wanted.names) - set(manifest.databases)):
         raise EnvironmentProblem(
@@ -102,7 +103,7 @@ def _whole(folder: Path, manifest: Manifest, name: str, wanted: Wanted) -> Path:
 
 
 async def _secrets_to_put(folder: Path, manifest: Manifest, wanted: Wanted) -> dict[str, Path]:
-    """The naming secrets of the backup that are to take the place of others. Raises EnvironmentProblem."""
+    """The naming secrets of the backup that will replace others. Raises EnvironmentProblem."""
     if isinstance(wanted.secrets, NoSecrets) and not wanted.with_secret:
         return {}
     there = await wanted.secrets.naming()
@@ -125,7 +126,7 @@ async def _secrets_to_put(folder: Path, manifest: Manifest, wanted: Wanted) -> d
 
 
 async def _put(name: str, secret: Path, wanted: Wanted) -> None:
-    """Last of all: with the backup's secret the database that was there would not be served any more."""
+    """This comes last: a service with the backup's secret would not start on the database from before."""
     try:
         await wanted.secrets.put_naming(name, secret)
     except LocalError as error:
@@ -138,7 +139,7 @@ async def _put(name: str, secret: Path, wanted: Wanted) -> None:
 
 
 async def _owner(name: str, one: Database, wanted: Wanted) -> str | None:
-    """The role that owns the database that is there; None where none is. Raises EnvironmentProblem without a role."""
+    """The owner of the present database; None where there is no database. Raises EnvironmentProblem without a role."""
     if rows := await wanted.server.ask("postgres", _OWNER.format(name=literal(name))):
         return rows[0][0]
     if await wanted.server.ask("postgres", _ROLE.format(role=literal(one.owner))) == [["0"]]:
@@ -157,9 +158,9 @@ async def _require_unused(name: str, wanted: Wanted) -> None:
 
 
 async def _made_beside(name: str, one: Database, file: Path, role: str, wanted: Wanted) -> bool:
-    """Make the database anew under another name; gives whether it says of itself that it was restored."""
+    """Make the database anew under another name. Gives whether the database itself says that it was restored."""
     server, beside = wanted.server, _beside(name)
-    await server.ask("postgres", _DROP.format(database=quoted(beside)))  # of a restoration that was killed
+    await server.ask("postgres", _DROP.format(database=quoted(beside)))  # left by a restoration that was killed
     await server.ask("postgres", _CREATE.format(beside=quoted(beside), role=quoted(role)))
     await server.ask("postgres", _CLOSE.format(beside=quoted(beside)))
     await server.ask(beside, "CREATE EXTENSION btree_gist")  # as the superuser: a role need not be allowed to
@@ -176,7 +177,7 @@ async def _made_beside(name: str, one: Database, file: Path, role: str, wanted: 
 
 
 async def _swapped(names: Mapping[str, bool], wanted: Wanted) -> dict[str, str]:
-    """Give the new databases their names, in one transaction; gives the new names of those that had them."""
+    """Give the new databases their names, in one transaction. Gives the new names of the databases from before."""
     now = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
     old = {name: f"{name}_before_{now}" for name, there in names.items() if there}
     renamings = [_RENAME.format(old=quoted(name), new=quoted(new)) for name, new in old.items()]
@@ -198,7 +199,7 @@ async def _dropped_on_failure(server: Server, databases: Sequence[str]) -> Async
         yield
     except BaseException:
         for database in databases:
-            # What stays is dropped by the next restoration.
+            # If anything stays, the next restoration drops it.
             with contextlib.suppress(LocalError):
                 await server.ask("postgres", _DROP.format(database=quoted(database)))
         raise
@@ -206,7 +207,7 @@ async def _dropped_on_failure(server: Server, databases: Sequence[str]) -> Async
 
 @contextlib.asynccontextmanager
 async def _telling(name: str, file: IO[bytes], size: int, say: Callable[[str], None]) -> AsyncIterator[None]:
-    """Say now and then how far the program has read the file: it shares our place in it."""
+    """Say now and then how far the program has read the file. The program and we share one position in the file."""
 
     async def tell() -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Where the secrets of a linkage's roles lie: a folder with one folder a role, or the volumes of a compose file."""
+"""The places of secrets of a linkage's roles: a folder with one folder a role, or the volumes of a compose file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WRITE: Final = 'umask 0227 && cat > "$0.part" && mv -f "$0.part" "$0"'
 
 
 class Secrets(ABC):
-    """What can be asked and said about secrets. None is ever shown."""
+    """What a backup and a restoration do with secrets. No secret is ever shown."""
 
     @abstractmethod
     async def digests(self) -> dict[str, str]:
@@ -38,7 +38,7 @@ class Secrets(ABC):
 
 
 class NoSecrets(Secrets):
-    """They are kept elsewhere."""
+    """A place without secrets: they are kept elsewhere."""
 
     async def digests(self) -> dict[str, str]:
         """None."""
@@ -49,7 +49,7 @@ class NoSecrets(Secrets):
         return {}
 
     async def put_naming(self, role: str, secret: Path) -> None:
-        """There is no place for it."""
+        """Raises, since no secret can be put here."""
         raise EnvironmentProblem(f"nobody said where the secrets of {role} are", todo="give --secrets FOLDER")
 
 
@@ -62,16 +62,16 @@ class SecretFolder(Secrets):
         self.folder = folder
 
     async def digests(self) -> dict[str, str]:
-        """Of all files of all roles."""
+        """The digests of all files of all roles."""
         files = [path for path in sorted(self.folder.glob("*/*")) if path.is_file() and not path.name.startswith(".")]
         return {str(path.relative_to(self.folder)): hashlib.sha256(_bytes(path)).hexdigest() for path in files}
 
     async def naming(self) -> dict[str, str]:
-        """Of the roles that have one."""
+        """The naming secrets of the roles that have one."""
         return {path.parent.name: _bytes(path).decode("ascii") for path in self.folder.glob(f"*/{NAMING}")}
 
     async def put_naming(self, role: str, secret: Path) -> None:
-        """Replace it at once."""
+        """Replace the secret in one step."""
         _put(self.folder / role / NAMING, _bytes(secret))
 
 
@@ -93,7 +93,7 @@ class ComposedSecrets(Secrets):
         return {Path(file).parent.name: secret for secret, file in rows}
 
     async def put_naming(self, role: str, secret: Path) -> None:
-        """Written by the job's user, who owns the volumes."""
+        """The job's user writes the secret, since this user owns the volumes."""
         with secret.open("rb") as opened:
             await output(self._run("sh", "-c", _WRITE, f"/secrets/{role}/{NAMING}"), opened)
 

@@ -1,4 +1,5 @@
-"""PostgreSQL as backups reach it: by an address with programs of this machine, or the server of a compose file."""
+"""How backups reach PostgreSQL: by an address and with programs of this machine, or in the container of a compose
+file."""
 
 from __future__ import annotations
 
@@ -22,12 +23,12 @@ _PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 
 def quoted(name: str) -> str:
-    """A name as SQL has it."""
+    """A name, quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(value: str) -> str:
-    """A text as SQL has it."""
+    """A text, quoted for SQL."""
     return "'" + value.replace("'", "''") + "'"
 
 
@@ -35,14 +36,15 @@ class Server(ABC):
     """A PostgreSQL server on which we are the superuser."""
 
     where: str
-    """What people call it; no password in it."""
+    """The server's name for people, without a password."""
 
     @abstractmethod
     def program(self, name: str, *arguments: str) -> Program:
-        """One of PostgreSQL's programs, which reaches the server."""
+        """One of PostgreSQL's programs, told how to reach the server."""
 
     async def ask(self, database: str, *statements: str) -> list[list[str]]:
-        """Rows of texts that the last of these statements gives; several are one transaction. Raises LocalError."""
+        """The rows of the last of these statements, as texts. Several statements are one transaction. Raises
+        LocalError."""
         orders = [part for statement in statements for part in ("--command", statement)]
         one = ["--single-transaction"] if len(statements) > 1 else []
         shape = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--field-separator=\t"]
@@ -52,18 +54,19 @@ class Server(ABC):
         return [line.split("\t") for line in told.splitlines()]
 
     def named(self, database: str) -> str:
-        """What a program takes as ``--dbname``."""
+        """The value of a program's ``--dbname``."""
         return database
 
     async def version(self, program: str) -> str:
-        """What a program says of its version."""
+        """The output of a program's ``--version``."""
         told = (await output(self.program(program, "--version"))).strip()
         if (found := _VERSION.search(told)) is None:
             raise EnvironmentProblem(f"{program} is no program of PostgreSQL: it says {told[:80]!r}")
         return found[1] + (found[2] or "")
 
     async def require_programs(self) -> str:
-        """Give the server's version. Raises EnvironmentProblem when a program is older: it could not read all of it."""
+        """Give the server's version. Raises EnvironmentProblem when a program is older than the server: it could not
+        read everything."""
         [[server]] = await self.ask("postgres", "SHOW server_version")
         for name in ("pg_dump", "pg_restore", "psql"):
             version = await self.version(name)
@@ -94,18 +97,18 @@ class Direct(Server):
         self._folders = _folders()
 
     def named(self, database: str) -> str:
-        """The address without its password, of this database."""
+        """The address of this database, without the password."""
         return urlunsplit(self._address._replace(path=f"/{database}"))
 
     def program(self, name: str, *arguments: str) -> Program:
-        """Found on this machine; the password is in its environment."""
+        """The program of this machine, with the password in its environment."""
         environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
         if self._password is not None:
             environment["PGPASSWORD"] = self._password
         return Program(name, [str(self._folders[0] / name), *arguments], environment)
 
     async def require_programs(self) -> str:
-        """The same, of the first folder whose programs are new enough."""
+        """The same, with the first folder whose programs are new enough."""
         while True:
             try:
                 return await super().require_programs()
@@ -125,12 +128,12 @@ class Composed(Server):
         self.where = f"the service postgres of {file}"
 
     def program(self, name: str, *arguments: str) -> Program:
-        """Run in the container, as its superuser."""
+        """The program in the container, run as the superuser."""
         as_whom = [] if arguments == ("--version",) else ["--username=postgres"]
         return self.compose(name, "exec", "-T", "postgres", name, *as_whom, *arguments)
 
     def compose(self, what: str, *arguments: str) -> Program:
-        """``docker compose`` with this file; COMPOSE_PROJECT_NAME and the like count."""
+        """``docker compose`` with this file. COMPOSE_PROJECT_NAME and similar variables count."""
         return Program(what, ["docker", "compose", "--file", str(self.file), *arguments], dict(os.environ))
 
 
@@ -144,7 +147,7 @@ def _major(version: str) -> int:
 
 
 def _folders() -> list[Path]:
-    """Where PostgreSQL's programs may be, the best place first. Raises EnvironmentProblem."""
+    """Folders that may have PostgreSQL's programs, the best folder first. Raises EnvironmentProblem."""
     chosen = os.environ.get("SHUANGCHENG_PG_BIN", "")
     if chosen:
         return [Path(chosen)]

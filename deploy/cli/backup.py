@@ -59,7 +59,7 @@ def backup(
     without_secrets: WithoutSecrets = False,
     as_json: Json = False,
 ) -> None:
-    """Dump databases into a new folder, while everything runs, with what a restoration has to know of them.
+    """Dump databases into a new folder, with all that a restoration must know. Nothing is stopped.
 
     Example: shuangcheng backup backups/2026-08-15 --all --compose deploy/compose.yaml
 
@@ -92,7 +92,7 @@ def restore(
     ] = "",
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Restore databases of a backup, all of these or none, and tell what operators did since.
+    """Restore databases of a backup, all of them or none, and list what operators have done since the backup.
 
     Who uses them must be stopped. Each is made whole under another name first, so nothing is lost if it fails.
 
@@ -106,7 +106,7 @@ class _Place:
     """Where databases and secrets are."""
 
     def __init__(self, dsn: str, compose: Path | None, secrets: Path | None, without: bool) -> None:
-        # The address may be in the environment of whoever names a compose file.
+        # A user who names a compose file may have the address in the environment too.
         if not dsn and compose is None:
             raise typer.BadParameter("give --postgres DSN, or --compose FILE", param_hint="--postgres")
         if compose is None and (secrets is None) != without:
@@ -126,14 +126,14 @@ class _Place:
         return NoSecrets() if self._secrets is None else SecretFolder(self._secrets)
 
     def stop(self, name: str) -> str:
-        """The command that stops who uses a database."""
+        """The command that stops the processes which use a database."""
         if self.compose is None:
             return f"the processes of {acts.module_of(name)} on it" if "_" not in name else f"the processes of {name}"
         twin = "" if "_" in name else f" {name}-twin"
         return f"docker compose -f {self.compose} stop {_service(name)}{twin}"
 
     def drop(self, name: str) -> str:
-        """The command that drops a database which nobody needs any more."""
+        """The command that drops a database that is no longer needed."""
         return (
             f"docker compose -f {self.compose} exec postgres dropdb -U postgres {name}"
             if self.compose
@@ -141,7 +141,8 @@ class _Place:
         )
 
     def start(self, one: Restored, service: bool) -> list[str]:
-        """What starts it again, and before that the commands by which a dump from before that says that it is one."""
+        """The commands that start the processes again. A dump of an old version cannot say that it was restored: then
+        commands that say so come first."""
         service_of_compose, module = _service(one.name), acts.module_of(one.name)
         late = service and not one.marked
         if self.compose is None:
@@ -183,7 +184,8 @@ async def _restore(
 async def _acts(
     manifest: Manifest, names: Sequence[str], server: Server, kafka: str
 ) -> tuple[dict[str, list[acts.Act]], str | None]:
-    """By database; and why they could not be read. The databases are restored by now, so nothing is raised."""
+    """Operators' acts by database, and why they could not be read. The databases are restored already, so nothing is
+    raised."""
     services = {name: manifest.databases[name] for name in names if manifest.databases[name].service}
     if not services:
         return {}, None

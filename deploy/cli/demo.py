@@ -31,7 +31,7 @@ __all__ = ["Wishes", "conclude", "demo", "perform"]
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the command was told."""
+    """The options of the command."""
 
     json_file: Path | None = None
     seed: int = 1
@@ -70,7 +70,7 @@ def demo(
 
 
 async def perform(wishes: Wishes) -> int:
-    """Run the demo to its exit status; logs, books and report of one that does not end with 0 stay."""
+    """Run the demo and give its exit status. If the status is not 0, logs, books and report stay."""
     begun = time.monotonic()
     letters = weekend(wishes.weekend)
     if wishes.json_file is not None:
@@ -91,7 +91,7 @@ async def perform(wishes: Wishes) -> int:
                 show_timeline(screen.console, "夏小雨 (home sz), as her home's app shows it; times in Shanghai", page)
             show_report(screen.console, report)
             if not report.document["balanced"]:
-                _keep(stack, screen)  # now: one may look around with --then for long, and end it with Ctrl-C
+                _keep(stack, screen)  # now: a user may look around with --then for long, and end it with Ctrl-C
             status = await conclude(wishes, report, stack.folder, screen)
             if status and report.document["balanced"]:
                 _keep(stack, screen)
@@ -114,7 +114,8 @@ def _keep(stack: Stack, screen: Screen) -> None:
 
 
 async def conclude(wishes: Wishes, report: Report, folder: Path, screen: Screen) -> int:
-    """Write the report, and run the command of ``--then`` on what is still up; it ends with the demo at the latest."""
+    """Write the report, and run the command of ``--then`` while the linkage is up. The command ends with the demo at
+    the latest."""
     path = (wishes.json_file or folder / "report.json").absolute()
     await asyncio.to_thread(_write, path, report)
     status = 0 if report.document["balanced"] else 1
@@ -128,8 +129,8 @@ async def conclude(wishes: Wishes, report: Report, folder: Path, screen: Screen)
 
 
 def _make_way(path: Path) -> None:
-    """Remove the report of an earlier run, which would pass for this one's; EnvironmentProblem when none can be
-    written there."""
+    """Remove the report of an earlier run, so that nobody takes it for this run's. Raises EnvironmentProblem when no
+    report can be written there."""
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -144,7 +145,7 @@ def _make_way(path: Path) -> None:
 
 
 def _write(path: Path, report: Report) -> None:
-    """Write the whole report or none; a pipe or terminal gets it as it comes."""
+    """Write the whole report or none. Only a pipe or a terminal may get a part."""
     text = json.dumps(report.document, indent=2, ensure_ascii=False) + "\n"
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`shuangcheng doctor`: what this machine offers, what is missing, and what that means."""
+"""`shuangcheng doctor`: what this machine has, what it lacks, and what therefore cannot run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from deploy.local.servers import postgres
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `needed`: without it nothing runs here; else it only opens one more way."""
+    """The result of one check. `needed`: nothing runs here without it. Otherwise it only makes one more kind of broker
+    possible."""
 
     subject: str
     ok: bool
@@ -48,7 +49,7 @@ async def _doctor(as_json: bool) -> int:
 
 
 async def examine() -> list[Finding]:
-    """Look at everything, in the order in which a launch needs it."""
+    """Check everything, in the order in which a launch needs it."""
     findings = [
         Finding("python", True, True, f"{platform.python_version()} on {platform.machine()}"),
         _probe("folder", _folder, needed=True),
@@ -83,7 +84,7 @@ def _probe(subject: str, look: Callable[[], str], *, needed: bool) -> Finding:
 def _missing(subject: str, look: Callable[[], str | None], good: str) -> Finding:
     try:
         reason = look()
-    except LocalError as error:  # its cache folder, which is a finding of its own
+    except LocalError as error:  # its cache folder has a finding of its own
         reason = error.problem
     return Finding(subject, reason is None, False, reason or good)
 

@@ -1,4 +1,5 @@
-"""A file of events, read line by line as often as needed: what it is, and in how much memory, whatever its length."""
+"""A file of events of any length, plain or compressed. It is read line by line, as often as needed, in bounded
+memory."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from deploy.local.errors import EnvironmentProblem, LocalError
 __all__ = ["EventFile", "Ids", "event_file"]
 
 LONGEST_LINE: Final = 2 * MAX_BYTES
-"""Bytes of a line that are read; what is longer is no message anyhow."""
+"""Bytes of a line that are read. No message has a longer line."""
 _GZIP: Final = b"\x1f\x8b"
 _OTHERS: Final = {
     b"BZh": "compressed with bzip2", b"\xfd7zXZ": "compressed with xz", b"\x28\xb5\x2f\xfd": "compressed with zstd",
@@ -32,7 +33,7 @@ _TODO: Final = "give CloudEvents in structured JSON, one a line, as UTF-8 text o
 
 
 class EventFile:
-    """Where the lines are. ``name`` is for people; ``size`` is in bytes, as stored."""
+    """The stored file. ``name`` is shown to people; ``size`` is in bytes, as stored."""
 
     def __init__(self, stored: IO[bytes], name: str) -> None:
         self._stored = stored
@@ -41,13 +42,13 @@ class EventFile:
 
     @property
     def position(self) -> int:
-        """Stored bytes read so far."""
+        """How many stored bytes are read."""
         return min(self._stored.tell(), self.size)
 
     def lines(self) -> Iterator[bytes]:
-        """All lines from the beginning, each with its end, at most ``LONGEST_LINE`` and a byte of each.
+        """All lines from the beginning, each with its line end. A longer line is cut one byte after ``LONGEST_LINE``.
 
-        Raises ``LocalError`` naming what the file is, when it has no lines of JSON.
+        When the file has no lines of JSON, ``LocalError`` says what kind of file it is.
         """
         self._stored.seek(0)
         packed = self._stored.read(2) == _GZIP
@@ -76,7 +77,7 @@ class EventFile:
 
 
 class Ids:
-    """Ids used twice for different messages, however many there are: they are kept on disk."""
+    """Finds ids that two different messages have. The ids are kept on disk, so there may be any number of them."""
 
     def __init__(self) -> None:
         self._kept = sqlite3.connect("")
@@ -84,13 +85,13 @@ class Ids:
         self._new: list[tuple[bytes, int, bytes]] = []
 
     def add(self, source: str, id_: str, line: int, content: bytes) -> None:
-        """Keep what this line says under its source and id."""
+        """Keep the content of this line under its source and id."""
         self._new.append((_digest(f"{source}\0{id_}".encode()), line, _digest(content)))
         if len(self._new) >= 5000:
             self._write()
 
     def used_twice(self) -> Iterator[tuple[int, int]]:
-        """Lines that say something else than the first line with the same source and id, and that line."""
+        """Lines that differ from the first line of the same source and id, each with that first line."""
         self._write()
         yield from self._kept.execute(
             "SELECT line, first FROM (SELECT line, content, first_value(line) OVER same AS first, "
@@ -105,7 +106,7 @@ class Ids:
 
 @contextmanager
 def event_file(file: str) -> Iterator[EventFile]:
-    """Open it. What comes from a pipe or from standard input is laid down on disk first: it is read twice."""
+    """Open the file. Input from a pipe or from standard input is copied to disk first, since it is read twice."""
     name = "standard input" if file == "-" else file
     try:
         with tempfile.TemporaryFile() as spool:

@@ -1,4 +1,4 @@
-"""An operator's requests to one service over HTTP: where it is, who asks, and errors that say what to do."""
+"""An operator's requests to one service over HTTP: its address, the token, and errors that say what to do."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from deploy.local.errors import EnvironmentProblem, LocalError, words
 __all__ = ["PORTS", "OperatorClient", "address", "token"]
 
 PORTS = {"identity": 8081, "opportunities": 8082, "attendance": 8083, "bridge": 8084, "adapter_sz": 8093}
-"""Where compose publishes each service on this machine, unless SHUANGCHENG_<SERVICE>_PORT says otherwise."""
+"""The port on which compose publishes each service, unless SHUANGCHENG_<SERVICE>_PORT names another."""
 _SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class _Said:
-    """What a status means to the operator, and what to do about it."""
+    """What an HTTP status means, and what the operator can do about it."""
 
     problem: str
     todo: str
@@ -39,7 +39,7 @@ _STATUSES = {
 
 
 class OperatorClient:
-    """One service as an operator talks to it, for ``async with``. Every error is a LocalError."""
+    """A client of one service, with an operator's token, for ``async with``. Every error is a LocalError."""
 
     def __init__(self, url: str, bearer: str) -> None:
         self._url = url
@@ -99,7 +99,7 @@ def _refusal(url: str, status: int, document: Mapping[str, Any]) -> LocalError:
 
 
 def address(service: str, url: str) -> str:
-    """Give the URL of a service: the one that was given, else where compose has the service of this name."""
+    """Give the URL of a service: the given URL, or else the address at which compose publishes this service."""
     if url:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
             raise EnvironmentProblem(f"'{url}' is no URL", todo="give --url http://HOST:PORT")
@@ -120,7 +120,8 @@ def address(service: str, url: str) -> str:
 
 
 def token(file: str) -> str:
-    """Read a token from a file, or from standard input for `-`; it is never on a command line, where others see it."""
+    """Read a token from a file, or from standard input for `-`. A command line is seen by others, so no token is on
+    it."""
     if not file:
         raise EnvironmentProblem(
             "no token was given", todo="give --token-file FILE, or - and the operator's token on standard input"

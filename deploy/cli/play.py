@@ -25,10 +25,10 @@ def play(
     first_port: Port = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print addresses, databases and tokens as JSON.")] = False,
 ) -> None:
-    """Keep a linkage up whose registries have pages, and print where they are, until Ctrl-C.
+    """Keep a linkage up whose registries have pages, and print the pages' addresses. Ctrl-C stops it.
 
-    Sign in as anyone with the passcode that is printed, and as the linkage's operator with the token. Nothing is kept
-    when it stops.
+    The printed passcode signs in as any volunteer or organiser, the token as an operator. Nothing is kept when it
+    stops.
     """
     options = StackOptions(
         kinds={"gz": host_kind, "sz": home_kind}, broker=broker, first_http_port=first_port, pages=True

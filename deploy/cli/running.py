@@ -1,4 +1,4 @@
-"""How every command runs: to the exit status that it, or what went wrong around it, has."""
+"""How every command runs. It ends with the command's exit status, or with that of an error of the machine."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ __all__ = ["run"]
 
 
 def run(command: Coroutine[Any, Any, int]) -> NoReturn:
-    """Run a command's coroutine and leave with its status; one message, no trace, where the machine failed it."""
+    """Run a command's coroutine and exit with its status. An error of the machine is one message without a trace."""
     raise typer.Exit(outcome(command))

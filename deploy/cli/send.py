@@ -21,7 +21,7 @@ from deploy.local.brokers_named import parse_address
 from deploy.local.errors import LocalError
 
 SHOWN: Final = 20
-"""Wrong lines that are shown; the others are counted."""
+"""How many wrong lines are shown. The others are counted."""
 _PORTION: Final = 2000
 _SAID_EVERY: Final = 5.0
 _ONE_A_LINE: Final = "give CloudEvents in structured JSON, one a line"
@@ -53,7 +53,7 @@ def send(
 
 @dataclass
 class Findings:
-    """What one look at the whole file found."""
+    """The findings of one reading of the whole file."""
 
     topics: Counter[str] = field(default_factory=Counter)
     shown: list[Problem] = field(default_factory=list)
@@ -61,14 +61,14 @@ class Findings:
 
 
 class Progress:
-    """A line on standard error every few seconds, so that long work is not taken for a hanging command."""
+    """Writes a line to standard error every few seconds, so that a user sees that long work goes on."""
 
     def __init__(self, file: EventFile) -> None:
         self._file = file
         self._said = time.monotonic()
 
     def say(self, doing: str, messages: int) -> None:
-        """Say how far it is, if it was not said just now."""
+        """Say how far the work is, at most every few seconds."""
         if time.monotonic() - self._said >= _SAID_EVERY:
             self._said = time.monotonic()
             share = 100 * self._file.position // max(self._file.size, 1)
@@ -92,7 +92,7 @@ async def _send(file: str, kafka: str, as_json: bool) -> int:
 
 
 def _check(events: EventFile, aloud: bool) -> Findings:
-    """Look at every line, and keep of each only what is needed to find an id that is used twice."""
+    """Check every line. Of each line only the content is kept by which an id that is used twice is found."""
     found, ids, progress = Findings(), Ids(), Progress(events)
 
     def wrong(problem: Problem) -> None:
@@ -119,7 +119,8 @@ def _check(events: EventFile, aloud: bool) -> Findings:
 
 
 async def _publish(publisher: Publisher, events: EventFile) -> None:
-    """Publish in portions, each acknowledged before the next. Raises ``LocalError`` when the file has changed since."""
+    """Publish in portions, each acknowledged before the next. Raises ``LocalError`` when the file has changed since it
+    was checked."""
     sent, progress = 0, Progress(events)
     letters = _letters(events)
     try:
@@ -138,7 +139,7 @@ def _letters(events: EventFile) -> Iterator[Letter]:
 
 
 def _numbered(events: EventFile) -> Iterator[tuple[int, bytes]]:
-    """Lines that are not blank, with their numbers."""
+    """The lines that are not blank, with their numbers."""
     return ((number, line) for number, raw in enumerate(events.lines(), 1) if (line := raw.strip()))
 
 

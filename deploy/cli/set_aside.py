@@ -17,7 +17,7 @@ from deploy.cli.running import run
 __all__ = ["set_aside"]
 
 _AT_ONCE = 500
-"""So many sequences, or rows of a page, a service takes at once."""
+"""The most sequences, or rows of a page, that a service takes at once."""
 
 Service = Annotated[str, typer.Option(help=f"Service, as compose publishes it: {', '.join(PORTS)}.")]
 Url = Annotated[str, typer.Option("--url", metavar="URL", help="Base URL of a service that listens elsewhere.")]
@@ -43,7 +43,7 @@ At = Annotated[
 
 @dataclass(frozen=True)
 class Chosen:
-    """Which messages are meant: by their numbers, by a reason, or by their places in the log."""
+    """The chosen messages: by their numbers, by a reason, or by their places in the log."""
 
     numbers: list[int]
     all_of: str
@@ -55,14 +55,15 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Place:
-    """Which service is meant, and where the token is. Looked up when it is needed, so that errors have one form."""
+    """The chosen service, and the file with the token. The file is read when the token is needed, so that errors have
+    one form."""
 
     service: str
     url: str
     token_file: str
 
     def client(self) -> OperatorClient:
-        """Whom to ask. Raises EnvironmentProblem."""
+        """A client of the chosen service. Raises EnvironmentProblem."""
         return OperatorClient(address(self.service, self.url), token(self.token_file))
 
 
@@ -84,7 +85,7 @@ def list_(
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
-    """Show messages set aside, in order: where each stood in the log and why it is not applied.
+    """Show messages set aside, in order: the place of each in the log, and why it is not applied.
 
     Example: shuangcheng set-aside list --service bridge --token-file token --reason raised
     """
@@ -114,7 +115,7 @@ def release(
     token_file: TokenFile = "",
     as_json: Json = False,
 ) -> None:
-    """Have messages decided again, in order, and then what stands behind them. It is no way around the rules.
+    """Let messages be decided again, in order, and then the messages behind them. The rules hold for them as before.
 
     Example: shuangcheng set-aside release 17 18 --service bridge --token-file token
     """
@@ -132,7 +133,7 @@ def discard(
     token_file: TokenFile = "",
     as_json: Json = False,
 ) -> None:
-    """Give messages up for good, on record; what stands behind them goes on.
+    """Give messages up for good, on record. The messages behind them go on.
 
     Example: shuangcheng set-aside discard 17 --why "a test event of the sender" --service bridge --token-file token
     """
@@ -186,7 +187,7 @@ async def _act(place: Place, what: str, chosen: Chosen, more: Mapping[str, str],
 
 
 async def _page(service: OperatorClient, path: str, after: int, limit: int, **more: str | None) -> dict[str, Any]:
-    """So many rows as one document, from as many pages as that takes."""
+    """This number of rows as one document, from as many pages as are needed."""
     messages: list[Any] = []
     while True:
         wanted = min(_AT_ONCE, limit - len(messages))
@@ -198,7 +199,8 @@ async def _page(service: OperatorClient, path: str, after: int, limit: int, **mo
 
 
 async def _all_of(service: OperatorClient, chosen: Chosen) -> list[int]:
-    """The numbers of all that are set aside for a reason, or from a place, now; what comes later is not among them."""
+    """The numbers of all messages that are now set aside for a reason, or from a place. Later messages are not among
+    them."""
     document = await _page(service, "/operations/set-aside", 0, sys.maxsize, reason=chosen.all_of or None)
     return [row["seq"] for row in document["messages"] if not chosen.at or _place(row) in chosen.at]
 
@@ -236,5 +238,5 @@ def _print_json(document: Mapping[str, Any]) -> int:
 
 
 def _printable(text: str) -> str:
-    """Strangers' words, without what a terminal would obey."""
+    """A stranger's text without the control characters that a terminal would obey."""
     return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)

@@ -26,8 +26,8 @@ def topics(
     replication: Annotated[int, typer.Option(min=1, help="Replicas of each partition.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Create the topics that are missing, and give those that exist the contract's limit for batches and its kind of
-    timestamp. Change nothing, and fail, when a topic has other partitions than its entry.
+    """Create the topics that are missing. Give the topics that exist the contract's limit for batches and its kind of
+    timestamp. When a topic has another number of partitions than its entry, fail and change nothing.
 
     Example: shuangcheng topics --kafka 127.0.0.1:9092 --registries gz,sz
     """

@@ -1,4 +1,4 @@
-"""`shuangcheng transfers`: what an operator does about transfers of which nobody can be sure."""
+"""`shuangcheng transfers`: an operator looks at uncertain transfers, and settles them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Url = Annotated[str, typer.Option("--url", metavar="URL", help="Base URL of a br
 transfers = typer.Typer(
     name="transfers",
     no_args_is_help=True,
-    help="Look at transfers of which nobody can be sure, and settle them.",
+    help="Look at uncertain transfers, and settle them.",
     epilog="Exit status: 0 done; 1 the transfer was not settled, it says why; 2 wrong usage, no answer, or a token not"
     " taken.",
 )
 
 
 class Outcome(StrEnum):
-    """What the home says that it did."""
+    """What the home did with the transfer."""
 
     CREDITED = "credited"
     REFUSED = "refused"
@@ -47,7 +47,7 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=500, help="So many at most, the oldest first.")] = 100,
     as_json: Json = False,
 ) -> None:
-    """Show transfers that are uncertain, and those that stand for a home whose file is gone.
+    """Show uncertain transfers, and open transfers to a home whose file is gone.
 
     Example: shuangcheng transfers list --token-file token
     """
@@ -63,7 +63,7 @@ def settle(
     token_file: TokenFile = "",
     as_json: Json = False,
 ) -> None:
-    """Count a transfer as credited or as refused, once you have asked its home. The host is told.
+    """Settle a transfer as credited or as refused, once you have asked its home. The host is told.
 
     Look into the home's ledger first: `credited` if the posting stands there, `refused` if it does not and never will.
 
@@ -92,7 +92,7 @@ async def _list(url: str, token_file: str, limit: int, as_json: bool) -> int:
 
 
 async def settled(transfer: UUID, outcome: Outcome, why: str, url: str, token_file: str, as_json: bool) -> int:
-    """Give the order, and wait until it is decided. Gives the exit status."""
+    """Send the order, and wait until it is decided. Gives the exit status."""
     async with _bridge(url, token_file) as bridge:
         found = await bridge.post(f"/transfers/{transfer}/settle", {"as": outcome.value, "why": why})
         for _ in range(_LOOKS):

@@ -32,7 +32,7 @@ def up(
 ) -> None:
     """Start broker, PostgreSQL, services and two sandbox registries (gz, sz), and keep them up until Ctrl-C.
 
-    Nothing is kept: it is for looking around and for trying a system against the linkage.
+    Nothing is kept when it stops. Use it to look around, and to try a system against the linkage.
     """
     options = StackOptions(
         kinds={"gz": host_kind, "sz": home_kind}, broker=broker, instances=instances, first_http_port=first_port
@@ -51,7 +51,7 @@ async def _up(options: StackOptions, as_json: bool) -> int:
 
 
 async def until_stopped(stack: Stack) -> None:
-    """Keep it up until Ctrl-C. Raises what is known about a process that died."""
+    """Keep the linkage up until Ctrl-C. Raises ProcessFailed when a process has died."""
     say("ready; Ctrl-C stops everything")
     try:
         await stack.wait()
@@ -60,7 +60,7 @@ async def until_stopped(stack: Stack) -> None:
 
 
 def addresses(stack: Stack) -> dict[str, object]:
-    """Give where everything of a running stack is reached, as plain data."""
+    """The addresses of all parts of a running stack, as plain data."""
     broker = stack.broker
     return {
         "broker": {"kind": broker.kind, "version": broker.version, "address": broker.address},
@@ -82,5 +82,5 @@ def _print_addresses(stack: Stack) -> None:
 
 
 def say(step: str) -> None:
-    """Tell how far it is, beside what the command prints."""
+    """Tell the progress on standard error, apart from the command's output."""
     print(step, file=sys.stderr)
