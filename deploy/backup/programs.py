@@ -27,10 +27,10 @@ class Program:
 
     @contextlib.asynccontextmanager
     async def running(self, stdin: IO[bytes] | None = None) -> AsyncIterator[asyncio.StreamReader]:
-        """The program's standard output, for ``async with``. Left in order, it has ended well: otherwise LocalError
-        says what it complained of.
+        """The program's standard output, for ``async with``. If the program fails, the end of the block raises
+        LocalError with the program's complaints.
 
-        Left by an error or a cancellation, it is ended.
+        An error or a cancellation in the block ends the program.
         """
         try:
             process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""All that is read of services and registries: their databases, their figures, one volunteer's timeline."""
+"""Everything that the demo reads of services and registries: databases, figures, one volunteer's timeline."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SELECT min(changed_at) FROM transfer WHERE host = $1 AND record_ref = $2 AND sta
 _REFUSED_AT_THE_BORDER: Final = """
 SELECT reason, count(*) FROM refusal WHERE message_type LIKE 'shuangcheng.signups.signup_requested.%' GROUP BY reason
 """
-# Someone whose request was refused is known to two registries and is one person: she is counted at home.
+# Two registries know a volunteer whose request was refused, and she is one person: she is counted at home.
 _UNLINKED: Final = """
 SELECT count(*) FROM volunteer AS v
 WHERE NOT EXISTS (SELECT FROM link WHERE link.ref = v.ref AND (link.established OR link.role = 'host'))
@@ -43,7 +43,8 @@ _REJECTED: Final = "SELECT count(*) FROM notice WHERE rejected IS NOT NULL"
 
 
 class Books:
-    """One connection a database and one HTTP client, for ``async with``. ``dsn`` and ``urls`` by name of process."""
+    """One connection to each database and one HTTP client, for ``async with``. ``dsn`` and ``urls`` are by name of
+    process."""
 
     def __init__(self, dsn: Mapping[str, str], urls: Mapping[str, str], tokens: Mapping[str, str]) -> None:
         self._dsn, self._urls, self._tokens = dsn, urls, tokens
@@ -65,7 +66,7 @@ class Books:
         await self._http.aclose()
 
     async def fetch(self, database: str, sql: str, *arguments: Any) -> list[Row]:
-        """Rows of one statement, one after another on each database."""
+        """The rows of one statement. Statements on one database run one after another."""
         async with self._locks[database]:
             return await self._connections[database].fetch(sql, *arguments)
 
@@ -75,7 +76,7 @@ class Books:
         return rows[0][0] if rows else None
 
     async def get(self, process: str, path: str, *, bearer: str = "operator", **parameters: str) -> Any:
-        """What a process answers. Raises ``LocalError`` when it is no answer."""
+        """The answer of a process. Raises ``LocalError`` when there is none, or an error."""
         headers = {"authorization": f"Bearer {self._tokens[bearer]}"}
         try:
             answer = await self._http.get(f"{self._urls[process]}{path}", headers=headers, params=parameters)
@@ -85,7 +86,7 @@ class Books:
         return answer.json()
 
     async def misbehave(self, registry: str, wanted: Mapping[str, Any]) -> None:
-        """Ask a registry's sandbox to misbehave. Raises ``LocalError`` when it does not take the request."""
+        """Ask a registry's sandbox to misbehave. Raises ``LocalError`` when the sandbox does not accept the request."""
         headers = {"authorization": f"Bearer {self._tokens[f'system:{registry}']}"}
         try:
             answer = await self._http.post(
@@ -96,7 +97,7 @@ class Books:
             raise LocalError(f"the sandbox of {registry} does not misbehave on request: {error}") from error
 
     async def standing(self, host: str) -> list[Standing]:
-        """How sign-ups for a host's shifts stand, in the host's own books."""
+        """The states of sign-ups for a host's shifts, in the host's own books."""
         return [Standing(*row) for row in await self.fetch(f"sandbox_{host}", _STANDING, host)]
 
     async def served(self, host: str) -> list[Row]:
@@ -108,23 +109,23 @@ class Books:
         return (await self.fetch(f"sandbox_{home}", _CREDITS))[0]
 
     async def booked_at(self, home: str, record_ref: str) -> Any:
-        """When a home booked the first credit of a record, or None."""
+        """The moment at which a home booked the first credit of a record, or None."""
         return await self.value(f"sandbox_{home}", _BOOKED_AT, record_ref)
 
     async def credited_at(self, host: str, record_ref: str) -> Any:
-        """When the linkage knew that the first version of a record was credited, or None."""
+        """The moment at which the linkage learned that the first version of a record was credited, or None."""
         return await self.value("bridge", _CREDITED_AT, host, record_ref)
 
     async def refused_at_the_border(self) -> dict[str, int]:
-        """Sign-ups that never came to a decision about a post, by reason."""
+        """Sign-ups that the border refused, so that no post was decided, by reason."""
         return {row[0]: row[1] for row in await self.fetch("bridge", _REFUSED_AT_THE_BORDER)}
 
     async def unlinked(self) -> int:
-        """People that registries know and that are not linked."""
+        """How many people registries know who are not linked."""
         return sum([await self.value(name, _UNLINKED) for name in self._dsn if name.startswith("sandbox_")])
 
     async def quarantined(self) -> int:
-        """Messages that any service or adapter could not apply, and those that a registry's system could not read."""
+        """How many messages services and adapters could not apply, and how many a registry's system could not read."""
         with_inbox = [name for name in self._dsn if not name.startswith("sandbox_")]
         set_aside: list[int] = [await self.value(name, _SET_ASIDE) for name in with_inbox]
         adapters = [name for name in with_inbox if name.startswith("adapter_")]

@@ -1,4 +1,5 @@
-"""What a summer's crowd does before it serves: link, sign up, change its mind. Events in the registries' names."""
+"""Events of a summer's crowd before it serves, in the registries' names: people link, sign up, and change their
+minds."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 _LATECOMERS = 3
-"""So many at each host ask for a post where it allots less by now."""
+"""How many people at each host ask for a post in a shift of which the host has lowered the posts."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,7 +48,7 @@ class Standing:
 
 
 def letter(registry: str, tag: str, time: datetime, message: Message) -> Letter:
-    """An event in a registry's name. ``tag`` makes its id, so that the same doing has the same id again."""
+    """An event in a registry's name. Its id follows from ``tag``, so the same act has the same id in each run."""
     source = registry_source(registry)
     topic = registry_topic_for(source, type(message))
     assert topic is not None
@@ -55,7 +56,7 @@ def letter(registry: str, tag: str, time: datetime, message: Message) -> Letter:
 
 
 def offers(world: World) -> Iterator[Letter]:
-    """Every project and shift of the campaign."""
+    """All projects and shifts of the campaign."""
     for project in world.projects:
         host, opened = project.host, world.days_ago(31, hours=9)
         published = shifts.ProjectPublished(
@@ -88,7 +89,7 @@ def _published(world: World, shift: Shift, version: int, posts: int) -> shifts.S
 
 
 def links(world: World) -> Iterator[Letter]:
-    """Offers and requests, of some a wrong code; those who never link sign up all the same."""
+    """Offers and requests. Some bring a wrong code. Others never link, and sign up all the same."""
     for one in (*world.linked, *world.mistaken):
         offer = volunteers.LinkOffered(
             volunteer_ref=one.home_ref,
@@ -111,7 +112,7 @@ def links(world: World) -> Iterator[Letter]:
 
 
 def window_at_home(world: World, one: Volunteer) -> tuple[str, datetime, datetime] | None:
-    """When she serves at home, by name of the shift there; every twentieth does, on a day of its own."""
+    """The windows of her shifts at home, by shift. Every twentieth volunteer has one, on a day of its own."""
     if one.place % 20 != 3:
         return None
     starts_at = world.days_ago(1, hours=9)
@@ -119,7 +120,7 @@ def window_at_home(world: World, one: Volunteer) -> tuple[str, datetime, datetim
 
 
 def at_home(world: World) -> Iterator[Letter]:
-    """Windows in which people are busy at home: some serve there, some want a post elsewhere at that very time."""
+    """Windows in which people are busy at home. Some serve there; some want a post elsewhere at the same time."""
     for one in world.linked:
         window = window_at_home(world, one)
         if window is not None:
@@ -149,7 +150,7 @@ def _clash_with_home(world: World, one: Volunteer) -> Shift | None:
 
 
 def sign_ups(world: World) -> Iterator[Letter]:
-    """Everyone asks for a post or two, at home or at the host, and some for what they cannot have."""
+    """Everyone asks for one or two posts, at home or at the host. Some ask for a post that they cannot have."""
     overlapping = {host: _overlapping(world.shifts(host, "ordinary")) for host in REGISTRIES}
     visitors: defaultdict[str, int] = defaultdict(int)
     for one in world.linked:
@@ -195,7 +196,7 @@ def _overlapping(ordinary: Iterable[Shift]) -> list[tuple[Shift, Shift]]:
 
 
 def _asked(world: World, one: Volunteer, shift: Shift, *, at: str, time: datetime | None = None) -> Letter:
-    """One click in the app of registry ``at``, some time while sign-up is open unless told when."""
+    """One click in the app of registry ``at``, at the given time or at some time while sign-up is open."""
     if time is None:
         rng, opened = world.random("asked", one.host_ref, shift.shift_ref), world.days_ago(28)
         span = (shift.closes_at - opened).total_seconds()
@@ -212,7 +213,8 @@ def _asked(world: World, one: Volunteer, shift: Shift, *, at: str, time: datetim
 
 
 def second_thoughts(world: World, standing: Sequence[Standing]) -> Iterator[Letter]:
-    """Posts given back: a third of the rushed ones, on which others wait, and a few more. And hosts allot less."""
+    """Posts are given back: a third of those for which others wait, and a few more. And hosts lower the posts of
+    shifts."""
     by_ref = {one.host_ref: one for one in world.linked}
     for number, signup in enumerate(sorted(signup for signup in standing if signup.state == "confirmed")):
         one, shift = by_ref.get(signup.ref), world.shift(signup.host, signup.shift_ref)
@@ -234,7 +236,7 @@ def second_thoughts(world: World, standing: Sequence[Standing]) -> Iterator[Lett
 
 
 def latecomers(world: World, standing: Sequence[Standing]) -> Iterator[Letter]:
-    """Some ask for a post of those shifts that are full since their host allots less than it had given."""
+    """Some ask for a post of a full shift: its host has lowered the posts below the number that was given."""
     known = {(signup.host, signup.ref, _day(world, signup)) for signup in standing}
     for shift, _ in _fullest(world, standing):
         day = shanghai_day(shift.starts_at)
@@ -251,7 +253,7 @@ def latecomers(world: World, standing: Sequence[Standing]) -> Iterator[Letter]:
 
 
 def _fullest(world: World, standing: Sequence[Standing]) -> Iterator[tuple[Shift, int]]:
-    """Of each host the ordinary shift of which most have a post, and how many."""
+    """For each host the ordinary shift in which most people have a post, and how many they are."""
     taken = Counter((signup.host, signup.shift_ref) for signup in sorted(standing) if signup.state == "confirmed")
     for host in REGISTRIES:
         of_host = [(taken[host, shift.shift_ref], shift) for shift in world.shifts(host, "ordinary")]

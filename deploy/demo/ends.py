@@ -1,7 +1,7 @@
-"""Where topics end: asked of Apache Kafka; read off a fetch on a broker whose answer cannot be believed.
+"""The ends of topics. Apache Kafka is asked; of another broker a fetch is read, since its answer may be wrong.
 
-The embedded broker answers the question for the end of a partition with the *begin* of its last batch, and a batch may
-hold hundreds of messages. The high watermark that it tells with every fetch is right.
+Asked for the end of a partition, the embedded broker gives the *begin* of its last batch, and a batch may hold hundreds
+of messages. The high watermark in each of its fetches is right.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Ends: TypeAlias = Mapping[TopicPartition, int]
 
 _READ_UNCOMMITTED: Final = 0
 _WAIT_MS: Final = 5
-"""Not 0: then the embedded broker answers about no partition at all."""
+"""Not 0: with 0 the embedded broker answers about no partition at all."""
 _FEWEST_BYTES: Final = 1
-"""So that a fetch brings next to nothing: only its high watermarks are wanted."""
+"""A fetch brings next to nothing, since only its high watermarks are needed."""
 
 
 class TopicEnds:
-    """The ends of any partitions at once, for ``async with``: one request, whatever their number."""
+    """The ends of any number of partitions by one request, for ``async with``."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -38,7 +38,7 @@ class TopicEnds:
         self._client: AIOKafkaClient | None = None
 
     async def __aenter__(self) -> TopicEnds:
-        # What is no Apache Kafka offers no idempotent producer: the launcher tells them apart by this too.
+        # A broker that is not Apache Kafka offers no idempotent producer. The launcher tells brokers apart by this too.
         if await offers_idempotence(self._address):
             self._consumer = AIOKafkaConsumer(bootstrap_servers=self._address, group_id=None, enable_auto_commit=False)
             await self._consumer.start()

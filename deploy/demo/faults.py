@@ -1,4 +1,4 @@
-"""Breaking things on purpose, and measuring how long it takes until all is as if nothing had been."""
+"""Faults on purpose, and how long it takes until all is as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _POLL_SECONDS = 0.1
 
 
 async def kill(stack: Stack, quiet: Quiet, name: str) -> Fault:
-    """SIGKILL a service and start it again; recovered once it has applied all that stood in the log when it died."""
+    """SIGKILL a service and start it again. It has recovered when it has applied all that stood in the log at its
+    death."""
     at, begun = datetime.now(UTC), time.monotonic()
     child = stack.processes[name]
     child.kill()
@@ -29,18 +30,18 @@ async def kill(stack: Stack, quiet: Quiet, name: str) -> Fault:
 
 
 class LostAnswer:
-    """One home books the next credit and nobody hears of it. Recovered once the linkage knows that it was booked."""
+    """One home books the next credit, and its answer is lost. It is recovered when the linkage knows of the booking."""
 
     def __init__(self, books: Books, host: str, home: str, record_ref: str) -> None:
         self._books, self._host, self._home, self._record_ref = books, host, home, record_ref
         self._booked_at: datetime | None = None
 
     async def arm(self) -> None:
-        """From now on the home loses its next answer; nothing else may be on its way there."""
+        """From now on the home loses its next answer. No other message to the home may be under way."""
         await self._books.misbehave(self._home, {"commit_and_lose_answer": 1})
 
     async def booked(self, *, seconds: float = 60.0) -> None:
-        """Wait until the home has booked it. Raises ``Stuck``."""
+        """Wait until the home has booked the credit. Raises ``Stuck``."""
         end = time.monotonic() + seconds
         while self._booked_at is None:
             self._booked_at = await self._books.booked_at(self._home, self._record_ref)
@@ -49,7 +50,7 @@ class LostAnswer:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def fault(self) -> Fault:
-        """What came of it, once all is quiet. Raises ``Stuck``."""
+        """The fault and its recovery, once all is quiet. Raises ``Stuck``."""
         credited_at = await self._books.credited_at(self._host, self._record_ref)
         if credited_at is None or self._booked_at is None:
             raise Stuck(f"the linkage never learnt that {self._home} booked {self._record_ref}")

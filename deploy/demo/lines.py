@@ -1,4 +1,4 @@
-"""Reading events from a file of structured JSON, one a line: every line is checked before any is sent."""
+"""Reads events from a file of structured JSON, one event a line. Every line is checked before any event is sent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with one line. ``pointer`` is a JSON pointer into the line, where there is a place to point at."""
+    """A fault of one line. ``pointer`` is a JSON pointer into the line, if the fault has a place."""
 
     line: int
     reason: str
@@ -31,12 +31,12 @@ class Problem:
     what: str
 
     def __str__(self) -> str:
-        """One line a person can act on."""
+        """One line for people."""
         return f"line {self.line}: {self.pointer or '(whole line)'}: {self.what} ({self.reason})"
 
 
 def check(lines: Iterable[bytes]) -> tuple[list[Letter], list[Problem]]:
-    """Read all lines in order; blank ones are passed over. The first problem of each line is given."""
+    """Read all lines in order, without blank lines. Gives the first problem of each line."""
     letters: list[Letter] = []
     problems: list[Problem] = []
     seen: dict[tuple[str, str], tuple[int, object]] = {}
@@ -60,7 +60,8 @@ def check(lines: Iterable[bytes]) -> tuple[list[Letter], list[Problem]]:
 
 
 def days(letters: Iterable[Letter]) -> list[tuple[date, list[Letter]]]:
-    """Cut where a later Shanghai day begins. The order stays: a line older than those before it stands with them."""
+    """Cut the lines where a later Shanghai day begins. The order stays, so a line that is older than the lines before
+    it stays with them."""
     found: list[tuple[date, list[Letter]]] = []
     for letter in letters:
         day = shanghai_day(letter.event.time)
@@ -71,7 +72,7 @@ def days(letters: Iterable[Letter]) -> list[tuple[date, list[Letter]]]:
 
 
 def read_letter(line: bytes) -> Letter:
-    """One event and its topic. Raises ``ContractError`` for what no registry may publish."""
+    """One event and its topic. Raises ``ContractError`` for an event that no registry may publish."""
     event = parse_structured(line, strict=True)
     topic = registry_topic_for(event.source, type(event.data))
     if topic is None:

@@ -1,4 +1,4 @@
-"""The two acts: a hand-written weekend, then a summer of generated people, on a running linkage."""
+"""The demo's two acts on a running linkage: a hand-written weekend, then a summer of generated people."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ WEEKEND = Path(deploy.__file__).parent / "examples" / "weekend.jsonl"
 XIA = ("sz", "sz-20061783")
 """夏小雨 at home: the registry and her number there."""
 SETTINGS = {"AWAIT_FACTS": "8", "RECEIPT_DUE": "6"}
-"""Short, because here nobody is away for long: what waits in vain is refused while the summer goes on."""
+"""Short, because here nobody is away for long: a message that waits in vain is refused while the summer goes on."""
 KILLED = "bridge"
 LOSERS = ("sz", "gz")
-"""The home that books a credit without an answer, and which one does when nothing is credited there."""
+"""The home that books a credit without an answer, and the home that takes its place when nothing is credited there."""
 
 
 def weekend(path: Path = WEEKEND) -> list[Letter]:
@@ -50,9 +50,9 @@ def weekend(path: Path = WEEKEND) -> list[Letter]:
 
 @dataclass
 class Play:
-    """One performance on a stack that is up. ``seed`` and ``people`` make the summer, ``calm`` breaks nothing.
+    """One performance on a stack that is up. ``seed`` and ``people`` make the summer. With ``calm`` nothing is broken.
 
-    ``stuck`` says what did not come to an end, ``notes`` what could not be shown.
+    ``stuck`` says which part did not come to an end, ``notes`` which part could not be shown.
     """
 
     stack: Stack
@@ -88,7 +88,7 @@ class Play:
         await self._closing.aclose()
 
     async def perform(self, letters: list[Letter]) -> None:
-        """Both acts. What does not come to an end is kept in ``stuck``, and the report says so."""
+        """Play both acts. A part that does not come to an end is kept in ``stuck``, and the report says so."""
         try:
             await self._weekend(letters)
             await self._summer()
@@ -97,7 +97,7 @@ class Play:
             self.screen.say(f"STUCK  {stuck}")
 
     async def report(self) -> Report:
-        """All that services and registries say now."""
+        """The report of all that services and registries say now."""
         stack = self.stack
         broker = {"kind": stack.broker.kind, "version": stack.broker.version, "address": stack.broker.address}
         setting = Setting(self.seed, broker, stack.options.kinds, stack.dsn)
@@ -105,7 +105,7 @@ class Play:
         return await read(self.books, setting, self.faults, seconds=seconds, stuck=self.stuck, notes=self.notes)
 
     async def timeline(self) -> Timeline | None:
-        """夏小雨's own, as her home may see it; None when the linkage knows nothing of her."""
+        """The timeline of 夏小雨, as her home may see it. None when the linkage knows nothing of her."""
         registry, ref = XIA
         bearer = f"registry:{registry}"
         try:
@@ -115,7 +115,7 @@ class Play:
             return None
         shifts = {}
         for place in {where(entry) for group in ("signups", "services") for entry in page[group]}:
-            with contextlib.suppress(LocalError):  # a shift that its host never published
+            with contextlib.suppress(LocalError):  # its host never published this shift
                 path = "/".join(quote(part, safe="") for part in place)
                 shifts[place] = await self.books.get("opportunities", f"/shifts/{path}", bearer=bearer)
         return Timeline(page, shifts)
@@ -145,7 +145,8 @@ class Play:
         await self._step("corrections, revocations, consent renewed", service.changes(summer, services), waiting=True)
 
     def _losing(self, services: list[service.Served]) -> service.Served | None:
-        """The service whose credit is booked without an answer: none when calm, and when none is to be credited."""
+        """The service whose credit is booked without an answer. None with ``calm``, and when no service is to be
+        credited."""
         if self.calm:
             return None
         found = service.to_credit(services, LOSERS)
@@ -186,7 +187,7 @@ class Play:
         self.screen.end(_messages(first + rest))
 
     async def _step(self, title: str, letters: Iterable[Letter], *, waiting: bool = False) -> None:
-        """Publish, and wait for the system's own answers until nothing is under way."""
+        """Publish, and wait until nothing is under way, by the system's own answers."""
         self.screen.begin(title)
         count = await self.publisher.publish(list(letters))
         await self.quiet.until(lambda look: not look.total(waiting=waiting), self._tell)
@@ -208,5 +209,5 @@ def _messages(count: int) -> str:
 
 
 def _in_the_middle(look: Look, count: int) -> bool:
-    """Whether hours are on their way, or half of what was sent has come in."""
+    """Whether hours are on their way, or half of the sent messages are applied."""
     return look.work[KILLED, "transfers_under_way"] > 0 or look.work[KILLED, "unread"] <= count // 2

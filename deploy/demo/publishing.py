@@ -1,4 +1,4 @@
-"""Publishing events in a registry's name: binary mode, all acknowledged, in the order given within each key."""
+"""Publishes events in a registry's name: in binary mode, all acknowledged, in the given order within each key."""
 
 from __future__ import annotations
 
@@ -51,10 +51,11 @@ class Publisher:
         try:
             await asyncio.wait_for(self._producer.stop(), 5)
         except TimeoutError:
-            return  # all that was promised was acknowledged before; a broker that is gone holds up nobody
+            return  # all messages were acknowledged before; a broker that is gone must not delay the end
 
     async def require(self, topics: set[str]) -> None:
-        """Raise ``EnvironmentProblem`` naming topics that the broker lacks; asking for one would make it."""
+        """Raise ``EnvironmentProblem`` with the topics that the broker lacks. (To ask the broker for a missing topic
+        would make it.)"""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._address, request_timeout_ms=15_000)
         try:
             await admin.start()
@@ -68,7 +69,8 @@ class Publisher:
             )
 
     async def publish(self, letters: Sequence[Letter]) -> int:
-        """Publish, and return how many once all are acknowledged. Order holds within each partition, so each key."""
+        """Publish, and give the number of messages once all are acknowledged. Order holds within each partition, and so
+        within each key."""
         producer = self._producer
         assert producer is not None
         by_partition: dict[tuple[str, int], list[Event]] = defaultdict(list)

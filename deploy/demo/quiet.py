@@ -1,4 +1,4 @@
-"""Knowing when nothing is under way any more: no message unread, unsent, waiting, or without its answer."""
+"""Finds out when nothing is under way any more: no message is unread, unsent, waiting, or without its answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Ends", "Look", "Quiet", "Stuck", "readers"]
 
 _POLL_SECONDS: Final = 0.2
 PATIENCE_SECONDS: Final = 60.0
-"""So long nothing at all may change while something is under way."""
+"""The longest time without any change while something is under way."""
 _LONGEST_SECONDS: Final = 600.0
 
 _ASIDE: Final = (
@@ -48,26 +48,26 @@ _WORDS: Final = {
 
 
 class Stuck(Exception):
-    """Something is under way and nothing moves: the message says what."""
+    """Something is under way, and nothing moves. The text says what is under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was under way at one moment: database, kind of work, how much. Nothing is left out but timers."""
+    """Everything that was under way at one moment, but for timers: database, kind of work, how much."""
 
     work: dict[tuple[str, str], int]
 
     def total(self, *, waiting: bool) -> int:
-        """How much; messages that wait for a fact may be left out of it."""
+        """How much is under way, with or without messages that wait for a fact."""
         return sum(count for (_, kind), count in self.work.items() if waiting or kind != "waiting")
 
     def __str__(self) -> str:
-        """What is under way, in words."""
+        """The same in words."""
         return "; ".join(f"{name}: {count} {_WORDS[kind]}" for (name, kind), count in self.work.items() if count)
 
 
 def readers(databases: Mapping[str, str]) -> dict[str, list[TopicEntry]]:
-    """Which topics the process behind each database reads."""
+    """The topics that the process behind each database reads."""
     codes = sorted(name.removeprefix("sandbox_") for name in databases if name.startswith("sandbox_"))
     own = [entry for entry in INBOUND if entry is not RECEIPTS]
     found: dict[str, list[TopicEntry]] = {}
@@ -105,7 +105,7 @@ class Quiet:
         await self._ends.__aexit__(kind, error, trace)
 
     async def ends(self) -> Ends:
-        """The end of every partition that somebody reads."""
+        """The end of each partition that a process reads."""
         wanted = sorted({tp for partitions in self._partitions.values() for tp in partitions})
         for _ in range(20):
             try:
@@ -115,10 +115,10 @@ class Quiet:
         raise Stuck("the broker does not say where its topics end")
 
     async def look(self) -> Look:
-        """What is under way now.
+        """Everything that is under way now.
 
-        The databases are read before the ends of the topics: whatever left an outbox since is past an end, and what
-        was read since has left it. So nothing can hide between the two.
+        The databases are read before the ends of the topics. A message that has left its outbox by then stands before
+        these ends, and counts until a stored position has passed it. So no message can hide between outbox and log.
         """
         names = list(self._statements)
         rows = await asyncio.gather(*(self._books.fetch(name, self._statements[name]) for name in names))
@@ -130,7 +130,8 @@ class Quiet:
         return Look(work)
 
     async def until(self, done: Callable[[Look], bool], tell: Callable[[Look], None] = lambda look: None) -> Look:
-        """Look until ``done``. Raises ``Stuck`` when nothing changes for a minute, and what died meanwhile."""
+        """Look until ``done``. Raises ``Stuck`` when nothing changes for a minute, and the error of a process that
+        died."""
         loop = asyncio.get_running_loop()
         begun = changed = loop.time()
         last: Look | None = None
@@ -148,7 +149,8 @@ class Quiet:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def until_read(self, database: str, ends: Ends) -> None:
-        """Until a service has applied everything up to these ends. Raises ``Stuck``, and what died meanwhile."""
+        """Wait until a service has applied everything up to these ends. Raises ``Stuck``, and the error of a process
+        that died."""
         loop = asyncio.get_running_loop()
         end = loop.time() + PATIENCE_SECONDS
         while True:

@@ -1,4 +1,4 @@
-"""The report: everything in it is read back from services and registries when all is done."""
+"""The report. All of it is read back from services and registries at the end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that was broken on purpose, and how long it took until all was as if it had not been."""
+    """A fault on purpose, and how long it took until all was as if it had not happened."""
 
     kind: str
     target: str
@@ -32,7 +32,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Setting:
-    """What the run was told, and what it ran on."""
+    """The options of the run, and the broker and systems on which it ran."""
 
     seed: int
     broker: Mapping[str, str]
@@ -42,7 +42,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Report:
-    """``document`` is the JSON; ``audits`` and ``broken`` are what the verdict stands on, ``notes`` go with it."""
+    """``document`` is the JSON. The verdict follows from ``audits`` and ``broken``; ``notes`` are shown with it."""
 
     document: dict[str, Any]
     audits: dict[str, Audit] = field(default_factory=dict)
@@ -59,14 +59,14 @@ async def read(
     stuck: str | None = None,
     notes: Sequence[str] = (),
 ) -> Report:
-    """Ask everyone, and judge. ``stuck`` says what did not come to an end."""
+    """Read all services and registries, and judge. ``stuck`` says which part did not come to an end."""
     crossing, posts = await books.get("bridge", "/figures"), await books.get("opportunities", "/figures")
     turned_away = await books.refused_at_the_border()
     audits = {
         f"{host}->{home}": Audit(await _served(books, host, home), (await books.credits(home))["minutes"])
         for host, home in permutations(setting.kinds, 2)
     }
-    # The bridge tells of directions in which somebody served; the others stand at nothing, and are judged too.
+    # The bridge tells only directions in which somebody served. The other directions count as zero, and are judged too.
     directions = {direction: _nothing() for direction in audits} | crossing["directions"]
     minutes = {direction: one["minutes"] for direction, one in directions.items()}
     broken = failures(minutes, audits, overbooked=posts["overbooked"], stuck=stuck)

@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: a progress bar on a terminal, a line a step elsewhere."""
+"""The demo's display while it runs: a progress bar on a terminal, elsewhere one line for each step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WIDTH = 120
 
 
 class Screen:
-    """Steps one after another, for ``with``. Everything goes to standard output."""
+    """Shows steps one after another, for ``with``. Everything goes to standard output."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
@@ -46,13 +46,13 @@ class Screen:
         self.rest()
 
     def rest(self) -> None:
-        """No step follows: the bar goes."""
+        """No step follows: remove the bar."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self.console.print(text, markup=False)
 
     def begin(self, title: str) -> None:
@@ -64,13 +64,13 @@ class Screen:
             self._task = self._progress.add_task(title, total=None, left="")
 
     def starting(self, what: str) -> None:
-        """A part of the start begins; it has no line of its own later."""
+        """A part of the start begins. It leaves no line of its own."""
         self.begin(what)
         if self._progress is None:
             self.say(f"  {what}")
 
     def left(self, work: int) -> None:
-        """So much is still under way in this step."""
+        """Show how much is still under way in this step."""
         self._peak = max(self._peak, work)
         if self._progress is not None and self._task is not None:
             self._progress.update(

@@ -1,4 +1,5 @@
-"""What a summer's crowd does when it serves: come, leave, be attested; and what hosts and people change later."""
+"""Events of a summer's crowd that serves: people come, leave, and are attested. Hosts and people change some of it
+later."""
 
 from __future__ import annotations
 
@@ -25,14 +26,14 @@ __all__ = [
 ]
 
 _ROW = 25
-"""In a row of so many services each of these happens once, at its place."""
+"""Of so many services in a row each unusual event happens to one, at its place."""
 _NEVER_CAME, _NO_CHECK_IN, _TOO_LONG, _TWICE, _OUT_OF_ORDER = 2, 7, 11, 15, 19
 _RAISED, _LOWERED, _REVOKED = 4, 9, 22
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A service as it went. ``place`` is its place in the row of what goes out of the ordinary."""
+    """A service as it happened. ``place`` decides which unusual event happens to it, if any."""
 
     volunteer: Volunteer
     host: str
@@ -45,7 +46,7 @@ class Served:
 
     @property
     def ref(self) -> str:
-        """Her number where she served."""
+        """Her number at the host."""
         return self.volunteer.ref_at(self.host)
 
     @property
@@ -55,13 +56,14 @@ class Served:
 
     @property
     def ordinary(self) -> bool:
-        """Whether nothing is special about it, now or later."""
+        """Whether nothing unusual happens to it, now or later."""
         special = {_NEVER_CAME, _NO_CHECK_IN, _TOO_LONG, _TWICE, _OUT_OF_ORDER, _RAISED, _LOWERED, _REVOKED}
         return self.place not in special and self.volunteer.place % 25 != 8
 
 
 def plan(world: World, standing: Iterable[Standing]) -> list[Served]:
-    """How everyone with a post serves: by who she is alone, so that the same seed gives nearly the same minutes."""
+    """The services of all who have a post. They depend on the volunteer alone, so that the same seed gives nearly the
+    same minutes."""
     by_ref = {one.host_ref: one for one in world.linked}
     found = []
     for signup in sorted(s for s in standing if s.state in ("confirmed", "promoted")):
@@ -80,13 +82,13 @@ def plan(world: World, standing: Iterable[Standing]) -> list[Served]:
 
 
 def to_credit(services: Sequence[Served], homes: Sequence[str]) -> Served | None:
-    """A service of which nothing can come but one credit, at the first of these homes that has one."""
+    """A service that leads to one credit and nothing else, at the first of these homes that has such a service."""
     ordinary = [one for one in services if one.ordinary]
     return next((one for home in homes for one in ordinary if one.volunteer.home == home), None)
 
 
 def served(services: Sequence[Served]) -> Iterator[Letter]:
-    """Check-in, check-out and the record of each: out of the ordinary where its place says so."""
+    """Check-in, check-out and record of each service. Some are unusual, by their place."""
     for one in services:
         if one.place == _NEVER_CAME:
             continue
@@ -103,7 +105,7 @@ def served(services: Sequence[Served]) -> Iterator[Letter]:
 
 
 def served_at_home(world: World) -> Iterator[Letter]:
-    """Services at home of people who are linked: they count for overlap and caps, and go nowhere."""
+    """Services at home of linked people. They count for overlap and caps, and are credited nowhere else."""
     for one in world.linked:
         window = window_at_home(world, one)
         if window is not None:
@@ -114,7 +116,7 @@ def served_at_home(world: World) -> Iterator[Letter]:
 
 
 def without_a_post(world: World, standing: Iterable[Standing]) -> Iterator[Letter]:
-    """One at each host came though she had no post: her record is held."""
+    """At each host one volunteer came without a post: her record is held."""
     by_ref = {one.host_ref: one for one in world.linked}
     for host in ("gz", "sz"):
         for signup in sorted(s for s in standing if s.host == host and s.state == "refused"):
@@ -133,7 +135,7 @@ def consent_withdrawn(world: World) -> Iterator[Letter]:
 
 
 def changes(world: World, services: Sequence[Served]) -> Iterator[Letter]:
-    """Corrections, lowerings and revocations; and every other one who took back her consent gives it anew."""
+    """Corrections, lowerings and revocations. Every second volunteer who withdrew her consent gives it again."""
     for one in services:
         if one.place == _RAISED:
             yield _attested(one, 2, ended_at=one.ended_at + timedelta(minutes=12), reason_code="correction")

@@ -57,7 +57,7 @@ _WORDS: Final = {
 
 @dataclass(frozen=True)
 class Timeline:
-    """What the bridge tells of a volunteer, and what opportunities knows of the shifts spoken of there."""
+    """The bridge's timeline of a volunteer, and the shifts in it as opportunities knows them."""
 
     page: Mapping[str, Any]
     shifts: Mapping[Place, Mapping[str, Any]]
@@ -69,7 +69,8 @@ def where(entry: Mapping[str, Any]) -> Place:
 
 
 def show_timeline(console: Console, title: str, timeline: Timeline) -> None:
-    """Shift by shift, each in the order in which the linkage came to know it, with the time at which it happened."""
+    """Show the timeline shift by shift. Within a shift the order is that in which the linkage learned of each step; the
+    time is that at which the step happened."""
     console.print(title, markup=False, style="bold")
     console.print(_columns([("happened", "known", "what", "minutes")]), style="dim")
     for heading, steps in _chapters(timeline):
@@ -93,7 +94,7 @@ def _columns(rows: Iterable[tuple[str, str, str, str]]) -> Padding:
 
 
 def _chapters(timeline: Timeline) -> Iterator[tuple[tuple[str, ...], list[Mapping[str, Any]]]]:
-    """Her links, then each shift that she asked for or served in: what it is, and all that happened there."""
+    """Her links, then each shift that she asked for or served in: its words, and all its steps."""
     for link in timeline.page["links"]:
         yield (), link["steps"]
     shifts: dict[Place, list[Mapping[str, Any]]] = {}
@@ -127,7 +128,7 @@ def _moment(said: Mapping[str, Any], name: str) -> datetime:
 
 
 def show_report(console: Console, report: Report) -> None:
-    """The figures by direction beside what both registries say themselves, and whether all agree."""
+    """Show the figures by direction, beside the audits of both registries, and whether all agree."""
     document = report.document
     for name, text in _lines(report):
         lines = fill(text, console.width - 1, initial_indent=f"{name:<10}", subsequent_indent=" " * 10)

@@ -38,7 +38,7 @@ _LASTS: Final = timedelta(hours=2)
 
 
 def soon(now: datetime) -> list[Letter]:
-    """The projects and their shifts; of each registry one shift has a single post, so that it is full at once."""
+    """The projects and their shifts. One shift of each registry has a single post, so that it is full at once."""
     opened = now - timedelta(hours=1)
     return [
         Letter(topic, Event(f"{registry}-play-{number}", registry_source(registry), opened, message))

@@ -1,4 +1,4 @@
-"""Whether the books agree: what the bridge says of each direction against what both registries' audits say."""
+"""Whether the books agree: the bridge's figures of each direction are compared with the audits of both registries."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ __all__ = ["MINUTES", "Audit", "failures"]
 
 _LEFT = ("credited", "withheld", "refused", "uncertain", "in_flight")
 MINUTES = ("confirmed", *_LEFT, "held")
-"""What stands of each direction: what was confirmed, where it is now, and what is not confirmed."""
+"""The figures of a direction: confirmed minutes, where they are now, and held minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What the registries' own views add up to for one direction, in minutes."""
+    """The sums of the registries' own views for one direction, in minutes."""
 
     served: int
-    """Of the host's ``audit_served``: confirmed, of visitors from that home."""
+    """Confirmed minutes of visitors from that home, in the host's ``audit_served``."""
     credited: int
-    """Of the home's ``audit_credits``."""
+    """Minutes in the home's ``audit_credits``."""
 
 
 def failures(

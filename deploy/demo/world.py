@@ -21,7 +21,8 @@ CAMPAIGN: Final = Campaign(ref="zhiyuan-yixia", title="志愿一夏")
 PROJECTS_EACH: Final = 60
 POSTS: Final = 95
 _MOST_AGO, _LEAST_AGO, _RUSH_AGO = 19, 3, 2
-"""Days ago of ordinary shifts, and of those that more want than can have: nothing else is on that day."""
+"""How many days ago ordinary shifts are, and the rush shifts, which more people want than can have. A rush day has no
+other shifts."""
 
 _DISTRICTS: Final = {
     "gz": [
@@ -54,12 +55,12 @@ _THEMES: Final = [
     ("应急演练", Category.CITY_SAFETY),
 ]
 _BANDS: Final = {0: AgeBand.FROM_16, 5: AgeBand.FROM_16, 10: AgeBand.FROM_14, 19: AgeBand.UNDER_14}
-"""Age band by place in a row of twenty; the others are adults."""
+"""The age band by place in a row of twenty. The other places are adults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A shift as its host publishes it. ``morning`` ones of one day overlap each other."""
+    """A shift as its host publishes it. Morning shifts of one day overlap each other."""
 
     host: str
     project_ref: str
@@ -71,7 +72,7 @@ class Shift:
     minimum_age: int
     place: tuple[str, str]
     kind: str
-    """ordinary, rush (few posts, many who want one), adults (minimum age 18)"""
+    """Ordinary, rush (few posts, and many people who want one), or adults (minimum age 18)."""
 
     @property
     def closes_at(self) -> datetime:
@@ -98,7 +99,8 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Volunteer:
-    """Someone whose home is one registry and who serves in the other one. ``place`` is hers among those of her way."""
+    """A volunteer who serves in the other registry than her home. ``place`` is her place among the volunteers of the
+    same direction."""
 
     home: str
     host: str
@@ -117,16 +119,16 @@ class Volunteer:
 
 @dataclass(frozen=True)
 class World:
-    """All of it. The same seed, number of people and day give the same world."""
+    """Projects and people. The same seed, number of people and day give the same world."""
 
     seed: int
     midnight: datetime
     projects: tuple[Project, ...]
     linked: tuple[Volunteer, ...]
     strangers: tuple[Volunteer, ...]
-    """They have a host's number and never link."""
+    """Volunteers who have a host's number and never link."""
     mistaken: tuple[Volunteer, ...]
-    """They bring a wrong code."""
+    """Volunteers who bring a wrong code."""
     _shifts: dict[str, list[Shift]] = field(default_factory=dict)
     _by_ref: dict[tuple[str, str], Shift] = field(default_factory=dict)
 
@@ -144,7 +146,7 @@ class World:
         return self._by_ref.get((host, shift_ref))
 
     def random(self, *about: object) -> Random:
-        """Chance that depends on the seed and on what it is about alone, never on who was asked before."""
+        """A random generator for one thing. It depends on the seed and on this thing alone, never on earlier draws."""
         return Random("/".join(map(str, (self.seed, *about))))
 
     def days_ago(self, days: int, **more: float) -> datetime:
@@ -153,12 +155,12 @@ class World:
 
 
 def last_midnight(now: datetime) -> datetime:
-    """The Shanghai midnight that began this day: everything simulated lies before it."""
+    """The Shanghai midnight at which this day began. Everything simulated lies before it."""
     return now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def make(seed: int, people: int, midnight: datetime) -> World:
-    """Draw a world of so many linked people; three of five live in the second registry."""
+    """Draw a world with this number of linked people. Three of five live in the second registry."""
     rng = Random(f"{seed}/world")
     at_second = (people * 3 + 4) // 5
     ways = (("sz", "gz", at_second), ("gz", "sz", people - at_second))
@@ -188,7 +190,7 @@ def _people(rng: Random, midnight: datetime, home: str, host: str, kind: str, co
 
 
 def rush_size(visitors: int) -> int:
-    """How many of so many visitors want the same few posts."""
+    """How many of this number of visitors want the same few posts."""
     return min(visitors, max(12, visitors // 25))
 
 

@@ -1,1 +1,1 @@
-"""The one seam to a machine: brokers, PostgreSQL and the launcher, for demo, tests and benchmarks alike."""
+"""The one place that knows the machine: brokers, PostgreSQL and the launcher, for demo, tests and benchmarks."""

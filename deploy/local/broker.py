@@ -1,4 +1,4 @@
-"""What every kind of broker offers to tests, demo and benchmarks."""
+"""The interface of every kind of broker, for tests, demo and benchmarks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deploy.local.processes import Child
 
 
 class Broker(ABC):
-    """A Kafka broker that this process may start, or only knows the address of."""
+    """A Kafka broker: this process starts it, or knows its address only."""
 
     kind: ClassVar[str]
     idempotent: bool = True
@@ -21,28 +21,28 @@ class Broker(ABC):
     keeps_data: ClassVar[bool] = True
     """Whether topics, messages and offsets are there again after `kill()` and `restart()`."""
     real_kafka: bool = True
-    """Whether it is Apache Kafka: limits, retention, idempotence and restart behave as in operation."""
+    """Whether it is Apache Kafka, so that limits, retention, idempotence and restart behave as in operation."""
     version: str = "unknown"
     address: str = ""
 
     @property
     def pid(self) -> int | None:
-        """Process id, where there is a process of ours."""
+        """The process id of a broker that runs as a process of ours."""
         return None
 
     async def check(self) -> None:  # noqa: B027  (most kinds have nothing to check)
-        """Raise EnvironmentProblem when this machine cannot run it; cheap, and part of `start`."""
+        """Raise EnvironmentProblem when this machine cannot run the broker. Cheap, and part of `start`."""
 
     @abstractmethod
     async def start(self) -> None:
-        """Start and return once it answers; EnvironmentProblem when this machine cannot."""
+        """Start, and return once the broker answers. Raises EnvironmentProblem when this machine cannot run it."""
 
     @abstractmethod
     async def stop(self) -> None:
-        """Stop and give back what it holds."""
+        """Stop, and free all that the broker uses."""
 
     async def kill(self) -> None:
-        """SIGKILL it, data as they are."""
+        """SIGKILL the broker. Its data stay as they are."""
         raise NotImplementedError(f"a broker of kind '{self.kind}' cannot be killed from here")
 
     async def restart(self) -> None:
@@ -88,7 +88,7 @@ class ProcessBroker(Broker):
             await self._child.stop()
 
     async def kill(self) -> None:
-        """SIGKILL it and see it gone."""
+        """SIGKILL the process, and wait until it is gone."""
         if self._child is not None and self._child.running:
             self._child.kill()
             await self._child.wait()

@@ -27,7 +27,8 @@ _START_SECONDS = 90.0
 
 
 def missing(*, image_too: bool = True) -> str | None:
-    """Say why it cannot run here, or None when it can; an image that is not there yet counts unless told otherwise."""
+    """The reason why the broker cannot run here; None when it can. An image that is not there yet is a reason too,
+    unless told otherwise."""
     try:
         import docker
         import testcontainers.core.container  # noqa: F401
@@ -50,7 +51,8 @@ def missing(*, image_too: bool = True) -> str | None:
 
 
 class DockerBroker(Broker):
-    """Apache Kafka's own image. A launcher that was SIGKILLed leaves its container; the next one removes it."""
+    """Apache Kafka's own image. A launcher that was SIGKILLed leaves its container, and the next launcher removes
+    it."""
 
     kind = "docker"
     version = KAFKA_VERSION
@@ -63,7 +65,7 @@ class DockerBroker(Broker):
 
     @property
     def pid(self) -> int | None:
-        """Process id of the container's first process, as the engine's machine counts."""
+        """The process id of the container's first process, as the engine's machine counts."""
         if self._container is None:
             return None
         wrapped = self._wrapped()
@@ -83,7 +85,7 @@ class DockerBroker(Broker):
         try:
             await asyncio.shield(creation)
         except asyncio.CancelledError:
-            # A thread cannot be cancelled: left alone, it would start a container after stop() had found none.
+            # A thread cannot be cancelled. Left alone, it would start a container after stop() had found no container.
             self._abandoned.set()
             with contextlib.suppress(EnvironmentProblem):
                 await to_the_end(creation)
@@ -97,7 +99,7 @@ class DockerBroker(Broker):
             await asyncio.to_thread(_remove, container)
 
     async def kill(self) -> None:
-        """SIGKILL what runs in the container."""
+        """SIGKILL the processes of the container."""
         await asyncio.to_thread(self._wrapped().kill)
 
     async def restart(self) -> None:
@@ -118,7 +120,7 @@ class DockerBroker(Broker):
             raise EnvironmentProblem(f"Docker could not start {IMAGE}: {error}", todo=TODO) from error
 
     def _pull(self, container: Any) -> None:
-        """Fetch an image that is not there, which may take minutes: it ends at the next step when nobody waits."""
+        """Fetch a missing image, which may take minutes. When nobody waits any more it ends at its next step."""
         import docker
 
         client = container.get_docker_client().client
@@ -133,7 +135,8 @@ class DockerBroker(Broker):
                 raise docker.errors.APIError(step["error"])
 
     async def _wait(self) -> None:
-        """Return once it answers; ProcessFailed with its last lines when it has ended or time is up."""
+        """Return once the broker answers. ProcessFailed has its last lines, when it has ended or did not answer in
+        time."""
         end = asyncio.get_running_loop().time() + _START_SECONDS
         while True:
             try:
@@ -169,13 +172,13 @@ def _remove(container: Any) -> None:
 
 
 def _container(address: str, port: int) -> Any:
-    # its reaper needs an image of its own and a socket inside a container: our label does its work
+    # its reaper needs an image of its own and a socket inside a container; our label does the same
     os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
     os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
     from testcontainers.core.container import DockerContainer
 
     class ApacheKafkaContainer(DockerContainer):
-        """The module's own KafkaContainer fits Confluent's image only."""
+        """A container of Apache Kafka's image. The module's own KafkaContainer fits Confluent's image only."""
 
         def __init__(self) -> None:
             super().__init__(IMAGE)
@@ -183,7 +186,7 @@ def _container(address: str, port: int) -> Any:
             self.ports[f"{port}/tcp"] = bound
             self.with_kwargs(labels={_LABEL: f"{socket.gethostname()} {os.getpid()}"})
             self.with_envs(**_environment(address, port))
-            # the entry point writes over the configuration in the image, which a local build may have read-only
+            # the entry point overwrites the configuration in the image, which may be read-only in a local build
             writable = "chmod u+w /opt/kafka/config/* /etc/kafka/docker/*"
             self.with_command(["bash", "-c", f"{writable} && exec /etc/kafka/docker/run"])
 
@@ -214,7 +217,7 @@ def _engine_host() -> str:
 
 
 def _remove_orphans() -> None:
-    """Remove containers of launchers on this machine that are gone (they were killed before they could)."""
+    """Remove containers of launchers of this machine that were killed before they could remove them."""
     import docker
 
     client = docker.from_env(timeout=10)

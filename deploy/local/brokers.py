@@ -20,7 +20,7 @@ KINDS = ("auto", "embedded", "java", "docker")
 
 
 class AddressBroker(Broker):
-    """A broker that somebody else runs; it is never stopped from here."""
+    """A broker that somebody else runs. It is never stopped from here."""
 
     kind = "address"
 
@@ -46,7 +46,7 @@ class Choice:
 
 
 async def choose(wanted: str | None, folder: Path, *, default: str = "embedded") -> Choice:
-    """Give the broker that was asked for (argument, then SHUANGCHENG_BROKER, then `default`), not started yet.
+    """Give the chosen broker, not started yet: by the argument, else by SHUANGCHENG_BROKER, else by `default`.
 
     `auto` takes Docker when engine and image are there, else Java, else the embedded broker.
     """

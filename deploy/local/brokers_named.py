@@ -1,4 +1,4 @@
-"""A broker that somebody names: its address, whether it answers, and what it offers."""
+"""A broker that a user names: its address, whether it answers, and whether it offers idempotence."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 async def wait_until_answering(address: str, *, seconds: float, groups: bool = False) -> None:
-    """Return once a broker answers a metadata request at the address, or raise EnvironmentProblem.
+    """Return once a broker answers a metadata request at this address; otherwise raise EnvironmentProblem.
 
-    With ``groups``, once it has a coordinator for consumer groups as well. A new broker makes a topic of its own for
-    them when it is first asked, and a dozen processes that start meanwhile and ask again and again make it slow.
+    With ``groups`` it must have a coordinator for consumer groups as well. A new broker makes a topic of its own for
+    groups when it is first asked; a dozen processes that start meanwhile, and ask again and again, slow it down.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds

@@ -1,20 +1,20 @@
-"""What can go wrong on a machine: each error says what is wrong and what to do about it."""
+"""Errors of a machine. Each says what is wrong and what to do about it."""
 
 from __future__ import annotations
 
 import asyncpg
 
 DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""What the driver raises; a server that is not there is an OSError besides."""
+"""Errors that the driver raises. A server that is not there is an OSError too."""
 
 
 def words(error: BaseException) -> str:
-    """What an error says, in one line; many say nothing but their type."""
+    """The text of an error in one line. Errors without a text are named by their type."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 class LocalError(Exception):
-    """Something failed while running; the command line ends with status 1."""
+    """Something failed while it ran. The command line ends with status 1."""
 
     exit_code = 1
 
@@ -34,13 +34,13 @@ class LocalError(Exception):
 
 
 class EnvironmentProblem(LocalError):
-    """The machine or the arguments do not allow it: nothing was begun, status 2."""
+    """The machine or the arguments do not allow the command. Nothing was begun; status 2."""
 
     exit_code = 2
 
 
 class ProcessFailed(LocalError):
-    """A supervised process died or did not become ready in time; `details` holds its last log lines."""
+    """A supervised process died, or was not ready in time. `details` has its last log lines."""
 
 
 class TopicDrift(LocalError):

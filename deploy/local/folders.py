@@ -1,4 +1,5 @@
-"""Where things lie: a run folder per launch, and a cache folder per user. SHUANGCHENG_HOME moves both."""
+"""The folders on this machine: a run folder for each launch, and a cache folder for each user. SHUANGCHENG_HOME moves
+both."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ def home() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """Give the per-user folder for what is fetched once (Kafka's jars); made on demand, safe to delete."""
+    """Give the user's folder for files that are fetched once (Kafka's jars). It is made on demand and safe to
+    delete."""
     base = home()
     cache_home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     folder = base / "cache" if base else Path(cache_home) / "shuangcheng"
@@ -35,9 +37,9 @@ def cache_folder() -> Path:
 
 
 def runs_folder() -> Path:
-    """Give the folder that holds the run folders, ours alone to write in. Raises EnvironmentProblem.
+    """Give the folder of the run folders. Nobody else may write in it. Raises EnvironmentProblem.
 
-    Not below a home folder: as root, PostgreSQL runs as another user.
+    It is not below a home folder: as root, PostgreSQL runs as another user.
     """
     base = home()
     folder = base / "runs" if base else Path(tempfile.gettempdir()) / f"shuangcheng-{os.getuid()}"
@@ -52,9 +54,9 @@ def runs_folder() -> Path:
 
 
 def require_own(folder: Path) -> None:
-    """Raise EnvironmentProblem when others may have put something there: programs that lie in it are started.
+    """Raise EnvironmentProblem when others may have put files there: programs in this folder are started.
 
-    In a folder that everybody shares, such as /tmp, anybody can be the first to make one of this name.
+    In a folder that everybody shares, such as /tmp, anybody can be the first to make a folder of this name.
     """
     owners = {folder.lstat().st_uid, folder.stat().st_uid}
     foreign = owners - {os.geteuid()}
@@ -71,7 +73,7 @@ def require_own(folder: Path) -> None:
 
 
 def new_run_folder(label: str = "run") -> Path:
-    """Make a fresh run folder that was proven to be writable, and drop those of runs long gone."""
+    """Make a new run folder that is proven to be writable, and delete those of old runs."""
     parent = runs_folder()
     check_room(parent)
     _drop_old_runs(parent)
@@ -98,8 +100,8 @@ def check_room(folder: Path) -> None:
 
 
 def open_folder(folder: Path) -> None:
-    """Make a folder, and what lacks above it; leave one that is there. As root everybody may enter, whatever the umask:
-    PostgreSQL has its data in it, and runs as another user then."""
+    """Make a folder with its missing parents; leave a folder that is there. Made by root, it can be entered by
+    everybody, whatever the umask: PostgreSQL has its data in it, and then runs as another user."""
     if folder.is_dir():
         return
     open_folder(folder.parent)
@@ -121,7 +123,7 @@ def _unusable(folder: Path, error: OSError) -> EnvironmentProblem:
 
 
 def _drop_old_runs(parent: Path) -> None:
-    """Delete run folders whose launcher is gone, except the newest few: their logs may still be wanted."""
+    """Delete run folders whose launcher is gone, except the newest few, whose logs may still be wanted."""
     gone = [folder for folder in parent.iterdir() if folder.is_dir() and not _launcher_lives(folder)]
     gone.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
     for folder in gone[KEPT_RUNS:]:
@@ -129,7 +131,7 @@ def _drop_old_runs(parent: Path) -> None:
 
 
 def _launcher_lives(folder: Path) -> bool:
-    """Tell whether the process named in the folder still runs; a folder of another form is left alone."""
+    """Whether the process named in the folder still runs. A folder of another form counts as in use."""
     parts = folder.name.split("-")
     if len(parts) < 5 or not parts[-2].isdigit():
         return True

@@ -1,4 +1,4 @@
-"""Waiting until processes say over HTTP that they are ready."""
+"""Waits until processes say over HTTP that they are ready."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAUSE = 0.1
 
 
 async def wait_until_ready(child: Child, url: str, *, seconds: float) -> None:
-    """Return once GET /health/ready answers 200; ProcessFailed when the process dies or time is up."""
+    """Return once GET /health/ready answers 200. ProcessFailed when the process dies, or is not ready in time."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     answer = "no answer yet"
@@ -38,7 +38,7 @@ async def wait_until_ready(child: Child, url: str, *, seconds: float) -> None:
 
 
 def _why(response: httpx.Response) -> str:
-    """What it says is wrong, or what it says at all."""
+    """The process's reasons for not being ready, or else its answer as it is."""
     try:
         why = response.json()["why"]
     except (ValueError, TypeError, KeyError):

@@ -10,21 +10,21 @@ __all__ = ["StackOptions"]
 
 @dataclass(frozen=True)
 class StackOptions:
-    """What a launch may be told. `kinds`: registry code → kind of its system."""
+    """The options of a launch. `kinds`: registry code → kind of its system."""
 
     kinds: Mapping[str, str] = field(default_factory=lambda: {"gz": "kafka_native", "sz": "rest_api"})
     capabilities: Mapping[str, str] = field(default_factory=dict)
-    """What a registry's ledger can do (`idempotent`, `queryable`, `neither`), where not as configured."""
+    """The capabilities of registries (`idempotent`, `queryable`, `neither`), where they differ from their files."""
     broker: str | None = None
     default_broker: str = "embedded"
     instances: int = 1
     profile: str | None = None
-    """Settings profile; by default what the broker allows: `production`, or `embedded`."""
+    """The profile of settings. By default the broker decides: `production` or `embedded`."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further settings of every process, without the prefix, for example AWAIT_FACTS."""
     first_http_port: int | None = None
-    """HTTP ports from here on; by default free ones."""
+    """The first of the HTTP ports. By default free ports are taken."""
     ready_seconds: float = 180.0
     keep_folder: bool = False
     pages: bool = False
-    """Whether there are pages for people: the sandboxes', and the operators'."""
+    """Whether the sandboxes and the operators have pages."""

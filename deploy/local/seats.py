@@ -1,4 +1,4 @@
-"""The registries of one launch: the committed configuration, with the systems that were chosen."""
+"""The registries of one launch: the committed files, with the chosen systems."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def write_registries(
     capabilities: Mapping[str, str] | None = None,
     source: Path = CONFIGURED,
 ) -> None:
-    """Copy each registry's configuration to `target`, with the system (and capability) chosen for this launch.
+    """Copy each registry's file to `target`, with the system and capability that this launch has chosen.
 
-    What another system rounds to on its own pages is that system's affair, so it is left out when they are swapped.
+    The rounding on pages belongs to the software. Therefore it is left out when another system takes the seat.
     """
     target.mkdir(parents=True)
     for code, kind in kinds.items():

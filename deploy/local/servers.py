@@ -1,4 +1,4 @@
-"""The PostgreSQL server of a launch: one that somebody runs already, or an embedded one."""
+"""The PostgreSQL server of a launch: a server that somebody runs already, or an embedded server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which processes a linkage of given registries consists of, and what each is told in its environment."""
+"""The processes of a linkage of given registries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deploy.local.errors import EnvironmentProblem
 
 SERVICES = ("identity", "opportunities", "attendance", "bridge")
 KINDS = ("kafka_native", "rest_api")
-"""Kinds of sandbox registry; one without Kafka gets an adapter beside it."""
+"""Kinds of sandbox registry. A sandbox without Kafka gets an adapter."""
 OPERATOR = "operator"
 """The process with the operators' page."""
 _WITHOUT_KAFKA = frozenset({"rest_api"})
@@ -22,7 +22,7 @@ class ProcessSpec:
     name: str
     module: str
     database: str = ""
-    """Its name; empty for a process that has none."""
+    """The database's name; empty for a process without a database."""
     registry: str | None = None
     instance: int = 0
     reads_kafka: bool = True
@@ -31,7 +31,7 @@ class ProcessSpec:
 
     @property
     def migrates(self) -> bool:
-        """Whether its database is prepared by it, not by another instance."""
+        """Whether this process prepares its database, and not another instance."""
         return self.instance == 0 and bool(self.database)
 
 

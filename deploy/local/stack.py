@@ -55,12 +55,11 @@ class Stack:
         self.dsn: dict[str, str] = {}
         """Database of each process, by the database's name (`bridge`, `sandbox_gz`, …)."""
         self.tokens: dict[str, str] = {}
-        """Token of `operator`, of each `registry:<code>`, and what each registry's own system asks for:
-        `system:<code>`."""
+        """Tokens of `operator`, of each `registry:<code>`, and of each registry's own system (`system:<code>`)."""
         self.naming_secrets: dict[str, str] = {}
-        """From which a database's service names what it names: its own, for all processes on it."""
+        """The naming secret of each database, the same for all processes on it."""
         self.passcode = secrets.token_urlsafe(9) if self.options.pages else None
-        """What people sign in to the pages with."""
+        """The passcode of the pages."""
         self.broker: Broker
         self.postgres: Postgres
         self.broker_reason = ""
@@ -97,7 +96,7 @@ class Stack:
             await self._stop_after(error)
 
     def keep(self) -> str:
-        """Leave the run folder and the databases when it stops; gives where these are, for people."""
+        """Keep the run folder and the databases when the stack stops. Gives their places, for people."""
         self._kept = True
         return self.postgres.keep()
 
@@ -123,12 +122,12 @@ class Stack:
         return f"http://{LOOPBACK}:{self._ports[name]}"
 
     def add(self, spec: ProcessSpec) -> None:
-        """Make one more process known, for example a second instance; `start` starts it."""
+        """Add a process, for example a second instance. `start` starts it."""
         self.specs[spec.name] = spec
         self._ports[spec.name] = free_port()
 
     async def start(self, name: str, *, settings: Mapping[str, str] | None = None) -> None:
-        """Start a process (again) and return once it is ready; `settings` hold for this start only."""
+        """Start a process (again), and return once it is ready. `settings` hold for this start only."""
         self._awaited.add(name)
         try:
             await self.launch(name, settings=settings)
@@ -141,7 +140,7 @@ class Stack:
         spec = self.specs[name]
         watcher = self._watchers.pop(name, None)
         if watcher is not None:
-            await watcher  # the killed one is gone before its port is used again
+            await watcher  # the killed process must be gone before its port is used again
         child = Child(
             name=name,
             command=[sys.executable, "-m", spec.module],
@@ -154,13 +153,13 @@ class Stack:
         self._watchers[name] = asyncio.create_task(self._watch(child), name=f"watch {name}")
 
     async def wait(self) -> None:
-        """Wait until a process dies unasked, and raise what is known about it."""
+        """Wait until a process dies unasked, and raise its ProcessFailed."""
         await self._died.wait()
         raise self.deaths[-1]
 
     async def stop(self) -> None:
-        """Stop all processes, then broker and database, whoever cancels meanwhile; all are tried, then the first error
-        is raised. The run folder goes, unless it was to be kept."""
+        """Stop all processes, then broker and database, even if it is cancelled meanwhile. All stops are tried, then
+        the first error is raised. The run folder is deleted, unless it is to be kept."""
         await to_the_end(self._stop_all())
 
     async def _stop_all(self) -> None:
@@ -176,9 +175,9 @@ class Stack:
                 raise result
 
     async def _stop_after(self, first: BaseException) -> None:
-        """Stop because of an error, which stays the one that is told: what goes wrong now is a note of it.
+        """Stop because of an error. This error is told; errors of the stop become its notes.
 
-        Logs and data of what failed after a server was started stay in the run folder.
+        If the failure came after a server was started, logs and data stay in the run folder.
         """
         if isinstance(first, Exception) and self._servers:
             self._kept = True
@@ -189,7 +188,7 @@ class Stack:
             first.add_note(f"While it was stopped: {second}")
 
     def environment(self, spec: ProcessSpec, settings: Mapping[str, str]) -> dict[str, str]:
-        """Give the SHUANGCHENG_ variables of a process; ``settings`` win."""
+        """Give the SHUANGCHENG_ variables of a process. ``settings`` override all others."""
         values = variables(self._launch(), spec) | dict(settings)
         return {f"SHUANGCHENG_{name}": value for name, value in values.items()}
 
@@ -229,7 +228,7 @@ class Stack:
         services = [spec for spec in self.specs.values() if spec.module.startswith("services.")]
         self.naming_secrets = {name: secrets.token_urlsafe(32) for name in databases(services)}
         self._write_secret("tokens.yaml", {self.tokens[bearer]: bearer for bearer in bearers})
-        # Beside the databases, which may be kept, and are of no use without it.
+        # The secret lies beside the databases: they may be kept, and are of no use without it.
         self._write_secret("naming.yaml", self.naming_secrets)
 
     def _write_secret(self, name: str, content: Mapping[str, str]) -> None:
@@ -260,7 +259,7 @@ class Stack:
 
 
 async def _together(*steps: Awaitable[object]) -> None:
-    """Run steps at the same time; the first error ends the others and is the one raised."""
+    """Run steps at the same time. The first error ends the other steps, and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             for step in steps:

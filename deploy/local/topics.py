@@ -1,4 +1,4 @@
-"""Making the topics of the contracts on a broker, and refusing to go on when a count of partitions differs."""
+"""Makes the topics of the contracts on a broker. Refuses to go on when a count of partitions differs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OF_THE_TOPIC = 1
 
 
 class TopicLike(Protocol):
-    """What is read of a topic entry."""
+    """The part of a topic entry that is read here."""
 
     @property
     def name(self) -> str:
@@ -37,7 +37,7 @@ class TopicLike(Protocol):
 
     @property
     def max_message_bytes(self) -> int:
-        """How large a batch may be, as it travels."""
+        """The largest batch, as it travels."""
 
     @property
     def log_time(self) -> bool:
@@ -46,7 +46,7 @@ class TopicLike(Protocol):
 
 @dataclass(frozen=True)
 class TopicsReport:
-    """What `ensure_topics` found and did, by name."""
+    """The topics that `ensure_topics` found, made and changed, by name."""
 
     created: tuple[str, ...]
     present: tuple[str, ...]
@@ -99,7 +99,7 @@ def _refuse_drift(wanted: dict[str, TopicLike], found: dict[str, int]) -> None:
 
 
 async def _create(admin: Any, entries: list[TopicLike], replication: int) -> set[str]:
-    """Create these topics; gives the names of those that were not there."""
+    """Create these topics. Gives the names of topics that were not there."""
     if not entries:
         return set()
     new = [
@@ -123,18 +123,19 @@ async def _create(admin: Any, entries: list[TopicLike], replication: int) -> set
 
 
 def _guarding(entry: TopicLike) -> dict[str, str]:
-    """Settings that a topic gets even when it exists already."""
+    """The settings that a topic gets even if it exists already."""
     stamp = {"message.timestamp.type": "LogAppendTime"} if entry.log_time else {}
     return {"max.message.bytes": str(entry.max_message_bytes), **stamp}
 
 
 async def _alter(admin: Any, entries: dict[str, TopicLike]) -> list[str]:
-    """Set what differs; gives the names of those topics. The embedded broker takes no settings, and is left."""
+    """Set the settings that differ. Gives the names of the changed topics. The embedded broker takes no settings, and
+    is left alone."""
     found = await _own_settings(admin, list(entries))
     wanted = {name: found[name] | _guarding(entry) for name, entry in entries.items() if name in found}
     changed = [name for name, settings in wanted.items() if settings != found[name]]
     if changed:
-        # This request replaces all settings of a topic, so those that are to stay go with it.
+        # This request replaces all settings of a topic, so the settings that stay are sent too.
         resources = [ConfigResource(ConfigResourceType.TOPIC, name, wanted[name]) for name in changed]
         try:
             answers = await admin.alter_configs(resources)
@@ -151,7 +152,7 @@ async def _alter(admin: Any, entries: dict[str, TopicLike]) -> list[str]:
 
 
 async def _wait_for_settings(admin: Any, wanted: dict[str, dict[str, str]]) -> None:
-    """Wait until the broker says what it was told: its controller has it earlier than its own metadata."""
+    """Wait until the broker tells the new settings. Its controller has them earlier than its metadata."""
 
     async def lacking() -> list[str]:
         found = await _own_settings(admin, list(wanted))
@@ -161,7 +162,7 @@ async def _wait_for_settings(admin: Any, wanted: dict[str, dict[str, str]]) -> N
 
 
 async def _own_settings(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
-    """What is set for each topic itself, and neither by the broker nor by default."""
+    """The settings of each topic itself, without those of the broker and without defaults."""
     if not names:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
@@ -174,7 +175,7 @@ async def _own_settings(admin: Any, names: list[str]) -> dict[str, dict[str, str
 
 
 async def _wait_for_leaders(admin: Any, wanted: dict[str, TopicLike]) -> None:
-    """Wait until the metadata are there: a producer that is faster gets errors and retries."""
+    """Wait until the metadata are there. A faster producer would get errors and try again."""
 
     async def lacking() -> list[str]:
         found = await _partitions(admin, set(wanted))
@@ -185,7 +186,8 @@ async def _wait_for_leaders(admin: Any, wanted: dict[str, TopicLike]) -> None:
 
 
 async def _until_none_lacks(look: Callable[[], Awaitable[list[str]]], lack: str) -> None:
-    """Wait until it gives no names of topics any more. Raises ``LocalError`` with what they ``lack``."""
+    """Wait until this function gives no names of topics any more. Raises ``LocalError`` that says what the topics
+    ``lack``."""
     loop = asyncio.get_running_loop()
     end = loop.time() + _METADATA_SECONDS
     while lacking := await look():

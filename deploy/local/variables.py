@@ -1,4 +1,4 @@
-"""What each process of a launched linkage is told in its environment: as much as it needs, and no more."""
+"""The environment of each process of a launched linkage: the variables that it needs, and no more."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Launch", "variables"]
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A linkage that is being launched, as far as its processes' variables depend on it."""
+    """The part of a launch on which its processes' variables depend."""
 
     options: StackOptions
     broker: Broker
@@ -38,7 +38,7 @@ def variables(launch: Launch, spec: ProcessSpec) -> dict[str, str]:
     """Its variables without their prefix."""
     values = {"HTTP_HOST": LOOPBACK, "HTTP_PORT": str(launch.ports[spec.name])}
     if spec.name == OPERATOR:
-        # Addresses alone: whoever signs in brings the token.
+        # Addresses alone: the operator who signs in brings the token.
         asked = {one.name: launch.url(one.name) for one in launch.specs.values() if one.module.startswith("services.")}
         return values | {"SERVICES": json.dumps(asked)}
     sandbox = spec.module.startswith("deploy.sandbox.")
@@ -53,7 +53,7 @@ def variables(launch: Launch, spec: ProcessSpec) -> dict[str, str]:
     }
     if spec.module.startswith("services."):
         values["NAMING_SECRET"] = launch.naming_secrets[spec.database]
-        values["READ_SECONDS"] = "5"  # all processes of a linkage, and whoever asks them, share this machine
+        values["READ_SECONDS"] = "5"  # all processes of a linkage, and all who ask them, share this machine
     if spec.reads_kafka:
         values["KAFKA"] = launch.broker.address
     if spec.registry is not None:
