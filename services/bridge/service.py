@@ -39,7 +39,7 @@ from services.chassis.reading import Reads
 from services.chassis.service import Service, Stream, Undecodable
 from services.chassis.settings import Settings
 
-__all__ = ["build"]
+__all__ = ["border", "build"]
 
 BACKLOG_LIMIT: Final = 2000
 """While more rows of one registry than this are in the outbox, that registry's stream is not read."""
@@ -56,7 +56,11 @@ def build(settings: BridgeSettings) -> Service:
 
     Raises ``ConfigurationError``.
     """
-    values = policy(settings)
+    return border(policy(settings))
+
+
+def border(values: Policy) -> Service:
+    """The border that decides by these values."""
     registries = values.registries
     pauses = Episode("pauses not ended", name="pauses")
     return Service(

@@ -24,6 +24,7 @@ from contracts.partitioner import partition_for
 from contracts.topics import TopicEntry, all_topics, registry_source, registry_topic_for, service_source
 from services.chassis import channels
 from services.chassis.clock import Clock
+from services.chassis.database import Pooled
 from services.chassis.live import LiveBatches
 from services.chassis.outbox import OutboxRow
 from services.chassis.processing import Effects, Processor
@@ -66,14 +67,23 @@ class Log:
 
     def write(self, topic: str, key: bytes, headers: Headers, value: bytes) -> Record:
         """Append a record where the partitioner wants it."""
+        return self.append(self.record(topic, key, headers, value))
+
+    def record(self, topic: str, key: bytes, headers: Headers, value: bytes) -> Record:
+        """A record as the partitioner and the clock make it, before it is appended."""
         entry = self.entries[topic]
-        place = TopicPartition(topic, partition_for(key.decode(), entry.partitions))
         written = round((self.clock.now() - _EPOCH) / _MILLISECOND)
-        offset = len(self.partitions[place])
-        record = Record(topic, place.partition, offset, written, key, headers, value, None, entry.log_time)
-        if not offset:
-            self.used[topic].append(place)
-        self.partitions[place].append(record)
+        partition = partition_for(key.decode(), entry.partitions)
+        return Record(topic, partition, 0, written, key, headers, value, None, entry.log_time)
+
+    def append(self, made: Record) -> Record:
+        """Append a record in the partition that it names, whoever chose it."""
+        place = TopicPartition(made.topic, made.partition)
+        partition = self.partitions[place]
+        record = made._replace(offset=len(partition))
+        if not partition:
+            self.used[made.topic].append(place)
+        partition.append(record)
         self.records.append(record)
         return record
 
@@ -107,12 +117,11 @@ class Base(Protocol):
         """How the chassis works on it."""
 
     @property
-    def connection(self) -> Any:
-        """For batches."""
-
-    @property
     def pool(self) -> Any:
         """For re-entry."""
+
+    async def session(self, group: str) -> Any:
+        """For batches: each group has a connection of its own, so that two groups' batches can run at once."""
 
     async def begin(self, group: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The offsets stored for a group; 0 where none was."""
@@ -153,12 +162,14 @@ class Member:
         """Begin, or begin again."""
         self.processor = Processor(self.service, self.settings, self.clock, self.base.storage)
         self.reentry = Reentry(self.processor, self.base.pool, asyncio.Event(), self.heard_to)
+        self.lanes.clear()
         self._open.clear()
         self._heard.clear()
         for stream in self.service.streams:
             places = [TopicPartition(entry.name, n) for entry in stream.topics for n in range(entry.partitions)]
             known = await self.base.begin(stream.group, places)
-            self.lanes[stream.group] = LiveBatches(self.processor, stream, self.base.connection, known)
+            session = await self.base.session(stream.group)
+            self.lanes[stream.group] = LiveBatches(self.processor, stream, session, known)
             self.processor.takes_over({(tp.topic, tp.partition): offset for tp, offset in known.items()})
 
     def unread(self, group: str) -> list[TopicPartition]:
@@ -198,10 +209,10 @@ class Member:
 
     async def release(self, rows: Sequence[Aside]) -> None:
         """What an operator's release does about messages that raised: they are decided again, in their queues."""
-        storage, db = self.base.storage, self.base.connection
-        async with storage.transaction(db):
-            await storage.rewrite(db, [replace(row, reason="behind") for row in rows])
-            await storage.unpark(db, [row.subject for row in rows if row.subject is not None])
+        storage = self.base.storage
+        async with Pooled(self.base.pool) as pooled, storage.transaction(pooled.db):
+            await storage.rewrite(pooled.db, [replace(row, reason="behind") for row in rows])
+            await storage.unpark(pooled.db, [row.subject for row in rows if row.subject is not None])
 
     def heard_to(self, brought_by: str, due: datetime) -> datetime | None:
         """As ``Hearing.heard_to``: all that lay on these channels when it was asked for is applied."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from typing import Any, Final
 
-from contracts.registry import Capability
+from contracts.registry import Capability, Registry
 from deploy.local.registries import CONFIGURED
 from services.attendance.service import build as attendance
 from services.bridge.policy import Policy
+from services.bridge.service import border
 from services.bridge.service import build as bridge
 from services.chassis.service import Service
 from services.identity.service import build as identity
@@ -32,12 +34,17 @@ ALL: Final = tuple(_BUILD)
 MOMENT: Final = datetime(2026, 7, 18, 6, 0, tzinfo=UTC)
 
 
-def memory_linkage(names: Iterable[str] = ALL, moment: datetime = MOMENT, **settings: Any) -> Linkage:
-    """These services in memory."""
+def memory_linkage(
+    names: Iterable[str] = ALL,
+    moment: datetime = MOMENT,
+    seats: Mapping[str, Registry] | None = None,
+    **settings: Any,
+) -> Linkage:
+    """These services in memory. ``seats``: the registries of the bridge, in place of those that have files."""
     chosen, clock = settings_of(settings), HandClock(moment)
     log = Log(clock)
     members = []
-    for built in services_of(names, chosen):
+    for built in services_of(names, chosen, seats):
         service, base = in_memory(built)
         members.append(Member(service, base, chosen, log, clock))
         at_once(members[-1].start())
@@ -77,10 +84,25 @@ def with_capabilities(service: Service, capabilities: Mapping[str, Capability]) 
 
 def settings_of(changes: Mapping[str, Any]) -> EverySettings:
     """The settings of a linkage, with these changes."""
+    return _settings(tuple(sorted(changes.items())))
+
+
+@cache
+def _settings(changes: tuple[tuple[str, Any], ...]) -> EverySettings:
+    # Made once: to read the environment takes ten times as long as all the rest of a small linkage's start.
     known: dict[str, Any] = {"profile": "test", "naming_secret": SECRET, "registries": CONFIGURED, "await_facts": 60.0}
     return EverySettings(**known | dict(changes))
 
 
-def services_of(names: Iterable[str], settings: EverySettings) -> list[Service]:
-    """These services."""
-    return [_BUILD[name](settings) for name in names]
+def services_of(
+    names: Iterable[str], settings: EverySettings, seats: Mapping[str, Registry] | None = None
+) -> list[Service]:
+    """These services. ``seats``: the registries of the bridge, in place of those that have files."""
+    build = dict(_BUILD)
+    if seats is not None:
+        build["bridge"] = partial(_bridge_of, seats)
+    return [build[name](settings) for name in names]
+
+
+def _bridge_of(seats: Mapping[str, Registry], settings: EverySettings) -> Service:
+    return border(Policy(dict(seats), timedelta(seconds=settings.receipt_due)))

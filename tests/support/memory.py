@@ -88,12 +88,11 @@ class Memory:
         return MEMORY
 
     @property
-    def connection(self) -> Any:
+    def pool(self) -> Any:
         """Itself."""
         return self
 
-    @property
-    def pool(self) -> Any:
+    async def session(self, _: str) -> Any:
         """Itself."""
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -30,9 +30,18 @@ class OnPostgres:
     """The database of one service."""
 
     service: Service
-    connection: Connection
+    dsn: str
     pool: Pool
+    stack: AsyncExitStack
     storage: Storage = POSTGRES
+    sessions: dict[str, Connection] = field(default_factory=dict)
+
+    async def session(self, group: str) -> Connection:
+        """For batches: each group has a connection of its own, so that two groups' batches can run at once."""
+        if group not in self.sessions:
+            opened = self.sessions[group] = await open_connection(self.dsn, application=self.service.name)
+            self.stack.push_async_callback(opened.close, timeout=5)
+        return self.sessions[group]
 
     async def begin(self, group: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The offsets stored for a group; 0 where none was."""
@@ -72,8 +81,6 @@ class OnPostgres:
 async def on_postgres(stack: AsyncExitStack, service: Service, dsn: str) -> OnPostgres:
     """This service on this database, migrated; the stack closes what is opened."""
     await migrate(dsn, service.migrations)
-    connection = await open_connection(dsn, application=service.name)
-    stack.push_async_callback(connection.close, timeout=5)
     pool = await open_pool(dsn, size=2, application=service.name)
     stack.push_async_callback(pool.close)
-    return OnPostgres(service, connection, pool)
+    return OnPostgres(service, dsn, pool, stack)
