@@ -89,3 +89,10 @@ def test_nobody_who_replays_is_called_unhealthy_while_the_runbook_waits() -> Non
         period = re.fullmatch(r"(\d+)h", CONTAINERS[name]["healthcheck"]["start_period"])
         assert period is not None, name
         assert int(period[1]) * 3600 > max(waits), name
+
+
+def test_no_command_that_people_are_told_waits_for_ever_for_a_process_that_starts_over_and_over() -> None:
+    pages = (DEPLOY.parent / "README.md", *(DEPLOY / name for name in ("README.md", "RUNBOOKS.md", "compose.yaml")))
+    told = [command for page in pages for command in re.findall(r"up -d --wait[^`\n]*", page.read_text("utf-8"))]
+    assert len(told) > 9
+    assert [command for command in told if "--wait-timeout" not in command] == []
