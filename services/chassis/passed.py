@@ -10,6 +10,7 @@ an earlier process passed after its last message were decided after the last mes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ Place: TypeAlias = tuple[str, int]
 _MICROSECOND: Final = timedelta(microseconds=1)
 _BEGINS: Final = "begins"
 _THEN: Final = "then"
+_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
+"""A topic's name as Kafka takes it."""
 _MOST: Final = 100
 """Places that one message tells at most, so that a header stays small however many partitions there are."""
 
@@ -143,7 +146,10 @@ def _places(texts: Sequence[str]) -> dict[Place, int]:
     for text in texts:
         partition, _, end = text.rpartition(":")
         topic, _, number = partition.rpartition("/")
-        found[topic, int(number)] = int(end)
+        place, offset = (topic, int(number)), int(end)
+        if not _TOPIC.fullmatch(topic) or not 0 <= place[1] < 1 << 31 or not 0 <= offset < 1 << 63:
+            raise ValueError("no table keeps it")  # somebody has written it by hand
+        found[place] = offset
     return found
 
 

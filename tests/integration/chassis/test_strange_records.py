@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from services.chassis.records import unpack_headers
+from tests.support.restoring import living
 from tests.support.rig import Rig, first_lane, release, standing
 from tests.support.tally import as_record, credit
 from tests.support.waiting import eventually
@@ -63,6 +64,31 @@ async def test_what_transactions_leave_behind_is_no_lag(rig: Rig) -> None:
         await rig.send(credit("ann", 2))
         await eventually(lambda: _is(rig, "ann", 7))
         await eventually(lambda: lane.lag() == 0)
+
+
+async def test_whatever_somebody_wrote_in_the_name_of_a_service_keeps_no_restored_one_from_its_work(rig: Rig) -> None:
+    """No table takes such ids and places: the service looked whether it was restored for ever."""
+    async with rig.running():
+        await rig.send(credit("ann", 1))
+        await eventually(lambda: _is(rig, "ann", 1))
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM outbox"))
+    key, value, headers = as_record(credit("ann", 2, source=rig.tally.service().source))
+    rest = [(name, text) for name, text in headers if name != "ce_id"]
+    moment = ("ce_decidedat", b"1780000000000000")
+    for odd in (
+        [("ce_id", b"a\0b"), moment],
+        [("ce_id", b"x" * 4000), moment],
+        [("ce_id", None), moment],
+        [("ce_id", b"1"), moment, ("ce_passed", b"1780000000000000 t/4294967296:1")],
+        [("ce_id", b"2"), moment, ("ce_passed", b"1780000000000000 t\0/1:1")],
+        [("ce_id", b"3"), moment, ("ce_passed", b"1780000000000000 begins 1 t/0:99999999999999999999 then")],
+    ):
+        await rig.producer.send(rig.tally.outlet.name, key=key, value=value, headers=[*rest, *odd])
+    await rig.producer.flush()
+    async with living(rig.tally.service(), rig.settings):
+        assert {row[0] for row in await rig.db.fetch("SELECT id FROM said_since")} >= {"1", "2", "3"}
+        await rig.send(credit("ann", 4))
+        await eventually(lambda: _is(rig, "ann", 5))
 
 
 async def _is(rig: Rig, ref: str, minutes: int) -> bool:
