@@ -8,7 +8,9 @@ import json
 import logging
 import sys
 
+from deploy.addresses import forget_libpq_variables
 from deploy.local.errors import EnvironmentProblem, LocalError
+from deploy.web.complaints import show_what_cannot_be_shown
 from tests.fuzz.border import border
 from tests.fuzz.judging import Result, run
 from tests.support.arguments import report_file
@@ -53,4 +55,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    forget_libpq_variables()
+    show_what_cannot_be_shown()
     sys.exit(main())

@@ -24,9 +24,11 @@ from contracts.partitioner import partition_for
 from contracts.topics import ATTENDANCE, OPPORTUNITIES, VOLUNTEERS, TopicEntry, registry_source
 from tests.support.batches import CODECS
 
-__all__ = ["Becomes", "Parcel", "Spec", "parcels"]
+__all__ = ["DENSE_BOMB", "REGISTRIES", "Becomes", "Parcel", "Spec", "parcels"]
 
 REGISTRIES: Final = ("gz", "sz")
+DENSE_BOMB: Final = "dense_bomb"
+"""A bomb that hardly gets smaller: ``wire`` fills most of a mebibyte of it with noise."""
 Header = tuple[bytes, bytes | None]
 
 
@@ -102,16 +104,19 @@ def _parcel(rng: random.Random, name: str) -> Parcel:
 
 
 def _bomb(rng: random.Random, name: str) -> tuple[Spec, ...]:
-    """Batches that are small on the wire and large when they are opened."""
-    mebibytes, records = rng.choice(((9, 1), (40, 1), (300, 1), (0.1, 120)))
+    """Batches that are larger when they are opened than a batch may be: of a few bytes on the wire, or of nearly the
+    mebibyte that a broker takes."""
+    kind, mebibytes, records = rng.choice(
+        (("bomb", 9, 1), ("bomb", 40, 1), ("bomb", 300, 1), ("bomb", 0.1, 120), (DENSE_BOMB, 9, 1))
+    )
     value = bytes(int(mebibytes * (1 << 20)))
     return tuple(
-        Spec(f"bomb-{name}-{number}", "bomb", b"bomb", value, (), Becomes.TURNED_AWAY) for number in range(records)
+        Spec(f"bomb-{name}-{number}", kind, b"bomb", value, (), Becomes.TURNED_AWAY) for number in range(records)
     )
 
 
 def _at_odd_times(rng: random.Random, specs: tuple[Spec, ...]) -> tuple[Spec, ...]:
-    odd = rng.choice((0, 1, -1, 2**31, 2**41, 2**62))
+    odd = rng.choice((0, 1, -1, -(2**63), 2**31, 2**41, 2**62, 2**63 - 1))
     return tuple(replace(spec, timestamp=odd) for spec in specs)
 
 

@@ -10,21 +10,24 @@ from functools import lru_cache
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from tests.fuzz.records import Parcel, Spec
+from tests.fuzz.records import DENSE_BOMB, Parcel, Spec
 from tests.support.batches import BatchWriter, RawRecord, batch_bytes
 
 __all__ = ["Wire"]
 
+_NOISE = 980 << 10
+
 
 def _packed(specs: Sequence[Spec], codec: int) -> bytes:
-    if specs[0].kind == "bomb":
-        return _bomb(len(specs), len(specs[0].value or b""), codec)
+    if specs[0].kind in ("bomb", DENSE_BOMB):
+        return _bomb(len(specs), len(specs[0].value or b""), codec, _NOISE if specs[0].kind == DENSE_BOMB else 0)
     return batch_bytes([RawRecord(spec.key, spec.value, spec.headers, spec.timestamp) for spec in specs], codec)
 
 
-@lru_cache(maxsize=16)  # each takes seconds to compress, and all bombs of a kind are alike
-def _bomb(count: int, size: int, codec: int) -> bytes:
-    return batch_bytes([RawRecord(b"bomb", bytes(size))] * count, codec)
+@lru_cache(maxsize=20)  # each takes seconds to compress, and all bombs of a kind are alike
+def _bomb(count: int, size: int, codec: int, noise: int) -> bytes:
+    value = random.Random(noise).randbytes(noise) + bytes(size - noise)
+    return batch_bytes([RawRecord(b"bomb", value)] * count, codec)
 
 
 class Wire:

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 
+from deploy.web.complaints import show_what_cannot_be_shown
 from tests.simulation.failing import failing, numbers_of
 from tests.simulation.quiet import quiet
 
@@ -31,4 +32,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    show_what_cannot_be_shown()
     sys.exit(main())

@@ -136,6 +136,13 @@ def test_what_send_complains_of_is_shown_in_ascii_too(tmp_path: Path) -> None:
     assert "wrong, nothing was sent" in one_line(done, 1)
 
 
+@pytest.mark.parametrize("name", ["benchmarks", "faults", "fuzz", "simulation", "support/checker"])
+def test_what_people_run_by_hand_forgets_what_their_shell_says_of_databases_and_encodings(name: str) -> None:
+    begins = (ROOT / "tests" / name / "__main__.py").read_text("utf-8").partition('if __name__ == "__main__":')[2]
+    assert "show_what_cannot_be_shown()" in begins
+    assert "forget_libpq_variables()" in begins or name == "simulation", "it alone has no database"
+
+
 @pytest.fixture
 def others(tmp_path: Path) -> Path:
     """A folder of another project, with packages of the names that ours have."""
