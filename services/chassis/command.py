@@ -82,12 +82,12 @@ def _job(package: str, arguments: list[str], settings: Settings) -> Coroutine[An
     restored = arguments == ["restored"]
     if arguments and not forgetting and not restored:
         raise ValueError(f"unknown arguments {arguments}; there are {_USAGE}")
-    from services.chassis import runtime
+    from services.chassis import by_hand, runtime  # they load much, and a migration needs none of it
 
     if forgetting:
-        return runtime.forget(package.rpartition(".")[2], settings, arguments[1:])
+        return by_hand.forget(package.rpartition(".")[2], settings, arguments[1:])
     if restored:
-        return runtime.restored(settings)
+        return by_hand.restored(settings)
     service: Service = importlib.import_module(f"{package}.service").build(settings)
     return runtime.run(service, settings)
 

@@ -24,7 +24,6 @@ from services.chassis.faults import Stopped
 from services.chassis.live import LiveBatches
 from services.chassis.logs import Episode, log
 from services.chassis.movement import Movement
-from services.chassis.positions import FenceLost
 from services.chassis.processing import Effects, Processor
 from services.chassis.records import Record, record_of
 from services.chassis.service import Stream
@@ -195,7 +194,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         except asyncio.CancelledError:
             self._drop_connection()
             raise
-        except FenceLost:
+        except positions.FenceLost:
             log().info("offsets moved on elsewhere", group=self.stream.group)
             await self._reread(raw)
         except Exception as error:

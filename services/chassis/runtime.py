@@ -13,8 +13,7 @@ import uvicorn
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
-from services.chassis import bounds, http, kafka, logs, migrations, outbox, positions, pruning, same_secret
-from services.chassis.acts import OF_THE_COMMAND, Acts
+from services.chassis import bounds, http, kafka, logs, migrations, outbox, pruning, same_secret
 from services.chassis.clock import Clock
 from services.chassis.configuration import ConfigurationError
 from services.chassis.consuming import Lane
@@ -32,14 +31,13 @@ from services.chassis.quarantine import Quarantine
 from services.chassis.reading import READERS, Reads
 from services.chassis.reentry import Reentry
 from services.chassis.relay import Relay
-from services.chassis.restoring import looking
 from services.chassis.restoring.restored import Restoring
 from services.chassis.same_database import SameDatabase
 from services.chassis.scheduling import Scheduler
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 
-__all__ = ["Runtime", "forget", "restored", "run"]
+__all__ = ["Runtime", "run"]
 
 _LAST_ANSWERS = 5
 """Seconds for answers that are under way when the process stops."""
@@ -277,23 +275,3 @@ async def run(service: Service, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, runtime.stopping.set)
     await runtime.run()
-
-
-async def forget(name: str, settings: Settings, topics: list[str]) -> None:
-    """Forget a service's stored positions of these topics: the next start reads them from the beginning."""
-    pool = await open_pool(settings.database.get_secret_value(), size=1, application="forget-positions")
-    async with pool.acquire() as db, db.transaction():
-        forgotten = await positions.forget(db, topics)
-        now = Clock(timedelta(seconds=settings.clock_offset)).now()
-        await Acts.of(name, settings).say(db, "forget_positions", sorted(set(forgotten)), OF_THE_COMMAND, now)
-    log().info("positions forgotten", count=len(forgotten))
-    await pool.close()
-
-
-async def restored(settings: Settings) -> None:
-    """Mark the database as restored, so that the next start replays. The service must not run meanwhile."""
-    pool = await open_pool(settings.database.get_secret_value(), size=1, application="restored")
-    async with pool.acquire() as db:
-        await looking.mark(db, "an operator")
-    log().info("the next start replays what came since the database was saved")
-    await pool.close()

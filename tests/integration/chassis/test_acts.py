@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from contracts.envelope import Event, decode
 from contracts.messages.operations import OperatorActed
 from contracts.topics import OPERATIONS_EVENTS
-from services.chassis import runtime as process
+from services.chassis import by_hand
 from services.chassis.outbox import OutboxRow
 from services.chassis.records import unpack_headers
 from tests.support.rig import Rig, http, release, standing
@@ -101,7 +101,7 @@ async def test_positions_that_are_forgotten_are_said_by_topic_and_those_of_no_to
     async with rig.running():
         await rig.send(credit("v", 3))
         await eventually(lambda: rig.total("v"))
-    await process.forget("tally", rig.settings, [rig.tally.inlet.name, "nobody.reads.this"])
+    await by_hand.forget("tally", rig.settings, [rig.tally.inlet.name, "nobody.reads.this"])
     [row] = await rig.db.fetch("SELECT topic, key, headers, value FROM outbox")
     said = acted(decode(row["value"], unpack_headers(OutboxRow(*row).headers)))
     assert (row["topic"], said.key, said.act) == (OPERATIONS_EVENTS.name, "tally", "forget_positions")

@@ -11,8 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from deploy.local.broker import Broker
-from services.chassis import kafka
-from services.chassis import runtime as process
+from services.chassis import by_hand, kafka
 from services.chassis.migrations import migrate
 from services.chassis.positions import SetBack
 from tests.conftest import NewDatabase
@@ -216,7 +215,7 @@ async def test_a_restored_database_knows_nothing_of_what_stands_in_a_log_that_is
         await rig.send(*[credit("v", n) for n in range(5)])
         await applied(rig, 5)
     await rig.db.execute("UPDATE said SET next_offset = next_offset + 1000")
-    await process.restored(rig.settings)
+    await by_hand.restored(rig.settings)
     async with living(rig.tally.service(), rig.settings):
         assert await rig.db.fetchval("SELECT count(*) FROM said_since") == 5
     assert await rig.db.fetchval("SELECT sum(next_offset) FROM said") == 5
@@ -226,7 +225,7 @@ async def test_what_an_operator_says_is_looked_into_and_a_false_alarm_costs_noth
     async with rig.running():
         await rig.send(credit("v", 1))
         await applied(rig, 1)
-    await process.restored(rig.settings)
+    await by_hand.restored(rig.settings)
     async with living(rig.tally.service(), rig.settings):
         assert await rig.db.fetchval("SELECT count(*) FROM restored") == 0
         await rig.send(credit("v", 2))
