@@ -1,1 +1,2 @@
-"""Small registries as strangers would write them, from the contracts only: demo, test double and reference."""
+"""Small registries, written from the contracts only, as a stranger would write them: for the demo, for tests, and as a
+reference."""

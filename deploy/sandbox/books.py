@@ -1,4 +1,4 @@
-"""Keeping the books: any number of letters in one statement per kind of entry, each letter once."""
+"""Keeps the books: any number of letters by one statement for each kind of entry, each letter once."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _first(earlier: Any, _: Any) -> Any:
 
 
 def _stands(earlier: SignupTold, later: SignupTold) -> SignupTold:
-    # The refusal of a second request does not undo the first request: a refusal is about its own number alone.
+    # The refusal of a second request does not undo the first request: a refusal concerns its own number alone.
     other = later.state == "refused" and later.signup_ref != earlier.signup_ref
     return earlier if other and earlier.state in _STANDING else later
 
@@ -70,7 +70,8 @@ def _tie(earlier: LinkTold, later: LinkTold) -> LinkTold:
 
 @dataclass(frozen=True)
 class _Page:
-    """Where entries of one kind go: their table, its key, which of two for one key stays, and the same rule in SQL."""
+    """Where entries of one kind are kept: table, key, which of two entries of one key stays, and the same rule in
+    SQL."""
 
     entry: type[Any]
     table: str
@@ -88,7 +89,7 @@ class _Page:
         )
 
     def reduce(self, entries: Iterable[Any]) -> list[Any]:
-        """One entry per key, in the order of the last telling: a statement may touch a row only once."""
+        """One entry for each key, in the order in which keys were told last: a statement may touch a row only once."""
         key_of: Callable[[Any], Hashable] = attrgetter(*self.key)
         kept: dict[Hashable, Any] = {}
         for entry in entries:
@@ -162,9 +163,9 @@ UPDATE link SET established = true
 WHERE NOT established AND (ref, registry) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 """
 
-# A code that was pressed on our page is answered: its session is signed in to the account that the answer names, which
-# is made now if it is new; an answer that took longer than the code is good for signs nobody in. What was noted under
-# the number of the request goes where that number is nobody's.
+# A code that was used on our page is answered. Its session is signed in to the account that the answer names. A new
+# account is made now. An answer that comes after the code has ended signs in nobody. If the number of the request is
+# nobody's, all that was noted under it is deleted.
 _ANSWERED = """
 WITH answered AS (
     UPDATE opened AS o SET ref = t.ref, state = t.state, reason = t.reason
@@ -192,10 +193,11 @@ def _text(rows: Sequence[Any]) -> str:
 
 
 async def keep(connection: Connection, letters: Sequence[Letter]) -> list[Letter]:
-    """Write these letters into the books, in the caller's transaction, and give those seen for the first time.
+    """Write these letters into the books, in the caller's transaction. Gives the letters that were seen for the first
+    time.
 
-    Order matters only between letters of one sender about one thing, and is theirs to keep. Credits and queries are
-    not written here: they are the ledger's.
+    Order matters only between letters of one sender about one thing, and the caller keeps it. Credits and queries are
+    not written here, but by the ledger.
     """
     keys = [(letter.source, letter.id) for letter in letters]
     found = await connection.fetch(_FIRST_SEEN, [source for source, _ in keys], [id_ for _, id_ in keys])
@@ -243,7 +245,7 @@ async def _keep_answers(connection: Connection, entries: Sequence[Entry]) -> Non
 
 
 async def _keep_answered_signups(connection: Connection, entries: Sequence[Entry]) -> None:
-    """A sign-up has one row, and may have been asked for under several numbers: each of them is answered."""
+    """A sign-up has one row. It may have been asked for under several numbers, and each number is answered."""
     answered = [entry.signup_ref for entry in entries if isinstance(entry, SignupTold)]
     if answered:
         await connection.execute(_ANSWERED_SIGNUPS, answered)

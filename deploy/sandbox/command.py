@@ -1,6 +1,6 @@
 """What ``python -m deploy.sandbox.<kind>`` does: serve, or prepare its database.
 
-As with the services, the application is loaded only to be served: a migration needs none of what it stands on.
+As with the services, the application is loaded only to be served: a migration does not need its libraries.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main(package: str) -> None:
 
 
 def _prepare(package: str, arguments: Sequence[str], settings: SandboxSettings) -> tuple[FastAPI, socket.socket] | None:
-    """The application and the port it listens on, both sound; None when all there was to do is done."""
+    """The checked application and port; None when the command has nothing more to do."""
     migrations = _migrations(package)
     if arguments == ["migrate"]:
         with _database_named():
@@ -72,14 +72,15 @@ def _prepare(package: str, arguments: Sequence[str], settings: SandboxSettings) 
 
 
 def _migrations(package: str) -> list[Path]:
-    """Folders beside the books that all sandboxes have."""
+    """Folders of migrations beside those of the books, which all sandboxes have."""
     own = Path(str(files(package))) / "migrations"
     return [own] if own.is_dir() else []
 
 
 @contextlib.contextmanager
 def _database_named() -> Iterator[None]:
-    """What the database says is told with the setting that it depends on, never with the DSN: that has a password."""
+    """Tells an error of the database with the setting on which it depends, and never with the DSN, which has a
+    password."""
     try:
         yield
     except (ValueError, OSError, TimeoutError, asyncpg.PostgresError) as error:

@@ -1,4 +1,4 @@
-"""Who may use what is for machines alone: whoever brings the token that this registry and its adapter were given."""
+"""Addresses for machines alone are open to the bearer of the token that this registry shares with its adapter."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _ONLY_READ: Final = frozenset({"GET", "HEAD"})
 
 
 def bearer_of(token: SecretStr | None) -> Callable[[Request], Awaitable[None]]:
-    """A dependency: the bearer of this token (RFC 6750), else 401; nobody, where there is none.
+    """A dependency: the bearer of this token (RFC 6750) passes, anybody else gets 401. Without a token everybody gets
+    401.
 
-    What is sent must say that it is JSON, else 415. A page of another origin can send neither without asking first
-    (CORS), and no cookie counts. It looks at headers alone: a stranger's body is not read.
+    A body must be declared as JSON, else 415. A page of another origin can send neither header without asking first
+    (CORS), and no cookie counts. Only headers are looked at: a stranger's body is not read.
     """
     wanted = b"" if token is None else token.get_secret_value().encode()
 

@@ -17,11 +17,11 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _SHARED = Path(__file__).parent / "migrations"
 _LOCK = 20_230_722
-"""Any number, the same for every process that migrates this database."""
+"""Any number. It is the same for all processes that migrate this database."""
 
 
 async def open_pool(settings: SandboxSettings) -> Pool:
-    """A pool on the sandbox's database."""
+    """A pool of connections to the sandbox's database."""
     return await asyncpg.create_pool(
         settings.database.get_secret_value(),
         min_size=1,
@@ -32,7 +32,8 @@ async def open_pool(settings: SandboxSettings) -> Pool:
 
 
 async def migrate(settings: SandboxSettings, *more: Path) -> None:
-    """Apply what is not applied yet: the shared books, then the folders in ``more``. One transaction."""
+    """Apply the migrations that are not applied yet: first of the shared books, then of the folders in ``more``. One
+    transaction."""
     connection = await _connect(settings)
     try:
         async with connection.transaction():

@@ -1,4 +1,4 @@
-"""What a registry writes into its books, whoever brought it: one frozen row type per kind of fact."""
+"""Entries of a registry's books, one frozen row type for each kind of fact, for both kinds of sandbox."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ __all__ = [
 ]
 
 _NOT_KEPT: Final = {"kept": False}
-"""Of a field that is no column of its table."""
+"""Marks a field that is no column of its table."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkAsked:
-    """We offered one of our volunteers (role home), or took in a visitor's request (role host)."""
+    """We offered our volunteer (role home), or took a visitor's request (role host)."""
 
     ref: str
     registry: str
@@ -49,7 +49,7 @@ class LinkTold:
     state: Literal["established", "refused", "broken", "restored"]
     reason: str | None = None
     answers: str | None = field(default=None, metadata=_NOT_KEPT)
-    """Which request of ours it answers. It may name another account than the request did."""
+    """The request of ours that it answers. The answer may name another account than the request did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class SignupAsked:
-    """What a volunteer asked for through us, or a window she is busy in at home."""
+    """A sign-up that a volunteer asked for through us, or a window in which she is busy at home."""
 
     signup_ref: str
     ref: str
@@ -109,7 +109,7 @@ class SignupAsked:
 
 @dataclass(frozen=True, slots=True)
 class SignupTold:
-    """How a sign-up stands, as the linkage says."""
+    """The state of a sign-up, as the linkage says."""
 
     signup_id: UUID
     signup_ref: str
@@ -139,7 +139,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Attested:
-    """One version of one service record, as one message of ours said it. ``minutes`` are raw."""
+    """One version of a service record, as our message said it. ``minutes`` are raw."""
 
     message_id: str
     record_ref: str
@@ -157,7 +157,7 @@ class Attested:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """How the linkage stands to a version of our record."""
+    """The linkage's decision about a version of our record."""
 
     record_ref: str
     version: int
@@ -167,7 +167,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class TransferTold:
-    """Where the minutes of our record are on their way to the visitor's home."""
+    """The state of our record's transfer to the visitor's home."""
 
     record_ref: str
     version: int
@@ -187,12 +187,13 @@ class Refused:
     pointer: str | None = None
     detail: str | None = None
     standing_version: int | None = None
-    """Of a stale consent: the highest version that the linkage has seen; ours was no higher."""
+    """If the consent was stale: the highest version that the linkage has seen. Ours was not higher."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """Signed minutes to post for our volunteer, served elsewhere; ``total`` is what that record is worth now."""
+    """Signed minutes to post for our volunteer, who served elsewhere. ``total``: the minutes that the record is worth
+    now."""
 
     transfer_id: UUID
     ref: str
@@ -202,7 +203,7 @@ class Credit:
     record_ref: str
     version: int
     attempt: int | None = None
-    """Which sending of it this is, where we are told; the answer says it again."""
+    """The number of this sending, if we are told it. The answer repeats the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +235,9 @@ Entry: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """Something that reached us: ``own`` was sent in our name, the rest is told by the linkage.
+    """A message that reached us. ``own``: it was sent in our name; otherwise the linkage tells it.
 
-    ``ref`` is the volunteer of ours it speaks of, ``entry`` what to keep of it beyond the fact that it was sent.
+    ``ref`` is our volunteer whom it concerns. ``entry`` is the entry to keep, beside the fact that it was sent.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""The ledger: posting credits once, or as often as they are asked for where the ledger knows no better."""
+"""The ledger. It posts a credit once, or as often as it is asked to if the ledger keeps no transfer ids."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FROM jsonb_populate_recordset(NULL::posting, $1::jsonb)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the registry says to one credit or query, ``copies`` times (0 when the answer gets lost)."""
+    """The registry's answer to a credit or query. It is sent ``copies`` times (0: the answer gets lost)."""
 
     transfer_id: UUID
     ref: str
@@ -42,7 +42,7 @@ class Answer:
     retry: bool = False
     copies: int = 1
     attempt: int | None = None
-    """Of the credit or query that this answers."""
+    """The number of the credit or query that this answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class _Posting:
 async def answer(
     connection: Connection, seat: Seat, mischief: Mischief, requests: Sequence[Credit | Query], now: datetime
 ) -> list[Answer]:
-    """Post and answer these, in order, in the caller's transaction: three statements whatever their number."""
+    """Post and answer these, in order, in the caller's transaction. Three statements, whatever their number."""
     if not requests:
         return []
     rows = await connection.fetch(_POSTED, list({request.transfer_id for request in requests}))
@@ -80,7 +80,7 @@ async def answer(
 def _decide(
     credit: Credit, posted: dict[UUID, _Posting], known: set[str], seat: Seat, mischief: Mischief
 ) -> Answer | None:
-    """The answer where nothing is to be posted; None means: post it."""
+    """The answer if nothing is to be posted. None means: post it."""
     first = posted.get(credit.transfer_id)
     if first is not None and seat.capability == "idempotent":
         if (first.ref, first.minutes) != (credit.ref, credit.delta):
@@ -95,7 +95,7 @@ def _decide(
 
 
 def _say(query: Query, first: _Posting | None, seat: Seat) -> Answer:
-    # A ledger that can do neither cannot tell, even where it posted.
+    # A ledger that can do neither cannot answer, even if it has posted the credit.
     if first is None or seat.capability == "neither" or first.ref != query.ref:
         return Answer(query.transfer_id, query.ref, "unknown", attempt=query.attempt)
     return _accepted(query, first.minutes, first.at)

@@ -1,4 +1,4 @@
-"""Misbehaving on request, so that a linkage can be tested against what registries really do."""
+"""The registry misbehaves on request, so that a linkage can be tested against faults of real registries."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class _Request(BaseModel):
 
 
 class Mischief:
-    """How often this registry still misbehaves, and how. Kept in memory: a restart behaves well."""
+    """The misbehaviour that is still to come. It is kept in memory, so a registry that is started again behaves
+    well."""
 
     def __init__(self) -> None:
         self.lose = 0
@@ -52,7 +53,7 @@ class Mischief:
         self._came_too_early = 0
 
     def asks_for(self) -> int | None:
-        """Seconds for which the linkage is asked to leave it alone: said once, and whoever comes earlier is counted."""
+        """The seconds for which the linkage is asked not to call. This is said once, and earlier calls are counted."""
         now = time.monotonic()
         if self._asking:
             seconds, self._asking = self._asking, 0
@@ -64,11 +65,11 @@ class Mischief:
 
     @property
     def down(self) -> bool:
-        """Whether it takes nothing from the linkage at the moment."""
+        """Whether the registry takes nothing from the linkage at present."""
         return time.monotonic() < self._down_until
 
     def copies(self) -> int:
-        """How many answers a credit that was just posted gets: 1, or as asked for none or two."""
+        """How many answers a credit gets that was just posted: one, or on request none or two."""
         if self.lose:
             self.lose -= 1
             return 0
@@ -78,19 +79,19 @@ class Mischief:
         return 1
 
     def delay(self) -> float:
-        """Seconds that the ledger lets the credit that just came lie before it posts it: once, as asked for."""
+        """The seconds for which the ledger delays the posting of the credit that just came. On request, once."""
         seconds, self._commit_after = self._commit_after, 0.0
         return seconds
 
     def refusal(self) -> Refusing | None:
-        """Why the next new credit is refused, if it is."""
+        """The reason for which the next new credit is refused; None if it is not refused."""
         if self.refusing is None or not self.refusing.n:
             return None
         self.refusing = self.refusing.model_copy(update={"n": self.refusing.n - 1})
         return self.refusing
 
     def request(self, wanted: _Request) -> None:
-        """Change what was named, leave the rest."""
+        """Change the named kinds of misbehaviour; the others stay."""
         if wanted.commit_and_lose_answer is not None:
             self.lose = wanted.commit_and_lose_answer
         if wanted.answer_twice is not None:
@@ -105,7 +106,7 @@ class Mischief:
             self.refusing = wanted.refuse
 
     def state(self) -> dict[str, object]:
-        """What is left to do."""
+        """The misbehaviour that is still to come."""
         left = self.refusing if self.refusing and self.refusing.n else None
         return {
             "commit_and_lose_answer": self.lose,
@@ -119,7 +120,7 @@ class Mischief:
 
 
 def mischief_routes(mischief: Mischief, settings: SandboxSettings) -> APIRouter:
-    """``GET`` and ``POST /misbehave``, for the bearer of the system's token; not there in production."""
+    """``GET`` and ``POST /misbehave``, for the bearer of the system's token. Production has neither."""
     router = APIRouter(dependencies=[Depends(bearer_of(settings.system_token))])
     if settings.profile == "production":
         return router
@@ -131,7 +132,7 @@ def mischief_routes(mischief: Mischief, settings: SandboxSettings) -> APIRouter:
     @router.post("/misbehave")
     async def request(request: Request) -> dict[str, object]:
         try:
-            # Not as a parameter: FastAPI would read the body before it asks who sends it.
+            # Not as a parameter: FastAPI would read the body before it asks for the token.
             wanted = _Request.model_validate_json(await request.body())
         except ValidationError as error:
             raise HTTPException(422, error.errors(include_url=False, include_input=False)[0]["msg"]) from None

@@ -1,4 +1,4 @@
-"""What people see of the books: a volunteer's account, her services, shifts, and what came back refused."""
+"""The part of the books that people see: a volunteer's account, her services, shifts, and refused messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ FROM refusal r LEFT JOIN sent s ON s.id = r.message_id ORDER BY s.at DESC NULLS 
 
 
 async def volunteer(pool: Pool, seat: Seat, ref: str) -> Page | None:
-    """Her account: confirmed service here and credits from elsewhere, raw and as shown; None when unknown."""
+    """Her account: confirmed service here and credits from elsewhere, as raw and as shown minutes. None if there is no
+    such account."""
     if await pool.fetchval("SELECT 1 FROM volunteer WHERE ref = $1", ref) is None:
         return None
     services = [dict(row) for row in await pool.fetch(_SERVICES, ref)]
@@ -59,10 +60,10 @@ async def volunteer(pool: Pool, seat: Seat, ref: str) -> Page | None:
 
 
 async def shifts(pool: Pool, seat: Seat, project_ref: str | None) -> list[Page]:
-    """Our shifts in order of time, at most 500, with the posts that the linkage has filled."""
+    """Our shifts in order of time, at most 500, each with the number of posts that the linkage has filled."""
     return [dict(row) for row in await pool.fetch(_SHIFTS, seat.code, project_ref)]
 
 
 async def returned(pool: Pool) -> list[Page]:
-    """What the border turned away of what was sent in our name, newest first, at most 500."""
+    """Messages in our name that the border refused, newest first, at most 500."""
     return [dict(row) for row in await pool.fetch(_RETURNED)]

@@ -1,4 +1,4 @@
-"""A sandbox's HTTP server: its application, the tasks behind it, and whether it is ready."""
+"""A sandbox's HTTP server: the application, the tasks behind it, and its readiness."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Task = Callable[[], Awaitable[None]]
 
 
 def application(code: str, lifespan: StatelessLifespan[FastAPI]) -> FastAPI:
-    """A sandbox without routes yet. It tells strangers nothing of its routes, and repeats nothing of what they send."""
+    """A sandbox without routes yet. It describes its routes to nobody, and its errors repeat no part of a request."""
     app = FastAPI(title=f"sandbox {code}", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.add_middleware(Bounded)
     app.add_exception_handler(RequestValidationError, _not_read)
@@ -36,7 +36,7 @@ async def _not_read(_: Request, error: Exception) -> JSONResponse:
 
 @contextlib.asynccontextmanager
 async def running(tasks: Sequence[Task]) -> AsyncIterator[None]:
-    """Run tasks meanwhile, and see them ended."""
+    """Run these tasks during the block, and end them."""
     started = [asyncio.create_task(_kept(task)) for task in tasks]
     try:
         yield
@@ -56,7 +56,7 @@ async def _kept(task: Task) -> None:
 
 
 def health_routes(pool: Callable[[], Pool], lacking: Callable[[], list[str]]) -> APIRouter:
-    """``/health/live`` and ``/health/ready``; ``lacking`` names what is not there yet."""
+    """``/health/live`` and ``/health/ready``. ``lacking`` names the parts that are not there yet."""
     router = APIRouter(prefix="/health")
 
     @router.get("/live")
@@ -69,7 +69,7 @@ def health_routes(pool: Callable[[], Pool], lacking: Callable[[], list[str]]) ->
         try:
             await pool().fetchval("SELECT 1")
         except Exception as error:
-            missing.append(f"database: {type(error).__name__}")  # anybody may ask: no names, no addresses
+            missing.append(f"database: {type(error).__name__}")  # anybody may ask: without names and addresses
         return JSONResponse({"ready": not missing, "lacking": missing}, status_code=503 if missing else 200)
 
     return router

@@ -1,4 +1,4 @@
-"""What a sandbox can be told from outside, and the seat that it takes in the linkage."""
+"""The settings of a sandbox, and its seat in the linkage."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], Befo
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Which registry this is, what its ledger can do, and the minutes to which its pages round."""
+    """The code of the registry, its capability, and the minutes to which its pages round."""
 
     code: str
     capability: Capability
     rounding: int
 
     def shown(self, minutes: int) -> int:
-        """What people see of these minutes: the nearest step, halves downwards. Books stay raw (rule 75)."""
+        """These minutes as pages show them: rounded to the nearest step, halves downwards. Books stay raw (rule 75)."""
         return -((self.rounding - 2 * minutes) // (2 * self.rounding)) * self.rounding
 
 
@@ -46,22 +46,22 @@ class SandboxSettings(BaseSettings):
     http_port: int = Field(default=8090, ge=0, le=65535)
     registries: Path | None = None
     capability: Capability | None = None
-    """What the ledger can do; wins over the registry's YAML."""
+    """The capability. It overrides the registry's YAML."""
     log_level: Level = "INFO"
     trusted_proxies: TrustedProxies = "127.0.0.1"
     passcode: SecretStr | None = None
-    """What people sign in to the pages with; without it there are no pages."""
+    """The passcode with which people sign in to the pages. Without it there are no pages."""
     people: Path | None = None
-    """Folder of the registries' own people, ``<code>.yaml``; by default ``people`` beside this file."""
+    """The folder of the registries' own people, ``<code>.yaml``. By default ``people`` beside this file."""
     token: SecretStr | None = None
     """This registry's token for the linkage's read APIs."""
     system_token: SecretStr | None = Field(default=None, min_length=16)
-    """What whoever uses an interface for machines must bring: its adapter, and whoever has it misbehave."""
+    """The token for the addresses of machines: for the adapter, and for whoever asks the sandbox to misbehave."""
     opportunities_url: str = "http://127.0.0.1:8082"
     bridge_url: str = "http://127.0.0.1:8084"
     identity_url: str = "http://127.0.0.1:8081"
     neighbours: dict[RegistryCode, str] = {}
-    """Where the pages of other registries are, as JSON: ``{"sz": "https://…"}``."""
+    """The addresses of other registries' pages, as JSON: ``{"sz": "https://…"}``."""
 
     @field_validator("database")
     @classmethod
@@ -89,12 +89,12 @@ class SandboxSettings(BaseSettings):
         return given
 
     def names(self, code: str) -> tuple[str, str]:
-        """What people call a registry, in Chinese and in English."""
+        """The names of a registry for people, in Chinese and in English."""
         known = self._registry(code)
         return (code, code) if known is None else (known.names.zh, known.names.en)
 
     def division(self, code: str) -> str:
-        """The division code of a registry's city (GB/T 2260); empty where it is not known."""
+        """The division code of a registry's city (GB/T 2260); empty if it is not known."""
         known = self._registry(code)
         return "" if known is None else known.division_code
 

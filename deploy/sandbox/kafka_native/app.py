@@ -23,7 +23,7 @@ __all__ = ["build"]
 
 
 def build(settings: SandboxSettings) -> FastAPI:
-    """The application; it connects when it starts."""
+    """The application. It connects when it starts."""
     seat = settings.seat(rounding=1)
     mischief = Mischief()
 

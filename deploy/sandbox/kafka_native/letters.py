@@ -1,4 +1,4 @@
-"""The contract's messages as this registry writes them into its books."""
+"""The contract's messages as entries of this registry's books."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["letter"]
 
 
 def letter(event: Event, *, own: bool) -> entries.Letter:
-    """The letter that this event is; ``own`` when it was sent in our name."""
+    """The letter of this event. ``own``: it was sent in our name."""
     data: Any = event.data
     make = _ENTRIES.get(type(data))
     return entries.Letter(
@@ -164,7 +164,7 @@ def _query(_: Event, data: deliveries.CreditQueried) -> entries.Entry:
     return entries.Query(data.transfer_id, data.volunteer_ref, data.attempt)
 
 
-# What is not in here is kept as a letter only: consent and breaks take effect when the linkage says so.
+# Other messages are kept as letters only: consent and breaks take effect when the linkage tells them.
 _ENTRIES: dict[type[Any], Callable[[Event, Any], entries.Entry]] = {
     volunteers.LinkOffered: _offered,
     volunteers.LinkRequested: _requested,

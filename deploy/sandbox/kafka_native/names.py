@@ -1,6 +1,7 @@
-"""Names of headers that are not UTF-8. Kafka takes them; aiokafka raises at the first one and reads no further.
+"""Names of headers that are not UTF-8. Kafka takes them; aiokafka raises at the first such name, and reads no further.
 
-Other clients replace what they cannot read, and so do we: a header that no CloudEvent has is nothing to stop at.
+Other clients replace bytes that they cannot read, and so do we: no CloudEvent has such a header, so it may not stop the
+reader.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _HEADERS: Final = 2
 
 
 class _Bytes(bytearray):
-    """The parser in Python decodes slices of its buffer, and nothing but names of headers is decoded."""
+    """A buffer for the parser in Python, which decodes slices of it. Only names of headers are decoded."""
 
     def __getitem__(self, where):  # type: ignore[no-untyped-def]
         found = super().__getitem__(where)
@@ -51,7 +52,7 @@ class _Batches(_MemoryRecordsPy):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def any_name_taken() -> Iterator[None]:
-    """While it is open the consumers of this process read every header's name."""
+    """While this block is open, the consumers of this process read every name of a header."""
     before = fetcher.MemoryRecords, fetcher.PartitionRecords
     own = next(kind for kind in fetcher.PartitionRecords.__mro__ if kind.__module__ == fetcher.__name__)
     fetcher.MemoryRecords, fetcher.PartitionRecords = _Batches, own

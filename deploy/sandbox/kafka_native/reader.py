@@ -1,6 +1,7 @@
-"""Taking in: what was sent in our name and what the linkage tells us, in batches, each letter once.
+"""Takes in letters in batches, each once: messages that were sent in our name, and messages that the linkage tells us.
 
-A client of its own, without the linkage's reader: it has all codecs, and stands still at a batch that it cannot read.
+It is a client of its own, without the linkage's reader. It has all codecs, and stands still at a batch that it cannot
+read.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Records = Mapping[TopicPartition, Sequence[Any]]
 
 
 class Reader:
-    """The one reader of this registry. It keeps its own positions, so it needs no consumer group."""
+    """The only reader of this registry. It keeps its positions by itself, so it needs no consumer group."""
 
     def __init__(
         self, settings: SandboxSettings, seat: Seat, pool: Pool, mischief: Mischief, publisher: Publisher
@@ -55,7 +56,7 @@ class Reader:
         self.ready = False
 
     async def run(self) -> None:
-        """Read until cancelled. After any failure everything is read again from the stored positions."""
+        """Read until cancelled. After a failure all is read again from the stored positions."""
         log = structlog.get_logger()
         while True:
             consumer = AIOKafkaConsumer(
@@ -64,7 +65,7 @@ class Reader:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 isolation_level="read_uncommitted" if self._settings.profile == "embedded" else "read_committed",
-                # Kafka answers as soon as something comes; the embedded broker after a part of this.
+                # Kafka answers as soon as something comes; the embedded broker answers after a part of this time.
                 fetch_max_wait_ms=200 if self._settings.profile == "embedded" else 500,
             )
             try:
@@ -89,11 +90,12 @@ class Reader:
             if self._mischief.down != down:
                 down = not down
                 (consumer.pause if down else consumer.resume)(*told)
-            # What we are told is looked for first, so that no flood of our own stands before a credit.
+            # The linkage's messages are fetched first, so that no flood of our own messages delays a credit.
             for fetch in (partial(consumer.getmany, *told), partial(consumer.getmany, timeout_ms=_WAIT_MS)):
                 records = await fetch(max_records=_BATCH)
                 if self._mischief.down:
-                    # It went down while this fetch was under way: what was told then is read again later.
+                    # The registry went down while this fetch was under way. The messages that were told then are read
+                    # again later.
                     for tp in [tp for tp in records if tp in told]:
                         consumer.seek(tp, records.pop(tp)[0].offset)
                 if records:
@@ -118,7 +120,7 @@ class Reader:
         return await write(connection, self._seat.code, answers, now)
 
     def _letters(self, records: Records) -> list[Letter]:
-        """Our own first: what the linkage tells us follows from it."""
+        """Our own letters come first, since the linkage's messages follow from them."""
         found = []
         for tp in sorted(records, key=lambda tp: (tp.topic not in self._own_names, tp)):
             own = tp.topic in self._own_names

@@ -1,4 +1,4 @@
-"""Receipts: written to an outbox with the posting they speak of, published from there in order."""
+"""Receipts. They are written to an outbox together with their posting, and published from there in order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _IDLE_SECONDS = 0.5
 
 
 async def write(connection: Connection, code: str, answers: Iterable[Answer], now: datetime) -> int:
-    """Put each answer into the outbox as often as it is to be given, in the caller's transaction; give how many."""
+    """Put each answer into the outbox, as often as it is to be given, in the caller's transaction. Gives how many."""
     events = [_event(code, answer, now) for answer in answers for _ in range(answer.copies)]
     await enqueue(connection, RECEIPTS.of(code).name, events)
     return len(events)
@@ -70,7 +70,7 @@ def _receipt(answer: Answer) -> Message:
 
 
 class Publisher:
-    """Publishes the outbox in order and deletes what the broker acknowledged. One per database."""
+    """Publishes the outbox in order, and deletes rows that the broker acknowledged. One for each database."""
 
     def __init__(self, settings: SandboxSettings, pool: Pool) -> None:
         self._settings = settings
@@ -79,11 +79,11 @@ class Publisher:
         self.ready = False
 
     def wake(self) -> None:
-        """There is something to publish."""
+        """Say that there are rows to publish."""
         self._wanted.set()
 
     async def run(self) -> None:
-        """Publish until cancelled; whatever fails is tried again from the outbox."""
+        """Publish until cancelled. After a failure the rows of the outbox are published again."""
         log = structlog.get_logger()
         while True:
             producer = AIOKafkaProducer(

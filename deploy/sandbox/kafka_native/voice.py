@@ -1,4 +1,4 @@
-"""What the pages say goes out through the same outbox as receipts, with the entry in the books."""
+"""Messages of the pages go out through the same outbox as receipts, together with their entries in the books."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["OutboxVoice"]
 
 
 class OutboxVoice:
-    """Speaks on the registry's own topics. What comes back from them later was taken in here already."""
+    """Speaks on the registry's own topics. The reader meets these messages again later; their entries are made here."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher

@@ -1,1 +1,1 @@
-"""A registry with an HTTP interface of its own, in its own words; it has never heard of Kafka."""
+"""A registry with an HTTP interface of its own, in its own words. It knows nothing of Kafka."""

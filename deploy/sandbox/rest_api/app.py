@@ -24,7 +24,7 @@ __all__ = ["build"]
 
 
 def build(settings: SandboxSettings) -> FastAPI:
-    """The application; it connects when it starts. Raises ``ValueError`` without a token for its interface."""
+    """The application. It connects when it starts. Raises ``ValueError`` without a token for its interface."""
     if settings.system_token is None:
         raise ValueError("set SHUANGCHENG_SYSTEM_TOKEN to the token that its adapter brings, 16 characters or more")
     seat = settings.seat(rounding=30)

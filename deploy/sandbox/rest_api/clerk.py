@@ -1,4 +1,4 @@
-"""The one clerk who posts: requests that come at the same time are answered from one transaction."""
+"""The only task that posts. Requests that come at the same time are answered from one transaction."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Clerk:
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
 
     async def ask(self, request: Credit | Query) -> Answer:
-        """The answer, once it is committed. Raises what the database raised; then nobody knows."""
+        """The answer, once it is committed. Raises the database's error; then nobody knows whether it was posted."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((request, future))
         return await future

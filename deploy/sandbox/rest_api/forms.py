@@ -1,4 +1,4 @@
-"""The registry's own words: every field and category of its HTTP interface, and what it means in the books."""
+"""The registry's own words: all fields and categories of its HTTP interface, and their meanings in the books."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """A category of letter: what it becomes in the books, and what it says without writing it down."""
+    """A category of letters: its entry in the books, and the values that it implies without fields."""
 
     adapter: TypeAdapter[Any] | None = None
     fields: dict[str, str] | None = None
@@ -112,7 +112,7 @@ _CATEGORIES: Final = {
 
 
 class Unreadable(ValueError):
-    """A letter that is not in this interface; the text says why."""
+    """A letter that is not of this interface. The text says why."""
 
 
 class _LetterForm(BaseModel):
@@ -127,7 +127,7 @@ class _LetterForm(BaseModel):
 
 
 class CreditForm(BaseModel):
-    """A credit as this registry's interface takes it."""
+    """A credit in the form of this registry's interface."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -140,7 +140,7 @@ class CreditForm(BaseModel):
     version: int = Field(alias="版本", ge=1, le=2**31 - 1)
 
     def credit(self) -> entries.Credit:
-        """What the ledger is asked to post."""
+        """The credit for the ledger."""
         return entries.Credit(
             self.transfer_id, self.ref, self.host, self.delta, self.total, self.record_ref, self.version
         )

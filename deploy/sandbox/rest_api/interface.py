@@ -28,11 +28,11 @@ from deploy.web.bounds import allow
 __all__ = ["interface"]
 
 _LONGEST_SILENCE = 60.0
-"""Seconds that a request whose answer gets lost stays open, unless its client goes before."""
+"""The seconds for which a request stays open whose answer gets lost, unless its client leaves earlier."""
 _AT_ONCE = 200
 _MOST_BYTES = 1024 * 1024
 _NOT_KEPT = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, OverflowError)
-"""What a letter meets that no column takes: NUL, numbers and moments that are too large, minutes of no service."""
+"""Errors of a letter that no column takes: NUL, numbers and moments that are too large, minutes without a service."""
 _STATUS = {"conflict": 409, "volunteer_unknown": 404}
 
 
@@ -44,14 +44,14 @@ def _open_for_business(mischief: Mischief) -> None:
 
 
 async def _roomy(request: Request) -> None:
-    """A batch of letters is larger than what people send; an adapter halves one that is too large."""
+    """A batch of letters is larger than people's requests. An adapter halves a batch that is too large."""
     allow(request, _MOST_BYTES)
 
 
 def interface(
     seat: Seat, token: SecretStr, mischief: Mischief, pool: Callable[[], Pool], clerk: Callable[[], Clerk]
 ) -> APIRouter:
-    """The routes under ``/接口``, for the bearer of this token: they book minutes, and tell codes in clear."""
+    """The routes under ``/接口``, for the bearer of this token, since they book minutes and tell codes in clear."""
 
     dependencies = [Depends(bearer_of(token)), Depends(lambda: _open_for_business(mischief)), Depends(_roomy)]
     router = APIRouter(prefix="/接口", dependencies=dependencies)
@@ -82,7 +82,7 @@ def interface(
     @router.get("/上报")
     async def said(request: Request) -> Response:
         given = request.query_params.get("序号", "0")
-        if not (given.isascii() and given.isdecimal() and len(given) < 19):  # what a bigint holds
+        if not (given.isascii() and given.isdecimal() and len(given) < 19):  # the largest bigint
             raise HTTPException(400, "序号有误")
         after = int(given)
         async with pool().acquire() as connection:
@@ -100,7 +100,7 @@ def interface(
 
 
 async def _take_in(request: Request, pool: Pool, name: str, *, own: bool) -> Response:
-    """Keep a batch of letters: each once, those that cannot be read are named and the others kept."""
+    """Keep a batch of letters, each once. Letters that cannot be read are named, and all others are kept."""
     try:
         sent = orjson.loads(await request.body())[name]
     except (orjson.JSONDecodeError, KeyError, TypeError):
@@ -119,7 +119,8 @@ async def _take_in(request: Request, pool: Pool, name: str, *, own: bool) -> Res
 
 
 async def _keep(pool: Pool, letters: Sequence[Letter]) -> tuple[int, list[dict[str, str | None]]]:
-    """How many were new, and which the books do not take: one of these costs no other its place."""
+    """How many letters were new, and which of them the books do not take. Such a letter prevents no other from being
+    kept."""
     try:
         async with pool.acquire() as connection, connection.transaction():
             return len(await books.keep(connection, letters)), []

@@ -1,4 +1,4 @@
-"""What people did on the pages, for whoever asks at ``/接口/上报``: letters in this registry's own words, in order."""
+"""Acts of people on the pages, told at ``/接口/上报``: letters in this registry's own words, in order."""
 
 from __future__ import annotations
 
@@ -60,14 +60,15 @@ _SPOKEN = "SELECT number, letter::text FROM spoken WHERE number > $1 ORDER BY nu
 
 
 class SpokenVoice:
-    """Keeps what was said until it is asked for; nobody is told, so there is nobody to wake."""
+    """Keeps letters until the adapter asks for them. Nobody is told, so nobody is woken."""
 
     async def say(self, connection: Connection, event: Event) -> bool:
         """See ``Voice``."""
         said = _letter(event)
         if not await books.keep(connection, [read_letter(said, own=True)]):
             return False
-        # Numbers are given out before their transactions end, so one could be missed behind a higher one.
+        # Numbers are given out before their transactions end, so a letter could be missed behind a letter with a higher
+        # number.
         await connection.execute("LOCK TABLE spoken IN SHARE ROW EXCLUSIVE MODE")
         await connection.execute(_SPEAK, orjson.dumps(said).decode())
         return True
@@ -77,7 +78,7 @@ class SpokenVoice:
 
 
 async def spoken(connection: Connection, after: int, limit: int) -> list[dict[str, Any]]:
-    """Letters behind this number, in order, each with its own."""
+    """The letters behind this number, in order, each with its number."""
     return [{"序号": row[0], **orjson.loads(row[1])} for row in await connection.fetch(_SPOKEN, after, limit)]
 
 

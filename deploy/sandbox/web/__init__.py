@@ -1,6 +1,6 @@
-"""The pages of a sandbox registry: what its volunteers and organisers see of the linkage inside their own city's app.
+"""The pages of a sandbox registry: the linkage as its volunteers and organisers see it, inside their own city's app.
 
-Loaded only where the registry has a passcode for them: most sandboxes serve machines alone.
+They are loaded only if the registry has a passcode for them: most sandboxes serve machines alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["opened", "pages_on"]
 
 
 def pages_on(app: FastAPI, settings: SandboxSettings, seat: Seat, is_down: Callable[[], bool]) -> Site | None:
-    """Put the pages on this application; None where there is no passcode. While ``is_down`` they only say so."""
+    """Put the pages on this application; None without a passcode. While ``is_down`` the pages say only that."""
     if settings.passcode is None:
         return None
     from deploy.sandbox.web.entrance import entrance
@@ -45,7 +45,7 @@ def pages_on(app: FastAPI, settings: SandboxSettings, seat: Seat, is_down: Calla
 
 @contextlib.asynccontextmanager
 async def opened(site: Site | None, settings: SandboxSettings, pool: Pool, voice: Voice) -> AsyncIterator[None]:
-    """The pages with what stands behind them: books, voice, and the linkage's read APIs."""
+    """The pages with all that they use: books, voice, and the linkage's read APIs."""
     if site is None:
         yield
         return

@@ -1,4 +1,5 @@
-"""Who uses the pages: the registry's own people, visitors whose links made them an account, and their browsers."""
+"""Accounts and sessions of the pages: the registry's own people, visitors who got an account by a link, and their
+browsers."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ _ACCOUNT = "SELECT ref, kind, name, age_band, guardian_approved, home FROM accou
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Someone of this registry. A visitor has no name and no age here: these stay at her home."""
+    """A person's account at this registry. A visitor has no name and no age here: these stay at her home."""
 
     ref: str
     kind: Literal["volunteer", "visitor", "organiser"]
@@ -54,7 +55,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A browser, with the secret that its forms must carry; ``account`` once somebody signed in."""
+    """A browser's session, with the secret that its forms must carry. ``account`` is set once somebody has signed
+    in."""
 
     token: str
     csrf: str
@@ -99,7 +101,7 @@ async def enter_people(pool: Pool, file: Path) -> None:
 
 
 async def listed(pool: Pool) -> list[Account]:
-    """Who can sign in, at most 200 of each kind: however many visitors there are, organisers are in it."""
+    """The people who can sign in, at most 200 of each kind, so that many visitors do not crowd out organisers."""
     kinds = " UNION ALL ".join(f"({_ACCOUNT} WHERE kind = '{kind}' ORDER BY ref LIMIT 200)" for kind in _KINDS)
     return [Account(*row) for row in await pool.fetch(kinds)]
 
@@ -111,18 +113,18 @@ async def find(pool: Pool | Connection, ref: str) -> Account | None:
 
 
 def digest(token: str) -> bytes:
-    """What is kept of a secret that somebody else keeps."""
+    """The digest that is kept of a secret which somebody else has."""
     return hashlib.sha256(token.encode()).digest()
 
 
 async def open_session(pool: Pool, ref: str | None = None) -> Session:
-    """A new session under a new token: a token from before a sign-in is never one after it (session fixation)."""
+    """A new session under a new token. A token from before a sign-in is never valid after it (session fixation)."""
     token = secrets.token_urlsafe(32)
     return Session(token, await new_session(pool, token, ref), None if ref is None else await find(pool, ref))
 
 
 async def new_session(db: Pool | Connection, token: str, ref: str | None = None) -> str:
-    """A session under this token; gives the secret of its forms."""
+    """A new session under this token. Gives the secret of its forms."""
     csrf = secrets.token_urlsafe(24)
     await db.execute(
         "INSERT INTO web_session (token_hash, csrf, ref, expires_at) VALUES ($1, $2, $3, $4)",
@@ -150,13 +152,13 @@ async def session_of(pool: Pool, token: str | None) -> Session | None:
 
 
 async def sign_in(pool: Pool, session: Session | None, ref: str) -> Session:
-    """Somebody proved to be ``ref``: the old session ends, a new one begins."""
+    """Somebody has proved to be ``ref``: the old session ends, a new session begins."""
     await sign_out(pool, session)
     return await open_session(pool, ref)
 
 
 async def sign_out(pool: Pool, session: Session | None) -> None:
-    """End this session, and forget those whose time is up."""
+    """End this session, and delete sessions that have expired."""
     await pool.execute(
         "DELETE FROM web_session WHERE token_hash = $1 OR expires_at < now()",
         b"" if session is None else digest(session.token),

@@ -1,4 +1,5 @@
-"""A code on its way from the other city's page to one session: who brought it along, and who opened with it."""
+"""Codes on their way from the other city's page to a session: which browser brought a code, and which session used
+it."""
 
 from __future__ import annotations
 
@@ -14,9 +15,9 @@ from deploy.sandbox.web.accounts import digest, new_session
 __all__ = ["STANDS", "Answer", "Arrival", "answer_of", "arrival_of", "arrive", "code_hash", "open_with"]
 
 STANDS: Final = timedelta(minutes=30)
-"""So long a code is good at most, whatever its home says."""
+"""The longest time for which a code is good, whatever its home says."""
 _FORGET: Final = "DELETE FROM arrival WHERE expires_at < now()"
-# Codes are good for half an hour, and the linkage knows which are spent: a day is long enough to remember presses.
+# Codes are good for half an hour, and the linkage knows which codes are used. So uses are remembered for a day only.
 _FORGET_OPENED: Final = "DELETE FROM opened WHERE pressed_at < now() - interval '1 day'"
 _OPEN: Final = """
 INSERT INTO opened (code_hash, message_id, session, home, asked_as) VALUES ($1, $2, $3, $4, $5)
@@ -29,7 +30,7 @@ SELECT true FROM opened JOIN web_session ON token_hash = session WHERE code_hash
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A browser that brought a code along. ``session`` is the token of the session that the code is good for."""
+    """A browser that brought a code. ``session`` is the token of the session for which the code is good."""
 
     token: str
     csrf: str
@@ -41,7 +42,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the linkage says to the code with which a session was opened."""
+    """The linkage's answer to the code with which a session was opened."""
 
     home: str
     state: Literal["asked", "established", "refused"]
@@ -49,17 +50,17 @@ class Answer:
 
 
 def code_hash(code: str) -> str:
-    """As homes offer it: SHA-256 in lower-case hex."""
+    """The hash of a code as homes offer it: SHA-256 in lower-case hex."""
     return hashlib.sha256(code.encode()).hexdigest()
 
 
 def _session(token: str, salt: bytes) -> str:
-    # Two presses of one button open one session; and nobody knows it who planted the arrival's cookie.
+    # Two presses of one button open one session. And whoever planted the arrival's cookie does not know the session.
     return hashlib.sha256(salt + token.encode()).hexdigest()
 
 
 async def arrive(pool: Pool, home: str, home_ref: str, code: str) -> Arrival:
-    """Somebody brought a code that is good. Nobody is signed in by that: she is asked first."""
+    """Somebody brought a good code. This signs in nobody: she is asked first."""
     token, csrf, salt = secrets.token_urlsafe(32), secrets.token_urlsafe(24), secrets.token_bytes(32)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(_FORGET)
@@ -72,7 +73,7 @@ async def arrive(pool: Pool, home: str, home_ref: str, code: str) -> Arrival:
 
 
 async def arrival_of(pool: Pool, token: str | None) -> Arrival | None:
-    """What the browser with this cookie brought along, for half an hour."""
+    """The arrival of the browser with this cookie, for half an hour."""
     row = await pool.fetchrow(
         "SELECT csrf, session, home, home_ref, code FROM arrival WHERE token_hash = $1 AND expires_at > now()",
         digest(token or ""),
@@ -84,9 +85,10 @@ async def arrival_of(pool: Pool, token: str | None) -> Arrival | None:
 
 
 async def open_with(connection: Connection, arrival: Arrival, message_id: str, asked_as: str) -> bool | None:
-    """Use the code for this browser's session, which nobody has signed in to yet: True the first time, False again.
+    """Use the code for this browser's session, to which nobody has signed in yet. True the first time, False at a
+    repeat.
 
-    None: somebody else did, or the session has ended.
+    None: another session has used the code, or the session has ended.
     """
     hashed, session = digest(arrival.code), digest(arrival.session)
     await connection.execute(_FORGET_OPENED)
@@ -97,6 +99,6 @@ async def open_with(connection: Connection, arrival: Arrival, message_id: str, a
 
 
 async def answer_of(pool: Pool, session: str) -> Answer | None:
-    """How the code stands with which this session was opened; None where it was opened in another way."""
+    """The state of the code with which this session was opened. None if it was opened in another way."""
     row = await pool.fetchrow("SELECT home, state, reason FROM opened WHERE session = $1", digest(session))
     return None if row is None else Answer(*row)

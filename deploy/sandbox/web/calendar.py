@@ -9,7 +9,7 @@ __all__ = ["calendar"]
 
 
 def calendar(shift: dict[str, Any]) -> bytes:
-    """A VCALENDAR with one VEVENT; ``shift`` is as search gives it."""
+    """A VCALENDAR with one VEVENT. ``shift`` has the form of the search's answer."""
     name = f"{shift['host']}.{shift['project_ref']}.{shift['shift_ref']}"
     lines = [
         "BEGIN:VCALENDAR",

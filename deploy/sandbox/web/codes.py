@@ -20,12 +20,12 @@ ON CONFLICT (project_ref, shift_ref) DO UPDATE SET secret = check_in_secret.secr
 
 
 async def current(pool: Pool, project_ref: str, shift_ref: str) -> str:
-    """The code that the organiser shows now."""
+    """The code that the organiser's page shows now."""
     return _code(await _secret(pool, project_ref, shift_ref), _step())
 
 
 async def is_right(pool: Pool, project_ref: str, shift_ref: str, given: str) -> bool:
-    """Whether this is the code of now or of the half minute before: people type slowly."""
+    """Whether this is the code of this half minute or of the half minute before, since people type slowly."""
     secret, step = await _secret(pool, project_ref, shift_ref), _step()
     return any(hmac.compare_digest(_code(secret, one).encode(), given.encode()) for one in (step, step - 1))
 

@@ -1,7 +1,7 @@
-"""What people do on the pages, as messages of the registry: each once, however often a button is pressed.
+"""Turns acts of people on the pages into messages of the registry: each once, however often a button is pressed.
 
-Every message's id follows from what it says (a shift and her number, a record and its version), so that a double
-click, the back button or two windows say it once: the books take an id once, and only what they take is sent.
+The id of each message follows from its content (a shift and her number, a record and its version). So a double click,
+the back button or two windows say it once: the books take an id once, and only a message that they take is sent.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = ["STANDS", "Attest", "Desk", "Offer", "Window"]
 
 _OFFER_STANDS: Final = timedelta(minutes=30)
 _CONSENT_STANDS: Final = timedelta(days=365)
-# What the linkage told last, or what she offered. The linkage may know higher versions than these books, which may have
-# been set back to a copy: the refusal of a stale consent says so.
+# The version that the linkage told last, or that she offered. These books may have been set back to a copy, so the
+# linkage may know higher versions: the refusal of a stale consent says so.
 _CONSENT = """
 SELECT state, greatest(version, (SELECT max(standing_version) FROM refusal JOIN sent ON sent.id = refusal.message_id
                                  WHERE sent.ref = $1)) AS version FROM (
@@ -51,18 +51,19 @@ Window: TypeAlias = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What she takes along to the other registry's page; whoever has the code controls both accounts (rule 80)."""
+    """The offer that she takes to the other registry's page. Whoever has the code controls both accounts (rule 80)."""
 
     registry: str
     code: str
     expires_at: datetime
     linked: bool
-    """Whether it opens an account that she has there."""
+    """Whether it opens an account that she has there already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attest:
-    """What an organiser says of one person's service; ``version`` is the record's version that she saw, 0 for none."""
+    """An organiser's word on one person's service. ``version`` is the version of the record that the organiser saw, 0
+    for none."""
 
     volunteer_ref: str
     version: int
@@ -76,7 +77,7 @@ def _short(*parts: object) -> str:
 
 
 class Desk:
-    """Acts in the name of registry ``code``; every method is one transaction, or raises ``NotPossible``."""
+    """Acts in the name of registry ``code``. Each method is one transaction, or raises ``NotPossible``."""
 
     def __init__(self, code: str, pool: Pool, voice: Voice) -> None:
         self.code = code
@@ -86,15 +87,16 @@ class Desk:
     # -- links and consent -------------------------------------------------------------------------------------
 
     async def consent_stands(self, ref: str, registry: str) -> bool:
-        """Whether she lets ``registry`` share, as far as we know."""
+        """Whether her consent with ``registry`` stands, as far as we know."""
         known = await self._pool.fetchrow(_CONSENT, ref, registry)
         return known is not None and known["state"] == "given"
 
     async def offer(self, account: Account, registry: str, form: str, *, agreed: bool = False) -> Offer:
-        """A code to take along; the same form gives the same one.
+        """A code to take along. The same form gives the same code.
 
-        With the first one she agrees that her service over there comes home. Once she is linked it opens the account
-        that she has, and leaves consent alone: withdrawn, it is given again only if she has ``agreed`` to that.
+        By her first offer she agrees that her service at the other registry is credited at home. Once she is linked,
+        the code opens the account that she has, and leaves consent as it is: a withdrawn consent is given again only if
+        she has ``agreed`` to that.
         """
         if account.minor and not account.guardian_approved:
             raise NotPossible("guardian_first")
@@ -133,7 +135,7 @@ class Desk:
     async def _renew(
         self, connection: Connection, ref: str, registry: str, state: str, known: Any, agreed: bool
     ) -> None:
-        """She goes over there again: the link must hold, and consent stand, or be given with these words."""
+        """She goes to the other registry again. The link must hold, and consent must stand or be given now."""
         if state == "broken":
             raise NotPossible("reason_link_broken")
         if known is None or known["state"] != "given":
@@ -142,10 +144,10 @@ class Desk:
             await self._give(connection, ref, registry, 1 if known is None else known["version"] + 1)
 
     async def visit(self, arrival: Arrival) -> None:
-        """It is she who brought this code along. There is no account before the linkage says which one is hers.
+        """She says that the code is hers. There is no account before the linkage says which account is hers.
 
-        The number under which it is asked follows from the code, so that whoever brings another one for the same number
-        at home asks for somebody else. Raises ``NotPossible`` where the code was used before.
+        The number under which the linkage is asked follows from the code. So another code for the same number at home
+        asks for another account. Raises ``NotPossible`` if the code was used before.
         """
         ref, name = f"{self.code}-v-{_short('visit', arrival.code)}", f"visit-{_short(arrival.code)}"
         message = volunteers.LinkRequested(
@@ -160,7 +162,7 @@ class Desk:
         self._voice.wake()
 
     async def withdraw_consent(self, ref: str, registry: str) -> None:
-        """Nothing more is shared with ``registry`` from now on (rule 40)."""
+        """From now on nothing more is shared with ``registry`` (rule 40)."""
         async with self._pool.acquire() as connection, connection.transaction():
             known = await connection.fetchrow(_CONSENT, ref, registry)
             if known is None or known["state"] != "given":
@@ -170,7 +172,7 @@ class Desk:
         self._voice.wake()
 
     async def give_consent(self, ref: str, registry: str) -> None:
-        """Sharing is allowed again: what was withheld goes home."""
+        """Sharing is allowed again: withheld transfers go home."""
         async with self._pool.acquire() as connection, connection.transaction():
             known = await connection.fetchrow(_CONSENT, ref, registry)
             if known is None or known["state"] != "withdrawn":
@@ -184,15 +186,16 @@ class Desk:
         await self._say(connection, f"consent-{_short(ref, registry, version)}", message, now)
 
     async def approve_as_guardian(self, ref: str) -> None:
-        """Her guardian agrees; nothing is sent yet, it goes with her next offer."""
+        """Her guardian agrees. Nothing is sent yet: her next offer carries it."""
         await self._pool.execute("UPDATE account SET guardian_approved = true WHERE ref = $1", ref)
 
     # -- sign-ups ----------------------------------------------------------------------------------------------
 
     async def join(self, account: Account, place: Place, window: Window) -> None:
-        """Ask for a post; while one request stands, no other is made. ``window`` is the shift's begin and end.
+        """Ask for a post. While a request stands, no other request is made. ``window`` is the shift's begin and end.
 
-        In our own shifts our own volunteers are ours to sign up: the linkage only hears that she is busy then.
+        We sign up our own volunteers to our own shifts by ourselves. Then the linkage hears only that she is busy in
+        this window.
         """
         ref = account.ref
         async with self._pool.acquire() as connection, connection.transaction():
@@ -212,7 +215,7 @@ class Desk:
         self._voice.wake()
 
     async def leave(self, account: Account, place: Place, window: Window) -> None:
-        """Give a post back, or a place in the waitlist."""
+        """Give back a post, or a place in the waitlist."""
         async with self._pool.acquire() as connection, connection.transaction():
             known = await signup_at(connection, account.ref, place)
             if known is None or known["state"] not in STANDS:
@@ -226,7 +229,7 @@ class Desk:
     # -- service -----------------------------------------------------------------------------------------------
 
     async def check_in(self, ref: str, project_ref: str, shift_ref: str) -> None:
-        """She is here: the organiser's code was right."""
+        """Check her in. The organiser's code was right."""
         now = datetime.now(UTC)
         day = service.shanghai_day(now)
         message = service.CheckedIn(
@@ -237,9 +240,9 @@ class Desk:
         self._voice.wake()
 
     async def attest(self, organiser: str, project_ref: str, shift_ref: str, said: Sequence[Attest]) -> int:
-        """Confirm, correct or take back service records of a shift; gives how many were new.
+        """Attest, correct or take back service records of a shift. Gives how many versions were new.
 
-        A version that was attested already stays as it was said first.
+        A version that was attested already stays as it was attested first.
         """
         new = 0
         async with self._pool.acquire() as connection, connection.transaction():

@@ -1,4 +1,4 @@
-"""The entrance: who somebody is, and the way from one city's pages to the other's."""
+"""The entrance: sign-in, and the way from one city's pages to the other city's."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from deploy.web.trouble import Forbidden, NotFound, NotReached, SignInFirst
 __all__ = ["entrance"]
 
 _OFFER_LATE: Final = 10.0
-"""Seconds that an offer may be behind its code: people are faster than another city's adapter."""
+"""The seconds by which an offer may come later than its code: people are faster than another city's adapter."""
 _LOOKS_EVERY: Final = 0.4
 
 
 def entrance(site: Site) -> None:
-    """Enter these pages' routes."""
+    """Enter the routes of these pages."""
     site.get("/sign-in", sign_in_page)
     site.post("/sign-in", sign_in)
     site.post("/sign-out", sign_out)
@@ -37,7 +37,7 @@ def entrance(site: Site) -> None:
     site.post("/consent/{registry}/give", agree_again)
     site.post("/visit", arrive, public=True)
     site.get("/visit", ask)
-    site.post("/visit/open", it_is_me, public=True)  # its form carries the arrival's secret: she has no session yet
+    site.post("/visit/open", it_is_me, public=True)  # she has no session yet: the form carries the arrival's secret
     site.get("/welcome", welcome)
 
 
@@ -45,7 +45,7 @@ def entrance(site: Site) -> None:
 
 
 async def sign_in_page(visit: Visit, wrong: str | None = None, status: int = 200) -> Response:
-    """Whom the visitor of these pages is; then she goes on to where she was."""
+    """Ask who uses these pages. Afterwards she goes on to the page where she was."""
     to = local(visit.text("to") or visit.request.query_params.get("to", "/"))
     if visit.session is None:
         visit.session = await accounts.open_session(visit.site.pool)
@@ -55,9 +55,10 @@ async def sign_in_page(visit: Visit, wrong: str | None = None, status: int = 200
 
 
 async def sign_in(visit: Visit) -> Response:
-    """A number of this registry and the sandbox's passcode."""
+    """Sign in by a number of this registry and the sandbox's passcode."""
     ref = visit.text("ref")
-    # Of this account from there: otherwise whoever shares an address with a guesser would be locked out with him.
+    # Tries are counted by account and address: otherwise all who share an address with a guesser would be locked out
+    # with him.
     who = f"sign-in {visit.address} {ref}"
     if visit.site.tries.spent(who):
         return await sign_in_page(visit, "too_many_tries", 429)
@@ -89,7 +90,8 @@ def _neighbour(visit: Visit) -> str:
 
 
 async def consent_page(visit: Visit) -> Response:
-    """Who gets what, for what, until when; refusing is a link of the same size. Where consent stands, only the way."""
+    """The consent: who gets which data, for what purpose, until when. The link to refuse is as large as the button. If
+    consent stands, only the way to the other city."""
     account, registry = visit.of_kind("volunteer"), _neighbour(visit)
     links = await views.links(visit.site.pool, account.ref)
     state = next((link["state"] for link in links if link["registry"] == registry and link["established"]), None)
@@ -99,7 +101,7 @@ async def consent_page(visit: Visit) -> Response:
 
 
 async def agree(visit: Visit) -> Response:
-    """She agrees, or has agreed: the offer is made, and the button to the other city's page is hers."""
+    """She agrees, or has agreed: make the offer, and show the button to the other city's page."""
     account, registry = visit.of_kind("volunteer"), _neighbour(visit)
     agreed = visit.text("agreed") == "1"
     offer = await visit.site.desk.offer(account, registry, visit.text("form"), agreed=agreed)
@@ -107,7 +109,7 @@ async def agree(visit: Visit) -> Response:
 
 
 async def guardian(visit: Visit) -> Response:
-    """Her guardian agrees, with the passcode once more: it is the guardian's own word."""
+    """Her guardian agrees, with the passcode once more, since it is the guardian's own word."""
     account = visit.of_kind("volunteer")
     if visit.site.tries.spent(account.ref):
         raise Forbidden("too_many_tries")
@@ -134,15 +136,15 @@ async def agree_again(visit: Visit) -> Response:
 
 
 async def arrive(visit: Visit) -> Response:
-    """From the other city's page, with a code. Nobody is signed in by coming: anybody's page could send her here.
+    """She comes from the other city's page, with a code. Coming signs in nobody: anybody's page could send her here.
 
-    Nothing is written for a code that is no good, and whoever brings many of them waits.
+    For a bad code nothing is written, and a browser that brings many bad codes must wait.
     """
     home, home_ref, code, site = visit.text("home"), visit.text("ref"), visit.text("code"), visit.site
     who = visit.address
     if site.strangers.spent(who) or site.everybody.spent(""):
         return visit.too_many(site.strangers)
-    # Counted before it is looked at, so that many at once are as many.
+    # The code is counted before it is looked at, so that many codes at the same time count as many.
     site.strangers.wrong(who)
     site.everybody.wrong("")
     stands = None
@@ -161,7 +163,7 @@ async def arrive(visit: Visit) -> Response:
 
 
 async def _stands(visit: Visit, home: str, home_ref: str, code: str) -> bool:
-    """Whether the linkage knows of the offer. It may still be on its way, by her home's own system."""
+    """Whether the linkage knows the offer. The offer may still be on its way from her home's own system."""
     try:
         message = LinkRequested(volunteer_ref="new", home=home, home_ref=home_ref, code=code)
     except ValidationError:
@@ -174,7 +176,7 @@ async def _stands(visit: Visit, home: str, home_ref: str, code: str) -> bool:
             async with site.looking:
                 if await site.linkage.code_stands(home, home_ref, site.seat.code, hashed):
                     return True
-        except NotReached as error:  # one look that failed says nothing about the code
+        except NotReached as error:  # a failed question says nothing about the code
             missed = error
         if time.monotonic() > until:
             if missed is not None:
@@ -191,12 +193,12 @@ async def _arrival(visit: Visit) -> arrivals.Arrival:
 
 
 async def ask(visit: Visit) -> Response:
-    """Which account she is about to open: is that you?"""
+    """Name the account that she is about to open, and ask whether it is hers."""
     return visit.page("visit.html", arrival=await _arrival(visit))
 
 
 async def it_is_me(visit: Visit) -> Response:
-    """Her own press, on our own page: the code is used, for a session of this browser."""
+    """She confirms on our own page: use the code, for a session of this browser."""
     arrival = await _arrival(visit)
     if not hmac.compare_digest(arrival.csrf.encode(), visit.text("csrf").encode()):
         raise Forbidden("form_is_old")
@@ -209,7 +211,7 @@ async def it_is_me(visit: Visit) -> Response:
 
 
 async def welcome(visit: Visit) -> Response:
-    """While the home is asked, and once it has answered."""
+    """The page while the home is asked, and once it has answered."""
     if visit.session is None:
         raise SignInFirst
     answer = await arrivals.answer_of(visit.site.pool, visit.session.token)

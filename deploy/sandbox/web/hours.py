@@ -1,4 +1,4 @@
-"""The parcel's way of an hour: where each service stands on it, from the linkage's timeline."""
+"""An hour's way home, as a parcel's: where each service stands, from the linkage's timeline."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, Final, Literal
 __all__ = ["STOPS", "Hour", "hours_of"]
 
 STOPS: Final = ("served", "attested", "travelling", "arrived")
-"""Where an hour passes on its way."""
+"""The stops on an hour's way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """One service: how far it is (an index of ``STOPS``), the word for its state, and whose move it is."""
+    """One service: how far it has come (an index of ``STOPS``), the word for its state, and who must act."""
 
     service: dict[str, Any]
     stop: int
@@ -25,7 +25,8 @@ class Hour:
 
 
 def hours_of(services: Sequence[dict[str, Any]]) -> list[Hour]:
-    """Newest first. The seven states of a transfer are told, and before it those of the record."""
+    """All services, newest first. A service has the state of its transfer, or that of the record as long as there is no
+    transfer."""
     return [_hour(one) for one in reversed(services)]
 
 

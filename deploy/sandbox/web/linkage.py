@@ -1,4 +1,4 @@
-"""What the pages ask of the linkage itself, with this registry's token: search, shifts, and the timeline."""
+"""The pages' questions to the linkage itself, with this registry's token: search, shifts, and the timeline."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Linkage:
     identity: str
 
     async def search(self, asked: Mapping[str, Any], busy: Sequence[str] = ()) -> dict[str, Any]:
-        """Shifts that can be joined, one page: ``{"shifts": […], "next": cursor or null}``."""
+        """One page of shifts that can be joined: ``{"shifts": […], "next": cursor or null}``."""
         given = [(name, value) for name, value in asked.items() if value not in (None, "")]
         found = await self._get(f"{self.opportunities}/search", [*given, *(("busy", window) for window in busy)])
         return found or {"shifts": [], "next": None}
 
     async def shift(self, host: str, project_ref: str, shift_ref: str) -> dict[str, Any] | None:
-        """One shift of any registry; None when there is none, or when nothing can have such a name.
+        """One shift of any registry. None if there is no such shift, or no shift can have such a name.
 
-        The names come from an address that anybody typed: with ``..`` in it our token would ask something else.
+        The names come from an address that anybody may type. With ``..`` in it our token would ask another question.
         """
         try:
             place = "/".join(_PLACE.validate_python((host, project_ref, shift_ref)))
@@ -49,13 +49,13 @@ class Linkage:
         return await self._get(f"{self.opportunities}/campaigns", []) or []
 
     async def timeline(self, registry: str, ref: str) -> dict[str, Any] | None:
-        """Links, sign-ups and services of one of our own; None when the linkage has never heard of her."""
+        """Links, sign-ups and services of one of our volunteers. None if the linkage does not know her."""
         whose = [("registry", registry), ("ref", ref)]
         found: dict[str, Any] | None = await self._get(f"{self.bridge}/timeline", whose)
         return found
 
     async def code_stands(self, home: str, home_ref: str, host: str, code_hash: str) -> bool:
-        """Whether this code would open an account here; says nothing about anybody to anyone."""
+        """Whether this code would open an account here. The answer tells nothing about any person."""
         asked = [("home", home), ("home_ref", home_ref), ("host", host)]
         try:
             found = await self._get(f"{self.identity}/codes/{code_hash}", asked)

@@ -1,4 +1,4 @@
-"""The organiser's pages: her shifts, who comes, the check-in code, and the service that she confirms or corrects."""
+"""The organiser's pages: shifts, rosters, the check-in code, and service records to attest or correct."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["organiser_pages"]
 
 _FORM_TIME: Final = "%Y-%m-%dT%H:%M"
 _ROSTER: Final = Size(256 * 1024, 5 * views.MOST_ON_A_ROSTER + 1)
-"""Five fields a row; a row whose numbers are as long as a number may be has 400 bytes."""
+"""Five fields a row. A row with the longest numbers has 400 bytes."""
 
 
 def organiser_pages(site: Site) -> None:
-    """Enter these pages' routes."""
+    """Enter the routes of these pages."""
     site.get("/organiser", shifts)
     site.get("/organiser/{project_ref}/{shift_ref}", roster)
     site.post("/organiser/{project_ref}/{shift_ref}", attest, size=_ROSTER)
@@ -32,7 +32,7 @@ def organiser_pages(site: Site) -> None:
 
 
 async def shifts(visit: Visit) -> Response:
-    """Her shifts."""
+    """The organiser's shifts."""
     account = visit.of_kind("organiser")
     found = await views.organised(visit.site.pool, visit.site.seat.code, account.ref)
     return visit.page("organiser.html", shifts=found)
@@ -46,7 +46,7 @@ async def _own(visit: Visit) -> dict[str, Any]:
 
 
 async def roster(visit: Visit, said: str | None = None, problem: str | None = None, status: int = 200) -> Response:
-    """Who has a post, with the times that would be confirmed."""
+    """The people who have a post, with the times to attest."""
     shift = await _own(visit)
     rows = await views.roster(visit.site.pool, visit.site.seat.code, shift["project_ref"], shift["shift_ref"])
     for row in rows:
@@ -56,7 +56,8 @@ async def roster(visit: Visit, said: str | None = None, problem: str | None = No
 
 
 def _times(row: dict[str, Any], shift: dict[str, Any]) -> tuple[str, str]:
-    """What the form offers: the record as it is, or else from her coming (the shift's begin) to now (its end)."""
+    """The times that the form offers: those of the record, or else from her check-in (the shift's begin) to now (the
+    shift's end)."""
     if row["record_ref"] is not None:
         begin, end = row["started_at"], row["ended_at"]
     else:
@@ -66,7 +67,7 @@ def _times(row: dict[str, Any], shift: dict[str, Any]) -> tuple[str, str]:
 
 
 async def attest(visit: Visit) -> Response:
-    """Confirm the chosen ones, many at once; one that has a record is corrected."""
+    """Attest the chosen people's service, many at once. Where there is a record, it is corrected."""
     shift = await _own(visit)
     known = await views.roster(visit.site.pool, visit.site.seat.code, shift["project_ref"], shift["shift_ref"])
     rows = {row["ref"]: row for row in known}
@@ -96,12 +97,12 @@ def _said(visit: Visit, ref: str) -> Attest:
     begin, end = (
         datetime.strptime(visit.text(f"{name}-{ref}"), _FORM_TIME).replace(tzinfo=SHANGHAI) for name in ("from", "to")
     )
-    version = int(visit.text(f"version-{ref}")[:9] or 0)  # longer ones are no version of ours
+    version = int(visit.text(f"version-{ref}")[:9] or 0)  # a longer number is no version of ours
     return Attest(ref, version, begin, end, revoked=visit.text(f"revoked-{ref}") == "1")
 
 
 def _is_new(said: Attest, known: dict[str, Any]) -> bool:
-    """Whether it says anything else than the record does: an unchanged row, sent again, is no correction."""
+    """Whether the row differs from the record: an unchanged row that is sent again is no correction."""
     if known["version"] is None:
         return True
     span = (known["started_at"], known["ended_at"], known["revoked"])
@@ -109,13 +110,13 @@ def _is_new(said: Attest, known: dict[str, Any]) -> bool:
 
 
 def _why(error: ValueError) -> str:
-    """A contract's own words, without what was typed."""
+    """The contract's own words, without the typed text."""
     errors = getattr(error, "errors", None)
     return str(errors(include_url=False, include_input=False)[0]["msg"]) if errors else str(error)
 
 
 async def code(visit: Visit) -> Response:
-    """The code of this half minute, large enough for a room."""
+    """The code of this half minute, large enough to be read across a room."""
     shift = await _own(visit)
     digits = await codes.current(visit.site.pool, shift["project_ref"], shift["shift_ref"])
     return visit.page("_code.html" if visit.fragment else "code.html", shift=shift, digits=digits)

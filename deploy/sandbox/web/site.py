@@ -1,4 +1,4 @@
-"""The pages of one sandbox registry: its frame, who asks, and what stands behind them."""
+"""The pages of one sandbox registry: the frame, the visitor, and all that the pages use."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ __all__ = ["Neighbour", "Site", "Visit"]
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _CODES_OF_ONE: Final = 30
-"""Codes that are no good, or that are being looked at, from one address: a school stands behind one."""
+"""How many codes of one address may be bad, or under examination. A whole school may have one address."""
 _CODES_OF_ALL: Final = 600
 _LOOKS_AT_ONCE: Final = 4
-"""Codes that the linkage is asked about at a time: it answers few questions at once, and others ask as well."""
+"""How many codes the linkage is asked about at the same time. It answers few questions at once, and others ask too."""
 _ACCENTS: Final = ("gz", "sz")
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Another registry: its city, and where its pages are."""
+    """Another registry: its city, and the address of its pages."""
 
     city: tuple[str, str]
     url: str
@@ -53,7 +53,7 @@ class Visit(frame.Visit[Words, Session]):
 
     @property
     def account(self) -> Account:
-        """Whoever signed in. Raises ``SignInFirst``."""
+        """The account that signed in. Raises ``SignInFirst``."""
         if self.session is None or self.session.account is None:
             raise SignInFirst
         return self.session.account
@@ -65,7 +65,7 @@ class Visit(frame.Visit[Words, Session]):
         return self.account
 
     async def own_shift(self) -> dict[str, Any]:
-        """The shift of ours that the address names; ``NotFound`` for none."""
+        """Our shift that the address names. Raises ``NotFound`` if there is none."""
         path = self.request.path_params
         found = await views.shift_of(self.site.pool, path["project_ref"], path["shift_ref"])
         if found is None:
@@ -84,7 +84,7 @@ class Visit(frame.Visit[Words, Session]):
 
 
 class Site(frame.Frame[Visit]):
-    """All pages of a registry. While ``is_down`` says so they only tell that."""
+    """All pages of a registry. While ``is_down`` they say only that."""
 
     outages = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
@@ -103,14 +103,14 @@ class Site(frame.Frame[Visit]):
             app,
             _TEMPLATES,
             {language: Words(language, every) for language in LANGUAGES},
-            f"session_{seat.code}",  # browsers do not tell the ports of one machine apart
+            f"session_{seat.code}",  # browsers do not distinguish the ports of one machine
             [one.url for one in neighbours.values()],
         )
         self._arrival = f"arrival_{seat.code}"
         self.seat, self.names, self.neighbours = seat, names, neighbours
         self.tries = Tries(10)
         self.strangers, self.everybody = Tries(_CODES_OF_ONE), Tries(_CODES_OF_ALL)
-        """Codes that were no good, by the address from which they came, and all of them."""
+        """Bad codes, by address, and over all addresses."""
         self.looking = asyncio.Semaphore(_LOOKS_AT_ONCE)
         self._passcode, self._is_down = passcode, is_down
         self.pool: Pool
@@ -126,14 +126,14 @@ class Site(frame.Frame[Visit]):
         return Visit(request, words, form, self)
 
     async def recognise(self, visit: Visit, token: str | None) -> None:
-        """Whose cookie it is."""
+        """The session of this cookie."""
         if self._is_down():
             raise OSError("down, as asked")
         visit.session = await session_of(self.pool, token)
 
     def keep_arrival(self, visit: Visit, token: str, response: Response) -> None:
-        """Remember in this browser what it brought along. Not in the session's cookie: whoever sends her here must not
-        be able to sign her out."""
+        """Remember the arrival in this browser. Not in the session's cookie: a page that sends her here must not be
+        able to sign her out."""
         secure = visit.request.url.scheme == "https"
         response.set_cookie(
             self._arrival, token, path="/visit", httponly=True, secure=secure, samesite="lax",
@@ -145,7 +145,7 @@ class Site(frame.Frame[Visit]):
         return request.cookies.get(self._arrival)
 
     def common(self, visit: Visit) -> dict[str, Any]:
-        """The registry, its neighbours, and who signed in."""
+        """The registry, its neighbours, and the account that signed in."""
         account = None if visit.session is None else visit.session.account
         return {
             "seat": self.seat,
@@ -157,5 +157,5 @@ class Site(frame.Frame[Visit]):
         }
 
     def is_passcode(self, given: str) -> bool:
-        """Whether this is what people sign in with."""
+        """Whether this is the passcode."""
         return hmac.compare_digest(given.encode(), self._passcode.encode())

@@ -1,4 +1,4 @@
-"""What the pages read from the registry's own books."""
+"""The pages' questions to the registry's own books."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 
 Row = dict[str, Any]
 MOST_ON_A_ROSTER: Final = 500
-"""Rows of a roster; its form has to be taken as a whole."""
+"""The most rows of a roster, since its form is taken as a whole."""
 Place: TypeAlias = tuple[str, str, str]
 """A shift: its host, its project and its own number."""
 
@@ -33,7 +33,8 @@ _MINUTES = """
 SELECT coalesce((SELECT sum(minutes) FROM audit_served WHERE volunteer_ref = $1 AND status = 'confirmed'), 0)
      + coalesce((SELECT sum(minutes) FROM posting WHERE ref = $1), 0)
 """
-# Told by the linkage, whoever asked; and what was asked for here and is not answered yet, which is newer.
+# Sign-ups that the linkage told, whoever asked for them; and sign-ups asked for here that are not answered yet, which
+# are newer.
 _OF_HER = """
 SELECT DISTINCT ON (host, project_ref, shift_ref) * FROM (
     SELECT host, project_ref, shift_ref, signup_ref, state, reason, starts_at, ends_at, 1 AS place
@@ -85,7 +86,7 @@ ORDER BY u.ref LIMIT $4
 
 
 async def links(pool: Pool, ref: str) -> list[Row]:
-    """Her links with other registries, and whether she lets them share."""
+    """Her links with other registries, and whether her consent stands."""
     return [dict(row) for row in await pool.fetch(_LINKS, ref)]
 
 
@@ -95,7 +96,7 @@ async def minutes_at_home(pool: Pool, ref: str) -> int:
 
 
 async def signup_at(db: Connection | Pool, ref: str, place: Place) -> Row | None:
-    """How her sign-up for a shift stands: its number, state and reason; None where she has none."""
+    """Her sign-up for a shift: number, state and reason. None if she has none."""
     row = await db.fetchrow(_SIGNUP_AT, ref, *place)
     return None if row is None else dict(row)
 
@@ -107,12 +108,12 @@ async def times_asked(db: Connection, ref: str, place: Place) -> int:
 
 
 async def signups(pool: Pool, code: str, ref: str) -> list[Row]:
-    """All her sign-ups, the last word on each shift, earliest first."""
+    """All her sign-ups, with the last word on each shift, earliest shift first."""
     return [dict(row) for row in await pool.fetch(_SIGNUPS, ref, code)]
 
 
 async def organised(pool: Pool, code: str, organiser: str) -> list[Row]:
-    """An organiser's shifts, those that are near first, at most 60."""
+    """An organiser's shifts, the nearest in time first, at most 60."""
     return [dict(row) for row in await pool.fetch(_ORGANISED, organiser, code)]
 
 
@@ -123,5 +124,5 @@ async def shift_of(pool: Pool, project_ref: str, shift_ref: str) -> Row | None:
 
 
 async def roster(pool: Pool, code: str, project_ref: str, shift_ref: str) -> list[Row]:
-    """Who has a post, who came, and how her record of service stands here and at her home."""
+    """The people who have a post or came, with the state of each service record here and at the volunteer's home."""
     return [dict(row) for row in await pool.fetch(_ROSTER, project_ref, shift_ref, code, MOST_ON_A_ROSTER)]

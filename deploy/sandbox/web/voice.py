@@ -1,4 +1,4 @@
-"""How a registry's pages speak to the linkage: in the transaction that writes the registry's own books."""
+"""How a registry's pages speak to the linkage: within the transaction that writes the registry's own books."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["Voice"]
 
 
 class Voice(Protocol):
-    """What a kind of registry has for it: Kafka's topics, or an interface that its adapter asks."""
+    """A kind of registry's way to speak: Kafka's topics, or an interface that its adapter asks."""
 
     async def say(self, connection: Connection, event: Event) -> bool:
         """Enter this message of ours in the books and send it off, in the caller's transaction.
 
-        The same id again does nothing: gives whether it is said for the first time.
+        The same id again does nothing. Gives whether the message is said for the first time.
         """
         ...
 
     def wake(self) -> None:
-        """Something was said and committed."""
+        """Say that a message was said and committed."""
         ...

@@ -1,4 +1,4 @@
-"""The volunteer's pages: her own, find, join, check in, and where the hours are."""
+"""The volunteer's pages: her own page, find, join, check in, and her hours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PAGE: Final = 20
 
 
 def volunteer_pages(site: Site) -> None:
-    """Enter these pages' routes."""
+    """Enter the routes of these pages."""
     site.get("/", me)
     site.get("/find", find)
     site.get("/shifts/{host}/{project_ref}/{shift_ref}", shift)
@@ -43,7 +43,7 @@ def volunteer_pages(site: Site) -> None:
 
 
 async def me(visit: Visit) -> Response:
-    """Her total, her links with other cities, and what comes next."""
+    """Her total, her links with other cities, and her next shifts."""
     account = visit.account
     if account.kind == "organiser":
         return go("/organiser")
@@ -86,7 +86,8 @@ async def find(visit: Visit) -> Response:
 
 
 def _day(date: str) -> dict[str, str]:
-    """When shifts of this day in Shanghai begin. Raises ``ValueError``; ``OverflowError`` at either end of time."""
+    """The span in which shifts of this Shanghai day begin. Raises ``ValueError``; ``OverflowError`` at the first and
+    last days that there are."""
     if not date:
         return {}
     begin = datetime.fromisoformat(f"{date}T00:00:00+08:00").astimezone(UTC)
@@ -94,7 +95,7 @@ def _day(date: str) -> dict[str, str]:
 
 
 async def _fitting(visit: Visit, parameters: dict[str, Any]) -> list[str]:
-    """What she is old enough for, outside the windows she has promised."""
+    """The shifts for which she is old enough, outside the windows of her sign-ups."""
     session = visit.session
     if session is None or session.account is None:
         return []
@@ -111,7 +112,7 @@ def _place(visit: Visit) -> Place:
 
 
 async def _shift_there(visit: Visit) -> dict[str, Any]:
-    """The shift of any registry that the address names, as the linkage has it."""
+    """The shift that the address names, of any registry, as the linkage has it."""
     found = await visit.site.linkage.shift(*_place(visit))
     if found is None:
         raise NotFound("no_shift")
@@ -119,7 +120,7 @@ async def _shift_there(visit: Visit) -> dict[str, Any]:
 
 
 async def shift(visit: Visit) -> Response:
-    """One shift, how her sign-up stands, and what else fits where it was refused."""
+    """One shift and the state of her sign-up. If it was refused, also other shifts that fit."""
     host, _, shift_ref = place = _place(visit)
     found = await _shift_there(visit)
     account = None if visit.session is None else visit.session.account
@@ -137,12 +138,12 @@ async def shift(visit: Visit) -> Response:
 
 
 async def join(visit: Visit) -> Response:
-    """One click."""
+    """Sign up by one click."""
     return await _after(visit, visit.site.desk.join)
 
 
 async def leave(visit: Visit) -> Response:
-    """The post goes to somebody else."""
+    """Give the post back, for somebody else."""
     return await _after(visit, visit.site.desk.leave)
 
 
@@ -158,7 +159,7 @@ async def ics(visit: Visit) -> Response:
 
 
 async def _with_titles(visit: Visit, signups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Shifts of the other city are known to the linkage only; without it they are told by their numbers."""
+    """Only the linkage knows the words of the other city's shifts. Without it they are shown by their numbers."""
     lacking = [one for one in signups if one["title"] is None][:20]
 
     async def fill(one: dict[str, Any]) -> None:
@@ -188,14 +189,14 @@ async def mine(visit: Visit) -> Response:
 
 
 async def check_in_page(visit: Visit) -> Response:
-    """Where the organiser's code is typed; a QR code brings it along."""
+    """The page on which she types the organiser's code. A QR code fills the code in."""
     visit.of_kind("volunteer", "visitor")
     code = visit.request.query_params.get("code", "")[:6]
     return visit.page("check_in.html", shift=await visit.own_shift(), code=code, said=None)
 
 
 async def check_in(visit: Visit) -> Response:
-    """She is here."""
+    """Check her in."""
     account, shift = visit.of_kind("volunteer", "visitor"), await visit.own_shift()
     place = (visit.site.seat.code, shift["project_ref"], shift["shift_ref"])
     known = await views.signup_at(visit.site.pool, account.ref, place)
@@ -213,7 +214,7 @@ async def check_in(visit: Visit) -> Response:
 
 
 async def hours(visit: Visit) -> Response:
-    """Every service of hers, where it is on its way, and who must act next."""
+    """All her services: how far each has come on its way, and who must act next."""
     account = visit.of_kind("volunteer", "visitor")
     told, reached = None, True
     try:

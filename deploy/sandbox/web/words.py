@@ -1,4 +1,4 @@
-"""The texts of the pages (``words.yaml``) in one language, and plain words for what the linkage says."""
+"""The texts of the pages (``words.yaml``) in one language, and plain words for the linkage's terms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deploy.web.words import SHARED, Language
 __all__ = ["CATEGORIES", "CITIES", "DISTRICTS", "TEXTS", "Words"]
 
 TEXTS: Final = Path(__file__).parent / "words.yaml"
-"""Texts of a sandbox's pages."""
+"""The texts of a sandbox's pages."""
 
 
 CATEGORIES: Final = {
@@ -51,7 +51,7 @@ _TABLES: Final = {"category": CATEGORIES, "district": DISTRICTS, "band": _BANDS}
 
 
 class Words(words.Words):
-    """All texts in one language; ``cities`` are the names of the registries' cities, by the registry's code."""
+    """All texts in one language. ``cities``: the names of the registries' cities, by the registry's code."""
 
     def __init__(self, language: Language, cities: dict[str, tuple[str, str]]) -> None:
         super().__init__(language, words.texts(SHARED, TEXTS))
@@ -63,6 +63,6 @@ class Words(words.Words):
         return code if found is None else self.either(found)
 
     def of(self, table: str, key: str | None) -> str:
-        """A category, a district or an age band; one that has no name here is told as it is."""
+        """The name of a category, a district or an age band. A value without a name here is shown as it is."""
         found = _TABLES[table].get(key or "")
         return (key or "") if found is None else self.either(found)
