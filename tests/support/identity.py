@@ -1,26 +1,24 @@
-"""Identity's decisions without a database: commands go in, the facts told come out, rows and timers stay to be seen."""
+"""Identity in memory: what the border tells it, made from a few words, and a world in which it is alone."""
 
 from __future__ import annotations
 
-import random
+import itertools
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, TypeVar
-from uuid import UUID
 
-from contracts.envelope import Event
 from contracts.messages import Message
 from contracts.messages import identity as messages
 from contracts.messages.base import AgeBand, Consent, Origin
-from contracts.topics import IDENTITY_COMMANDS, service_source
-from services.chassis.decisions import CancelTimer, Inbound, Send, States, Timer
-from services.chassis.settings import Settings
-from services.identity.service import build
-from services.identity.store import IdentityStore
+from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS
+from services.chassis.decisions import CancelTimer
+from tests.support.linkage import at_once
+from tests.support.linkages import memory_linkage
 
 T0 = datetime(2026, 7, 18, 6, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 Told = TypeVar("Told", bound=Message)
+R = TypeVar("R")
 
 
 def hash_of(code: str) -> str:
@@ -31,66 +29,15 @@ def consent(version: int = 1, valid_until: datetime | None = None) -> Consent:
     return Consent(version=version, given_at=T0, valid_until=valid_until)
 
 
-class World:
-    """One identity service in memory, with a clock of its own."""
+class Commands:
+    """What the border tells of the volunteer S1 of registry sz, who serves in gz unless said otherwise."""
 
     def __init__(self) -> None:
-        self.states = States()
-        for table in IdentityStore.tables:
-            table.declare(self.states)
-        self.service = build(Settings(await_facts=60))
-        self.now = T0
-        self.sends: list[Send] = []
-        self.timers: dict[str, Timer] = {}
-        self._random = random.Random(7)
-        self._count = 0
-
-    def take(self, command: Message, *, at: datetime | None = None) -> list[Message]:
-        """Decide one command that happened at ``at`` (now, if not said); give the facts it leads to."""
-        self._count += 1
-        event = Event(f"e{self._count}", service_source("bridge"), at or self.now, command)
-        fresh = UUID(int=self._random.getrandbits(128), version=4)
-        inbound = Inbound(event, IDENTITY_COMMANDS.name, fresh, self.now)
-        decision = self.service.decide(self.states, inbound, self.now)
-        for row in decision.changes:
-            self.states.put(row)
-        for row in decision.gone:
-            self.states.drop(row)
-        for timer in decision.timers:
-            if isinstance(timer, CancelTimer):
-                del self.timers[timer.name]  # a timer that never stood would be a mistake
-            else:
-                self.timers[timer.name] = timer
-        self.sends += decision.sends
-        return [send.message for send in decision.sends]
-
-    @property
-    def told(self) -> list[Message]:
-        """All facts, ever."""
-        return [send.message for send in self.sends]
-
-    def one(self, kind: type[Told], command: Message, *, at: datetime | None = None) -> Told:
-        """The single fact of a command, which must be of this kind."""
-        (fact,) = self.take(command, at=at)
-        assert isinstance(fact, kind), fact
-        return fact
-
-    def pass_time(self, span: timedelta) -> list[Message]:
-        """Let the clock go on and due timers come in; give the facts."""
-        self.now += span
-        facts: list[Message] = []
-        for name, timer in sorted(self.timers.items(), key=lambda item: item[1].due):
-            if timer.due <= self.now:
-                del self.timers[name]
-                facts += self.take(timer.message, at=timer.due)
-        return facts
-
-    # -- the volunteer S1 of registry sz, who serves in gz unless said otherwise ----------------------------------
+        self._said = itertools.count(1)
 
     def _head(self, kind: str, home: str, home_ref: str, host: str, sender: str | None = None) -> dict[str, Any]:
-        origin = Origin(
-            registry=sender or home, message_id=f"{kind}-{self._count + 1}", message_type=kind, key=home_ref
-        )
+        id = f"{kind}-{next(self._said)}"
+        origin = Origin(registry=sender or home, message_id=id, message_type=kind, key=home_ref)
         return {"home": home, "home_ref": home_ref, "host": host, "origin": origin}
 
     def offer(
@@ -134,7 +81,60 @@ class World:
     def restore(self, by: str) -> messages.RestoreLink:
         return messages.RestoreLink(**self._head("restore", "sz", "S1", "gz", sender=by), by=by)
 
+
+class World(Commands):
+    """Identity alone on a log in memory. It reads each command by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linkage = memory_linkage(("identity",), T0)
+        self.member = self.linkage.members["identity"]
+        self._timers_set: set[str] = set()
+
+    def take(self, command: Message, *, at: datetime | None = None) -> list[Message]:
+        """It reads one command that happened at ``at`` (now, if not said); gives the facts that this leads to."""
+        already = len(self.linkage.log.records)
+        self.linkage.hear("bridge", IDENTITY_COMMANDS, command, time=at)
+        effects = at_once(self.member.take("identity", self.member.unread("identity")))
+        for name, timer in effects.timers.items():
+            if isinstance(timer, CancelTimer):
+                assert name in self._timers_set, "a timer is cancelled that never stood"
+            else:
+                self._timers_set.add(name)
+        at_once(self.member.send(at_once(self.member.base.standing())))
+        return self._facts_since(already)
+
+    def one(self, kind: type[Told], command: Message, *, at: datetime | None = None) -> Told:
+        """The single fact of a command, which must be of this kind."""
+        (fact,) = self.take(command, at=at)
+        assert isinstance(fact, kind), fact
+        return fact
+
+    def pass_time(self, span: timedelta) -> list[Message]:
+        """Let the clock go on and due timers come in; gives the facts."""
+        already = len(self.linkage.log.records)
+        at_once(self.linkage.pass_time(span))
+        return self._facts_since(already)
+
     def linked(self) -> messages.LinkEstablished:
         """Offer and request, so that G1 and S1 are one."""
         self.take(self.offer())
         return self.one(messages.LinkEstablished, self.request())
+
+    @property
+    def told(self) -> list[Message]:
+        """All facts, ever."""
+        return self._facts_since(0)
+
+    def _facts_since(self, already: int) -> list[Message]:
+        assert at_once(self.member.base.set_aside()) == [], "a decision of identity raised: it waits for nothing"
+        return [event.data for event in self.linkage.log.events(IDENTITY_EVENTS.name, already)]
+
+    @property
+    def timers(self) -> dict[str, datetime]:
+        """The timers that stand, by name, and when they are due."""
+        return at_once(self.member.base.due())
+
+    def rows(self, kind: type[R]) -> list[R]:
+        """All rows of a type."""
+        return at_once(self.member.base.all_of(kind))

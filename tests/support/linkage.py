@@ -96,9 +96,9 @@ class Log:
         """The offset that comes next there."""
         return len(self.partitions[place])
 
-    def events(self, topic: str) -> list[Event]:
-        """All that was said on a topic, in the order of its coming."""
-        return [decode(record.value, record.headers) for record in self.records if record.topic == topic]
+    def events(self, topic: str, since: int = 0) -> list[Event]:
+        """What was said on a topic, in the order of its coming; ``since``: how many records lay on the log before."""
+        return [decode(record.value, record.headers) for record in self.records[since:] if record.topic == topic]
 
     def told(self, topic: str, kind: type[Kind]) -> list[Kind]:
         """All messages of a kind on a topic."""

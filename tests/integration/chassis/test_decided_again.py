@@ -42,7 +42,7 @@ from tests.support.attendance import NOW
 from tests.support.attendance_days import crowd
 from tests.support.books import T0, Batch, Books, Build, Log, alone, books_of
 from tests.support.bridge_messages import HOME, HOST, attested, confirmed, established, signup
-from tests.support.identity import World
+from tests.support.identity import Commands
 from tests.support.registries import credit
 
 SEEDS = range(2)
@@ -78,22 +78,21 @@ async def both(new_database: NewDatabase, build: Build, batches: Sequence[Batch]
 
 @pytest.mark.parametrize("number", SEEDS)
 async def test_identity(new_database: NewDatabase, number: int) -> None:
-    draw, log, world = random.Random(number), Log(), World()
+    draw, log, ask = random.Random(number), Log(), Commands()
     records = []
     for at in range(150):
         ref, host, code = f"S{draw.randint(1, 4)}", draw.choice(("gz", "fs")), f"code {draw.randint(1, 3)}"
         command: Message = draw.choice(
             (
-                world.offer(code, home_ref=ref, host=host, version=draw.randint(1, 9)),
-                world.request(code, f"G{draw.randint(1, 9)}", home_ref=ref, host=host),
-                world.request(code, f"G{draw.randint(1, 9)}", home_ref=ref, host=host),
-                world.give(draw.randint(1, 9)),
-                world.withdraw(draw.randint(1, 9)),
-                world.break_it("sz"),
-                world.restore("sz"),
+                ask.offer(code, home_ref=ref, host=host, version=draw.randint(1, 9)),
+                ask.request(code, f"G{draw.randint(1, 9)}", home_ref=ref, host=host),
+                ask.request(code, f"G{draw.randint(1, 9)}", home_ref=ref, host=host),
+                ask.give(draw.randint(1, 9)),
+                ask.withdraw(draw.randint(1, 9)),
+                ask.break_it("sz"),
+                ask.restore("sz"),
             )
         )
-        world._count += 1
         records.append(log.inner(IDENTITY_COMMANDS, "bridge", command, T0 + timedelta(seconds=at)))
     found = await both(new_database, identity, batched(records, draw))
     assert {"link_established", "link_refused", "consent_changed"} <= found.types()

@@ -26,7 +26,7 @@ from services.identity.service import build as identity
 from tests.conftest import NewDatabase
 from tests.support.books import T0, Batch, Books, Build, Log, books_of
 from tests.support.bridge_messages import HOST, attested, confirmed, established, signup
-from tests.support.identity import World
+from tests.support.identity import Commands
 from tests.support.naming import SECRET
 from tests.support.rig import Rig, first_lane
 
@@ -42,11 +42,11 @@ async def decided(
 async def test_identity_gives_the_same_persons_and_events_the_same_ids_on_every_database(
     new_database: NewDatabase,
 ) -> None:
-    log, world = Log(), World()
-    commands: list[Message] = [world.request(home_ref="S9", host_ref="G9")]  # waits for its offer, with a timer
+    log, ask = Log(), Commands()
+    commands: list[Message] = [ask.request(home_ref="S9", host_ref="G9")]  # waits for its offer, with a timer
     for number in range(4):
-        offer = world.offer(f"code {number}", home_ref=f"S{number}")
-        asked = world.request(f"code {number}" if number else "another", f"G{number}", home_ref=f"S{number}")
+        offer = ask.offer(f"code {number}", home_ref=f"S{number}")
+        asked = ask.request(f"code {number}" if number else "another", f"G{number}", home_ref=f"S{number}")
         commands += [asked, offer] if number % 2 else [offer, asked]
     batches = [[log.inner(IDENTITY_COMMANDS, "bridge", one)] for one in commands]
     first, again, other = [await decided(new_database, identity, batches, secret) for secret in (SECRET, SECRET, OTHER)]
@@ -75,9 +75,9 @@ async def test_a_database_takes_no_other_secret_than_its_first(rig: Rig) -> None
 async def test_what_a_service_says_bears_the_moment_of_its_decision_and_a_later_decision_a_later_one(
     new_database: NewDatabase,
 ) -> None:
-    log, world = Log(), World()
-    offers = [log.inner(IDENTITY_COMMANDS, "bridge", world.offer("code", home_ref=f"S{n}")) for n in range(3)]
-    asked = [world.request("code", f"G{n}", home_ref=f"S{n}") for n in range(3)]
+    log, ask = Log(), Commands()
+    offers = [log.inner(IDENTITY_COMMANDS, "bridge", ask.offer("code", home_ref=f"S{n}")) for n in range(3)]
+    asked = [ask.request("code", f"G{n}", home_ref=f"S{n}") for n in range(3)]
     batches = [offers, [log.inner(IDENTITY_COMMANDS, "bridge", one) for one in asked]]
     books = await decided(new_database, identity, batches, SECRET)
     first = (T0 - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -5,39 +5,28 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import httpx
 import pytest
 
 from services.chassis.http import Principal, create_app
 from services.chassis.reading import Reads
-from services.chassis.settings import Settings
-from services.identity.service import build
-from tests.support.identity import World, hash_of
-from tests.support.identity_database import Linker, linkers
+from tests.integration.identity.conftest import Linker
+from tests.support.identity import Commands, hash_of
 
-ask = World()
+ask = Commands()
 LATER = datetime.now(UTC) + timedelta(hours=1)
 TOKENS = {f"token-of-{code}": Principal("registry", code) for code in ("gz", "sz")}
 
 
 @pytest.fixture
-async def linker(database: str) -> AsyncIterator[Linker]:
-    async with linkers(database) as (one,):
-        yield one
-
-
-@pytest.fixture
-async def http(database: str, linker: Linker) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(profile="test")
-    service = build(settings)
+async def http(linker: Linker) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app("identity", TOKENS, lambda: None)  # type: ignore[arg-type,return-value]
-    async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
-        assert service.api is not None
-        app.include_router(service.api(Reads(pool, pool), settings))
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://identity") as client:
-            yield client
+    api, pool = linker.member.service.api, linker.base.pool
+    assert api is not None
+    app.include_router(api(Reads(pool, pool), linker.member.settings))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://identity") as client:
+        yield client
 
 
 async def stands(http: httpx.AsyncClient, code: str = "code", *, who: str = "gz", **other: str) -> bool:

@@ -19,7 +19,7 @@ from services.chassis.service import Stream
 from services.identity.service import build
 from tests.conftest import NewDatabase
 from tests.integration.identity.test_service import publish, read_facts
-from tests.support.identity import T0, World
+from tests.support.identity import T0, Commands
 from tests.support.restoring import living, name_of, said_on, settings_of, twice
 
 _LINKS = """SELECT home_ref, person, home_break IS NULL AND host_break IS NULL AS active
@@ -37,7 +37,7 @@ async def test_a_restored_identity_knows_the_same_persons_and_says_nothing_twice
     sources = frozenset({service_source("bridge"), service_source("identity")})
     service = replace(built, streams=(Stream(unique("identity"), (commands,), sources),))
     await migrate(first, service.migrations)
-    ask, before, after = World(), [unique(f"S{n}") for n in range(5)], [unique(f"T{n}") for n in range(20)]
+    ask, before, after = Commands(), [unique(f"S{n}") for n in range(5)], [unique(f"T{n}") for n in range(20)]
 
     async def tell(name: str, messages: list[Message]) -> None:
         await publish(

@@ -21,7 +21,7 @@ from services.chassis.runtime import Runtime
 from services.chassis.service import Stream
 from services.chassis.settings import Settings
 from services.identity.service import build
-from tests.support.identity import T0, World
+from tests.support.identity import T0, Commands
 from tests.support.naming import SECRET
 from tests.support.waiting import eventually
 
@@ -45,7 +45,7 @@ async def test_commands_on_kafka_become_facts_on_kafka_once(
     await migrate(database, service.migrations)
     runtime = Runtime(service, settings)
     running = asyncio.create_task(runtime.run())
-    ask, homes = World(), [unique(f"S{n}") for n in range(20)]
+    ask, homes = Commands(), [unique(f"S{n}") for n in range(20)]
     said: list[Message] = []
     for n, home in enumerate(homes):
         both = [ask.offer(f"c{n}", home_ref=home), ask.request(f"c{n}", f"G-{home}", home_ref=home)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 from uuid import uuid4
 
 import asyncpg
@@ -14,27 +14,17 @@ import pytest
 from contracts.messages import Message
 from contracts.messages.base import AgeBand
 from contracts.messages.identity import LinkEstablished, LinkRefused
+from services.chassis.database import Connection
+from services.chassis.storage import POSTGRES, Storage
 from services.identity.states import Account, ConsentState, Link, Offer, Request, Role
 from services.identity.store import ACCOUNTS, CONSENTS, LINKS, IdentityStore
-from tests.support.identity import MINUTE, T0, World, consent, hash_of
-from tests.support.identity_database import Linker, linkers
+from tests.integration.identity.conftest import Linker
+from tests.support.identity import MINUTE, T0, Commands, consent, hash_of
 from tests.support.saving import save
 from tests.support.statements import statements
 from tests.support.waiting import eventually
 
-ask = World()
-
-
-@pytest.fixture
-async def linker(database: str) -> AsyncIterator[Linker]:
-    async with linkers(database) as (one,):
-        yield one
-
-
-@pytest.fixture
-async def pair(database: str) -> AsyncIterator[tuple[Linker, Linker]]:
-    async with linkers(database, 2) as (one, other):
-        yield one, other
+ask = Commands()
 
 
 def a_link(**changes: Any) -> Link:
@@ -93,23 +83,16 @@ async def test_offer_and_request_meet_over_two_batches_in_either_order(linker: L
     await linker.batch(ask.offer(home_ref="S2"))
     facts = [fact for fact in await linker.facts() if isinstance(fact, LinkEstablished)]
     assert [(fact.home_ref, fact.host_ref) for fact in facts] == [("S1", "G1"), ("S2", "G2")]
-    assert await linker.db.fetchval("SELECT count(*) FROM timer") == 0
+    assert await linker.base.due() == {}
 
 
 async def test_a_request_without_an_offer_is_refused_by_its_timer(linker: Linker) -> None:
     await linker.batch(ask.request())
-    linker.clock.moment += 5 * MINUTE
-    due = await linker.due()
-    await linker.batch(*due)
+    await linker.linkage.pass_time(5 * MINUTE)
     (fact,) = await linker.facts()
     assert isinstance(fact, LinkRefused)
     assert fact.reason == "no_offer"
-    assert await kept(linker) == 0
-
-
-async def kept(linker: Linker) -> int:
-    """Rows of all of identity's own tables."""
-    return sum([await linker.db.fetchval(f"SELECT count(*) FROM {table.name}") for table in IdentityStore.tables])
+    assert await linker.rows() == []
 
 
 async def test_what_strangers_asked_about_numbers_that_are_nobodys_leaves_no_row(linker: Linker) -> None:
@@ -117,19 +100,17 @@ async def test_what_strangers_asked_about_numbers_that_are_nobodys_leaves_no_row
     guesses = [ask.request(f"guess{n}", f"G{n}", home_ref=f"nobody{n}") for n in range(300)]
     await linker.batch(*guesses[:150])
     await linker.batch(*guesses[150:])
-    linker.clock.moment += 6 * MINUTE
-    due = await linker.due()
-    await linker.batch(*due)
+    await linker.linkage.pass_time(6 * MINUTE)
     reasons = [fact.reason for fact in await linker.facts() if isinstance(fact, LinkRefused)]
     assert reasons == ["no_offer"] * 300
-    assert await kept(linker) == 0
+    assert await linker.rows() == []
 
 
 async def test_a_request_that_comes_and_is_answered_in_one_batch_is_never_written(linker: Linker) -> None:
     await linker.batch(ask.request("late", "G2", home_ref="S2"))
     await linker.batch(ask.request(), ask.offer(), ask.offer("late", home_ref="S2"))
-    assert await linker.db.fetchval("SELECT count(*) FROM request") == 0
-    assert await linker.db.fetchval("SELECT count(*) FROM link") == 2
+    assert await linker.base.all_of(Request) == []
+    assert len(await linker.base.all_of(Link)) == 2
 
 
 async def test_what_a_batch_decided_is_known_to_the_next_one(linker: Linker) -> None:
@@ -148,21 +129,46 @@ async def test_what_a_batch_decided_is_known_to_the_next_one(linker: Linker) -> 
     ]
 
 
+class Held:
+    """PostgreSQL, where a batch stops before its commit until somebody else is at the barrier."""
+
+    def __init__(self, meet: asyncio.Barrier) -> None:
+        self._meet = meet
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(POSTGRES, name)
+
+    async def make_ready(self, db: Connection, facts: Iterable[str]) -> int:
+        """The last that a batch writes."""
+        found = await POSTGRES.make_ready(db, facts)
+        await self._meet.wait()
+        return found
+
+
 async def race(first: Linker, second: Linker, one: Message, other: Message) -> list[Message]:
-    """Both in transactions at once: the second starts after the first has decided and not yet committed."""
+    """Both in transactions at once: the second starts after the first has decided and not yet committed.
+
+    The second decides once, by what the first has committed: nothing had to be decided again.
+    """
     meet = asyncio.Barrier(2)
-    early = asyncio.create_task(first.batch(one, meet=meet))
-    await eventually(lambda: meet.n_waiting == 1)
-    late = asyncio.create_task(second.batch(other))
-    pid = second.db.get_server_pid()
+    first.member.base = dataclasses.replace(first.base, storage=cast("Storage", Held(meet)))
+    for each in (first, second):
+        await each.member.start()
+    places = [first.hears(one), second.hears(other)]
+    assert places[0] != places[1], "one process would read both, one after the other"
     blocked = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
 
     async def stands() -> bool:
-        return late.done() or bool(await first.db.fetchval(blocked, pid))
+        return late.done() or bool(await first.base.pool.fetchval(blocked, second.db.get_server_pid()))
 
-    await eventually(stands)
-    await meet.wait()
-    await asyncio.gather(early, late)
+    with statements(second.db) as seen:
+        early = asyncio.create_task(first.member.take("identity", places[:1]))
+        await eventually(lambda: meet.n_waiting == 1)
+        late = asyncio.create_task(second.member.take("identity", places[1:]))
+        await eventually(stands)
+        await meet.wait()
+        await asyncio.gather(early, late)
+    assert sum("FROM account" in statement for statement in seen) == 1
     return await first.facts()
 
 
@@ -180,8 +186,8 @@ async def test_two_offers_at_once_whose_requests_name_one_host_account_tie_it_on
 
 async def test_an_account_does_not_become_a_guest_and_a_home_at_once(pair: tuple[Linker, Linker]) -> None:
     first, second = pair
-    await first.batch(ask.request("hers"))
-    facts = await race(first, second, ask.offer("hers"), ask.offer(home="gz", home_ref="G1", host="hz"))
+    await first.batch(ask.request("hers", "G2"))
+    facts = await race(first, second, ask.offer("hers"), ask.offer(home="gz", home_ref="G2", host="hz"))
     assert [(type(fact).__name__, getattr(fact, "reason", None)) for fact in facts] == [
         ("LinkEstablished", None),
         ("CommandRefused", "guest_account"),
@@ -199,4 +205,4 @@ async def test_a_large_batch_takes_as_many_statements_as_a_small_one(linker: Lin
     await taken(1, 0)  # the first time asyncpg asks for the types
     small, large = await taken(1, 1), await taken(500, 2)
     assert small == large
-    assert await linker.db.fetchval("SELECT count(*) FROM link") == 502
+    assert len(await linker.base.all_of(Link)) == 502

@@ -14,11 +14,11 @@ from contracts.topics import service_source
 from services.chassis.settings import Settings
 from services.identity.service import build
 from tests.support.clocks import HandClock
-from tests.support.identity import T0, World
+from tests.support.identity import T0, Commands
 from tests.support.naming import SECRET
 from tests.support.unlocked import Unlocked, overtaken, unlocked
 
-ask = World()
+ask = Commands()
 
 
 @pytest.fixture

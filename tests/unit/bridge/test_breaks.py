@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.messages import deliveries, volunteers
+from contracts.messages import deliveries, identity, volunteers
 from contracts.messages.base import AgeBand
 from services.bridge.states import Link
-from tests.support.bridge_and_identity import Linkage, offer
+from tests.support.bridge_and_identity import BorderAndIdentity, offer
 from tests.support.bridge_messages import (
     HOME,
     HOME_REF,
@@ -36,26 +36,23 @@ RESTORED = {
 
 
 @pytest.fixture
-def next_week() -> Linkage:
+def next_week() -> BorderAndIdentity:
     """G1 and S1 were linked on a Saturday, and it is the Saturday after the next."""
-    linkage = Linkage()
+    linkage = BorderAndIdentity()
     linkage.link()
     linkage.pass_time(14 * DAY)
     return linkage
 
 
-def link_of(linkage: Linkage) -> Link:
-    (link,) = (row for row in linkage.border.states.group(Link, "person", established_person(linkage)))
+def link_of(linkage: BorderAndIdentity) -> Link:
+    [link] = linkage.at_border(Link)
+    assert link.person == linkage.told_by_identity(identity.LinkEstablished)[0].person
     return link
-
-
-def established_person(linkage: Linkage) -> object:
-    return linkage.identity.told[0].person  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("by", [HOST, HOME])
 def test_last_weeks_file_with_a_break_on_monday_and_a_signup_on_tuesday_is_decided_as_last_week(
-    next_week: Linkage, by: str
+    next_week: BorderAndIdentity, by: str
 ) -> None:
     """The break counted from identity's clock, so that Tuesday's sign-up was accepted."""
     next_week.say(by, BROKEN[by], at=MONDAY)
@@ -71,7 +68,7 @@ def test_last_weeks_file_with_a_break_on_monday_and_a_signup_on_tuesday_is_decid
 
 @pytest.mark.parametrize("by", [HOST, HOME])
 def test_a_signup_of_the_days_on_which_the_link_rested_is_refused_after_its_restoration_too(
-    next_week: Linkage, by: str
+    next_week: BorderAndIdentity, by: str
 ) -> None:
     next_week.say(by, BROKEN[by], at=MONDAY)
     next_week.say(by, RESTORED[by], at=WEDNESDAY)
@@ -87,7 +84,9 @@ def test_a_signup_of_the_days_on_which_the_link_rested_is_refused_after_its_rest
         assert next_week.outcomes(f"{moment}") == [outcome], moment
 
 
-def test_where_both_broke_the_link_it_rested_from_the_first_break_to_the_last_restoration(next_week: Linkage) -> None:
+def test_where_both_broke_the_link_it_rested_from_the_first_break_to_the_last_restoration(
+    next_week: BorderAndIdentity,
+) -> None:
     """Also when the earlier break comes second: no order exists between the topics of two registries."""
     next_week.say(HOME, BROKEN[HOME], at=TUESDAY)
     next_week.say(HOST, BROKEN[HOST], at=MONDAY)
@@ -106,7 +105,7 @@ def test_where_both_broke_the_link_it_rested_from_the_first_break_to_the_last_re
 
 
 def test_a_break_that_waited_for_its_link_counts_from_when_it_was_said() -> None:
-    linkage = Linkage()
+    linkage = BorderAndIdentity()
     linkage.request()
     linkage.settle()
     linkage.pass_time(MINUTE)
@@ -117,7 +116,9 @@ def test_a_break_that_waited_for_its_link_counts_from_when_it_was_said() -> None
     assert (link_of(linkage).state, link_of(linkage).since) == ("broken", T0 + MINUTE)
 
 
-def test_a_newer_offer_leaves_standing_since_when_the_link_holds_and_when_it_rested(next_week: Linkage) -> None:
+def test_a_newer_offer_leaves_standing_since_when_the_link_holds_and_when_it_rested(
+    next_week: BorderAndIdentity,
+) -> None:
     next_week.say(HOME, BROKEN[HOME], at=MONDAY)
     next_week.say(HOME, RESTORED[HOME], at=WEDNESDAY)
     grown = offer("new", age_band=AgeBand.ADULT, expires_at=T0 + 21 * DAY)
@@ -149,14 +150,14 @@ def test_of_a_link_broken_again_and_again_the_last_rests_are_remembered() -> Non
     assert link.rest_from(T0 + 50 * DAY, 50).hold_from(T0 + 49 * DAY, 51).rests == link.rests
 
 
-def told_to_host(linkage: Linkage) -> list[tuple[str, AgeBand | None, bool | None]]:
-    told = linkage.border.told(HOST, deliveries.LinkChanged)
+def told_to_host(linkage: BorderAndIdentity) -> list[tuple[str, AgeBand | None, bool | None]]:
+    told = linkage.told(HOST, deliveries.LinkChanged)
     return [(link.state, link.age_band, link.guardian_approved) for link in told]
 
 
 def test_age_and_guardian_are_not_told_to_the_host_once_consent_is_withdrawn_though_the_link_was_on_its_way() -> None:
     """The home withdrew between identity's word and the border's telling (promise 6)."""
-    linkage = Linkage()
+    linkage = BorderAndIdentity()
     linkage.offer()
     linkage.request()
     linkage.identity_hears()
@@ -169,7 +170,7 @@ def test_age_and_guardian_are_not_told_to_the_host_once_consent_is_withdrawn_tho
     assert told_to_host(linkage) == [("established", None, None), ("established", AgeBand.FROM_16, True)]
 
 
-def test_consent_given_under_a_broken_link_is_acted_on_when_the_link_is_restored(next_week: Linkage) -> None:
+def test_consent_given_under_a_broken_link_is_acted_on_when_the_link_is_restored(next_week: BorderAndIdentity) -> None:
     next_week.withdraw(1)
     next_week.say(HOME, BROKEN[HOME])
     next_week.settle()

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contracts.messages.refusals import MessageRefused
 from services.bridge.states import Account as AtBorderAccount
 from services.bridge.states import ConsentState as AtBorder
 from services.identity.states import Account
 from services.identity.states import ConsentState as AtIdentity
-from tests.support.bridge import of_kind
-from tests.support.bridge_and_identity import Linkage
+from tests.support.bridge_and_identity import BorderAndIdentity
 from tests.support.bridge_messages import HOME, HOME_REF, HOST
 
 Word = tuple[str, int]
@@ -39,22 +37,24 @@ def expected(said: Sequence[Word]) -> tuple[Word | None, int]:
     return ((state, highest) if state else None), stale
 
 
-def standing(linkage: Linkage) -> tuple[Word | None, Word | None]:
-    border = linkage.border.states.get(AtBorder, (HOME, HOME_REF, HOST))
-    account = linkage.identity.states.get(Account, (HOME, HOME_REF))
-    inner = None if account is None else linkage.identity.states.get(AtIdentity, (account.person, HOST))
+def standing(linkage: BorderAndIdentity) -> tuple[Word | None, Word | None]:
+    border = [row for row in linkage.at_border(AtBorder) if (row.account, row.host) == ((HOME, HOME_REF), HOST)]
+    persons = [row.person for row in linkage.at_identity(Account) if (row.home, row.home_ref) == (HOME, HOME_REF)]
+    inner = [row for row in linkage.at_identity(AtIdentity) if row.person in persons and row.host == HOST]
+    assert len(border) <= 1
+    assert len(inner) <= 1
     return (
-        None if border is None else (border.state, border.version),
-        None if inner is None else (inner.state, inner.version),
+        next(((row.state, row.version) for row in border), None),
+        next(((row.state, row.version) for row in inner), None),
     )
 
 
-def linked(linkage: Linkage) -> bool:
+def linked(linkage: BorderAndIdentity) -> bool:
     """Whether the border knows of the link: an offer is a fresh code then, and no word on consent."""
-    return linkage.border.states.get(AtBorderAccount, (HOME, HOME_REF)) is not None
+    return (HOME, HOME_REF) in [(row.registry, row.ref) for row in linkage.at_border(AtBorderAccount)]
 
 
-def say(linkage: Linkage, kind: str, number: int) -> None:
+def say(linkage: BorderAndIdentity, kind: str, number: int) -> None:
     match kind:
         case "give":
             linkage.give(number)
@@ -76,7 +76,7 @@ def say(linkage: Linkage, kind: str, number: int) -> None:
 @example([("withdraw", 3), ("give", 3), ("offer", 3), ("give", 4)])
 @example([("offer", 1), ("request", 0), ("give", 2), ("identity hears", 0), ("withdraw", 1), ("border hears", 0)])
 def test_border_and_identity_end_with_the_same_consent(story: list[Word]) -> None:
-    linkage = Linkage()
+    linkage = BorderAndIdentity()
     said = []
     for kind, number in story:
         if kind in ("give", "withdraw") or (kind == "offer" and not linked(linkage)):
@@ -85,5 +85,5 @@ def test_border_and_identity_end_with_the_same_consent(story: list[Word]) -> Non
     linkage.settle()
     stands, stale = expected(said)
     assert standing(linkage) == (stands, stands)
-    refused = [m.reason for m in of_kind(linkage.border.sent, MessageRefused) if m.refused_key == HOME_REF]
+    refused = [told.reason for told in linkage.refusals() if told.refused_key == HOME_REF]
     assert refused == ["stale_consent"] * stale

@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from contracts.messages import identity, volunteers
-from contracts.messages.refusals import MessageRefused
 from services.bridge.rules.requests import LONGEST
 from services.bridge.states import LinkUnderWay
-from tests.support.bridge import AWAIT_FACTS, of_kind
-from tests.support.bridge_and_identity import Linkage, offer, request
+from tests.support.bridge_and_identity import AWAIT_FACTS, BorderAndIdentity, offer, request
 from tests.support.bridge_messages import HOME, HOST, MINUTE, THIRD, signup
 
 HOSTS = {HOST: ("G1", "G2"), THIRD: ("F1",)}
@@ -32,7 +30,7 @@ class TwoServices(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.linkage = Linkage()
+        self.linkage = BorderAndIdentity()
         self.owed: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
         """registry, ref and host → ids of requests without an answer"""
         self.asked: dict[str, tuple[str, str, str, datetime]] = {}
@@ -99,9 +97,8 @@ class TwoServices(RuleBasedStateMachine):
     def nobody_is_refused_while_an_answer_about_her_is_owed(self) -> None:
         if not hasattr(self, "linkage"):
             return
-        border = self.linkage.border
-        new, self.seen = border.sent[self.seen :], len(border.sent)
-        for refused in of_kind(new, MessageRefused):
+        new, self.seen = self.linkage.refusals(self.seen), len(self.linkage.linkage.log.records)
+        for refused in new:
             waited = (self.asked | self.broken).get(refused.message_id)
             if waited is None or (refused.reason, refused.pointer) != ("not_linked", "/volunteer_ref"):
                 continue
@@ -115,9 +112,8 @@ class TwoServices(RuleBasedStateMachine):
     def the_border_counts_what_is_owed(self) -> None:
         if not hasattr(self, "linkage"):
             return
-        for (registry, ref, host), ids in self.owed.items():
-            row = self.linkage.border.states.get(LinkUnderWay, (registry, ref, host))
-            assert (row.requests if row is not None else 0) == len(ids)
+        rows = {(*row.account, row.host): row.requests for row in self.linkage.at_border(LinkUnderWay)}
+        assert rows == {key: len(ids) for key, ids in self.owed.items() if ids}
 
     def teardown(self) -> None:
         """Everything is heard in the end: every request has its answer, and every message one outcome."""
@@ -125,13 +121,13 @@ class TwoServices(RuleBasedStateMachine):
             return
         for span in (timedelta(), 6 * MINUTE, AWAIT_FACTS):
             self.linkage.pass_time(span)
-            while self.linkage.commands or self.linkage.facts:
+            while self.linkage.on_its_way:
                 self.linkage.identity_hears()
                 self._note(self.linkage.border_hears())
                 self.nobody_is_refused_while_an_answer_about_her_is_owed()
             self.nobody_is_refused_while_an_answer_about_her_is_owed()
         assert not any(self.owed.values())
-        assert self.linkage.border.lines == {}
+        assert self.linkage.set_aside == []
         for id in self.asked:
             assert len(self.linkage.outcomes(id)) == 1, id
 

@@ -7,13 +7,15 @@ from typing import Any, Final
 
 import pytest
 
+from contracts.envelope import decode
 from contracts.messages import Message, attendance, opportunities, service, signups, volunteers
 from contracts.topics import IDENTITY_EVENTS, VOLUNTEERS
 from services.bridge.crossings import FROM_REGISTRIES, FROM_WITHIN
 from services.chassis.channels import named
 from services.chassis.decisions import Wait
+from services.chassis.set_aside import Aside
 from tests.support.bridge import World
-from tests.support.bridge_and_identity import Linkage, request
+from tests.support.bridge_and_identity import AWAIT_FACTS, BorderAndIdentity, offer, request
 from tests.support.bridge_messages import (
     HOME,
     HOME_REF,
@@ -31,6 +33,8 @@ from tests.support.bridge_messages import (
     signup,
     told_of,
 )
+from tests.support.linkage import Member, at_once
+from tests.support.memory import Memory
 
 AT_HOME, AT_HOST, AT_THIRD = (VOLUNTEERS.of(code).name for code in (HOME, HOST, THIRD))
 FACTS: Final = IDENTITY_EVENTS.name
@@ -91,6 +95,18 @@ def waiting(world: World, code: str, message: Message) -> set[str]:
     return by(world.wait_of("it"))
 
 
+def wait_of(member: Member, id: str) -> Wait | None:
+    """How the message of this id, the first of its subject, waits if it is decided now; None if it waits no more."""
+    base = member.base
+    assert isinstance(base, Memory)
+    for row in {row.subject: row for row in reversed(base.in_line())}.values():
+        event, entry = decode(row.record.value, row.record.headers), member.log.entries[row.record.topic]
+        if event.id == id:
+            work = member.processor.work(event, row.record, entry, row.received_at, row)
+            return member.service.decide(base.rows, work.inbound, member.clock.now()).wait
+    return None
+
+
 def test_every_message_of_the_border_is_looked_at_here() -> None:
     looked_at = {type(m).__name__ for m in [m for _, m in FROM_HOME + FROM_HOST] + INNER}
     assert looked_at | NEVER_WAIT == {kind.__name__ for kind in [*FROM_REGISTRIES, *FROM_WITHIN]}
@@ -133,20 +149,22 @@ ORDERS: Final = ("it", "offer", "request", "identity", "border")
 """What may happen next: a message of a registry is read, identity hears a command, the border hears a fact."""
 
 
-def in_any_order(code: str, message: Message) -> Iterator[list[str]]:
-    """All orders in which an offer, a request, the message and what follows from them can be read, up to the link."""
+def in_any_order(code: str, message: Message) -> Iterator[tuple[list[str], BorderAndIdentity, list[str], bool]]:
+    """All orders in which an offer, a request, the message and what follows from them can be read, up to the link.
+
+    Gives each beginning of such an order, how all stands then, what is unread, and whether the order ends here.
+    """
     begun: list[list[str]] = [[]]
     while begun:
         done = begun.pop()
         linkage, unread = happened(code, message, done)
         following = [*unread, *(["identity"] if linkage.commands else []), *(["border"] if linkage.facts else [])]
-        if not following:
-            yield done
         begun += [[*done, name] for name in following]
+        yield done, linkage, unread, not following
 
 
-def happened(code: str, message: Message, order: list[str]) -> tuple[Linkage, list[str]]:
-    linkage = Linkage()
+def happened(code: str, message: Message, order: list[str]) -> tuple[BorderAndIdentity, list[str]]:
+    linkage = BorderAndIdentity()
     for name in order:
         match name:
             case "it":
@@ -162,22 +180,40 @@ def happened(code: str, message: Message, order: list[str]) -> tuple[Linkage, li
     return linkage, [name for name in ("it", "offer", "request") if name not in order]
 
 
+def its_time_is_up(linkage: BorderAndIdentity, unread: list[str]) -> Aside:
+    """What waits, ``await_facts`` later, while all that is unread lies on the log."""
+    log = linkage.linkage
+    at_once(linkage.identity.send(at_once(linkage.identity.base.standing())))
+    if "offer" in unread:
+        log.say(HOME, offer(expires_at=linkage.now + 10 * MINUTE))
+    if "request" in unread:
+        log.say(HOST, request())
+    log.clock.moment += AWAIT_FACTS
+    while at_once(linkage.border.reenter()):
+        pass
+    [waiting] = linkage.set_aside
+    return waiting
+
+
 @pytest.mark.parametrize(("code", "message"), FROM_HOME + FROM_HOST, ids=lambda it: getattr(it, "TYPE", it))
 def test_in_whatever_order_all_is_read_something_that_is_listened_to_is_unread_as_long_as_it_waits(
     code: str, message: Message
 ) -> None:
     """Or a request is under way, and the wait is longer. So nothing is refused whose link was said in its time."""
-    orders = list(in_any_order(code, message))
-    assert len(orders) > 10
-    for order in orders:
-        for length in range(1, len(order) + 1):
-            linkage, unread = happened(code, message, order[:length])
-            wait = linkage.border.wait_of("it")
-            if wait is None:
-                continue
-            lies = {"offer": AT_HOME, "request": AT_HOST}
-            logs = {lies[name] for name in unread if name in lies} | ({FACTS} if linkage.facts else set())
-            under_way = wait.until is not None and wait.until > linkage.now + 10 * MINUTE
-            assert by(wait) & logs or under_way, (order, length)
-        assert linkage.border.lines == {}, order
-        assert not any(outcome.startswith("refused(not_linked") for outcome in linkage.outcomes("it"))
+    orders = 0
+    for order, linkage, unread, ends in in_any_order(code, message):
+        if ends:
+            orders += 1
+            assert linkage.set_aside == [], order
+            assert not any(outcome.startswith("refused(not_linked") for outcome in linkage.outcomes("it"))
+        if (wait := wait_of(linkage.border, "it")) is None:
+            continue
+        lies = {"offer": AT_HOME, "request": AT_HOST}
+        logs = {lies[name] for name in unread if name in lies} | ({FACTS} if linkage.facts else set())
+        later = linkage.now + 10 * MINUTE
+        assert by(wait) & logs or (wait.until is not None and wait.until > later), order
+        waiting = its_time_is_up(linkage, unread)
+        assert waiting.brought_by is not None
+        assert waiting.deadline is not None
+        assert set(waiting.brought_by.split(",")) & logs or waiting.deadline > later, order
+    assert orders > 10

@@ -91,7 +91,7 @@ class Watch:
         for fact in facts:
             head = fact.model_dump()
             home = head["home"], head["home_ref"]
-            if self.world.states.get(Account, home) is not None:  # else nobody has ever offered her
+            if home in self.accounts():  # else nobody has ever offered her
                 assert self.persons.setdefault(home, head["person"]) == head["person"]
             if isinstance(fact, LinkEstablished):
                 self.check_link(fact)
@@ -104,8 +104,7 @@ class Watch:
         key = fact.person, fact.host
         if fact.origin is not None:
             self.established[fact.origin.message_id] += 1
-        kept = self.world.states.get(ConsentState, key)
-        assert kept is not None
+        [kept] = [row for row in self.world.rows(ConsentState) if (row.person, row.host) == key]
         assert kept.consent == fact.consent
         withdrawn = [version for (host, version) in self.withdrawn if fact.home_ref == "S1" and fact.host == host]
         assert all(fact.consent.version > version for version in withdrawn)
@@ -136,17 +135,16 @@ class Watch:
     def check_end(self) -> None:
         self.check(self.world.pass_time(5 * MINUTE))
         assert self.world.timers == {}
-        assert self.world.states.changed(Request) == []
+        assert self.world.rows(Request) == []
         for message_id in self.requests:
             assert self.refused[message_id] + self.established[message_id] == 1
-        persons = [account.person for account in self.accounts()]
+        persons = list(self.accounts().values())
         assert len(set(persons)) == len(persons)
-        links = [link for person in persons for link in self.world.states.group(Link, "person", person)]
+        links = self.world.rows(Link)
         assert {(link.person, link.host): link.host_ref for link in links} == self.tied
 
-    def accounts(self) -> list[Account]:
-        found = [self.world.states.get(Account, home) for home in HOMES]
-        return [account for account in found if account is not None]
+    def accounts(self) -> dict[tuple[str, str], UUID]:
+        return {(account.home, account.home_ref): account.person for account in self.world.rows(Account)}
 
 
 @settings(max_examples=300, deadline=None)
@@ -172,7 +170,7 @@ def test_offer_request_and_consent_in_any_order_and_repeated_make_one_link(order
     established = [fact for fact in world.told if isinstance(fact, LinkEstablished)]
     assert not any(isinstance(fact, LinkRefused) for fact in world.told)
     assert {(fact.host_ref, fact.person) for fact in established} == {("G1", established[0].person)}
-    link = world.states.get(Link, (established[0].person, "gz"))
-    assert link is not None
+    [link] = world.rows(Link)
+    assert (link.person, link.host) == (established[0].person, "gz")
     assert link.code_hash == hash_of("code")
     assert world.timers == {}

@@ -16,6 +16,7 @@ from contracts.messages.identity import (
     LinkRefused,
     LinkRestored,
 )
+from contracts.topics import IDENTITY_EVENTS
 from services.identity.states import Account, ConsentState
 from tests.support.identity import MINUTE, T0, World, consent
 
@@ -26,10 +27,8 @@ def world() -> World:
 
 
 def standing(world: World) -> tuple[str, int]:
-    account = world.states.get(Account, ("sz", "S1"))
-    assert account is not None
-    kept = world.states.get(ConsentState, (account.person, "gz"))
-    assert kept is not None
+    [account] = [row for row in world.rows(Account) if (row.home, row.home_ref) == ("sz", "S1")]
+    [kept] = [row for row in world.rows(ConsentState) if (row.person, row.host) == (account.person, "gz")]
     return kept.state, kept.version
 
 
@@ -164,7 +163,9 @@ def test_a_break_and_its_restoration_are_told_at_the_time_of_their_messages(worl
     world.pass_time(60 * MINUTE)
     world.take(world.break_it(by), at=T0 + MINUTE)
     world.take(world.restore(by), at=T0 + 2 * MINUTE)
-    assert [send.time for send in world.sends[-2:]] == [T0 + MINUTE, T0 + 2 * MINUTE]
+    told = world.linkage.log.events(IDENTITY_EVENTS.name)[-2:]
+    assert [type(event.data) for event in told] == [LinkBroken, LinkRestored]
+    assert [event.time for event in told] == [T0 + MINUTE, T0 + 2 * MINUTE]
 
 
 @pytest.mark.parametrize(("breaker", "other"), [("sz", "gz"), ("gz", "sz"), ("gz", "hz")])

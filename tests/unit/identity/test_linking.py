@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from contracts.messages.base import AgeBand
-from contracts.messages.identity import CommandRefused, ConsentChanged, LinkEstablished, LinkRefused
+from contracts.messages.identity import (
+    CommandRefused,
+    ConsentChanged,
+    ExpireLinkRequest,
+    LinkEstablished,
+    LinkRefused,
+)
+from contracts.topics import IDENTITY_COMMANDS
 from services.identity.states import Account, Link, Request
 from services.identity.store import IdentityStore
 from tests.support.identity import MINUTE, T0, World, consent, hash_of
+from tests.support.linkage import at_once
 
 
 @pytest.fixture
@@ -20,8 +30,8 @@ def test_an_offer_and_its_request_make_a_link_with_all_that_the_border_stamps(wo
     assert world.take(world.offer()) == []
     asked = world.request()
     fact = world.one(LinkEstablished, asked)
-    account = world.states.get(Account, ("sz", "S1"))
-    assert account is not None
+    [account] = world.rows(Account)
+    assert (account.home, account.home_ref) == ("sz", "S1")
     assert fact == LinkEstablished(
         person=account.person,
         home="sz",
@@ -62,9 +72,12 @@ def test_an_offer_after_the_deadline_does_not_revive_a_refused_request(world: Wo
 
 def test_a_timer_that_comes_after_the_answer_says_nothing(world: World) -> None:
     world.take(world.request())
-    (timer,) = world.timers.values()
-    world.take(world.offer())
-    assert world.take(timer.message) == []
+    world.linkage.clock.moment += 5 * MINUTE
+    assert at_once(world.member.fire()) == 1  # it has left, and the offer is read before it
+    assert [type(fact) for fact in world.take(world.offer())] == [LinkEstablished]
+    assert world.pass_time(timedelta()) == []
+    assert [type(event.data) for event in world.linkage.log.events(IDENTITY_COMMANDS.name)][-1] == ExpireLinkRequest
+    assert world.member.unread("identity") == []
 
 
 def test_a_repeated_request_of_the_same_account_gets_the_same_answer(world: World) -> None:
@@ -125,7 +138,7 @@ def test_of_a_number_that_no_home_has_offered_nothing_is_kept(world: World) -> N
         world.take(world.request(f"guess{n}", home_ref=f"nobody{n}"))
     facts = world.pass_time(5 * MINUTE)
     assert [fact.reason for fact in facts if isinstance(fact, LinkRefused)] == ["no_offer"] * 300
-    assert [row for table in IdentityStore.tables for row in world.states.changed(table.row)] == []
+    assert [row for table in IdentityStore.tables for row in world.rows(table.row)] == []
     assert world.timers == {}
 
 
@@ -257,7 +270,7 @@ def test_a_newer_offer_renews_age_band_and_guardian_of_a_link(world: World) -> N
 def test_what_is_kept_of_a_request_that_was_answered_is_the_hash_of_its_code(world: World) -> None:
     world.take(world.request())
     world.take(world.offer())
-    link = world.states.get(Link, (world.told[0].person, "gz"))  # type: ignore[attr-defined]
-    assert link is not None
+    [link] = world.rows(Link)
+    assert (link.person, link.host) == (world.told[0].person, "gz")  # type: ignore[attr-defined]
     assert link.code_hash == hash_of("code")
-    assert world.states.changed(Request) == []
+    assert world.rows(Request) == []

@@ -99,9 +99,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from contracts.messages import deliveries, refusals, signups
+from contracts.messages import deliveries, signups
 from services.adapters.rest_api_words import CATEGORIES
-from tests.support.bridge_and_identity import Linkage
+from tests.support.bridge_and_identity import BorderAndIdentity
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, HOST_REF
 
 _SHIFT = {"project_ref": "P-1", "shift_ref": "S-1"}
@@ -109,28 +109,30 @@ _LATE = signups.LateArrivalAnnounced(volunteer_ref=HOME_REF, host=HOST, **_SHIFT
 
 
 def test_the_host_is_told_under_its_own_ref() -> None:
-    linkage = Linkage()
+    linkage = BorderAndIdentity()
     linkage.link()
-    (sent,) = linkage.border.say(HOME, _LATE)
-    assert sent.topic.name == f"registry.{HOST}.deliveries.v1"
-    assert sent.message == deliveries.LateArrivalTold(volunteer_ref=HOST_REF, **_SHIFT, minutes=20)
+    linkage.say(HOME, _LATE, id="late")
+    assert linkage.told(HOST, deliveries.LateArrivalTold) == [
+        deliveries.LateArrivalTold(volunteer_ref=HOST_REF, **_SHIFT, minutes=20)
+    ]
+    assert linkage.outcomes("late") == []
 
 
 def test_of_a_volunteer_whom_nobody_links_the_host_hears_nothing() -> None:
-    linkage = Linkage()
-    assert linkage.border.say(HOME, _LATE) == []
+    linkage = BorderAndIdentity()
+    linkage.say(HOME, _LATE, id="late")
+    assert linkage.outcomes("late") == []
     linkage.pass_time(timedelta(minutes=2))
-    (refused,) = (one.message for one in linkage.border.sent if isinstance(one.message, refusals.MessageRefused))
-    assert refused.reason == "not_linked"
+    assert linkage.outcomes("late") == ["refused(not_linked)"]
+    assert linkage.told(HOST, deliveries.LateArrivalTold) == []
 
 
 def test_a_host_does_not_announce_to_itself() -> None:
-    linkage = Linkage()
+    linkage = BorderAndIdentity()
     linkage.link()
-    own = _LATE.model_copy(update={"volunteer_ref": HOST_REF})
-    (refused,) = (one.message for one in linkage.border.say(HOST, own))
-    assert isinstance(refused, refusals.MessageRefused)
-    assert refused.reason == "same_registry"
+    linkage.say(HOST, _LATE.model_copy(update={"volunteer_ref": HOST_REF}), id="late")
+    assert linkage.outcomes("late") == ["refused(same_registry)"]
+    assert linkage.told(HOST, deliveries.LateArrivalTold) == []
 
 
 def test_a_registry_without_kafka_may_leave_it_unread() -> None:
