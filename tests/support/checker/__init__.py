@@ -1,15 +1,15 @@
-"""The outside checker: what a run of the linkage did, judged from outside.
+"""The outside checker: it judges from outside what a run of the linkage did.
 
 It looks at four things only: what was published to the registry topics, the registries' own audit views, a full
-replay of all inner topics, and the services' tables. It asks no service and shares no code with one; of ours it
-imports the contracts. ``gather`` takes the snapshot, ``check`` judges it; the command line does both:
+replay of all inner topics, and the services' tables. It asks no service, and shares no code with services: it imports
+the contracts only. ``gather`` takes the snapshot, ``check`` judges it; the command line does both:
 ``python -m tests.support.checker --kafka ADDRESS --databases JSON``, or without options after ``shuangcheng demo
---then``. A snapshot is judged as it stands, so take it when nothing is on its way any more.
+--then``. A snapshot is judged as it is, so take it when nothing is on its way any more.
 
 Invariants: I1 conservation, I2 at most once, I4 no overlap, I5 no overbooking, I6 order, I7 answered, I8 nothing
 lost, I9 nothing from nowhere, I12 replay, I13 consent, I14 canaries, I15 poison, I16 drained, I17 sanity, I19 minors.
 
-Left out, because the journey has nothing that they speak of:
+Left out, because the journey has nothing to which they apply:
 
 * I3 double entry: the home's ledger is single-entry; conservation over both registries (I1) says the same.
 * I10 audit chain: no hash chain is kept.

@@ -1,4 +1,5 @@
-"""``python -m tests.support.checker``: take the snapshot, judge it, say so. Status 0 green, 1 red, 2 environment."""
+"""``python -m tests.support.checker``: take the snapshot, judge it, print the verdict. Status 0 green, 1 red, 2
+environment."""
 
 from __future__ import annotations
 
@@ -57,9 +58,9 @@ def _addresses(asked: argparse.Namespace) -> tuple[str, dict[str, str]]:
 
 
 def main() -> int:
-    """Run; gives the exit status."""
+    """Run the command. Gives the exit status."""
     asked = _arguments()
-    gc.disable()  # all that is read stays to the end: collecting finds nothing and takes as long as decoding
+    gc.disable()  # all data stay to the end: collecting would find nothing, and take as long as decoding
     started = time.perf_counter()
     try:
         world = asyncio.run(gather(*_addresses(asked)))

@@ -1,4 +1,4 @@
-"""I7 answered: what was asked is answered once, and what was decided is told to everyone whom it concerns."""
+"""I7 answered: each question is answered once, and each decision is told to all whom it concerns."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _ANSWERS: Final[dict[type[Message], tuple[type[Message], ...]]] = {
         opportunities.CommandRefused,
     ),
 }
-"""Exactly one of these names the command as its cause."""
+"""The answers to a command. Exactly one of them names the command as its cause."""
 _TIMERS: Final = (identity.ExpireLinkRequest, opportunities.CloseWaitlist)
 _SERVICE_FACTS: Final = (attendance.ServiceConfirmed, attendance.ServiceHeld, attendance.ServiceRevoked)
 _RECEIPTS: Final = (receipts.CreditAccepted, receipts.CreditRefused, receipts.CreditUnknown)
 
 
 def answered(book: Book) -> Iterator[Violation]:
-    """I7: all of it. What a service has set aside is not answered yet."""
+    """I7: all of it. A message that a service has set aside is not answered yet."""
     yield from _admission(book)
     yield from _commands(book)
     yield from _requests_to_link(book)
@@ -49,7 +49,7 @@ def answered(book: Book) -> Iterator[Violation]:
 
 
 def _admission(book: Book) -> Iterator[Violation]:
-    """Each message of a registry leads to one command or one refusal, or waits; each bad one is refused."""
+    """Each message of a registry leads to one command or one refusal, or waits. Each bad message is refused."""
     commands = Counter(book.origin(x.data) for x in book.published(*COMMANDS) if not isinstance(x.data, _TIMERS))
     refused: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     unread: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
@@ -82,7 +82,7 @@ def _admission(book: Book) -> Iterator[Violation]:
 
 
 def _turned_away(book: Book, line: Line) -> ContractError | None:
-    """What the border must have told the sender of a message that it does not decide."""
+    """The refusal that the border must have sent for a message that it does not decide."""
     if line.event is None or book.aside.get(line.place, {}).get("bridge") != "reused_id":
         return line.said
     error = ContractError("reused_id", "")
@@ -91,7 +91,7 @@ def _turned_away(book: Book, line: Line) -> ContractError | None:
 
 
 def _speaks_of(told: Line, line: Line, bad: ContractError) -> bool:
-    """A key that may be anything need not be said again."""
+    """A refusal need not repeat a key that may be anything."""
     keys = ("-", (line.key or b"").decode(errors="replace"))
     same = told.data.reason == bad.reason and told.data.refused_key in keys
     return bool(same and told.data.message_type == bad.type)
@@ -100,7 +100,7 @@ def _speaks_of(told: Line, line: Line, bad: ContractError) -> bool:
 def _commands(book: Book) -> Iterator[Violation]:
     for kind, answers in _ANSWERS.items():
         for line in book.of(kind):
-            # What comes to stand because this one ended is told of another sign-up, and others who asked hear it too.
+            # A sign-up that stands because this sign-up ended is told too, and so are others who asked for it.
             given = [x for x in book.effects(line, *answers) if _same_signup(x.data, line.data)]
             each = Counter(
                 (type(x.data), getattr(x.data, "asker", ""), getattr(x.data, "signup_ref", "")) for x in given
@@ -130,7 +130,7 @@ def _requests_to_link(book: Book) -> Iterator[Violation]:
 
 
 def _attestations(book: Book) -> Iterator[Violation]:
-    """Each attestation is decided, unless a later version was already."""
+    """Each attestation is decided, unless a later version was decided before."""
     newest = {key: max(x.data.record.version for x in record.facts) for key, record in book.records.items()}
     for line in book.of(attendance.AttestService):
         newer = newest.get((line.data.host, line.data.record.record_ref), 0) >= line.data.record.version
@@ -140,7 +140,7 @@ def _attestations(book: Book) -> Iterator[Violation]:
 
 
 def _receipts(book: Book) -> Iterator[Violation]:
-    """Each credit that was sent has a receipt, or its transfer stands open."""
+    """Each credit that was sent has a receipt, or its transfer is open."""
     given = {(code_of(line.topic), line.data.transfer_id) for line in book.of(*_RECEIPTS)}
     for line in book.of(deliveries.CreditPosted):
         changes = book.transfers.get(line.data.transfer_id, [])

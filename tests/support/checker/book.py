@@ -1,4 +1,4 @@
-"""The snapshot, indexed once: messages by type, by id, by cause; people; service records with what was decided."""
+"""The snapshot, indexed once: messages by type, by id, by cause; people; service records with their decisions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FACTS = (attendance.ServiceConfirmed, attendance.ServiceHeld, attendance.Servic
 
 @dataclass(slots=True)
 class Record:
-    """A service record as attendance told of it, in order."""
+    """A service record: attendance's events about it, in order."""
 
     host: str
     ref: str
@@ -34,13 +34,13 @@ class Record:
 
     @property
     def person(self) -> UUID:
-        """Whose it is."""
+        """The person of the record."""
         person: UUID = self.facts[0].data.person
         return person
 
     @property
     def last(self) -> Line:
-        """The last word, held included."""
+        """The last event, also if it is a hold."""
         return self.facts[-1]
 
     @property
@@ -55,7 +55,7 @@ class Record:
 
 
 class Book:
-    """Reads a World; never changes it. ``drained``: nothing may be on its way any more."""
+    """Reads a World, and never changes it. ``drained``: nothing may be on its way any more."""
 
     def __init__(self, world: World, *, drained: bool = True, day_cap: int = 480, canaries: Iterable[str] = ()) -> None:
         self.world = world
@@ -65,12 +65,13 @@ class Book:
         self.topics = Topics(world.registries)
         self.who = Who(self)
         self.memo: dict[str, Any] = {}
-        """What several invariants need and only one has to work out."""
+        """Results that several invariants need. The first invariant computes them."""
         self.by_type: defaultdict[type[Message], list[Line]] = defaultdict(list)
         self.caused: defaultdict[str, list[Line]] = defaultdict(list)
         self.first: dict[tuple[str, str], Line] = {}
         """The first message of each (source, id) that is in the contract."""
-        # Which of two topics was read first is not on them: a message set aside for its used id came second.
+        # The logs do not say which of two topics was read first. A message that was set aside for its used id came
+        # second.
         later = {place for place, why in self.aside.items() if "reused_id" in why.values()}
         lines = [line for name in sorted(world.lines) for line in world.lines[name] if line.event is not None]
         for line in sorted(lines, key=lambda line: line.place in later):
@@ -85,12 +86,12 @@ class Book:
                 self.caused[event.causation].append(line)
 
     def of(self, *kinds: type[Message]) -> Iterator[Line]:
-        """First sightings of these types; in order within a partition."""
+        """First sightings of messages of these types, in order within a partition."""
         for kind in kinds:
             yield from self.by_type.get(kind, ())
 
     def effects(self, cause: Line, *kinds: type[Message]) -> list[Line]:
-        """Messages of these types that name this one as their cause."""
+        """Messages of these types that name this message as their cause."""
         return self.effects_of(cause.id, *kinds)
 
     def effects_of(self, cause: str, *kinds: type[Message]) -> list[Line]:
@@ -98,13 +99,13 @@ class Book:
         return [line for line in self.caused.get(cause, ()) if isinstance(line.data, kinds)]
 
     def cause(self, line: Line) -> Line | None:
-        """The border's message that a message names as its cause; None when it names another's."""
+        """The border's message that a message names as its cause. None if the cause is no message of the border."""
         assert line.event is not None
         return self.first.get((_BRIDGE, line.event.causation or ""))
 
     @cached_property
     def by_id(self) -> dict[str, Line]:
-        """Messages by id, where no two senders use the same."""
+        """Messages by id, if no two senders use the same id."""
         many = Counter(id_ for _, id_ in self.first)
         return {id_: line for (_, id_), line in self.first.items() if many[id_] == 1}
 
@@ -119,7 +120,7 @@ class Book:
 
     @cached_property
     def _moments(self) -> dict[tuple[str, int, int], int]:
-        """When each message was published, never before what stands before it in its partition."""
+        """The moment at which each message was published, never before that of an earlier message of its partition."""
         found, last = {}, defaultdict[tuple[str, int], int](int)
         for lines in self.world.lines.values():
             for line in lines:
@@ -128,7 +129,7 @@ class Book:
         return found
 
     def in_order(self, violations: Iterable[Violation]) -> list[Violation]:
-        """Each once, as they came in the logs; what stands on no log comes last."""
+        """Each message once, in the order of the logs. A message that is on no log comes last."""
         return sorted(dict.fromkeys(violations), key=self._position)
 
     def _position(self, violation: Violation) -> tuple[bool, int, str, int, int]:
@@ -145,7 +146,7 @@ class Book:
 
     @cached_property
     def aside(self) -> dict[tuple[str, int, int], dict[str, str]]:
-        """Places of messages set aside, or discarded from there by an operator: service → reason."""
+        """Places of messages that are set aside, or that an operator discarded: service → reason."""
         found: defaultdict[tuple[str, int, int], dict[str, str]] = defaultdict(dict)
         for name, tables in self.world.tables.items():
             for row in (*tables.get("discarded", ()), *tables["set_aside"]):
@@ -153,7 +154,7 @@ class Book:
         return dict(found)
 
     def stands_aside(self, line: Line, service: str | None = None) -> bool:
-        """Whether this service, or any, has not decided it."""
+        """Whether this service, or any service, has set it aside."""
         found = self.aside.get(line.place, {})
         return bool(found) if service is None else service in found
 
@@ -175,7 +176,7 @@ class Book:
 
     @cached_property
     def links(self) -> dict[tuple[UUID, str], identity.LinkEstablished]:
-        """(person, host) → the tie, as identity told it first."""
+        """(person, host) → the link, as identity told it first."""
         found: dict[tuple[UUID, str], identity.LinkEstablished] = {}
         for line in self.of(identity.LinkEstablished):
             found.setdefault((line.data.person, line.data.host), line.data)
@@ -183,7 +184,7 @@ class Book:
 
     @cached_property
     def any_link(self) -> dict[UUID, identity.LinkEstablished]:
-        """Person → one of her ties: each names her home."""
+        """Person → one of her links: each names her home."""
         return {person: tie for (person, _), tie in reversed(self.links.items())}
 
     @cached_property
@@ -202,12 +203,12 @@ class Book:
 
     @cached_property
     def facts(self) -> list[Line]:
-        """What attendance decided of service records; a person's own in order."""
+        """Attendance's decisions about service records, in order for each person."""
         return [line for line in self.published("attendance.events.v1") if isinstance(line.data, _FACTS)]
 
     @cached_property
     def attested(self) -> dict[tuple[str, str, int], list[Line]]:
-        """(host, record_ref, version) → what the host itself published of it."""
+        """(host, record_ref, version) → the host's own message about it."""
         found: defaultdict[tuple[str, str, int], list[Line]] = defaultdict(list)
         for line in self.of(service.ServiceAttested):
             found[code_of(line.topic), line.data.record_ref, line.data.version].append(line)
@@ -228,7 +229,7 @@ class Book:
 
     @cached_property
     def latest(self) -> dict[RecordKey, Line]:
-        """Record → how its latest transfer stands."""
+        """Record → the state of its latest transfer."""
         found: dict[RecordKey, Line] = {}
         for changes in self.transfers.values():
             last = changes[-1]
@@ -239,7 +240,7 @@ class Book:
 
     @cached_property
     def postings(self) -> dict[UUID, list[tuple[str, Row]]]:
-        """Transfer → postings, each with the home in whose ledger it stands."""
+        """Transfer → postings, each with the home that has it in its ledger."""
         found: defaultdict[UUID, list[tuple[str, Row]]] = defaultdict(list)
         for home, rows in self.world.credits.items():
             for row in rows:
@@ -258,7 +259,7 @@ class Book:
 
     @cached_property
     def served(self) -> dict[RecordKey, Row]:
-        """The host's own row of each record."""
+        """The host's own row for each record."""
         return {(host, row["record_ref"]): row for host, rows in self.world.served.items() for row in rows}
 
     def origin(self, command: Any) -> tuple[str, str]:

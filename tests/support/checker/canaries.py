@@ -1,4 +1,5 @@
-"""I14 canaries: a code in clear, or a word planted by a test, is on no topic but volunteers, and in no table."""
+"""I14 canaries: a one-time code in clear, or a word planted by a test, is on no topic but volunteers, and in no
+table."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ __all__ = ["canaries"]
 
 
 def canaries(book: Book) -> Iterator[Violation]:
-    """I14: raw bytes of keys, headers and values, and all columns of all tables but the quarantine's."""
+    """I14: searches the raw bytes of keys, headers and values, and all columns of all tables but the quarantine's."""
     codes = {line.data.code.encode(): line for line in book.of(volunteers.LinkRequested)}
     search = _Search(codes, book.canaries)
     for topic, lines in book.world.lines.items():
@@ -42,16 +43,16 @@ class _Search:
         self._codes = codes
         self._lengths = sorted({len(code) for code in codes})
         shortest = self._lengths[0] if codes else 0
-        # A code is a run of these characters, or part of a longer one.
+        # A code is a run of these characters, or a part of a longer run.
         self._run = re.compile(rb"[A-Za-z0-9_-]{%d,}" % shortest) if codes else re.compile(rb"(?!)")
         self._clean: set[bytes] = set()
-        """Runs that are none: ids stand in many messages."""
+        """Runs that are no code: an id is in many messages."""
         self._planted = {
             form: word for word in planted for form in (word.encode(), json.dumps(word)[1:-1].encode())
         }  # as UTF-8, and as JSON may escape it
 
     def in_bytes(self, raw: bytes) -> Iterator[str]:
-        """What was found, named without telling it."""
+        """The finding, described without the code itself."""
         for form, word in self._planted.items():
             if form in raw:
                 yield f"the planted word {word!r}"

@@ -14,8 +14,8 @@ __all__ = ["consent"]
 
 
 def consent(book: Book) -> Iterator[Violation]:
-    """I13: consent stands behind each CreditPosted, each SignupChanged to a home that neither hosts nor asked, and
-    behind each word to a host on how old she is.
+    """I13: consent stands when a CreditPosted is sent, a SignupChanged to a home that neither hosts nor asked, or a
+    word to a host on her age.
     """
     for line in book.of(deliveries.CreditPosted):
         yield from _covered(book, (code_of(line.topic), line.data.volunteer_ref, line.data.host), line)

@@ -32,7 +32,7 @@ def _bucket(state: str | None) -> str | None:
 
 
 def directions(book: Book) -> dict[str, dict[str, int]]:
-    """Minutes by direction (host->home), as the outside sees them."""
+    """Minutes by direction (host->home), as seen from outside."""
     found: defaultdict[str, dict[str, int]] = defaultdict(
         lambda: dict.fromkeys(
             ("service_records", "confirmed", "credited", "withheld", "refused", "uncertain", "in_flight", "held"), 0
@@ -67,7 +67,7 @@ def conservation(book: Book) -> Iterator[Violation]:
 
 
 def _host_agrees(book: Book, record: Record, home: str) -> Iterator[Violation]:
-    """The host's own row: what stands confirmed, or how its newest version was decided."""
+    """The host's own row: the confirmed minutes, or the decision about the newest version."""
     row = book.served.get((record.host, record.ref))
     settled, last = record.settled, record.last
     if row is None:
@@ -102,7 +102,8 @@ def _home_agrees(book: Book, record: Record, home: str) -> Iterator[Violation]:
 
 
 def at_most_once(book: Book) -> Iterator[Violation]:
-    """I2: one posting a transfer; all postings of a record together at most what its newest posted version is worth."""
+    """I2: a transfer has one posting. All postings of a record are together at most the minutes of its newest posted
+    version."""
     for transfer, rows in book.postings.items():
         if len(rows) > 1:
             homes = ", ".join(sorted({home for home, _ in rows}))
@@ -119,7 +120,8 @@ def at_most_once(book: Book) -> Iterator[Violation]:
 
 
 def sanity(book: Book) -> Iterator[Violation]:
-    """I17: a confirmed version has 1 to 1440 minutes, those of its times; a person's day stays within the cap."""
+    """I17: a confirmed version has 1 to 1440 minutes, which follow from its times. A person's day stays within the
+    cap."""
     days: defaultdict[tuple[UUID, date], int] = defaultdict(int)
     counted: dict[tuple[str, str], Any] = {}
     for line in book.facts:

@@ -1,4 +1,4 @@
-"""One message that a registry must get: to whom, what it says word for word, and the decision that it tells of."""
+"""One message that a registry must get: the registry, the exact words, and the decision that it tells."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["Due", "deliveries_of", "refusals_of"]
 
 
 def deliveries_of(code: str) -> str:
-    """The topic of what a registry is told."""
+    """The topic of a registry's deliveries."""
     return f"registry.{code}.deliveries.v1"
 
 
 def refusals_of(code: str) -> str:
-    """The topic of what comes back to a registry."""
+    """The topic of a registry's refusals."""
     return f"registry.{code}.refusals.v1"
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """``cause`` is the message whose decision tells it."""
+    """A message that must be there. ``cause`` is the message whose decision tells it."""
 
     topic: str
     cause: str | None
@@ -31,11 +31,11 @@ class Due:
     optional: bool = False
 
     def fits(self, told: Message) -> bool:
-        """Whether this message is the one."""
+        """Whether this message is the message that is due."""
         return type(told) is type(self.said) and not self._differences(told)
 
     def differing(self, told: Message) -> str:
-        """In words, how a message differs from the one."""
+        """The differences of a message from the message that is due, in words."""
         parts = [f"{n} {getattr(told, n)!s}, not {getattr(self.said, n)!s}" for n in self._differences(told)]
         return f"{type(told).__name__} says {'; '.join(parts)}"
 

@@ -1,4 +1,4 @@
-"""Taking the snapshot: every topic from its first message to its last, every table, both audit views of each."""
+"""Takes the snapshot: each topic from its first message to its last, each table, both audit views of each registry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ __all__ = ["GatherError", "gather", "registries_of"]
 _READ_SECONDS = 60.0
 _IDLE_MS = 400
 _IDLE_POLLS = 2
-"""The embedded broker tells the begin of the last batch as the end of the log, so silence decides as well."""
+"""The embedded broker tells the begin of the last batch as the end of the log. Therefore reading ends only after
+silence too."""
 _AUDITS = {
     "served": "SELECT record_ref, version, volunteer_ref, home, minutes, status FROM audit_served ORDER BY record_ref",
     "credits": "SELECT transfer_id, volunteer_ref, minutes FROM audit_credits ORDER BY transfer_id, minutes",
@@ -29,7 +30,7 @@ WHERE n.nspname = 'public' AND c.relkind = 'r' ORDER BY c.relname"""
 
 
 class GatherError(Exception):
-    """The snapshot could not be taken: an address that does not answer, a topic or database that is missing."""
+    """The snapshot could not be taken: an address does not answer, or a topic or database is missing."""
 
 
 def registries_of(dsns: Mapping[str, str]) -> tuple[str, ...]:
@@ -66,7 +67,7 @@ async def gather(kafka_address: str, dsns: Mapping[str, str], registries: Iterab
 
 
 def _applied(tables: Mapping[str, Mapping[str, list[Row]]]) -> dict[tuple[str, int], int]:
-    """Where services say that they stand: a replay must come at least as far."""
+    """The positions of the services: a replay must come at least as far."""
     ends: dict[tuple[str, int], int] = {}
     for of_service in tables.values():
         for row in of_service["consumed"]:
@@ -124,7 +125,7 @@ async def _read(address: str, topics: Topics, applied: Mapping[tuple[str, int], 
             raw = await _read_to(consumer, targets)
     finally:
         await consumer.stop()
-    # Only now: after a flood it takes as long as requests of a consumer that still runs have until they time out.
+    # Only at the end: after a flood this takes as long as the time limit of a running consumer's requests.
     return _decoded(topics, raw)
 
 

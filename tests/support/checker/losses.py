@@ -1,4 +1,5 @@
-"""I8 nothing lost: what was published has its row. I12 replay: the rows are what the logs say, no more, no other."""
+"""I8 nothing lost: each published message has its row. I12 replay: the rows are those that follow from the logs, no
+others."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ def nothing_lost(book: Book) -> Iterator[Violation]:
 
 
 def replay(book: Book) -> Iterator[Violation]:
-    """I12: rebuilt from the logs, each table is the same; no service has seen what is on no log."""
+    """I12: each table is equal to the table rebuilt from the logs. No service has seen a message that is on no log."""
     for expected in expectations(book):
         for key, row in expected.stored(book.rows(expected.database, expected.table)):
             told = expected.rows.get(key)

@@ -1,4 +1,4 @@
-"""I6 order: nothing about one thing is told in another order than it happened."""
+"""I6 order: messages about one thing are told in the order in which they happened."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NEXT: Final[dict[str | None, tuple[str, ...]]] = {
     "sent": ("queued", "uncertain", "credited", "refused"),
     "uncertain": ("uncertain", "queued", "sent", "withheld", "credited", "refused"),
 }
-"""Where a transfer may go from where it stands; nowhere from the last three."""
+"""The states to which a transfer may go from each state. From the last three it goes nowhere."""
 _CONSENT: Final = (volunteers.ConsentGiven, volunteers.ConsentWithdrawn)
 _COMMANDS: Final = ("identity.commands.v1", "opportunities.commands.v1", "attendance.commands.v1")
 
@@ -40,7 +40,7 @@ def order(book: Book) -> Iterator[Violation]:
 
 
 def _facts(book: Book) -> Iterator[Violation]:
-    """Versions of a record only grow; nothing more is said of one that was confirmed or revoked."""
+    """Versions of a record only grow. Nothing more is told of a version that was confirmed or revoked."""
     for record in book.records.values():
         settled = newest = 0
         for line in record.facts:
@@ -58,14 +58,14 @@ def _links(book: Book) -> Iterator[Violation]:
     for line in book.published("identity.events.v1"):
         if isinstance(line.data, kinds):
             key = (line.data.person, line.data.host)
-            # The same version may be told again: to a host that asked twice.
+            # The same version may be told again, to a host that asked twice.
             if line.data.link_version < newest.get(key, 0):
                 yield at(book, "I6", line, f"link version {line.data.link_version} after {newest[key]}")
             newest[key] = max(newest.get(key, 0), line.data.link_version)
 
 
 def _transfers(book: Book) -> Iterator[Violation]:
-    """Each transfer goes step by step, and one of a record is under way at a time."""
+    """Each transfer goes step by step. One transfer of a record is under way at a time."""
     stands: dict[UUID, str] = {}
     begun: dict[UUID, str | None] = {}
     versions: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -97,7 +97,7 @@ def _transfers(book: Book) -> Iterator[Violation]:
 
 
 def _deliveries(book: Book) -> Iterator[Violation]:
-    """A registry hears of one record in the order of its versions."""
+    """A registry is told of one record in the order of its versions."""
     kinds: dict[type[Message], str] = {deliveries.ServiceDecided: "decided", deliveries.CreditPosted: "posted"}
     for code in book.world.registries:
         newest: dict[Hashable, int] = {}
@@ -113,7 +113,7 @@ def _deliveries(book: Book) -> Iterator[Violation]:
 
 
 def _attempts(book: Book) -> Iterator[Violation]:
-    """Each sending about a transfer says which it is, where it says so at all."""
+    """The numbers of sendings about a transfer are in order, as far as the sendings have a number."""
     counts: defaultdict[UUID, int] = defaultdict(int)
     for code in book.world.registries:
         for line in book.published(f"registry.{code}.deliveries.v1"):
@@ -124,13 +124,13 @@ def _attempts(book: Book) -> Iterator[Violation]:
 
 
 def _commands(book: Book) -> Iterator[Violation]:
-    """What a registry said of one volunteer or project on one topic goes inside in that order."""
+    """A registry's messages about one volunteer or project on one topic go to inner services in the same order."""
     newest: dict[Hashable, Line] = {}
     for topic in _COMMANDS:
         for line in book.published(topic):
             said = book.first.get(book.origin(line.data))
             if said is None or line.event is None or line.event.causation != said.id:
-                continue  # a timer; or from nowhere, which is I9's
+                continue  # a timer; or without an origin, which is I9's to find
             key = (topic, line.partition, said.topic, said.key, _family(said))
             before = newest.setdefault(key, said)
             if said.offset < before.offset:
@@ -142,6 +142,7 @@ def _commands(book: Book) -> Iterator[Violation]:
 
 
 def _family(said: Line) -> Hashable:
-    """Within a topic, what keeps its order; a withdrawal of consent never stands behind a link."""
+    """The messages of a topic that keep their order among each other. A withdrawal of consent never waits behind a
+    link."""
     other = next((getattr(said.data, n) for n in ("for_registry", "home", "registry") if hasattr(said.data, n)), None)
     return (isinstance(said.data, _CONSENT), other)

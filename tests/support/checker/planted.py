@@ -1,4 +1,4 @@
-"""Planted faults, each with the invariants that it breaks, no more and no fewer, and what the verdict must name."""
+"""Planted faults, each with exactly the invariants that it breaks, and the place that the verdict must name."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["Fault", "Faults", "Named", "Offence", "breaks", "of_record"]
 
 
 class Named(NamedTuple):
-    """What the first finding names, where it is not just the message's own place, person and record."""
+    """The place, person and record that the first finding names, if they are not the message's own."""
 
     person: UUID | None = None
     record: str | None = None
     at: Line | None = None
-    """None where no message speaks of it."""
+    """None if no message is about it."""
     topic: str | None = None
-    """Where it would stand if it were published."""
+    """The topic on which it would be if it were published."""
 
 
 Where: TypeAlias = Line | Named | list[Line]
-"""A list: any of these, which were published at the same moment."""
+"""A list means: any of these messages, which were published at the same moment."""
 Offence: TypeAlias = Where | dict[str, Where]
-"""By invariant, where they differ."""
+"""By invariant, if the invariants name different places."""
 Fault: TypeAlias = Callable[[Tamper], Offence]
 Faults: TypeAlias = dict[str, tuple[set[str], Fault]]
 
 
 def breaks(faults: Faults, *invariants: str) -> Callable[[Fault], Fault]:
-    """Enter a fault with what it must turn red."""
+    """Enter a fault with the invariants that it must turn red."""
 
     def enter(fault: Fault) -> Fault:
         assert fault.__name__ not in faults
@@ -43,5 +43,5 @@ def breaks(faults: Faults, *invariants: str) -> Callable[[Fault], Fault]:
 
 
 def of_record(ref: str, version: int = 1) -> Callable[[Any], bool]:
-    """Messages about this version of a service record."""
+    """The messages about this version of a service record."""
     return lambda data: (data.record.record_ref, data.record.version) == (ref, version)

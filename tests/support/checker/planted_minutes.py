@@ -64,7 +64,7 @@ def the_host_counts_what_was_never_confirmed(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I1", "I2")
 def a_posting_stands_twice(t: Tamper) -> Offence:
-    """Twice the minutes are also not those that were confirmed."""
+    """Twice the minutes are not the confirmed minutes either."""
     t.copy_row("gz", "credits", of=credited(t))
     attested = t.find(service.ServiceAttested, where=lambda d: d.record_ref == _FAY)
     return {"I1": confirmed(t, _FAY), "I2": attested}
@@ -93,7 +93,7 @@ def a_transfer_is_posted_in_two_parts(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I17")
 def a_day_is_longer_than_the_cap(t: Tamper) -> Offence:
-    """All who speak of the record agree on its nine hours."""
+    """All messages about the record agree on its nine hours."""
     ref = "gz-dan-own-pm-r"
     fact = confirmed(t, ref).data
     t.reword(ref, 1, ended_at=fact.record.started_at + timedelta(hours=9, minutes=15))
@@ -133,7 +133,7 @@ def _of_river_tue(data: Any) -> bool:
 
 
 def _republish(t: Tamper, ref: str, version: int, **changes: Any) -> None:
-    """The host had said so to everyone."""
+    """The host had told all of them so."""
     t.alter(t.find(shifts.ShiftPublished, where=lambda d: (d.shift_ref, d.version) == (ref, version)), **changes)
     command = t.find(opportunities.PublishShift, where=lambda d: (d.shift.shift_ref, d.shift.version) == (ref, version))
     t.alter(command, shift=command.data.shift.model_copy(update=changes))
@@ -161,7 +161,7 @@ def a_line_is_longer_than_the_host_allows(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I5")
 def the_line_is_not_served_in_its_order(t: Tamper) -> Offence:
-    """Whoever counts posts has counted as they were given."""
+    """The counts of posts fit the posts that were given."""
     one, other = t.all(opportunities.SignupPromoted, _of_river_tue)
     rows = [
         t.row("opportunities", "signup_outcome", signup_id=x.data.signup_id, outcome="promoted") for x in (one, other)

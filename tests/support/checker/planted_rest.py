@@ -1,4 +1,4 @@
-"""Planted faults of consent, secrets, poison and what is still on its way."""
+"""Planted faults of consent, secrets, poison, and messages still on their way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ATTENDANCE: Final = "registry.gz.attendance.v1"
 
 @breaks(FAULTS, "I13")
 def a_credit_is_sent_after_consent_was_withdrawn(t: Tamper) -> Offence:
-    """It says itself when it was decided: after the withdrawal's command."""
+    """The credit itself says that it was decided after the withdrawal's command."""
     later = t.find(people.RecordConsent, where=lambda d: (d.home_ref, d.state) == ("gz-fay", "withdrawn"))
     credit = t.find(deliveries.CreditPosted, where=of_record("sz-fay-aid-wed-r"))
     return t.alter(credit, behind=later)
@@ -91,7 +91,7 @@ def a_good_message_is_in_quarantine(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I15")
 def a_decision_raised(t: Tamper) -> Offence:
-    refused = t.find(opportunities.CommandRefused)  # which attendance reads and has no use for
+    refused = t.find(opportunities.CommandRefused)  # attendance reads these, and has no use for them
     _aside(t, refused, "attendance", reason="raised", subject="project:gz:river")
     return refused
 
@@ -129,7 +129,7 @@ def a_message_waits_for_a_fact(t: Tamper) -> Offence:
 
 @breaks(FAULTS)
 def a_relay_that_repeats_a_message_harms_nobody(t: Tamper) -> Offence:
-    """At least once is what a relay promises: the same id again is no fault."""
+    """A relay promises *at least once*: the same id again is no fault."""
     for kind in (opportunities.SignupPromoted, attendance.ServiceConfirmed, deliveries.CreditPosted):
         repeated = t.find(kind)
         t.add(repeated, id=repeated.id)

@@ -1,4 +1,4 @@
-"""Planted faults of tables and positions: what is lost, and what does not follow from the logs."""
+"""Planted faults of tables and positions: rows that are lost, and rows that do not follow from the logs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def an_event_is_passed_over_by_one_of_its_readers(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I7", "I8")
 def a_message_of_a_registry_is_passed_over(t: Tamper) -> Offence:
-    """What nobody saw, nobody answered."""
+    """A message that no service saw has no answer either."""
     return t.add(t.find(service.CheckedOut), seen=False)
 
 
@@ -65,7 +65,7 @@ def a_reader_has_no_position_where_messages_stand(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I8")
 def a_check_in_leaves_no_row(t: Tamper) -> Offence:
-    came = t.find(attendance.RecordCheckIn, where=lambda d: d.shift_ref == "own-am")  # nobody saw her leave
+    came = t.find(attendance.RecordCheckIn, where=lambda d: d.shift_ref == "own-am")  # no check-out is known
     t.drop_row("attendance", "presence", signup_id=came.data.signup_id)
     return came
 
@@ -80,7 +80,7 @@ def a_sign_up_leaves_no_row(t: Tamper) -> Offence:
 @breaks(FAULTS, "I8")
 def no_consent_is_kept(t: Tamper) -> Offence:
     t.rows("identity", "consent").clear()
-    # What stood of kim and of those who withdrew was said later.
+    # The rows of kim, and of those who withdrew, were told later.
     renewed = {x.data.home_ref for x in t.all(people.RecordConsent)}
     return first_of(t.all(people.OfferLink, lambda d: d.home_ref not in renewed))
 
@@ -88,7 +88,7 @@ def no_consent_is_kept(t: Tamper) -> Offence:
 @breaks(FAULTS, "I8")
 def no_offer_is_kept(t: Tamper) -> Offence:
     t.rows("identity", "offer").clear()
-    return first_of(t.all(people.OfferLink, lambda d: d.home_ref != "sz-ivy"))  # hers stands since somebody guessed
+    return first_of(t.all(people.OfferLink, lambda d: d.home_ref != "sz-ivy"))  # a guess changed ivy's row last
 
 
 @breaks(FAULTS, "I8")
@@ -154,7 +154,7 @@ def a_service_has_seen_what_is_on_no_log(t: Tamper) -> Offence:
 
 
 def _altered(name: str, database: str, table: str, column: str, value: Any, tell: Any, **which: Any) -> None:
-    """One column of one row is another; ``tell`` finds the message that made it so last."""
+    """One column of one row has another value. ``tell`` finds the message that set it last."""
 
     def fault(t: Tamper) -> Offence:
         row = t.row(database, table, **{key: find(t) if callable(find) else find for key, find in which.items()})

@@ -1,4 +1,4 @@
-"""Planted faults of order, and of what registries are told."""
+"""Planted faults of order, and of messages to registries."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def a_transfer_comes_back_before_it_is_sent(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I6")
 def a_transfer_that_goes_at_once_is_reported_as_queued_too(t: Tamper) -> Offence:
-    """In her timeline as well."""
+    """Her timeline has it too."""
     sent, credited = t.all(bridge.TransferChanged, lambda d: d.record_ref == _FAY)
     step = t.row("bridge", "step", subject=_FAY, what="transfer_sent")
     t.copy_row("bridge", "step", of=step, id=t.anyone(), what="transfer_queued")
@@ -58,7 +58,8 @@ def a_transfer_that_goes_at_once_is_reported_as_queued_too(t: Tamper) -> Offence
 
 @breaks(FAULTS, "I1", "I6", "I7", "I12")
 def the_versions_of_a_record_are_confirmed_in_the_wrong_order(t: Tamper) -> Offence:
-    """The last word is then another one: for the host's book, for the tables, and the first is told for nothing."""
+    """Then another version is the last, in the host's book and in the tables, and the first event is told for
+    nothing."""
     one, two = (t.find(attendance.ServiceConfirmed, where=of_record("gz-ann-river-tue-r", v)) for v in (1, 2))
     told = t.find(deliveries.ServiceDecided, where=lambda d: (d.record_ref, d.version) == ("gz-ann-river-tue-r", 1))
     _, late = t.swap(one, two)
@@ -70,7 +71,7 @@ def the_versions_of_a_record_are_confirmed_in_the_wrong_order(t: Tamper) -> Offe
 
 @breaks(FAULTS, "I7")
 def a_request_is_answered_twice(t: Tamper) -> Offence:
-    """By all who had a hand in it."""
+    """All who had a part in the request are told."""
     answer = t.find(opportunities.SignupRefused, where=lambda d: d.reason == "guardian_missing")
     again = t.add(answer)
     for told in t.effects(answer, deliveries.SignupChanged):
@@ -125,7 +126,7 @@ def a_message_is_refused_that_nobody_sent(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I7", "I9")
 def a_credit_has_no_receipt(t: Tamper) -> Offence:
-    """So nobody said that it was booked, either."""
+    """So nobody said either that it was booked."""
     t.drop(t.find(receipts.CreditAccepted, where=lambda d: d.volunteer_ref == "gz-fay"))
     sent = t.find(deliveries.CreditPosted, where=of_record(_FAY))
     ended = t.find(bridge.TransferChanged, where=lambda d: (d.record_ref, d.state) == (_FAY, "credited"))
@@ -134,7 +135,7 @@ def a_credit_has_no_receipt(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I7", "I9", "I12")
 def a_home_never_hears_of_a_credit(t: Tamper) -> Offence:
-    """And booked it all the same; the border counts one sending more than there was."""
+    """The home booked it all the same. The border counts one sending more than there was."""
     t.drop(t.find(deliveries.CreditPosted, where=of_record(_FAY)))
     changes = t.all(bridge.TransferChanged, lambda d: d.record_ref == _FAY)
     attested = t.find(service.ServiceAttested, where=lambda d: d.record_ref == _FAY)
@@ -196,7 +197,7 @@ def _asked_at_host(data: Any) -> bool:
 
 @breaks(FAULTS, "I7")
 def a_home_is_told_of_no_sign_up_that_the_host_asked_for(t: Tamper) -> Offence:
-    """The home neither hosts nor asked, and shares: it is told all the same."""
+    """The home neither hosts nor asked, but shares: so it must be told."""
     told = _to("sz", deliveries.SignupChanged)(t, lambda d: (d.host, d.asker) == ("gz", "gz"))
     t.drop(*told)
     causes = {x.event.causation for x in told}
@@ -219,7 +220,7 @@ def _kim_at_host(t: Tamper) -> Line:
 
 @breaks(FAULTS, "I7", "I13")
 def a_home_is_told_of_a_sign_up_that_it_did_not_ask_for(t: Tamper) -> Offence:
-    """Her consent was withdrawn, and where she serves is hers to share."""
+    """Her consent is withdrawn, so her home may not learn where she serves."""
     told = _kim_at_host(t)
     where = t.find(deliveries.LinkChanged, where=lambda d: d.volunteer_ref == "sz-kim")
     return t.add(told, id=told.id[:-4] + "ffff", topic=where.topic, volunteer_ref="sz-kim")

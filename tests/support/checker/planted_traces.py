@@ -1,4 +1,4 @@
-"""Planted faults of origin: what nobody said, decided or sent in these words."""
+"""Planted faults of origin: messages that nobody said, decided or sent in these words."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def a_credit_brings_other_minutes(t: Tamper) -> Offence:
 
 @breaks(FAULTS, "I9", "I12")
 def a_transfer_is_called_sent_with_other_minutes(t: Tamper) -> Offence:
-    """Her timeline holds the right ones. The credit is published in the same breath."""
+    """Her timeline has the right minutes. The credit is published by the same decision."""
     changed = t.alter(_changed(t, "sent"), delta=100)
     return {"I9": [changed, _credit(t)], "I12": changed}
 
 
 @breaks(FAULTS, "I9")
 def a_transfer_is_sent_with_more_than_is_left(t: Tamper) -> Offence:
-    """Whoever has to do with it agrees."""
+    """All messages about it agree."""
     t.alter(_credit(t), delta=200)
     step = t.row("bridge", "step", subject=_FAY, what="transfer_sent")
     step["detail"] = step["detail"] | {"delta": 200}
@@ -117,7 +117,8 @@ def identity_tells_a_consent_that_nobody_gave(t: Tamper) -> Offence:
 
 
 def _beside(t: Tamper, line: Line) -> UUID:
-    """Another one, whose messages stand in the same partition: in a foreign one the message would be a bad one."""
+    """Another volunteer whose messages lie in the same partition. In a foreign partition the message would be a bad
+    message."""
     linked = t.all(people.LinkEstablished, lambda d: d.person != line.data.person)
     found: UUID = next(one.data.person for one in linked if one.partition == line.partition)
     return found

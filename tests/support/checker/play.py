@@ -1,4 +1,4 @@
-"""What registries say in the small run: events whose ids follow from their order, in the days before it."""
+"""Messages of registries in the small run, in the days before it. Their ids follow from their order."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _PEOPLE: Final = {
     "sz-kim": ("sz", "gz", "gz-kim", _ADULT, False),
 }
 _IVY: Final = "sz-ivy"
-"""Somebody guesses at her code before she brings it."""
+"""A volunteer whose code somebody tries to guess before she brings it."""
 
 
 class Play:
-    """Makes events whose ids follow from what they say, in the days before ``now``."""
+    """Makes events in the days before ``now``. Their ids follow from their content."""
 
     def __init__(self, now: datetime) -> None:
         self.monday = (now - timedelta(days=10)).replace(hour=1, minute=0, second=0, microsecond=0)  # 09:00 there
@@ -53,7 +53,7 @@ class Play:
         return Letter(topic, Event(f"{code}-{self._number:04}", source, self.at(day), message))
 
     def offer(self, ref: str, home: str, host: str, band: AgeBand = _ADULT, guardian: bool = False) -> Letter:
-        """With consent, for the code that follows from the ref."""
+        """An offer with consent. Its code follows from the ref."""
         said = volunteers.LinkOffered(
             volunteer_ref=ref,
             for_registry=host,
@@ -66,13 +66,14 @@ class Play:
         return self.say(home, -2, said)
 
     def request(self, host: str, host_ref: str, home: str, home_ref: str, code: str | None = None) -> Letter:
-        """With her code, or another one."""
+        """A request with her code, or with another code."""
         code = code or _code(home_ref)
         said = volunteers.LinkRequested(volunteer_ref=host_ref, home=home, home_ref=home_ref, code=code)
         return self.say(host, -2, said)
 
     def links(self) -> Iterable[Letter]:
-        """Offers with consent, requests with the code; one with another's, one without an offer."""
+        """Offers with consent, and requests with the code. One request has another volunteer's code, and one has no
+        offer."""
         for ref, (home, host, host_ref, band, guardian) in _PEOPLE.items():
             yield self.offer(ref, home, host, band, guardian)
             yield self.request(host, host_ref, home, ref)
@@ -81,15 +82,15 @@ class Play:
         yield self.offer(_IVY, "sz", "gz")
 
     def guess(self) -> Letter:
-        """At the code of one who has been offered."""
+        """Somebody guesses the code of a volunteer who has been offered."""
         return self.request("gz", "gz-imp", "sz", _IVY, "x" * 43)
 
     def late_link(self) -> Letter:
-        """She brings it herself."""
+        """She brings her code herself."""
         return self.request("gz", "gz-ivy", "sz", _IVY)
 
     def tie(self, code: str, ref: str, other: str, day: int, *, broken: bool) -> Letter:
-        """One side lets the tie rest, or takes it up again."""
+        """One side breaks the link, or restores it."""
         if broken:
             return self.say(
                 code, day, volunteers.LinkBroken(volunteer_ref=ref, registry=other, reason="volunteer_asked")
@@ -97,14 +98,14 @@ class Play:
         return self.say(code, day, volunteers.LinkRestored(volunteer_ref=ref, registry=other))
 
     def consent(self, code: str, ref: str, host: str, day: int, version: int, *, given: bool) -> Letter:
-        """A home's word."""
+        """A home gives or withdraws consent."""
         if given:
             consent = Consent(version=version, given_at=self.at(day))
             return self.say(code, day, volunteers.ConsentGiven(volunteer_ref=ref, registry=host, consent=consent))
         return self.say(code, day, volunteers.ConsentWithdrawn(volunteer_ref=ref, registry=host, version=version))
 
     def offers(self) -> Iterable[Letter]:
-        """Projects and shifts: gz has two that overlap, with few posts."""
+        """Projects and shifts. Two shifts of gz overlap, and have few posts."""
         for code, project in (("gz", "river"), ("gz", "park"), ("sz", "first-aid")):
             yield self.project(code, project)
         yield self.shift("gz", "river", "river-tue", 1, posts=2)
@@ -118,7 +119,7 @@ class Play:
         yield self.shift("sz", "first-aid", "aid-sat", 5, posts=5)
 
     def project(self, code: str, ref: str, version: int = 1, campaign: str | None = None) -> Letter:
-        """Called by its ref."""
+        """A project whose title is its ref."""
         said = shifts.ProjectPublished(
             project_ref=ref,
             version=version,
@@ -132,7 +133,7 @@ class Play:
     def shift(
         self, code: str, project: str, ref: str, day: int, *, posts: int, version: int = 1, **more: Any
     ) -> Letter:
-        """Three hours from nine."""
+        """A shift of three hours from nine o'clock."""
         said = shifts.ShiftPublished(
             project_ref=project,
             shift_ref=ref,
@@ -165,18 +166,18 @@ class Play:
         )
 
     def presence(self, code: str, ref: str, project: str, shift: str, day: int) -> Iterable[Letter]:
-        """Came and left."""
+        """A check-in and a check-out."""
         where: dict[str, Any] = {"volunteer_ref": ref, "project_ref": project, "shift_ref": shift, "method": "scan"}
         yield self.say(code, day, service.CheckedIn(at=self.at(day, 0), **where))
         yield self.say(code, day + 1, service.CheckedOut(at=self.at(day, 3), **where))
 
     def serve(self, code: str, ref: str, project: str, shift: str, day: int) -> Iterable[Letter]:
-        """Came, left, and attested as version 1."""
+        """A check-in, a check-out, and an attestation as version 1."""
         yield from self.presence(code, ref, project, shift, day)
         yield self.attest(code, ref, project, shift, day)
 
     def attest(self, code: str, ref: str, project: str, shift: str, day: int, **more: Any) -> Letter:
-        """A service record of 165 minutes, or as said."""
+        """A service record, of 165 minutes if not said otherwise."""
         said: dict[str, Any] = {
             "record_ref": f"{ref}-{shift}-r",
             "version": 1,
@@ -191,7 +192,7 @@ class Play:
         return self.say(code, day + 1, service.ServiceAttested(**(said | more)))
 
     def at_home(self) -> Iterable[Letter]:
-        """She serves at home as well, twice on a day: no post, no transfer."""
+        """She serves at home too, twice on one day: without a post, and without a transfer."""
         for shift, hour in (("own-am", 0), ("own-pm", 5)):
             starts, ends = self.at(3, hour), self.at(3, hour + 3)
             yield self.busy("gz", "gz-dan", shift, 3, hour)

@@ -1,4 +1,4 @@
-"""I15 poison: what is bad is set aside where it stands, and nothing good is. I16 drained: nothing is on its way."""
+"""I15 poison: bad messages are set aside, and no good message is. I16 drained: nothing is on its way."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["drained", "poison", "readers"]
 
 _HELD_UP: Final = ("waiting", "ready", "behind")
 _TAKEN_IN: Final = tuple(entry for entry in INBOUND if entry is not RECEIPTS)
-"""What an adapter hears of its own registry: the system behind it may be told by hand as well."""
+"""Topics of its own registry that an adapter reads: messages may be sent in the registry's name by hand too."""
 
 
 def readers(book: Book) -> dict[str, list[str]]:
-    """Topic → databases of those who must read it, by the catalogue of topics: no service is asked what it reads.
+    """Topic → databases of its readers, by the catalogue of topics: no service is asked what it reads.
 
-    A registry without an adapter reads in a system of its own, of which only its audit views are looked at.
+    A registry without an adapter reads with a system of its own. Only the audit views of that system are looked at.
     """
     found: defaultdict[str, set[str]] = defaultdict(set)
     adapters = {code: f"adapter_{code}" for code in book.world.registries if f"adapter_{code}" in book.world.tables}
@@ -74,7 +74,8 @@ def _rightly(book: Book, name: str, row: Row, line: Line | None) -> Iterator[Vio
 
 
 def _kept_rightly(row: Row, value: bytes) -> bool:
-    """Its bytes; of what is too large digest, size and first bytes; a batch that cannot be read is kept unopened."""
+    """Whether its bytes are kept. Of a message that is too large digest, size and first bytes are kept; a batch that
+    cannot be read is kept unopened."""
     if row["reason"] == "unreadable":
         return True
     if row.get("digest") is None:
@@ -84,7 +85,8 @@ def _kept_rightly(row: Row, value: bytes) -> bool:
 
 
 def drained(book: Book) -> Iterator[Violation]:
-    """I16: everything published is read, every outbox is empty, nothing waits. Only asked of a run that has ended."""
+    """I16: all published messages are read, each outbox is empty, nothing waits. This is asked only of a run that has
+    ended."""
     if not book.drained:
         return
     yield from _read_to_the_end(book)
@@ -102,8 +104,8 @@ def drained(book: Book) -> Iterator[Violation]:
 
 
 def _read_to_the_end(book: Book) -> Iterator[Violation]:
-    """Each reader of a topic has come to the end of every partition that holds messages; where it has no position, it
-    has not begun."""
+    """Each reader of a topic has reached the end of each partition that has messages. A reader without a position has
+    not begun."""
     last: defaultdict[str, dict[int, Line]] = defaultdict(dict)
     for topic, lines in book.world.lines.items():
         for line in lines:
@@ -127,7 +129,7 @@ def _behind(book: Book, name: str, offset: int, end: Line) -> Violation:
 
 
 def _in_outbox(book: Book, name: str, rows: list[Row]) -> Violation:
-    """A place it has none yet."""
+    """A message in an outbox has no place yet."""
     first = min(rows, key=lambda row: row["id"])
     person = book.who.person_of_key(first["topic"], first["key"].encode())
     what = f"{len(rows)} messages in the outbox of {name}"

@@ -1,4 +1,4 @@
-"""Posts and windows: I4 nobody is in two places, I5 no shift is overbooked and the line keeps its order, I19 minors."""
+"""Posts and windows: I4 nobody is in two places, I5 no shift is overbooked and its line keeps its order, I19 minors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _EVENTS = "opportunities.events.v1"
 
 
 class _Spans:
-    """What counts of one person, by begin. While no two overlap, only neighbours can overlap a new one."""
+    """The counted spans of one person, by begin. While no two of them overlap, only neighbours can overlap a new
+    span."""
 
     def __init__(self) -> None:
         self._sorted: list[tuple[datetime, datetime, RecordKey]] = []
@@ -34,16 +35,16 @@ class _Spans:
         self._overlap = False
 
     def remove(self, key: RecordKey) -> None:
-        """It counts no more."""
+        """The span counts no longer."""
         if (span := self._of.pop(key, None)) is not None:
             del self._sorted[bisect_left(self._sorted, span)]
 
     def add(self, key: RecordKey, begin: datetime, end: datetime) -> list[RecordKey]:
-        """It counts; gives what it overlaps."""
+        """The span counts. Gives the spans that it overlaps."""
         at = bisect_left(self._sorted, (begin, end, key))
         near = self._sorted if self._overlap else self._sorted[max(0, at - 1) : at + 1]
         found = [other for starts, ends, other in near if starts < end and begin < ends]
-        # A long span covers several: then all are looked at, and from here on for every new one.
+        # A long span covers several spans. From here on all spans are compared with each new span.
         if found and not self._overlap:
             self._overlap = True
             found = [other for starts, ends, other in self._sorted if starts < end and begin < ends]
@@ -53,7 +54,7 @@ class _Spans:
 
 
 def no_overlap(book: Book) -> Iterator[Violation]:
-    """I4: no two counted spans of a person overlap, at any moment; nor two windows that she holds at the end."""
+    """I4: no two counted spans of a person overlap at any moment, and no two windows of hers overlap at the end."""
     counted: defaultdict[UUID, _Spans] = defaultdict(_Spans)
     for line in book.facts:
         fact = line.data
@@ -95,7 +96,8 @@ class _Shift:
     frontier: int = -1
 
     def in_force(self, cause: int) -> list[shifts.ShiftPublished]:
-        """What may be in force for a decision of the command at this offset. Certain but for one that waited."""
+        """The versions that may be in force for a decision of the command at this offset. It is one version, unless the
+        command waited."""
         first = self.versions[0][0]
         waited = cause < first
         self.frontier = max(self.frontier, cause, first)
@@ -105,12 +107,12 @@ class _Shift:
 
     @property
     def head(self) -> UUID | None:
-        """Who stands first in line."""
+        """The first person in line."""
         return next(iter(self.line), None)
 
 
 def no_overbooking(book: Book) -> Iterator[Violation]:
-    """I5: at every prefix, nobody is given a post above what the host allots then; the line is served in its order."""
+    """I5: at each moment no post is given beyond those that the host allots then. The line is served in its order."""
     shifts_by_key = _published(book)
     commands = {x.id: x for x in book.published("opportunities.commands.v1")}
     for line in book.published(_EVENTS):
@@ -129,7 +131,7 @@ def no_overbooking(book: Book) -> Iterator[Violation]:
 
 
 def _published(book: Book) -> dict[ShiftKey, _Shift]:
-    """Versions that took effect, in the order of the project's stream, in the host's own words."""
+    """The versions that took effect, in the host's own words and in the order of the project's stream."""
     found: dict[ShiftKey, _Shift] = {}
     refused = {book.origin(line.data) for line in book.of(opportunities.CommandRefused)}
     for line in book.of(opportunities.PublishShift):
@@ -169,7 +171,7 @@ def _step(book: Book, shift: _Shift, allowed: list[shifts.ShiftPublished], line:
 
 
 def minors(book: Book) -> Iterator[Violation]:
-    """I19: no minor is given a post without her guardian's word, nor anyone below the shift's age."""
+    """I19: no minor gets a post without her guardian's word, and nobody below the minimum age of the shift does."""
     offered: defaultdict[tuple[str, str], set[tuple[AgeBand, bool]]] = defaultdict(set)
     for line in book.of(volunteers.LinkOffered):
         offered[code_of(line.topic), line.data.volunteer_ref].add((line.data.age_band, line.data.guardian_approved))

@@ -1,4 +1,4 @@
-"""The verdict: every invariant, green or red, with the first offence of each."""
+"""The verdict: each invariant, green or red, with its first finding."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ INVARIANTS: Final[dict[str, tuple[str, Invariant]]] = {
 
 @dataclass(frozen=True)
 class Report:
-    """What was found, by invariant, in the order in which it came in the logs: each finding once."""
+    """The findings, by invariant, in the order of the logs, each once."""
 
     violations: dict[str, list[Violation]]
     directions: dict[str, dict[str, int]]
@@ -56,7 +56,7 @@ class Report:
 
     @property
     def red(self) -> set[str]:
-        """Names of the invariants that do not hold."""
+        """The names of invariants that do not hold."""
         return {name for name, found in self.violations.items() if found}
 
     @property
@@ -66,17 +66,18 @@ class Report:
 
     @property
     def all(self) -> list[Violation]:
-        """All findings. One is equal to the same one in the report of a longer run (``Violation.identity``)."""
+        """All findings. A finding is equal to the same finding in the report of a longer run
+        (``Violation.identity``)."""
         return [violation for found in self.violations.values() for violation in found]
 
     def beyond(self, known: Iterable[Violation]) -> Report:
-        """The report without what was found before."""
+        """The report without earlier findings."""
         old = set(known)
         left = {name: [one for one in found if one not in old] for name, found in self.violations.items()}
         return replace(self, violations=left)
 
     def document(self) -> dict[str, Any]:
-        """For JSON: the verdict, and of each invariant how often and where first."""
+        """The verdict for JSON, and for each invariant the number of findings and the first."""
         return {
             "schema": 1,
             "verdict": "green" if self.green else "red",
@@ -95,7 +96,7 @@ class Report:
         }
 
     def text(self) -> str:
-        """For people."""
+        """The verdict as text for people."""
         lines = [f"{self.messages} messages checked in {self.seconds:.1f} s"]
         for name, found in self.violations.items():
             meaning = INVARIANTS[name][0]
@@ -127,7 +128,7 @@ def check(
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Of a large snapshot nothing is garbage, and looking for it again and again takes longer than judging."""
+    """Without garbage collection: a large snapshot has no garbage, and the search for it takes longer than judging."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""A small run with something of everything, by events alone: for the checker's own tests.
+"""A small run with some of everything, made by events alone, for the checker's own tests.
 
 ``python -m tests.support.checker.scenario FILE`` records it anew.
 """
@@ -37,19 +37,19 @@ __all__ = ["CANARY", "KINDS", "options", "run", "settled"]
 
 KINDS: Final = {"gz": "kafka_native", "sz": "rest_api"}
 CANARY: Final = "440106199001011234"
-"""Stands in a message to volunteers that the border does not read; nowhere else may it be seen."""
+"""Planted in a message to volunteers that the border does not read. It may be nowhere else."""
 
 
 @dataclass(frozen=True)
 class _Phase:
-    """What is said at once, and how homes misbehave while they hear of it."""
+    """Messages that are sent together, and the misbehaviour of homes meanwhile."""
 
     said: Sequence[Letter]
     mischief: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 async def run(stack: Stack) -> World:
-    """Play it, phase by phase, and give the snapshot of the end."""
+    """Play the run, phase by phase. Gives the snapshot of the end."""
     play = Play(datetime.now(UTC))
     urls = {name: stack.url(name) for name in stack.processes}
     address = stack.broker.address
@@ -69,7 +69,8 @@ async def run(stack: Stack) -> World:
 
 
 async def _answered(books: Books, quiet: Quiet) -> None:
-    """Nothing is under way any more, and no link request is without its answer: only a timer stands for that."""
+    """Whether nothing is under way any more and each link request has its answer. Until then only a timer stands for
+    the request."""
 
     async def answered() -> bool:
         await quiet.until(lambda look: not look.total(waiting=True))
@@ -79,7 +80,7 @@ async def _answered(books: Books, quiet: Quiet) -> None:
 
 
 def _joining(play: Play) -> Iterable[_Phase]:
-    """Ties, posts and places in line; a shift that is cancelled, and requests that nobody can follow."""
+    """Links, posts and places in line, a cancelled shift, and requests that cannot be followed."""
     river, sat = ("gz", "river", "river-tue"), ("gz", "park", "park-sat")
     yield _Phase([*play.links(), *play.offers()])
     yield _Phase([play.guess()])
@@ -116,11 +117,11 @@ def _joining(play: Play) -> Iterable[_Phase]:
         ]
     )
     yield _Phase([play.ask("gz", "gz-jun", "sz", "first-aid", "aid-fri", back=True)])
-    yield _Phase([play.ask("gz", "gz-ivy", *river)])  # who gets no post until the end
+    yield _Phase([play.ask("gz", "gz-ivy", *river)])  # this volunteer gets no post until the end
 
 
 def _serving(play: Play) -> Iterable[_Phase]:
-    """Service that counts, is held, corrected, taken back, and withheld for want of consent."""
+    """Service that counts, that is held, corrected or revoked, and that is withheld for want of consent."""
     wed, aid = ("river", "river-wed", 2), ("first-aid", "aid-wed", 2)
     yield _Phase(
         [
@@ -171,7 +172,7 @@ def _serving(play: Play) -> Iterable[_Phase]:
 
 
 def _going_wrong(play: Play) -> Iterable[_Phase]:
-    """Homes that refuse, for the moment and for good, lose their answers, answer twice, and contradict themselves."""
+    """Homes that refuse for now and for good, lose their answers, answer twice, and contradict themselves."""
     sun, sat = ("park", "park-sun", 6), ("first-aid", "aid-sat", 5)
     later = {"refuse": {"reason": "ledger_closed", "retry": True, "n": 1}}
     never = {"refuse": {"reason": "over_limit", "n": 1}}
@@ -190,7 +191,7 @@ def _going_wrong(play: Play) -> Iterable[_Phase]:
 
 
 async def _poison(stack: Stack, play: Play) -> None:
-    """A message of each bad kind, one with a used id, and one with a field that nobody reads."""
+    """A message of each bad kind, a message with a used id, and a message with a field that nobody reads."""
     good = play.attest("gz", "gz-ann", "park", "park-thu", 3)
     value, headers = encode(good.event)
     topic, key = good.topic, good.event.key.encode()
@@ -213,7 +214,7 @@ async def _poison(stack: Stack, play: Play) -> None:
 
 
 async def settled(stack: Stack) -> World:
-    """The snapshot once nothing is on its way: twice the same number of messages, everything read."""
+    """The snapshot once nothing is on its way: two looks find the same number of messages, and all of them are read."""
     seen = 0
 
     async def still() -> Any:
@@ -233,7 +234,7 @@ async def settled(stack: Stack) -> World:
 
 
 def options(broker: str = "embedded") -> StackOptions:
-    """A launch with short waits."""
+    """The options of a launch with short waits."""
     return StackOptions(kinds=KINDS, broker=broker, settings={"AWAIT_FACTS": "2", "RECEIPT_DUE": "5"})
 
 

@@ -1,8 +1,8 @@
-"""What a home lets its host know, moment by moment: consent as the border heard it, and whether the tie holds.
+"""What a home shares with its host, moment by moment: consent as the border heard it, and whether the link holds.
 
-No order exists between topics, so the moments of the bridge's own decisions give it, taken from one clock while the
-person is locked. Consent counts from the command that its admission made (rule 40), a break or its end from the moment
-when the border told the host of it.
+Between topics there is no order. The moments of the bridge's own decisions give an order: they are taken from one clock
+while the person is locked. Consent counts from the command that its admission made (rule 40), a break or its end from
+the moment at which the border told the host.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LINKS = (identity.LinkEstablished, identity.LinkBroken, identity.LinkRestored)
 
 
 class Word(NamedTuple):
-    """What a home said of consent, and what it stands beside: the newest that was heard until then."""
+    """A home's word on consent, beside the newest word that was heard until then."""
 
     heard: int
     version: int
@@ -34,8 +34,8 @@ class Word(NamedTuple):
     line: Line
 
     def after(self, last: Word | None) -> Word | None:
-        """What it makes of what stood; None where it changes nothing. A withdrawal always counts, at the highest
-        version heard; a giving under a higher one only."""
+        """The consent that stands after this word; None if it changes nothing. A withdrawal always counts, under the
+        highest version heard. A giving counts only under a higher version."""
         if last is None:
             return self
         if self.withdrawn:
@@ -44,12 +44,12 @@ class Word(NamedTuple):
         return self if self.version > last.version else None
 
     def covers(self, moment: datetime) -> bool:
-        """Whether it permits at this moment what it permits."""
+        """Whether this word permits sharing at this moment."""
         return not self.withdrawn and (self.valid_until is None or moment < self.valid_until)
 
 
 class Tie(NamedTuple):
-    """How a tie stands since this moment."""
+    """The state of a link since this moment."""
 
     since: int
     active: bool
@@ -57,11 +57,11 @@ class Tie(NamedTuple):
 
 
 class Sharing:
-    """Built once from the logs: ``Sharing.of(book)``."""
+    """All words and links, built once from the logs: ``Sharing.of(book)``."""
 
     def __init__(self, book: Book) -> None:
         self.words: dict[Permission, list[Word]] = {}
-        """What stood after each word that changed it, in the order in which the border heard them."""
+        """The consent after each word that changed it, in the order in which the border heard the words."""
         self._ties: defaultdict[tuple[UUID, str], list[Tie]] = defaultdict(list)
         self._hear(book)
         for line in book.published("identity.events.v1"):
@@ -77,7 +77,7 @@ class Sharing:
 
     @classmethod
     def of(cls, book: Book) -> Sharing:
-        """The one of this book."""
+        """The ``Sharing`` of this book."""
         found: Sharing = book.memo.setdefault("sharing", None) or cls(book)
         book.memo["sharing"] = found
         return found
@@ -88,7 +88,7 @@ class Sharing:
             command: Any = line.data
             given = command.consent
             if given is None and isinstance(command, identity.OfferLink):
-                continue  # a fresh code for a pair that is linked already
+                continue  # a new code for a pair that is linked already
             withdrawn = getattr(command, "state", "given") == "withdrawn"
             version = given.version if isinstance(command, identity.OfferLink) else command.version
             until = None if withdrawn or given is None else given.valid_until
@@ -102,20 +102,20 @@ class Sharing:
             self.words[key] = kept
 
     def word(self, key: Permission, moment: int) -> Word | None:
-        """What stands of consent at this moment of the border."""
+        """The consent that stands at this moment of the border."""
         words = self.words.get(key, [])
         at = bisect_right(words, moment, key=lambda word: word.heard)
         return words[at - 1] if at else None
 
     def tie(self, person: UUID, host: str, moment: int) -> tuple[Tie | None, identity.LinkEstablished | None]:
-        """How the tie stands at this moment of the border, and the last word on whom it ties."""
+        """The state of the link at this moment of the border, and the last word on the accounts that it joins."""
         ties = self._ties.get((person, host), [])
         at = bisect_right(ties, moment, key=lambda tie: tie.since)
         told = (t.line.data for t in reversed(ties[:at]) if isinstance(t.line.data, identity.LinkEstablished))
         return (ties[at - 1] if at else None), next(told, None)
 
     def open(self, link: identity.LinkEstablished, line: Line) -> bool:
-        """Whether the home shares with the host when this message of the border is made."""
+        """Whether the home shares with the host at the moment of this message of the border."""
         assert line.event is not None
         word = self.word((link.home, link.home_ref, link.host), line.moment)
         tie, _ = self.tie(link.person, link.host, line.moment)

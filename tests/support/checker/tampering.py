@@ -1,4 +1,4 @@
-"""Ways to tamper with a snapshot, one fault at a time: drop, duplicate, swap, alter a row or a message."""
+"""Ways to spoil a snapshot, one fault at a time: drop, duplicate, swap or alter a row or a message."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Tamper", "first_of"]
 
 
 class Tamper:
-    """A snapshot of its own, to be spoiled. ``find`` and ``row`` fail where nothing fits: a fault must happen."""
+    """A copy of a snapshot, to be spoiled. ``find`` and ``row`` raise if nothing fits, since the fault must happen."""
 
     def __init__(self, recorded: World) -> None:
         self.world = World(
@@ -38,11 +38,11 @@ class Tamper:
         return [x for x in lines if x.event and isinstance(x.data, kind) and where(x.data)]
 
     def find(self, kind: type[Message], nth: int = 0, *, where: Callable[[Any], bool] = lambda data: True) -> Line:
-        """The nth of them; the last with -1."""
+        """The nth of these messages; -1 is the last."""
         return self.all(kind, where)[nth]
 
     def effects(self, cause: Line, kind: type[Message]) -> list[Line]:
-        """The messages of this type that name this one as their cause."""
+        """The messages of this type that name this message as their cause."""
         return [x for x in self.all(kind) if x.event is not None and x.event.causation == cause.id]
 
     def row(self, database: str, table: str, **values: Any) -> Row:
@@ -55,23 +55,23 @@ class Tamper:
         return audits[table][database] if table in audits else self.world.tables[database][table]
 
     def person(self, registry: str, ref: str) -> UUID:
-        """Whose ref it is, as the border keeps it."""
+        """The person of a ref, as the border keeps it."""
         found: UUID = self.row("bridge", "account", registry=registry, ref=ref)["person"]
         return found
 
     def drop_row(self, database: str, table: str, **values: Any) -> Row:
-        """A row is lost; gives it."""
+        """Delete a row. Gives it."""
         gone = self.row(database, table, **values)
         self.rows(database, table).remove(gone)
         return gone
 
     def copy_row(self, database: str, table: str, *, of: Row, **changes: Any) -> Row:
-        """A row too many; gives it."""
+        """Copy a row. Gives the copy."""
         self.rows(database, table).append({**of, **changes})
         return self.rows(database, table)[-1]
 
     def drop(self, *lines: Line) -> None:
-        """Messages as if they had never been published: nobody has seen them."""
+        """Remove messages, as if they had never been published: nobody has seen them."""
         ids = {(gone.event.source, gone.id) for gone in lines if gone.event is not None}
         for gone in lines:
             self.world.lines[gone.topic].remove(gone)
@@ -79,7 +79,7 @@ class Tamper:
             tables["inbox"] = [r for r in tables["inbox"] if (r["source"], r["id"]) not in ids]
 
     def unread(self, database: str, topic: str) -> list[Line]:
-        """As if this service had never read the topic; gives what stands there."""
+        """Make it as if this service had never read the topic. Gives the messages of the topic."""
         lines, tables = self.world.lines[topic], self.world.tables[database]
         ids = {(x.event.source, x.id) for x in lines if x.event is not None}
         tables["consumed"] = [r for r in tables["consumed"] if r["topic"] != topic]
@@ -89,8 +89,8 @@ class Tamper:
     def alter(
         self, old: Line, *, id: str | None = None, cause: str | None = None, behind: Line | None = None, **changes: Any
     ) -> Line:
-        """A message says something else, or has another id or cause, in the same place; ``behind``: it was decided
-        right after this other one."""
+        """Give a message another content, id or cause, in the same place. ``behind``: it was decided right after this
+        other message."""
         assert old.event is not None
         data = old.data.model_copy(update=changes)
         event = replace(old.event, id=id or old.id, causation=cause or old.event.causation, data=data)
@@ -104,7 +104,7 @@ class Tamper:
         return new
 
     def retell(self, fact: Line, **changes: Any) -> Line:
-        """A fact about a sign-up says something else, and so does whoever tells of it."""
+        """Change an event about a sign-up, and all messages that tell of it."""
         for told in self.effects(fact, SignupChanged):
             self.alter(told, **changes)
         return self.alter(fact, **changes)
@@ -119,8 +119,8 @@ class Tamper:
         seen: bool = True,
         **changes: Any,
     ) -> Line:
-        """Once more at the end of a partition, under a new id; ``seen``: every reader has taken it in; ``astray``: the
-        partition is another one than its key's."""
+        """Add a copy of a message at the end of a partition, under a new id. ``seen``: each reader has taken it in.
+        ``astray``: the partition is not that of its key."""
         assert like.event is not None
         data = like.data.model_copy(update=changes)
         event = replace(like.event, id=id or str(uuid_utils.uuid7()), data=data)
@@ -140,7 +140,7 @@ class Tamper:
         return new
 
     def swap(self, one: Line, other: Line) -> tuple[Line, Line]:
-        """Two messages of a partition change places; gives what stands first now, and second."""
+        """Swap two messages of a partition. Gives the new first and the new second message."""
         assert (one.topic, one.partition) == (other.topic, other.partition)
         lines = self.world.lines[one.topic]
         at_one, at_other = lines.index(one), lines.index(other)
@@ -150,14 +150,14 @@ class Tamper:
         return first, second
 
     def replace_bytes(self, old: Line, value: bytes) -> Line:
-        """Other bytes in the place of a message."""
+        """Put other bytes in the place of a message."""
         new = line(self._topics, *old.place, old.timestamp, old.key, old.headers, value)
         lines = self.world.lines[old.topic]
         lines[lines.index(old)] = new
         return new
 
     def reword(self, ref: str, version: int, **changes: Any) -> None:
-        """One version of a service record says something else, wherever anyone speaks of it or keeps it."""
+        """Change one version of a service record, in all messages and rows that have it."""
         for topic in list(self.world.lines):
             for x in [x for x in self.world.lines[topic] if x.event is not None]:
                 inner = getattr(x.data, "record", None)
@@ -171,7 +171,7 @@ class Tamper:
         self.row("bridge", "service_record", record_ref=ref)["record"] = record.model_dump(mode="json")
 
     def anyone(self) -> UUID:
-        """An id that stands nowhere."""
+        """An id that is nowhere else."""
         return uuid4()
 
     def _line(self, event: Event, topic: str, partition: int, offset: int, timestamp: int) -> Line:
@@ -182,7 +182,7 @@ class Tamper:
 
 
 def first_of(lines: Iterable[Line]) -> Line:
-    """The one that was published first."""
+    """The message that was published first."""
     return min(lines, key=lambda x: (x.timestamp, *x.place))
 
 

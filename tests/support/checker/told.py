@@ -1,4 +1,4 @@
-"""I7, what registries are told: of each decision one message to each registry that it concerns, word for word."""
+"""I7, deliveries: each decision is told to each registry that it concerns, by one message, word for word."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _REFUSED = (identity.CommandRefused, opportunities.CommandRefused, attendance.Co
 
 
 def told(book: Book) -> Iterator[Violation]:
-    """Each delivery against the decision that it tells of, and each decision against its deliveries."""
+    """Compare each delivery with the decision that it tells, and each decision with its deliveries."""
     due: defaultdict[Group, list[Due]] = defaultdict(list)
     for one in _due(book):
         due[one.topic, one.cause].append(one)
@@ -50,7 +50,8 @@ def _due(book: Book) -> Iterator[Due]:
 
 
 def _given(book: Book) -> Iterator[Line]:
-    """What a border's own refusal says is compared with the message refused; here are those of services within."""
+    """The deliveries, and the refusals of inner services. The border's own refusals are compared elsewhere with the
+    refused message."""
     yield from book.of(*_TOLD)
     within = {line.id for line in book.of(*_REFUSED)}
     for line in book.of(refusals.MessageRefused):
@@ -85,7 +86,7 @@ def _compare(book: Book, due: list[Due], given: list[Line]) -> Iterator[Violatio
 
 
 def _credits(book: Book) -> Iterator[Violation]:
-    """A transfer that was sent has its CreditPosted, from the same decision. What that one says is I9's."""
+    """A transfer that was sent has its CreditPosted, from the same decision. The content of CreditPosted is I9's."""
     sent = _sent(book.of(deliveries.CreditPosted))
     for line in book.of(ledger.TransferChanged):
         assert line.event is not None

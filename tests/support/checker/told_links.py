@@ -1,4 +1,4 @@
-"""What both sides must be told of ties and of consent."""
+"""Messages that both sides must get about links and consent."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["consents", "links", "renewals"]
 
 _TIES = (identity.LinkEstablished, identity.LinkBroken, identity.LinkRestored)
 _OF_HER = ("age_band", "guardian_approved")
-"""What the host hears of her from her home, while that shares it."""
+"""What the host is told about her, while her home shares."""
 
 
 def links(book: Book) -> Iterator[Due]:
-    """Both sides hear of each change of a tie; the host alone of a request that is refused."""
+    """Both sides are told each change of a link. The host alone is told a refused request."""
     tied: dict[tuple[UUID, str], identity.LinkEstablished] = {}
     newest: defaultdict[tuple[UUID, str], int] = defaultdict(int)
     for line in book.published("identity.events.v1"):
@@ -61,20 +61,21 @@ def _both(book: Book, line: Line, tie: identity.LinkEstablished) -> Iterator[Due
 
 
 def _shared(book: Book, tie: identity.LinkEstablished, line: Line) -> bool:
-    """Whether consent stood when the host was told."""
+    """Whether consent stood at the moment at which the host was told."""
     told = next((x for x in book.effects(line, deliveries.LinkChanged) if code_of(x.topic) == tie.host), None)
     word = None if told is None else Sharing.of(book).word((tie.home, tie.home_ref, tie.host), told.moment)
     return word is not None and told is not None and told.event is not None and word.covers(told.event.time)
 
 
 def renewals(book: Book) -> Iterator[Due]:
-    """When consent is there again while the tie holds, the host hears anew whom it deals with."""
+    """When consent is there again while the link holds, the host is told the volunteer's age band and guardian's word
+    anew."""
     sharing = Sharing.of(book)
     for (person, host), first in book.links.items():
         before: Word | None = None
         for word in sharing.words.get((first.home, first.home_ref, host), ()):
             tie, established = sharing.tie(person, host, word.heard)
-            # What has run out, or runs out at once, only the border's clock knows.
+            # Only the border's clock knows whether a consent has expired.
             unsure = word.valid_until is not None or (before is not None and not before.withdrawn)
             renewed = before is not None and not word.withdrawn and (before.withdrawn or before.valid_until is not None)
             if renewed and established is not None and tie is not None and tie.active:
@@ -91,7 +92,7 @@ def renewals(book: Book) -> Iterator[Due]:
 
 
 def consents(book: Book) -> Iterator[Due]:
-    """Both sides hear what identity keeps of consent, once there is a tie."""
+    """Both sides are told the consent that identity keeps, once there is a link."""
     tied: dict[tuple[UUID, str], identity.LinkEstablished] = {}
     for line in book.published("identity.events.v1"):
         fact = line.data

@@ -1,4 +1,5 @@
-"""What registries must be told of sign-ups, of service, of credits, and of what services within could not follow."""
+"""Messages that registries must get about sign-ups, service, credits, and commands that inner services could not
+follow."""
 
 from __future__ import annotations
 
@@ -33,9 +34,10 @@ _REPORTED: Final = ("credited", "refused", "withheld", "uncertain")
 
 
 def signups(book: Book) -> Iterator[Due]:
-    """The shift's host hears of every sign-up; her home, if it asked or while it shares with that host (rules 38-40).
+    """The shift's host is told every sign-up. Her home is told if it asked, or while it shares with this host (rules
+    38-40).
 
-    Once, where they are the same.
+    If both are one registry, it is told once.
     """
     for line in book.of(*SIGNUP_STATES):
         fact = line.data
@@ -48,7 +50,7 @@ def signups(book: Book) -> Iterator[Due]:
 
 
 def _link(book: Book, person: UUID, host: str) -> identity.LinkEstablished | None:
-    """Her tie with this host; where the host is her home, any tie, since each names her home."""
+    """Her link with this host. If the host is her home, any link of hers, since each names her home."""
     link = book.links.get((person, host))
     if link is None and book.home_of.get(person, ("", ""))[0] == host:
         link = book.any_link[person]
@@ -60,7 +62,8 @@ def _ref_at(link: identity.LinkEstablished, code: str) -> str:
 
 
 def _shared(book: Book, link: identity.LinkEstablished, line: Line) -> bool:
-    """Whether the home shared with the host when they were told: both at once, so either message says when."""
+    """Whether the home shared with the host when they were told. Both are told at once, so either message has the
+    moment."""
     told = book.effects(line, deliveries.SignupChanged)
     return bool(told) and Sharing.of(book).open(link, told[0])
 
@@ -82,7 +85,8 @@ def _signup(fact: Any, ref: str) -> deliveries.SignupChanged:
 
 
 def services(book: Book) -> Iterator[Due]:
-    """The host hears of each decision about its record, until a version as high is settled."""
+    """The host is told each decision about its record, until this version or a higher version is confirmed or
+    revoked."""
     for record in book.records.values():
         settled = 0
         for line in record.facts:
@@ -104,7 +108,7 @@ def services(book: Book) -> Iterator[Due]:
 
 
 def reports(book: Book) -> Iterator[Due]:
-    """The host hears how its record stands at the home, at each end of a transfer and each halt."""
+    """The host is told the state of its record's transfer whenever the transfer ends or stops."""
     for line in book.of(ledger.TransferChanged):
         change, link = line.data, book.links.get((line.data.person, line.data.host))
         if change.state in _REPORTED and link is not None:
@@ -123,7 +127,7 @@ def reports(book: Book) -> Iterator[Due]:
 
 
 def refused(book: Book) -> Iterator[Due]:
-    """What a service within could not follow comes back to the registry whose message it was."""
+    """A command that an inner service could not follow is refused to the registry whose message it was."""
     for line in book.of(identity.CommandRefused, opportunities.CommandRefused, attendance.CommandRefused):
         asked = line.data.origin
         if not book.stands_aside(line, "bridge"):

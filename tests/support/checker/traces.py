@@ -1,4 +1,4 @@
-"""I9 nothing from nowhere: each posted minute, each decision and each command goes back to a registry's own words."""
+"""I9 nothing from nowhere: each posted minute, each decision and each command follows from a registry's own message."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ def _credits(book: Book) -> Iterator[Violation]:
 
 
 def _sending(book: Book, line: Line) -> Line | None:
-    """The change to sent that this credit belongs to: of the same decision, or the last before a repeat of it."""
+    """The change to ``sent`` to which this credit belongs: that of the same decision, or the last change before a
+    repeat."""
     assert line.event is not None
     sent = [x for x in book.transfers.get(line.data.transfer_id, ()) if x.data.state == "sent"]
     same = (x for x in sent if x.event is not None and x.event.causation == line.event.causation)
@@ -92,7 +93,8 @@ def _sending(book: Book, line: Line) -> Line | None:
 
 
 def _transfers(book: Book) -> Iterator[Violation]:
-    """A transfer is of a version that was settled, and worth what that leaves to post; a home's word ends it."""
+    """A transfer belongs to a version that was confirmed or revoked, and has the minutes that are left to post. A
+    home's receipt ends it."""
     worth = {
         (record.host, record.ref, line.data.record.version): line
         for record in book.records.values()
@@ -119,7 +121,7 @@ def _transfers(book: Book) -> Iterator[Violation]:
 
 
 def _said_so(book: Book, line: Line) -> bool:
-    """Whether the receipt that a change names as its cause says it. Where nothing is to be posted, nobody is asked."""
+    """Whether the receipt that a change names as its cause says so. If nothing is to be posted, there is no receipt."""
     assert line.event is not None
     change = line.data
     if change.reason == "nothing_to_post":
@@ -150,7 +152,7 @@ def _fact(book: Book, line: Line) -> Iterator[Violation]:
 
 
 def _source(book: Book, key: tuple[str, str, int], record: ServiceRecord) -> ServiceAttested | None:
-    """What the host published of this version, if it says the same."""
+    """The host's message about this version, if it says the same."""
     for line in book.attested.get(key, ()):
         if _same(line.data, record):
             found: ServiceAttested = line.data
@@ -167,7 +169,8 @@ def _worth(record: ServiceRecord) -> int:
 
 
 def _identity(book: Book) -> Iterator[Violation]:
-    """What identity says follows from a command about the same account and host, with consent that its home gave."""
+    """An event of identity follows from a command about the same account and host, with the consent that the home
+    gave."""
     said: defaultdict[tuple[str, str, str], list[Consent]] = defaultdict(list)
     for line in book.of(identity.OfferLink, identity.RecordConsent):
         if line.data.consent is not None:
@@ -198,7 +201,8 @@ def _identity(book: Book) -> Iterator[Violation]:
 
 
 def _refused_persons(book: Book) -> Iterator[Violation]:
-    """A refusal is of her of whom her home has spoken; of a number of which it has not, it is of nobody."""
+    """A refusal is about the person of whom the home has spoken. If no home has spoken of the number, it is about
+    nobody."""
     persons = {(row["home"], row["home_ref"]): row["person"] for row in book.rows("identity", "account")}
     spoken: dict[tuple[str, str], int] = {}
     for line in book.published("identity.commands.v1"):
@@ -216,7 +220,8 @@ def _refused_persons(book: Book) -> Iterator[Violation]:
 
 
 def _rests_with(fact: Any, command: Any) -> bool:
-    """Who breaks or restores a tie has said so; where one takes a break back, the other's may still stand."""
+    """The side that breaks or restores a link has said so. When one side ends its break, the other side's break may
+    still stand."""
     if isinstance(fact, identity.LinkBroken) and isinstance(command, identity.RestoreLink):
         return fact.by in {fact.home, fact.host} - {command.by}
     wanted = identity.BreakLink if isinstance(fact, identity.LinkBroken) else identity.RestoreLink
@@ -224,7 +229,7 @@ def _rests_with(fact: Any, command: Any) -> bool:
 
 
 def _timers(book: Book) -> Iterator[Violation]:
-    """The border reminds itself of transfers that there are, and of sendings that there were."""
+    """The border's timers are about transfers and sendings that exist."""
     sendings = Counter(x.data.transfer_id for x in book.of(deliveries.CreditPosted, deliveries.CreditQueried))
     for line in book.of(ledger.CheckReceipt, ledger.RetryTransfer):
         timer, changes = line.data, book.transfers.get(line.data.transfer_id, ())
@@ -234,7 +239,7 @@ def _timers(book: Book) -> Iterator[Violation]:
 
 
 def _refusals(book: Book) -> Iterator[Violation]:
-    """What a service could not follow is the command that led to it."""
+    """A refusal names the command that the service could not follow."""
     for line in book.of(identity.CommandRefused, opportunities.CommandRefused, attendance.CommandRefused):
         cause = book.cause(line)
         names = [name for name in ("origin", "host", "project_ref", "person", "signup_id") if hasattr(line.data, name)]
@@ -251,14 +256,14 @@ def _identity_command(book: Book, line: Line) -> Line | None:
 
 
 def _signups(book: Book) -> Iterator[Violation]:
-    """A decision about a sign-up speaks of what was asked: by the command that led to it, or once for that sign-up."""
+    """A decision about a sign-up names a request: that of its command, or an earlier request for this sign-up."""
     asked: defaultdict[UUID, list[Any]] = defaultdict(list)
     for line in book.of(opportunities.RequestSignup, opportunities.WithdrawSignup, opportunities.ReportSignup):
         asked[line.data.signup_id].append(line.data)
     for line in book.of(*_SIGNUPS):
         fact, cause = line.data, book.cause(line)
         own = cause is not None and getattr(cause.data, "signup_id", None) == fact.signup_id
-        # What ends or moves is told to everyone who asked; an answer to the one who asked just now.
+        # An end or a change is told to all who asked; an answer is told to the asker alone.
         to_all = isinstance(fact, opportunities.SignupWithdrawn | opportunities.SignupNoted)
         commands = [cause.data] if own and cause is not None and not to_all else asked[fact.signup_id]
         if not any(all(getattr(fact, name) == getattr(one, name) for name in _ASKED) for one in commands):

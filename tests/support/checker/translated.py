@@ -1,4 +1,4 @@
-"""I9 at the border: a command says what its registry said, of the person whose ref stood there, and nothing else."""
+"""I9 at the border: a command says what the registry's message said, about the person of its ref, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OF_SIGNUP: Final = ("host", "project_ref", "shift_ref", "signup_ref")
 
 
 def commands(book: Book) -> Iterator[Violation]:
-    """Each command against the message that it names as its origin."""
+    """Compare each command with the message that it names as its origin."""
     for line in book.published(*COMMANDS):
         command = line.data
         said = book.first.get(book.origin(command))
@@ -37,7 +37,8 @@ def commands(book: Book) -> Iterator[Violation]:
 
 
 def _time_told(line: Line, said: Line) -> datetime:
-    """The time in a command, or in its message where that lies ahead of its arrival, as the command then tells.
+    """The time of a command. If its message's time lies ahead of the arrival, the command has the arrival, and the
+    message's time counts.
 
     The log's stamp is in whole milliseconds, and a log that says nothing of arrivals has the sender's own.
     """
@@ -70,14 +71,14 @@ def _command(book: Book, line: Line, said: Line) -> Iterator[Violation]:
 
 
 def _timer(book: Book, line: Line) -> Iterator[Violation]:
-    """A request that nobody answered is reminded of."""
+    """The timer of a request that has no answer."""
     request = book.cause(line)
     if request is None or (request.id, request.data.origin) != (line.data.request_id, line.data.origin):
         yield at(book, "I9", line, "it reminds of no request")
 
 
 def _end_of_line(book: Book, line: Line) -> Iterator[Violation]:
-    """A line is closed that somebody has joined."""
+    """The timer of a line that somebody has joined."""
     request, close = book.cause(line), line.data
     joined = request is not None and any(
         (told.data.key, told.data.shift_ref) == (close.key, close.shift_ref)
@@ -112,7 +113,7 @@ def _withdrawn(book: Book, code: str, said: volunteers.ConsentWithdrawn, line: L
 
 
 def _rested(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
-    """Either side may say it; the command is about the home's ref."""
+    """Either side may break or restore. The command is about the home's ref."""
     person = book.person_of.get((code, said.volunteer_ref))
     home, home_ref = book.home_of.get(person, ("", "")) if person is not None else ("", "")
     reason = {"reason": said.reason} if isinstance(said, volunteers.LinkBroken) else {}
@@ -134,7 +135,7 @@ def _signup(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
 
 
 def _asked(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
-    """With the stamp of what the border knows of tie and consent; her age is I19's."""
+    """A request with the border's versions of link and consent. Her age is I19's."""
     command, moment = line.data, line.moment
     sharing, home = Sharing.of(book), book.home_of.get(line.data.person, ("", ""))
     tie, _ = sharing.tie(command.person, command.host, moment)

@@ -1,4 +1,4 @@
-"""What an invariant finds: who is concerned, where it stands, and a sentence."""
+"""A finding of an invariant: the person concerned, the place, and a sentence."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["Violation", "at", "of_row"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Violation:
-    """One finding; what is not known stays None.
+    """One finding. Unknown fields are None.
 
-    Two are equal when they are the same finding, also if a longer run words it otherwise: ``about`` says what it is
-    where the sentence holds a figure that grows; else the sentence and the place do.
+    Two findings are equal if they are the same, also if a longer run words them otherwise. ``about`` identifies a
+    finding whose sentence has a figure that grows; any other finding is identified by sentence and place.
     """
 
     invariant: str
@@ -32,7 +32,7 @@ class Violation:
 
     @property
     def identity(self) -> tuple[str | int | None, ...]:
-        """What stays the same however often it is found."""
+        """The part that is the same whenever it is found."""
         if self.about is not None:
             return (self.invariant, self.about)
         return (self.invariant, self.what, self.topic, self.partition, self.offset)
@@ -49,7 +49,7 @@ class Violation:
         return f"{self.invariant}: {self.what}" + "".join(f" [{name} {part}]" for name, part in parts if part)
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """The finding for JSON."""
         names = ("invariant", "what", "person", "record", "topic", "partition", "offset")
         return {name: getattr(self, name) for name in names}
 

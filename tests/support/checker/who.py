@@ -1,4 +1,4 @@
-"""Who is spoken of: the person and the service record behind a message, a key or a row, as far as the logs tell."""
+"""The person and the service record of a message, a key or a row, as far as the logs tell."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _OWN_KEYS = ("home", "home_ref")
 
 
 class Who:
-    """Resolves names for verdicts; never decides anything."""
+    """Finds names for verdicts. It decides nothing."""
 
     def __init__(self, book: Book) -> None:
         self._book = book
 
     def person(self, line: Line) -> UUID | None:
-        """Whom a message speaks of, also where it cannot be read: its key may say so."""
+        """The person of a message. If the message cannot be read, its key may tell the person."""
         if line.event is None:
             return self.person_of_key(line.topic, line.key)
         data = line.data
@@ -43,7 +43,7 @@ class Who:
         return self._of_record(getattr(data, "host", None), getattr(data, "record_ref", None))
 
     def record(self, line: Line) -> str | None:
-        """The service record that a message speaks of."""
+        """The service record of a message."""
         if line.event is None:
             return None
         data = line.data
@@ -54,7 +54,7 @@ class Who:
         return getattr(inner, "record_ref", None) or self._of_transfer(getattr(data, "transfer_id", None))
 
     def person_of_key(self, topic: str, key: bytes | None) -> UUID | None:
-        """Whose key this is: a registry's ref, home:ref, host:record_ref, or the person."""
+        """The person of a key: a registry's ref, home:ref, host:record_ref, or the person."""
         text = (key or b"").decode(errors="replace")
         if topic.startswith("registry."):
             return self._by_ref.get((code_of(topic), text))
@@ -62,7 +62,7 @@ class Who:
         return self._by_text.get(text) or self._by_ref.get((code, ref)) or self._of_record(code, ref)
 
     def person_of_row(self, row: Row, registry: str | None = None) -> UUID | None:
-        """Whose row it is; ``registry`` says whose refs stand in it, where it does not say so itself."""
+        """The person of a row. ``registry``: the registry of its refs, if the row does not name it."""
         person: UUID | None = row.get("person")
         if person is not None:
             return person
@@ -78,7 +78,7 @@ class Who:
         return row.get("record_ref") or self._of_transfer(row.get("transfer_id"))
 
     def line_of(self, row: Row, registry: str | None = None) -> Line | None:
-        """The message that tells of what a row is about: the credit, the attestation, or the sign-up."""
+        """The message about the subject of a row: the credit, the attestation, or the sign-up."""
         if (transfer := row.get("transfer_id") or (row.get("id") if "delta" in row else None)) is not None:
             sent = self._credits.get((registry, transfer)) or self._credits.get((None, transfer))
             return sent or self._attested(self._book.version_of.get(transfer, (None, None))[:2])
@@ -102,7 +102,7 @@ class Who:
 
     @cached_property
     def _by_ref(self) -> dict[tuple[str, str], UUID]:
-        """Beside those who are linked, homes' refs whose requests were refused."""
+        """Persons by ref: those who are linked, and home refs whose requests were refused."""
         found = {
             (line.data.home, line.data.home_ref): line.data.person
             for line in self._book.of(identity.LinkRefused, identity.CommandRefused, identity.ConsentChanged)

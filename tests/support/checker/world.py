@@ -1,4 +1,4 @@
-"""What a run left behind, as plain data: lines of all topics, rows of all services, the registries' audit views."""
+"""The results of a run as plain data: lines of all topics, rows of all services, the registries' audit views."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["INNER_DATABASES", "Headers", "Line", "Row", "Topics", "World", "code
 Row: TypeAlias = dict[str, Any]
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
 _PARTS = 1 << 64
-"""Of a microsecond, so that the ids of one millisecond keep their order."""
+"""Parts of a microsecond, so that the ids of one millisecond keep their order."""
 _BELOW_TIME = 80
 """Bits of a UUIDv7 below its milliseconds."""
 INNER_DATABASES = ("identity", "opportunities", "attendance", "bridge")
@@ -31,7 +31,7 @@ INNER_DATABASES = ("identity", "opportunities", "attendance", "bridge")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A message at its place. ``event`` is None when it is not in the contract; ``fault`` then says why."""
+    """A message at its place. ``event`` is None if the message is not in the contract; then ``fault`` says why."""
 
     topic: str
     partition: int
@@ -57,9 +57,10 @@ class Line:
 
     @property
     def moment(self) -> int:
-        """When its service decided it, to be compared with that service's other messages. Only of a service's.
+        """The moment at which its service decided it, to compare with other messages of this service. Only for messages
+        of services.
 
-        Of a message that does not tell (a recording of before they told) the time in its id, a UUIDv7 of one clock.
+        If a message does not tell it (in an old recording), the time in its id, a UUIDv7 of one clock.
         """
         for name, told in self.headers:
             if name == "ce_decidedat":
@@ -75,19 +76,19 @@ class Line:
 
 
 def code_of(topic: str) -> str:
-    """The registry whose topic this is."""
+    """The registry of this topic."""
     return topic.split(".")[1]
 
 
 class Topics:
-    """The topics of a linkage of these registries: which messages travel there, and who may write."""
+    """The topics of a linkage of these registries, with their messages and writers."""
 
     def __init__(self, registries: Iterable[str]) -> None:
         self.entries: dict[str, TopicEntry] = {entry.name: entry for entry in all_topics(registries)}
         self.inbound = {entry.of(code).name for code in registries for entry in INBOUND}
 
     def writers(self, topic: str) -> frozenset[str]:
-        """CloudEvents sources that may write there; timers of a service travel on its own commands."""
+        """The CloudEvents sources that may write to a topic. Timers of a service travel on its own commands topic."""
         if topic in self.inbound:
             return frozenset({registry_source(code_of(topic))})
         if topic == OPERATIONS_EVENTS.name:
@@ -106,8 +107,8 @@ def line(
     headers: Headers,
     value: bytes | None,
 ) -> Line:
-    """Read one message alone, as the contract says."""
-    if len(value or b"") > MAX_OPENED_BYTES:  # its batch holds more than is opened, so nobody saw an id
+    """Read one message alone, by the contract."""
+    if len(value or b"") > MAX_OPENED_BYTES:  # its batch is larger than readers open, so nobody saw an id
         error = ContractError("unreadable", "its batch cannot be read")
         return Line(topic, partition, offset, timestamp, key, headers, value, None, error.reason, error)
     try:
@@ -130,7 +131,7 @@ def line(
     return Line(topic, partition, offset, timestamp, key, headers, value, None, reason, said)
 
 
-@dataclass(repr=False)  # asyncio.run writes out what its task gave, and this takes seconds to write
+@dataclass(repr=False)  # asyncio.run prints the result of its task, and a World takes seconds to print
 class World:
     """The snapshot. ``lines`` by topic, in order within each partition; ``tables`` by database, then table."""
 
@@ -159,7 +160,7 @@ class World:
 
     @classmethod
     def load(cls, path: Path) -> World:
-        """Read what ``save`` wrote; messages are decoded by today's contract."""
+        """Read the file that ``save`` wrote. Messages are decoded by today's contract."""
         document = json.loads(lzma.decompress(path.read_bytes()))
         topics = Topics(document["registries"])
         lines: dict[str, list[Line]] = {name: [] for name in topics.entries}

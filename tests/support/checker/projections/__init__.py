@@ -1,4 +1,4 @@
-"""What the services' tables must hold, worked out from the logs alone: expected rows by database and table."""
+"""The rows that the services' tables must have, computed from the logs alone, by database and table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BUILDERS: tuple[Callable[[Book], Iterator[Expected]], ...] = (
 
 
 def expectations(book: Book) -> list[Expected]:
-    """Every table that follows from the logs. Worked out once."""
+    """All tables that follow from the logs. They are computed once."""
     if "expectations" not in book.memo:
         book.memo["expectations"] = [expected for build in _BUILDERS for expected in build(book)]
     found: list[Expected] = book.memo["expectations"]

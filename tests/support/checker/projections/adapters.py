@@ -1,4 +1,4 @@
-"""A registry without Kafka: its adapter keeps every credit that was delivered, and what came of it."""
+"""Tables of adapters: an adapter keeps each delivered credit, and its outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RECEIPTS = (receipts.CreditAccepted, receipts.CreditRefused, receipts.CreditUnk
 
 
 def adapters(book: Book) -> Iterator[Expected]:
-    """One table a registry."""
+    """One table for each registry."""
     said: defaultdict[tuple[str, UUID], list[Line]] = defaultdict(list)
     for line in book.of(*_RECEIPTS):
         said[code_of(line.topic), line.data.transfer_id].append(line)
@@ -28,7 +28,7 @@ def adapters(book: Book) -> Iterator[Expected]:
 
 
 def _credits(book: Book, name: str, code: str, said: dict[tuple[str, UUID], list[Line]]) -> Expected:
-    # A question about a credit that never came makes a row as well.
+    # A question about a credit that never came makes a row too.
     asked = {x.data.transfer_id for x in book.of(deliveries.CreditQueried) if code_of(x.topic) == code}
     credit = Expected(name, "credit", ("transfer_id",), spare=lambda row: row["transfer_id"] in asked)
     posted: defaultdict[UUID, list[Line]] = defaultdict(list)
@@ -44,9 +44,9 @@ def _credits(book: Book, name: str, code: str, said: dict[tuple[str, UUID], list
 
 
 def _outcome(said: Any, sent: Line) -> tuple[Line, Row]:
-    """What a receipt says is what the row says. A credit that is accepted stays so; a refusal for good does, too.
+    """The row says what the receipt says. An accepted credit stays accepted, and a refusal for good stays a refusal.
 
-    Where the adapter could not say, somebody else may know later and say so in the registry's name.
+    If the adapter could not say, somebody may know it later, and say so in the registry's name.
     """
     if any(isinstance(line.data, receipts.CreditUnknown) for line in said):
         return sent, {}

@@ -36,7 +36,7 @@ def attendance(book: Book) -> Iterator[Expected]:
 
 
 def _signups(book: Book) -> Expected:
-    """A refusal is of one request: whoever has a sign-up already keeps it."""
+    """A refusal concerns one request: a sign-up that stands already is kept."""
     copy = Expected("attendance", "signup", ("id",))
     for line in book.published("opportunities.events.v1"):
         state = _SIGNUP.get(type(line.data))
@@ -49,7 +49,7 @@ def _signups(book: Book) -> Expected:
 
 
 def _presence(book: Book) -> Expected:
-    """Each check-in begins a stay; each check-out ends the latest that is open."""
+    """Each check-in begins a stay. Each check-out ends the latest open stay."""
     presence = Expected("attendance", "presence", ("signup_id", "day", "pair"))
     stays: defaultdict[Any, list[Row]] = defaultdict(list)
     for line in book.published("attendance.commands.v1"):
@@ -84,9 +84,9 @@ def _ended(stays: list[Row], at: datetime) -> Row | None:
 
 
 def _records(book: Book) -> Iterator[Expected]:
-    """Each record as it was told last, and what counts of it: the last version confirmed, until it is revoked."""
+    """Each record as it was told last, and the version that counts: the last confirmed version, until it is revoked."""
     record = Expected("attendance", "service_record", ("host", "record_ref"))
-    # A day on which nothing counts any more may have a row or none, as its batches fell.
+    # A day on which nothing counts any more may have a row or none. This depends on how messages fell into batches.
     days = Expected("attendance", "person_day", ("person", "day"), spare=lambda row: row["minutes"] == 0)
     sums: defaultdict[Key, int] = defaultdict(int)
     for key, known in book.records.items():
@@ -115,7 +115,7 @@ def _standing(book: Book, known: Record) -> Row:
 
 
 def _attested(book: Book, line: Line) -> datetime | None:
-    """When its first version seen was attested: who attested first is decided again first."""
+    """The moment at which its first known version was attested. Records are decided again in this order."""
     cause = book.cause(line)
     if cause is None or cause.event is None or not isinstance(cause.data, messages.AttestService):
         return None
@@ -123,7 +123,7 @@ def _attested(book: Book, line: Line) -> datetime | None:
 
 
 def _counted(known: Record) -> Row:
-    """A record that is taken back keeps the sign-up under which it counted: to be restored it needs none."""
+    """A revoked record keeps the sign-up under which it counted, since its restoration needs no other sign-up."""
     confirmed = [line.data for line in known.facts if isinstance(line.data, messages.ServiceConfirmed)]
     if not confirmed or known.settled is None:
         return dict.fromkeys(_COUNTED)

@@ -1,4 +1,4 @@
-"""What the bridge knows of people: accounts, ties, consent."""
+"""The bridge's tables of people: accounts, links, consent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.checker.world import Line
 __all__ = ["border"]
 
 _RESTS_KEPT: Final = 16
-"""Of a tie that is broken and restored again and again."""
+"""How many rests of one link are kept."""
 
 
 def border(book: Book) -> Iterator[Expected]:
@@ -34,7 +34,7 @@ def border(book: Book) -> Iterator[Expected]:
 
 
 def _tie(link: Expected, line: Line) -> None:
-    """Older versions than the one that stands change nothing. A break and its end count from their own times."""
+    """A version older than the version that stands changes nothing. A break and its end count from their own times."""
     fact, key = line.data, (line.data.person, line.data.host)
     if fact.link_version < (link.column(key, "link_version") or 0):
         return
@@ -71,7 +71,7 @@ def _under_way(book: Book) -> Expected:
 
 
 def _consent(book: Book) -> Expected:
-    """A withdrawal always counts, at the highest version heard; a giving under a higher version only."""
+    """A withdrawal always counts, under the highest version heard. A giving counts only under a higher version."""
     consent = Expected("bridge", "consent", ("home", "home_ref", "host"))
     for line in book.published("identity.commands.v1"):
         command, given = line.data, getattr(line.data, "consent", None)

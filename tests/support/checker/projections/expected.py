@@ -1,4 +1,4 @@
-"""Rows that a table must hold, by key, and how a stored row is compared with them."""
+"""The rows that a table must have, by key, and their comparison with stored rows."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Key: TypeAlias = tuple[Any, ...]
 
 
 class OneOf(tuple[Any, ...]):
-    """A value for any of these, where the logs leave it open."""
+    """Any of these values: the logs leave open which."""
 
     __slots__ = ()
 
 
 class AtLeast(dict[str, Any]):
-    """A JSON object with these members, and whatever else."""
+    """A JSON object with these members, and possibly others."""
 
 
 @dataclass(slots=True)
 class Expected:
-    """Rows of one table by key, each with the columns that the logs tell and the message that made it so last."""
+    """Rows of one table by key, each with the columns that the logs tell, and the last message that changed it."""
 
     database: str
     table: str
@@ -38,9 +38,9 @@ class Expected:
     spare: Callable[[Row], bool] = lambda row: False
     """A row that may be there although the logs do not tell it."""
     of: Callable[[Row], bool] = lambda row: True
-    """Which rows of the table are meant, where others follow other rules."""
+    """Which rows of the table are compared. Other rows follow other rules."""
     numbered: bool = False
-    """The table has no key that the logs know: rows that are alike are counted off, in the order of ``number``."""
+    """The logs know no key of this table: rows that are alike are matched in the order of ``number``."""
     _counts: defaultdict[Key, int] = field(default_factory=lambda: defaultdict(int))
 
     @property
@@ -49,17 +49,17 @@ class Expected:
         return f"{self.database}.{self.table}"
 
     def put(self, line: Line, *key: Any, **columns: Any) -> None:
-        """This row stands so now."""
+        """The row has these values now."""
         known = self.rows.get(key)
         self.rows[key] = ({**(known[0] if known else {}), **columns}, line)
 
     def append(self, line: Line, *key: Any, **columns: Any) -> None:
-        """One more row that begins with this key."""
+        """Add a row whose key begins with this key."""
         self._counts[key] += 1
         self.rows[*key, self._counts[key]] = (columns, line)
 
     def column(self, key: Key, name: str) -> Any:
-        """What the row of this key has there so far; None without one."""
+        """The value of this column in the row of this key so far; None without a row."""
         known = self.rows.get(key)
         return None if known is None else known[0].get(name)
 
@@ -77,7 +77,7 @@ class Expected:
 
 
 def same(stored: Any, wanted: Any) -> bool:
-    """Whether a stored value says what is wanted. Messages are kept as JSON, as text or as an object."""
+    """Whether a stored value is the expected value. Messages are kept as JSON, as text or as an object."""
     match wanted:
         case OneOf():
             return any(same(stored, one) for one in wanted)

@@ -1,4 +1,4 @@
-"""Identity's tables: accounts, roles, offers, requests, ties and consent, command by command for each account."""
+"""Identity's tables: accounts, roles, offers, requests, links and consent, command by command for each account."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def identity(book: Book) -> Iterator[Expected]:
 
 
 class _Identity:
-    """The tables while the commands are gone through; what a command led to says how it was decided."""
+    """The tables while commands are gone through. The events of a command say how it was decided."""
 
     def __init__(self, book: Book) -> None:
         self._book = book
@@ -46,28 +46,28 @@ class _Identity:
         self.consent = Expected("identity", "consent", ("person", "host"))
         self._asked: dict[tuple[str, str], str] = {}
         """(host, id of its LinkRequested) → request that stands."""
-        # Who has only been offered is on no topic yet: her number is taken as it stands.
+        # A volunteer who has only been offered is on no topic yet: her person is taken from the table.
         self._persons = {(row["home"], row["home_ref"]): row["person"] for row in book.rows("identity", "account")}
         told = {
             (x.data.home, x.data.home_ref): x.data.person
             for x in book.published("identity.events.v1")
-            if not isinstance(x.data, messages.LinkRefused)  # of whom no home has spoken is nobody
+            if not isinstance(x.data, messages.LinkRefused)  # a number of which no home has spoken is nobody's
         }
-        told |= {home: person for person, home in book.home_of.items()}  # of those who are linked everybody knows
+        told |= {home: person for person, home in book.home_of.items()}  # events tell the persons who are linked
         self._persons |= told
         self._known = told
 
     def command(self, line: Line) -> None:
-        """One command and what it led to."""
+        """One command and its events."""
         said = line.data
         home = (said.home, said.home_ref)
         effects = self._book.effects(line, *_EVENTS)
         if isinstance(said, messages.RequestLink):
-            self._request(line)  # nobody's account is made for what a host asks
+            self._request(line)  # a host's request alone makes no account
         elif not isinstance(said, messages.ExpireLinkRequest):
             self.account.put(line, *home, **({"person": self._known[home]} if home in self._known else {}))
             if home not in self._persons:
-                return  # the account is missing, and found to be
+                return  # the account is missing, and the comparison will say so
             if not any(isinstance(x.data, messages.CommandRefused) for x in effects):
                 self._take(line, self._persons[home])
         for event in effects:
@@ -117,7 +117,7 @@ class _Identity:
                 self._establish(event)
             case messages.LinkBroken():
                 if isinstance(command.data, messages.RestoreLink):
-                    # One side took its break back, and the other's still stands.
+                    # One side has ended its break, and the other side's break still stands.
                     by, reason = command.data.by, None
                 else:
                     by, reason = fact.by, fact.reason
@@ -140,12 +140,12 @@ class _Identity:
         self.link.put(event, *key, version=fact.link_version, **columns, **first)
 
     def _tie(self, line: Line, registry: str, ref: str, role: str) -> None:
-        """An account is a home since its first offer or a guest's since its link, for ever."""
+        """An account is a home account since its first offer, or a guest's account since its link, for ever."""
         if (registry, ref) not in self.role.rows:
             self.role.put(line, registry, ref, role=role)
 
     def _answer(self, host: str, origin: Origin) -> dict[str, Any] | None:
-        """The request is answered, and gone; gives what it asked."""
+        """The request is answered, so its row is gone. Gives the request."""
         request = self._asked.pop((host, origin.message_id), None)
         gone = None if request is None else self.request.rows.pop((request,), None)
         return None if gone is None else gone[0]

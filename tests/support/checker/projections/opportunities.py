@@ -1,4 +1,4 @@
-"""Opportunities' tables: projects, shifts with what is given of them, sign-ups, and what each of these was told."""
+"""Opportunities' tables: projects, shifts with the posts given, sign-ups, and the askers of each sign-up."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def opportunities(book: Book) -> Iterator[Expected]:
         signups.fact(line)
     for key, (row, line) in list(shift.rows.items()):
         counts = {state: len(signups.given[key][state]) for state in _GIVEN}
-        # Posts that are given are never above the allotment, unless the host lowered it since.
+        # Given posts are never more than the allotted posts, unless the host has lowered these since.
         capacity = max(row["posts"], counts["confirmed"])
         shift.put(line, *key, **counts, capacity=capacity, last_position=signups.places[key])
     yield from (project, shift, signups.signup, signups.outcome)
 
 
 def _published(book: Book) -> tuple[Expected, Expected, Allotted]:
-    """Projects and shifts, and of each shift what was allotted from which command on."""
+    """Projects and shifts, and the allotted posts of each shift from each command on."""
     project = Expected("opportunities", "project", ("host", "project_ref"))
     shift = Expected("opportunities", "shift", ("host", "project_ref", "shift_ref"))
     allotted: Allotted = defaultdict(list)
@@ -98,7 +98,7 @@ def _shift(command: messages.PublishShift) -> Row:
 
 
 class _Signups:
-    """Sign-ups while the events are gone through, each project's in its order."""
+    """Sign-ups while events are gone through, in the order of each project."""
 
     def __init__(self, book: Book, allotted: Allotted) -> None:
         self._book = book
@@ -106,9 +106,9 @@ class _Signups:
         self.signup = Expected("opportunities", "signup", ("signup_id",))
         self.outcome = Expected("opportunities", "signup_outcome", ("signup_id", "outcome"), numbered=True)
         self.places: defaultdict[Key, int] = defaultdict(int)
-        """Shift → how many places in line were given out."""
+        """Shift → how many places in line were given."""
         self.given: defaultdict[Key, dict[str, set[UUID]]] = defaultdict(lambda: {state: set() for state in _GIVEN})
-        """Shift → who has a post, who stands in line."""
+        """Shift → the persons who have a post, and those in line."""
 
     def fact(self, line: Line) -> None:
         """One event."""
@@ -127,7 +127,8 @@ class _Signups:
                 self._withdrawn(line)
 
     def _given(self, line: Line, state: str) -> None:
-        """A post or a place in line; whoever asks again only hears how she stands, and later what becomes of it."""
+        """A post or a place in line is given. Another asker of the same sign-up is only told its state, and its later
+        changes."""
         if self._state(line) in _GIVEN:
             self.signup.put(line, line.data.signup_id, state=state)
             self._also_asked(line)
@@ -139,7 +140,7 @@ class _Signups:
         self._told(line, state)
 
     def _noted(self, line: Line) -> None:
-        """A window of home stands. One that stood already moves, and who reported it before stays its first asker."""
+        """A reported window stands. A window that stood already moves, and keeps its first asker."""
         fact = line.data
         if self._state(line) != "reported":
             self._stands(line, "reported", None)
@@ -148,7 +149,7 @@ class _Signups:
         self._also_asked(line)
 
     def _also_asked(self, line: Line) -> None:
-        """One sign-up may be asked for under several numbers; the first one is the row's own."""
+        """One sign-up may be asked for under several numbers. The row has the first number."""
         fact, key = line.data, (line.data.signup_id,)
         row = self.signup.rows[key][0]
         also = row.get("also_asked", [])
@@ -157,7 +158,7 @@ class _Signups:
 
     def _promoted(self, line: Line) -> None:
         if self._state(line) == "confirmed":
-            return  # told to another who asked
+            return  # told to another asker
         self.given[_key(line)]["waitlisted"].discard(line.data.signup_id)
         self.given[_key(line)]["confirmed"].add(line.data.signup_id)
         self.signup.put(line, line.data.signup_id, **self._of(line), state="confirmed", position=None)
@@ -169,12 +170,12 @@ class _Signups:
         self.signup.put(line, line.data.signup_id, **columns, **_NO_WISH | wish)
 
     def _of(self, line: Line) -> Row:
-        """The columns of one that was never heard of before, which is I5's to find."""
+        """The columns of a sign-up that was never told before, which is I5's to find."""
         known = (line.data.signup_id,) in self.signup.rows
         return {} if known else {name: getattr(line.data, name) for name in _OF_SIGNUP}
 
     def _refused(self, line: Line) -> None:
-        """A window that home reported and that clashes is kept, for the day when the other one ends."""
+        """A reported window that clashes is kept, until the other window ends."""
         fact, cause = line.data, self._book.cause(line)
         if cause is None or not isinstance(cause.data, messages.ReportSignup):
             self._told(line, "refused")
@@ -202,14 +203,15 @@ class _Signups:
         assert line.event is not None
         columns: Row = {"reason": getattr(line.data, "reason", None), "decided_at": line.event.time}
         if outcome in ("confirmed", "promoted"):
-            # Kept beside each post, so that an overbooking which is healed later stays visible.
+            # The count is kept beside each post, so that an overbooking which is mended later stays visible.
             columns |= {"posts": self._posts(line), "confirmed": len(self.given[_key(line)]["confirmed"])}
         else:
             columns |= {"posts": None, "confirmed": None}
         self.outcome.append(line, line.data.signup_id, outcome, **columns)
 
     def _posts(self, line: Line) -> Any:
-        """The allotment in force for the command that led to it; one that waited for its shift met any of them."""
+        """The allotted posts in force for the command that led to it. A command that waited for its shift may have met
+        any version."""
         versions, cause = self._allotted[_key(line)], self._book.cause(line)
         at = 0 if cause is None else bisect_right(versions, cause.offset, key=lambda version: version[0])
         return versions[at - 1][1] if at else OneOf(posts for _, posts in versions)

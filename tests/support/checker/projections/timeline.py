@@ -58,20 +58,20 @@ class _Step(NamedTuple):
 
 
 def timeline(book: Book) -> Iterator[Expected]:
-    """Both. Steps of a kind that is not known here are let be."""
+    """Both tables. Steps of a kind that is not known here are left alone."""
     yield _told(book, "happened_at", (_commands, _links, _consent, _signups, _services))
     yield _told(book, "at", (_transfers,))
     refusal = Expected("bridge", "refusal", ("registry", "reason", "message_type"), numbered=True)
     for line in book.of(refusals.MessageRefused):
         assert line.event is not None
-        if line.event.causation is not None:  # what nobody could read is counted in the quarantine
+        if line.event.causation is not None:  # messages that nobody could read are counted in the quarantine
             refusal.append(line, code_of(line.topic), line.data.reason, line.data.message_type)
     yield refusal
 
 
 def _told(book: Book, time: str, kinds: Iterable[Callable[[Book], Iterator[_Step]]]) -> Expected:
-    """Steps are told apart by the time that is known of them: of a transfer when the border moved it, of all else when
-    it happened."""
+    """Steps are distinguished by their known time: for a transfer the moment at which the border changed it, for all
+    others the time at which they happened."""
     of_transfers = time == "at"
     step = Expected(
         "bridge",
@@ -97,7 +97,7 @@ def _time(line: Line) -> datetime:
 
 
 def _commands(book: Book) -> Iterator[_Step]:
-    """What a registry said and the border passed on."""
+    """A registry's messages that the border passed on."""
     for line in book.of(*_ASKED):
         said = line.data
         detail = {"project_ref": said.project_ref, "shift_ref": said.shift_ref, "asker": said.asker}
@@ -121,7 +121,7 @@ def _links(book: Book) -> Iterator[_Step]:
 
 
 def _consent(book: Book) -> Iterator[_Step]:
-    """A newer word on consent, once there is a tie."""
+    """A newer word on consent, once there is a link."""
     sharing = Sharing.of(book)
     for (person, host), tie in book.links.items():
         for word in sharing.words.get((tie.home, tie.home_ref, host), ()):
@@ -140,7 +140,7 @@ def _signups(book: Book) -> Iterator[_Step]:
 
 
 def _services(book: Book) -> Iterator[_Step]:
-    """Until a version as high is settled."""
+    """Decisions on a record, until this version or a higher version is confirmed or revoked."""
     for record in book.records.values():
         settled = 0
         for line in record.facts:

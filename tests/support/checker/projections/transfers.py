@@ -1,4 +1,4 @@
-"""The bridge's ledger of transfers, and what it thinks of each service record."""
+"""The bridge's tables of transfers and of service records."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def transfers(book: Book) -> Iterator[Expected]:
 
 
 def _settled(book: Book) -> dict[tuple[str, str, int], ServiceRecord]:
-    """Versions that were confirmed or revoked, whole."""
+    """The versions that were confirmed or revoked, whole."""
     return {
         (line.data.host, line.data.record.record_ref, line.data.record.version): line.data.record
         for line in book.facts
@@ -68,7 +68,7 @@ def _transfer(book: Book, last: Line, record: ServiceRecord | None, attempts: in
     if record is not None:
         columns["record"] = record
     if change.state in ("sent", "credited", "refused"):
-        columns["delta"] = change.delta  # before it is sent it may change unsaid
+        columns["delta"] = change.delta  # before the transfer is sent its delta may change without a word
     if change.state in ("withheld", *_ENDED):
         columns["queried"] = False
     if change.state in _ENDED or attempts == 0:
