@@ -63,7 +63,7 @@ def _stands(earlier: SignupTold, later: SignupTold) -> SignupTold:
     return earlier if other and earlier.state in _STANDING else later
 
 
-def _tie(earlier: LinkTold, later: LinkTold) -> LinkTold:
+def _standing_link(earlier: LinkTold, later: LinkTold) -> LinkTold:
     # The refusal of a second request does not undo a link that was established.
     return earlier if later.state == "refused" and earlier.state != "refused" else later
 
@@ -108,20 +108,20 @@ def _replace(entry: type[Any], key: tuple[str, ...], extra: str = "", guard: str
     return f"DO UPDATE SET {changed}{extra} {guard}".rstrip()
 
 
-_OF_TIE = ("ref", "registry")
+_OF_LINK = ("ref", "registry")
 _OF_RECORD = ("record_ref", "version")
 _OF_SHIFT = ("project_ref", "shift_ref")
 _PAGES = (
-    _Page(LinkAsked, "link", _OF_TIE, _first, "DO UPDATE SET role = coalesce(link.role, excluded.role)"),
+    _Page(LinkAsked, "link", _OF_LINK, _first, "DO UPDATE SET role = coalesce(link.role, excluded.role)"),
     _Page(
         LinkTold,
         "link",
-        _OF_TIE,
-        _tie,
+        _OF_LINK,
+        _standing_link,
         "DO UPDATE SET state = excluded.state, reason = excluded.reason "
         "WHERE NOT (excluded.state = 'refused' AND link.established)",
     ),
-    _Page(ConsentTold, "consent", _OF_TIE, _later, _replace(ConsentTold, _OF_TIE)),
+    _Page(ConsentTold, "consent", _OF_LINK, _later, _replace(ConsentTold, _OF_LINK)),
     _Page(
         Project,
         "project",
@@ -227,9 +227,9 @@ async def _keep_sent(connection: Connection, own: Sequence[Letter]) -> None:
 
 
 async def _keep_established(connection: Connection, entries: Sequence[Entry]) -> None:
-    tied = [entry for entry in entries if isinstance(entry, LinkTold) and entry.state != "refused"]
-    if tied:
-        await connection.execute(_ESTABLISHED, [entry.ref for entry in tied], [entry.registry for entry in tied])
+    linked = [entry for entry in entries if isinstance(entry, LinkTold) and entry.state != "refused"]
+    if linked:
+        await connection.execute(_ESTABLISHED, [entry.ref for entry in linked], [entry.registry for entry in linked])
 
 
 async def _keep_answers(connection: Connection, entries: Sequence[Entry]) -> None:

@@ -37,7 +37,7 @@ SELECT state, greatest(version, (SELECT max(standing_version) FROM refusal JOIN 
     UNION ALL SELECT 'given', consent_version FROM offer WHERE ref = $1 AND registry = $2
 ) AS each_one ORDER BY each_one.version DESC, state DESC LIMIT 1
 """
-_TIE = "SELECT state FROM link WHERE (ref, registry) = ($1, $2) AND role = 'home' AND established"
+_LINK_AT_HOME = "SELECT state FROM link WHERE (ref, registry) = ($1, $2) AND role = 'home' AND established"
 _BUSY = """
 SELECT 1 FROM signup WHERE ref = $1 AND state IN ('confirmed', 'promoted', 'waitlisted', 'reported')
 AND starts_at < $3 AND $2 < ends_at LIMIT 1
@@ -103,7 +103,7 @@ class Desk:
         now = datetime.now(UTC)
         async with self._pool.acquire() as connection, connection.transaction():
             known = await connection.fetchrow(_CONSENT, account.ref, registry)
-            linked = await connection.fetchrow(_TIE, account.ref, registry)
+            linked = await connection.fetchrow(_LINK_AT_HOME, account.ref, registry)
             if linked is not None:
                 await self._renew(connection, account.ref, registry, linked["state"], known, agreed)
             await connection.execute(

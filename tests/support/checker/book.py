@@ -185,7 +185,7 @@ class Book:
     @cached_property
     def any_link(self) -> dict[UUID, identity.LinkEstablished]:
         """Person → one of her links: each names her home."""
-        return {person: tie for (person, _), tie in reversed(self.links.items())}
+        return {person: link for (person, _), link in reversed(self.links.items())}
 
     @cached_property
     def home_of(self) -> dict[UUID, tuple[str, str]]:

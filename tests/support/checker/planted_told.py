@@ -142,15 +142,15 @@ def a_home_never_hears_of_a_credit(t: Tamper) -> Offence:
     return {"I7": next(x for x in changes if x.data.state == "sent"), "I9": attested, "I12": changes[-1]}
 
 
-# Ties and consent ----------------------------------------------------------------------------------------------------
+# Links and consent ---------------------------------------------------------------------------------------------------
 
-_TIES: Final = (people.LinkEstablished, people.LinkRefused, people.LinkBroken, people.LinkRestored)
+_LINK_EVENTS: Final = (people.LinkEstablished, people.LinkRefused, people.LinkBroken, people.LinkRestored)
 
 
 @breaks(FAULTS, "I7")
 def nobody_is_told_of_any_tie(t: Tamper) -> Offence:
     t.drop(*t.all(deliveries.LinkChanged))
-    return first_of([line for kind in _TIES for line in t.all(kind)])
+    return first_of([line for kind in _LINK_EVENTS for line in t.all(kind)])
 
 
 @breaks(FAULTS, "I7")

@@ -89,7 +89,7 @@ class Play:
         """She brings her code herself."""
         return self.request("gz", "gz-ivy", "sz", _IVY)
 
-    def tie(self, code: str, ref: str, other: str, day: int, *, broken: bool) -> Letter:
+    def break_or_restore(self, code: str, ref: str, other: str, day: int, *, broken: bool) -> Letter:
         """One side breaks the link, or restores it."""
         if broken:
             return self.say(

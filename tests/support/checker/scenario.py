@@ -155,20 +155,20 @@ def _serving(play: Play) -> Iterable[_Phase]:
             *play.serve("gz", "gz-eve", *wed),
             *play.serve("gz", "gz-eve", "park", "park-thu", 3),
             *play.serve("gz", "gz-kim", "park", "park-sun", 6),
-            play.tie("gz", "gz-jun", "sz", 7, broken=True),
+            play.break_or_restore("gz", "gz-jun", "sz", 7, broken=True),
         ]
     )
     yield _Phase(
         [
             play.consent("sz", "sz-kim", "gz", 8, 2, given=True),
-            play.tie("sz", "sz-jun", "gz", 7, broken=True),
+            play.break_or_restore("sz", "sz-jun", "gz", 7, broken=True),
             play.attest("sz", "sz-jun", *aid),
             play.ask("gz", "gz-jun", "sz", "first-aid", "aid-fri", day=8),
         ]
     )
-    yield _Phase([play.tie("gz", "gz-jun", "sz", 8, broken=False)])
-    yield _Phase([play.tie("sz", "sz-jun", "gz", 8, broken=False)])
-    yield _Phase([play.tie("sz", "sz-jun", "gz", 8, broken=False)])
+    yield _Phase([play.break_or_restore("gz", "gz-jun", "sz", 8, broken=False)])
+    yield _Phase([play.break_or_restore("sz", "sz-jun", "gz", 8, broken=False)])
+    yield _Phase([play.break_or_restore("sz", "sz-jun", "gz", 8, broken=False)])
 
 
 def _going_wrong(play: Play) -> Iterable[_Phase]:

@@ -17,7 +17,7 @@ from contracts.messages import deliveries, identity
 from tests.support.checker.book import Book
 from tests.support.checker.world import Line
 
-__all__ = ["Permission", "Sharing", "Tie", "Word"]
+__all__ = ["LinkState", "Permission", "Sharing", "Word"]
 
 Permission: TypeAlias = tuple[str, str, str]
 """home, home_ref, host"""
@@ -48,7 +48,7 @@ class Word(NamedTuple):
         return not self.withdrawn and (self.valid_until is None or moment < self.valid_until)
 
 
-class Tie(NamedTuple):
+class LinkState(NamedTuple):
     """The state of a link since this moment."""
 
     since: int
@@ -62,7 +62,7 @@ class Sharing:
     def __init__(self, book: Book) -> None:
         self.words: dict[Permission, list[Word]] = {}
         """The consent after each word that changed it, in the order in which the border heard the words."""
-        self._ties: defaultdict[tuple[UUID, str], list[Tie]] = defaultdict(list)
+        self._states: defaultdict[tuple[UUID, str], list[LinkState]] = defaultdict(list)
         self._hear(book)
         for line in book.published("identity.events.v1"):
             if isinstance(line.data, _LINKS):
@@ -70,10 +70,10 @@ class Sharing:
                     x for x in book.effects(line, deliveries.LinkChanged) if x.topic.split(".")[1] == line.data.host
                 ]
                 since = (told[0] if told else line).moment
-                tie = Tie(since, not isinstance(line.data, identity.LinkBroken), line)
-                self._ties[line.data.person, line.data.host].append(tie)
-        for ties in self._ties.values():
-            ties.sort(key=lambda tie: tie.since)
+                state = LinkState(since, not isinstance(line.data, identity.LinkBroken), line)
+                self._states[line.data.person, line.data.host].append(state)
+        for states in self._states.values():
+            states.sort(key=lambda state: state.since)
 
     @classmethod
     def of(cls, book: Book) -> Sharing:
@@ -107,16 +107,18 @@ class Sharing:
         at = bisect_right(words, moment, key=lambda word: word.heard)
         return words[at - 1] if at else None
 
-    def tie(self, person: UUID, host: str, moment: int) -> tuple[Tie | None, identity.LinkEstablished | None]:
+    def link_state(
+        self, person: UUID, host: str, moment: int
+    ) -> tuple[LinkState | None, identity.LinkEstablished | None]:
         """The state of the link at this moment of the border, and the last word on the accounts that it joins."""
-        ties = self._ties.get((person, host), [])
-        at = bisect_right(ties, moment, key=lambda tie: tie.since)
-        told = (t.line.data for t in reversed(ties[:at]) if isinstance(t.line.data, identity.LinkEstablished))
-        return (ties[at - 1] if at else None), next(told, None)
+        states = self._states.get((person, host), [])
+        at = bisect_right(states, moment, key=lambda state: state.since)
+        told = (t.line.data for t in reversed(states[:at]) if isinstance(t.line.data, identity.LinkEstablished))
+        return (states[at - 1] if at else None), next(told, None)
 
     def open(self, link: identity.LinkEstablished, line: Line) -> bool:
         """Whether the home shares with the host at the moment of this message of the border."""
         assert line.event is not None
         word = self.word((link.home, link.home_ref, link.host), line.moment)
-        tie, _ = self.tie(link.person, link.host, line.moment)
-        return tie is not None and tie.active and word is not None and word.covers(line.event.time)
+        state, _ = self.link_state(link.person, link.host, line.moment)
+        return state is not None and state.active and word is not None and word.covers(line.event.time)

@@ -138,10 +138,10 @@ def _asked(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
     """A request with the border's versions of link and consent. Her age is I19's."""
     command, moment = line.data, line.moment
     sharing, home = Sharing.of(book), book.home_of.get(line.data.person, ("", ""))
-    tie, _ = sharing.tie(command.person, command.host, moment)
+    state, _ = sharing.link_state(command.person, command.host, moment)
     word = sharing.word((*home, command.host), moment)
     stamp = {"consent_version": 0 if word is None else word.version}
-    stamp |= {} if tie is None else {"link_version": tie.line.data.link_version}
+    stamp |= {} if state is None else {"link_version": state.line.data.link_version}
     return _signup(book, code, said, line) | stamp
 
 

@@ -29,11 +29,11 @@ def border(book: Book) -> Iterator[Expected]:
             account.put(line, fact.host, fact.host_ref, person=fact.person, role="host")
             account.put(line, fact.home, fact.home_ref, person=fact.person, role="home")
         if isinstance(fact, identity.LinkEstablished | identity.LinkBroken | identity.LinkRestored):
-            _tie(link, line)
+            _link_told(link, line)
     yield from (account, link, _consent(book), _under_way(book))
 
 
-def _tie(link: Expected, line: Line) -> None:
+def _link_told(link: Expected, line: Line) -> None:
     """A version older than the version that stands changes nothing. A break and its end count from their own times."""
     fact, key = line.data, (line.data.person, line.data.host)
     if fact.link_version < (link.column(key, "link_version") or 0):

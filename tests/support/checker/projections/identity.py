@@ -79,7 +79,7 @@ class _Identity:
         match said:
             case messages.OfferLink():
                 before = self.offer.column(key, "offered_at")
-                self._tie(line, said.home, said.home_ref, "home")
+                self._role(line, said.home, said.home_ref, "home")
                 if before is None or line.event.time >= before:
                     names = ("code_hash", "age_band", "guardian_approved", "expires_at")
                     columns = {name: getattr(said, name) for name in names}
@@ -132,14 +132,14 @@ class _Identity:
         first: dict[str, Any] = {}
         if key not in self.link.rows:
             first = {"home_break": None, "host_break": None}
-            self._tie(event, fact.host, fact.host_ref, "host")
+            self._role(event, fact.host, fact.host_ref, "host")
         if fact.origin is not None and (request := self._answer(fact.host, fact.origin)) is not None:
             first["code_hash"] = request["code_hash"]
         names = ("host_ref", "age_band", "guardian_approved")
         columns = {name: getattr(fact, name) for name in names}
         self.link.put(event, *key, version=fact.link_version, **columns, **first)
 
-    def _tie(self, line: Line, registry: str, ref: str, role: str) -> None:
+    def _role(self, line: Line, registry: str, ref: str, role: str) -> None:
         """An account is a home account since its first offer, or a guest's account since its link, for ever."""
         if (registry, ref) not in self.role.rows:
             self.role.put(line, registry, ref, role=role)

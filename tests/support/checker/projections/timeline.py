@@ -123,9 +123,9 @@ def _links(book: Book) -> Iterator[_Step]:
 def _consent(book: Book) -> Iterator[_Step]:
     """A newer word on consent, once there is a link."""
     sharing = Sharing.of(book)
-    for (person, host), tie in book.links.items():
-        for word in sharing.words.get((tie.home, tie.home_ref, host), ()):
-            if sharing.tie(person, host, word.heard)[0] is not None:
+    for (person, host), link in book.links.items():
+        for word in sharing.words.get((link.home, link.home_ref, host), ()):
+            if sharing.link_state(person, host, word.heard)[0] is not None:
                 what = "consent_withdrawn" if word.withdrawn else "consent_given"
                 yield _Step(word.line, person, what, host, "", {"version": word.version}, _time(word.line))
 
