@@ -26,7 +26,7 @@ _SEEN: Final[dict[type[Any], str]] = {
     attendance.RecordCheckIn: "checked_in",
     attendance.RecordCheckOut: "checked_out",
 }
-_TIED: Final[dict[type[Any], str]] = {
+_OF_LINKS: Final[dict[type[Any], str]] = {
     identity.LinkEstablished: "link_established",
     identity.LinkBroken: "link_broken",
     identity.LinkRestored: "link_restored",
@@ -35,7 +35,7 @@ _TRANSFERS: Final = ("queued", "withheld", "sent", "uncertain", "credited", "ref
 _KNOWN: Final = {
     *_ASKED.values(),
     *_SEEN.values(),
-    *_TIED.values(),
+    *_OF_LINKS.values(),
     "service_attested",
     "consent_given",
     "consent_withdrawn",
@@ -114,7 +114,7 @@ def _commands(book: Book) -> Iterator[_Step]:
 
 def _links(book: Book) -> Iterator[_Step]:
     for line in book.published("identity.events.v1"):
-        fact, what = line.data, _TIED.get(type(line.data))
+        fact, what = line.data, _OF_LINKS.get(type(line.data))
         if what is not None and not book.stands_aside(line, "bridge"):
             detail = {"home": fact.home, "reason": getattr(fact, "reason", None)}
             yield _Step(line, fact.person, what, fact.host, "", detail, _time(line))
