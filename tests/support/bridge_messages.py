@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
+from contracts.envelope import Event
 from contracts.ids import signup_id
 from contracts.messages import (
     Message,
@@ -19,6 +20,8 @@ from contracts.messages import (
 from contracts.messages.base import AgeBand, Consent, EvidenceClass, Origin
 from contracts.messages.service import ServiceRecord
 from contracts.registry import Capability, Names, Registry
+from contracts.topics import ATTENDANCE_EVENTS, BRIDGE_COMMANDS, IDENTITY_EVENTS, OPPORTUNITIES_EVENTS, TopicEntry
+from services.chassis.decisions import Inbound
 
 T0 = datetime(2026, 7, 18, 6, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -31,6 +34,17 @@ CODE = "c" * 43
 def registry(code: str, capability: Capability = "idempotent", state: Any = "active") -> Registry:
     names = Names(zh=code, en=code)
     return Registry(code=code, names=names, division_code="440000", state=state, capability=capability, system="none")
+
+
+def inbound(source: str, message: Message) -> Inbound:
+    """A message as rules see it."""
+    return Inbound(Event("e1", source, T0, message), "t", UUID(int=1), T0)
+
+
+def inner(message: Message) -> tuple[str, TopicEntry]:
+    """Which service of the linkage says this to the border, and where."""
+    topics = IDENTITY_EVENTS, OPPORTUNITIES_EVENTS, ATTENDANCE_EVENTS, BRIDGE_COMMANDS
+    return message.TYPE.split(".")[1], next(entry for entry in topics if type(message) in entry.messages)
 
 
 def consent(version: int = 1, valid_until: datetime | None = None) -> Consent:

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final, Protocol, TypeVar
 
 from aiokafka import TopicPartition
@@ -59,7 +60,7 @@ class Log:
 
     def __init__(self, clock: Clock, registries: Iterable[str] = REGISTRIES) -> None:
         self.clock = clock
-        self.entries: dict[str, TopicEntry] = {entry.name: entry for entry in all_topics(registries)}
+        self.entries = _entries(tuple(registries))
         self.partitions: defaultdict[TopicPartition, list[Record]] = defaultdict(list)
         self.records: list[Record] = []
         self.used: defaultdict[str, list[TopicPartition]] = defaultdict(list)
@@ -103,6 +104,11 @@ class Log:
     def told(self, topic: str, kind: type[Kind]) -> list[Kind]:
         """All messages of a kind on a topic."""
         return [event.data for event in self.events(topic) if isinstance(event.data, kind)]
+
+
+@cache
+def _entries(registries: tuple[str, ...]) -> Mapping[str, TopicEntry]:
+    return {entry.name: entry for entry in all_topics(registries)}
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -105,4 +105,9 @@ def services_of(
 
 
 def _bridge_of(seats: Mapping[str, Registry], settings: EverySettings) -> Service:
-    return border(Policy(dict(seats), timedelta(seconds=settings.receipt_due)))
+    return _border(tuple(seats.values()), settings.receipt_due)
+
+
+@cache
+def _border(seats: tuple[Registry, ...], receipt_due: float) -> Service:
+    return border(Policy({seat.code: seat for seat in seats}, timedelta(seconds=receipt_due)))

@@ -10,11 +10,10 @@ import pytest
 from contracts.envelope import Event
 from contracts.messages import Message, opportunities, signups
 from contracts.messages.refusals import MessageRefused
+from contracts.topics import OPPORTUNITIES_COMMANDS
 from services.chassis.records import Record
 from tests.support.bridge_messages import HOST, MINUTE, T0, established, signup
 from tests.support.bridge_store import BridgeOnPostgres, bridge_on
-
-LANE = f"bridge.{HOST}"
 
 
 @pytest.fixture
@@ -34,15 +33,9 @@ def _stamped(record: Record, after: timedelta, *, appended: bool) -> Record:
     return record._replace(timestamp=int((T0 + after).timestamp() * 1000), appended=appended)
 
 
-async def _times(border: BridgeOnPostgres) -> list[str]:
-    rows = await border.pool.fetch("SELECT headers FROM outbox WHERE topic = 'opportunities.commands.v1' ORDER BY id")
-    return [next(part for part in bytes(row[0]).decode().split('"') if part.startswith("20")) for row in rows]
-
-
 async def test_a_border_whose_own_clock_is_slow_applies_what_the_log_bears_out(border: BridgeOnPostgres) -> None:
-    lane = border.lanes[LANE]
-    record = lane.record(_said(border, signup(), 6 * MINUTE))
-    await lane.live.apply([_stamped(record, 6 * MINUTE, appended=True)])
+    record = border.record(_said(border, signup(), 6 * MINUTE))
+    await border.take(_stamped(record, 6 * MINUTE, appended=True))
     assert len(await border.sent(opportunities.RequestSignup)) == 1
     assert await border.set_aside() == []
 
@@ -50,10 +43,9 @@ async def test_a_border_whose_own_clock_is_slow_applies_what_the_log_bears_out(b
 async def test_where_the_log_says_nothing_it_waits_until_its_time_has_come_and_what_follows_waits_behind_it(
     border: BridgeOnPostgres,
 ) -> None:
-    lane = border.lanes[LANE]
-    early = _stamped(lane.record(_said(border, signup(), 6 * MINUTE)), 6 * MINUTE, appended=False)
-    later = lane.record(_said(border, signup(signups.SignupWithdrawn), timedelta(0)))
-    await lane.live.apply([early, later])
+    early = _stamped(border.record(_said(border, signup(), 6 * MINUTE)), 6 * MINUTE, appended=False)
+    later = border.record(_said(border, signup(signups.SignupWithdrawn), timedelta(0)))
+    await border.take(early, later)
     assert await border.set_aside() == ["waiting", "behind"]
     await border.pass_time(timedelta(seconds=59))
     assert await border.set_aside() == ["waiting", "behind"]
@@ -66,9 +58,8 @@ async def test_where_the_log_says_nothing_it_waits_until_its_time_has_come_and_w
 
 async def test_a_producers_own_stamp_bears_nothing_out(border: BridgeOnPostgres) -> None:
     """Or any stranger could make his own future true."""
-    lane = border.lanes[LANE]
     day = timedelta(hours=25)
-    await lane.live.apply([_stamped(lane.record(_said(border, signup(), day)), day, appended=False)])
+    await border.take(_stamped(border.record(_said(border, signup(), day)), day, appended=False))
     assert [refused.reason for refused in await border.sent(MessageRefused)] == ["time_in_future"]
 
 
@@ -76,12 +67,11 @@ async def test_what_is_handed_on_is_judged_at_the_earlier_of_its_own_time_and_it
     border: BridgeOnPostgres,
 ) -> None:
     """A registry whose clock is ahead got posts before sign-up opened."""
-    lane = border.lanes[LANE]
-    ahead = _stamped(lane.record(_said(border, signup(), 4 * MINUTE)), MINUTE, appended=True)
-    far_ahead = _stamped(lane.record(_said(border, signup(), 9 * MINUTE)), 2 * MINUTE, appended=True)
-    past = _stamped(lane.record(_said(border, signup(), -MINUTE)), MINUTE, appended=True)
-    await lane.live.apply([ahead, past, far_ahead])
+    ahead = _stamped(border.record(_said(border, signup(), 4 * MINUTE)), MINUTE, appended=True)
+    far_ahead = _stamped(border.record(_said(border, signup(), 9 * MINUTE)), 2 * MINUTE, appended=True)
+    past = _stamped(border.record(_said(border, signup(), -MINUTE)), MINUTE, appended=True)
+    await border.take(ahead, past, far_ahead)
     await border.pass_time(10 * MINUTE)
     assert await border.set_aside() == []
-    minutes = [text[11:16] for text in await _times(border)]
-    assert minutes == [f"{(T0 + after).astimezone(T0.tzinfo):%H:%M}" for after in (MINUTE, -MINUTE, 2 * MINUTE)]
+    times = [event.time for event in border.linkage.log.events(OPPORTUNITIES_COMMANDS.name)]
+    assert [f"{time:%H:%M}" for time in times] == [f"{T0 + after:%H:%M}" for after in (MINUTE, -MINUTE, 2 * MINUTE)]

@@ -17,7 +17,6 @@ from contracts.topics import VOLUNTEERS
 from services.bridge import service, store
 from services.bridge.states import Account
 from services.chassis.migrations import migrate
-from services.chassis.reentry import Reentry
 from tests.support.bridge_messages import (
     HOME,
     HOME_REF,
@@ -94,16 +93,13 @@ async def test_a_sign_up_that_was_read_before_its_offer_waits_by_the_host_too(bo
     await border.say(HOME, signup(ref=HOME_REF))
     by_home = await border.pool.fetchval("SELECT brought_by FROM set_aside")
     await border.say(HOME, offered())
-    heard = {by_home}
-    border.reentry = Reentry(
-        border.processor, border.pool, asyncio.Event(), lambda by, _: border.clock.now() if by in heard else None
-    )
-    await border.pass_time(AWAIT_FACTS + timedelta(seconds=1))
+    border.clock.moment += AWAIT_FACTS + timedelta(seconds=1)
+    border.linkage.say(HOST, requested().model_copy(update={"home_ref": "S9"}))  # and nobody has read it
+    await border.reenter()
     by_both = await border.pool.fetchval("SELECT brought_by FROM set_aside WHERE reason = 'waiting'")
     assert set(by_both.split(",")) - set(by_home.split(",")) == {VOLUNTEERS.of(HOST).name}
     assert await border.sent(MessageRefused) == []
-    heard.add(by_both)
-    await border.reenter()
+    await border.linkage.settle()
     assert [told.reason for told in await border.sent(MessageRefused)] == ["not_linked"]
 
 
@@ -131,9 +127,8 @@ async def test_requests_and_their_answers_at_once_are_all_counted(border: Bridge
 async def test_a_document_number_as_key_goes_no_further_than_the_quarantine(border: BridgeOnPostgres) -> None:
     """It was the key of the refusal, and stood in its body."""
     number = "440106200401018821"
-    lane = border.lanes[f"bridge.{HOST}"]
     asked = border.said(HOST, requested())
-    await lane.live.apply([lane.record(asked)._replace(key=number.encode())])
+    await border.take(border.record(asked)._replace(key=number.encode()))
     (told,) = await border.sent(MessageRefused)
     assert (told.reason, told.message_id, told.refused_key) == ("wrong_key", asked.id, "-")
     for row in await border.pool.fetch("SELECT key, headers, value FROM outbox"):
@@ -185,9 +180,8 @@ async def test_many_requests_of_many_take_as_many_statements_as_one(border: Brid
 
     async def count(numbers: range) -> int:
         messages = [made(n) for n in numbers]
-        events = [border.said(HOST, m) if kind == "requests" else border.heard(m) for m in messages]
         with statements(lane.connection) as seen:
-            await lane.take(*events)
+            await (border.say(HOST, *messages) if kind == "requests" else border.hear(*messages))
         return len(seen)
 
     if kind == "refusals":

@@ -144,25 +144,22 @@ async def test_a_home_whose_file_is_gone_has_left_and_what_is_open_for_it_is_lis
     async with bridge_on(database, folder(tmp_path / "both", HOST, HOME)) as border:
         border.clock.moment = datetime.now(UTC)
         await border.hear(established(), confirmed(1, 60))
-        await border.pool.execute("DELETE FROM consumed")
-    async with bridge_on(database, folder(tmp_path / "one", HOST)) as border, bridge_http(border) as client:
-        border.clock.moment = datetime.now(UTC)
+        await border.restart(folder(tmp_path / "one", HOST))
         assert f"bridge.{HOME}" not in border.lanes
         await border.hear(confirmed(1, 30, "R2"))
         for _ in range(3):
             await border.pass_time(HOUR)
         assert await border.set_aside() == []
         assert len(await border.sent(CreditPosted)) == 1, "the one that was sent before"
-        seat = (await client.get("/registries", headers=OPERATOR)).json()[HOME]
-        open_ = [(row["host"], row["state"], row["reason"], row["minutes"]) for row in seat["open"]]
-        assert (seat["state"], open_) == ("left", [(HOST, "queued", "registry_left", 30), (HOST, "sent", "", 60)])
-        body = (await client.get("/differences", headers=OPERATOR)).json()
-        assert (body["total"], {row["state"] for row in body["uncertain"]}) == (2, {"sent", "queued"})
-        assert (await settle(client, "credited")).status_code == 200
-        await border.pass_time(timedelta(0))
-        assert (await client.get(f"/transfers/{TRANSFER}", headers=OPERATOR)).json()["state"] == "credited"
-        await border.pool.execute("DELETE FROM consumed")
-    async with bridge_on(database, tmp_path / "both") as border:
-        border.clock.moment = datetime.now(UTC) + 4 * HOUR
-        await border.pass_time(timedelta(0))
+        async with bridge_http(border) as client:
+            seat = (await client.get("/registries", headers=OPERATOR)).json()[HOME]
+            open_ = [(row["host"], row["state"], row["reason"], row["minutes"]) for row in seat["open"]]
+            assert (seat["state"], open_) == ("left", [(HOST, "queued", "registry_left", 30), (HOST, "sent", "", 60)])
+            body = (await client.get("/differences", headers=OPERATOR)).json()
+            assert (body["total"], {row["state"] for row in body["uncertain"]}) == (2, {"sent", "queued"})
+            assert (await settle(client, "credited")).status_code == 200
+            await border.pass_time(timedelta(0))
+            assert (await client.get(f"/transfers/{TRANSFER}", headers=OPERATOR)).json()["state"] == "credited"
+        await border.restart(tmp_path / "both")
+        await border.pass_time(HOUR)
         assert [credit.delta for credit in await border.sent(CreditPosted)] == [60, 30]

@@ -33,11 +33,11 @@ def _other(used: Event) -> Event:
 async def test_an_id_used_again_for_something_else_is_refused_to_its_sender_once(
     border: BridgeOnPostgres, batches: int
 ) -> None:
-    first, lane = border.said(HOST, signup()), border.lanes[f"bridge.{HOST}"]
-    said = [first, _other(first)]
+    first = border.said(HOST, signup())
+    said = [border.record(first), border.record(_other(first))]
     for part in [said] if batches == 1 else [[one] for one in said]:
-        await lane.take(*part)
-    await lane.take(first)  # a plain repetition is no news to anybody
+        await border.take(*part)
+    await border.take(border.record(first))  # a plain repetition is no news to anybody
     [refused] = await border.sent(MessageRefused)
     assert (refused.message_id, refused.reason, refused.pointer) == (first.id, "reused_id", "/id")
     assert (refused.message_type, refused.refused_key) == (first.type, "-")
@@ -50,10 +50,9 @@ async def test_an_id_used_again_for_something_else_is_refused_to_its_sender_once
 async def test_what_fails_in_the_database_does_not_tell_of_a_used_id_twice(border: BridgeOnPostgres) -> None:
     """The batch is halved, and each half is a transaction of its own."""
     first = border.said(HOST, signup())
-    lane = border.lanes[f"bridge.{HOST}"]
     await border.pool.execute("ALTER TABLE outbox ADD CHECK (value NOT LIKE '%unlucky%'::bytea)")
     unlucky = border.said(HOST, signup(ref="unlucky"))
-    await lane.take(first, _other(first), unlucky)
+    await border.take(*map(border.record, (first, _other(first), unlucky)))
     assert [r.message_id for r in await border.sent(MessageRefused) if r.reason == "reused_id"] == [first.id]
 
 
@@ -63,12 +62,11 @@ def _elsewhere(record: Record) -> Record:
 
 
 async def test_a_message_in_the_wrong_partition_is_refused_and_told_the_right_one(border: BridgeOnPostgres) -> None:
-    lane = border.lanes[f"bridge.{HOST}"]
     event = border.said(HOST, signup())
-    record = _elsewhere(lane.record(event))
+    record = _elsewhere(border.record(event))
     right = partition_for(event.key, 8)
     assert record.partition != right
-    await lane.live.apply([record])
+    await border.take(record)
     [refused] = await border.sent(MessageRefused)
     assert (refused.message_id, refused.reason) == (event.id, "wrong_partition")
     assert refused.detail == f"it stands in partition {record.partition}; its key belongs in {right} of 8 (murmur2)"
@@ -76,21 +74,19 @@ async def test_a_message_in_the_wrong_partition_is_refused_and_told_the_right_on
 
 
 async def test_an_inner_message_in_the_wrong_partition_is_set_aside(border: BridgeOnPostgres) -> None:
-    lane = border.lanes["bridge"]
-    record = lane.record(border.heard(established(host_ref="another")))
-    await lane.live.apply([record._replace(partition=(record.partition + 1) % 8)])
+    record = border.record(border.heard(established(host_ref="another")))
+    await border.take(record._replace(partition=(record.partition + 1) % 8))
     assert await border.set_aside() == ["wrong_partition"]
     assert await border.sent(MessageRefused) == []
 
 
 async def test_a_message_with_two_traces_is_applied_and_counted(border: BridgeOnPostgres) -> None:
-    lane = border.lanes[f"bridge.{HOST}"]
-    record = lane.record(border.said(HOST, signup()))
+    record = border.record(border.said(HOST, signup()))
     trace = ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
-    before = _dropped(lane.stream.group)
-    await lane.live.apply([record._replace(headers=[*record.headers, trace, trace])])
+    before = _dropped(f"bridge.{HOST}")
+    await border.take(record._replace(headers=[*record.headers, trace, trace]))
     assert len(await border.sent(opportunities.RequestSignup)) == 1
-    assert _dropped(lane.stream.group) == before + 1
+    assert _dropped(f"bridge.{HOST}") == before + 1
 
 
 def _dropped(group: str) -> float:

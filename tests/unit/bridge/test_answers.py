@@ -26,15 +26,14 @@ from tests.support.bridge_messages import (
 
 def seen(world: World, viewer: str | None) -> dict[str, Any]:
     """The timeline of the one person, from all rows of a world."""
-    states = world.states
-    services = states.changed(ServiceState)
+    services = world.rows(ServiceState)
     return timeline(
         viewer,
-        list(states.group(Link, "person", PERSON)),
-        states.changed(ConsentState),
+        list(world.states.group(Link, "person", PERSON)),
+        world.rows(ConsentState),
         services,
-        {row.id: row for row in states.changed(Transfer)},
-        states.changed(Step),
+        {row.id: row for row in world.rows(Transfer)},
+        world.rows(Step),
         world.now,
     )
 

@@ -93,7 +93,7 @@ class Conversation(RuleBasedStateMachine):
         for which in again:
             self._comes_again(which)
         if waits and self.world.timers:
-            first = min(timer.due for timer in self.world.timers.values())
+            first = min(self.world.timers.values())
             self.world.pass_time(max(first - self.world.now, timedelta(0)))
             self._look()
 
@@ -181,6 +181,8 @@ class Conversation(RuleBasedStateMachine):
                 if self.post:
                     self._reads("book", "told")
                 self._one_answer_arrives(0)
+            if not self.world.timers:
+                break  # nothing is on its way, and nothing would ever come
             self.world.pass_time(timedelta(hours=1))
             self._look()
         open_ones = [transfer for transfer in self._transfers() if transfer.state in OPEN]
@@ -202,7 +204,7 @@ class Conversation(RuleBasedStateMachine):
         return self.world.service()
 
     def _transfers(self) -> list[Transfer]:
-        return self.world.states.changed(Transfer) if hasattr(self, "world") else []
+        return self.world.rows(Transfer) if hasattr(self, "world") else []
 
 
 class OneRecord(Conversation):

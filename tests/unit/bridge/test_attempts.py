@@ -10,20 +10,19 @@ import pytest
 from contracts.messages import receipts
 from contracts.messages.deliveries import CreditPosted, CreditQueried
 from contracts.registry import Capability
-from services.chassis.decisions import Send
-from tests.support.bridge import World, credits, linked
+from tests.support.bridge import Sent, World, credits, linked
 from tests.support.bridge_messages import HOME, HOME_REF
 
 SECOND = timedelta(seconds=1)
 named = pytest.mark.parametrize("named", [True, False], ids=["attempt named", "attempt not named"])
 
 
-def later(world: World, attempt: int | None, version: int = 1) -> list[Send]:
+def later(world: World, attempt: int | None, version: int = 1) -> list[Sent]:
     """Not booked, for now."""
     return world.say(HOME, receipts.CreditRefused(**_own(world, version, attempt), reason="later", retry=True))
 
 
-def cannot_say(world: World, attempt: int | None) -> list[Send]:
+def cannot_say(world: World, attempt: int | None) -> list[Sent]:
     """Not seen, or not known."""
     return world.say(HOME, receipts.CreditUnknown(**_own(world, 1, attempt)))
 
@@ -32,7 +31,7 @@ def _own(world: World, version: int, attempt: int | None) -> dict[str, Any]:
     return {"transfer_id": world.transfer(version).id, "volunteer_ref": HOME_REF, "attempt": attempt}
 
 
-def attempts(sends: list[Send]) -> list[tuple[str, int | None]]:
+def attempts(sends: list[Sent]) -> list[tuple[str, int | None]]:
     """What was sent about a transfer, with its number."""
     messages = [send.message for send in sends]
     return [(type(m).__name__, m.attempt) for m in messages if isinstance(m, CreditPosted | CreditQueried)]

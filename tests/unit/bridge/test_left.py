@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.messages import bridge, identity, opportunities, signups, volunteers
+from contracts.messages import Message, bridge, identity, opportunities, signups, volunteers
 from contracts.messages.deliveries import CreditReported
 from contracts.registry import Capability
+from contracts.topics import REFUSALS, registry_source
+from services.chassis.decisions import Send
 from tests.support.bridge import World, credits, linked, of_kind
-from tests.support.bridge_messages import HOME, HOME_REF, HOST, offered, requested, signup
+from tests.support.bridge_messages import HOME, HOME_REF, HOST, inbound, offered, requested, signup
 
 HOUR = timedelta(hours=1)
 
@@ -68,19 +70,33 @@ def test_nothing_begins_with_a_host_that_left_nor_with_one_that_never_was() -> N
     assert world.refused(HOME) == ["unknown_registry"] * 3
 
 
+def test_nothing_of_a_registry_that_left_is_read_until_it_is_back() -> None:
+    world = linked()
+    gone = world.remove(HOME)
+    assert world.withdraw(1) == []
+    world.put_back(gone)
+    assert len(of_kind(world.pass_time(timedelta(0)), identity.RecordConsent)) == 1
+
+
+def decided(world: World, code: str, message: Message) -> tuple[Send, ...]:
+    """What the rule sends for a message of a registry whose topics are not read any more."""
+    return world.member.service.decide(world.states, inbound(registry_source(code), message), world.now).sends
+
+
 def test_what_a_registry_that_left_had_said_before_is_refused_and_what_it_took_back_is_taken() -> None:
     world = linked()
     world.remove(HOME)
-    world.say(HOME, offered())
-    assert world.refused(HOME) == ["registry_left"]
-    assert len(of_kind(world.withdraw(1), identity.RecordConsent)) == 1
+    (refused,) = decided(world, HOME, offered())
+    assert (refused.topic.name, refused.message.reason) == (REFUSALS.of(HOME).name, "registry_left")  # type: ignore[attr-defined]
+    withdrawn = volunteers.ConsentWithdrawn(volunteer_ref=HOME_REF, registry=HOST, version=1)
+    assert [type(send.message) for send in decided(world, HOME, withdrawn)].count(identity.RecordConsent) == 1
 
 
 def test_a_request_at_a_registry_that_left_is_refused() -> None:
     world = World()
     world.remove(HOST)
-    world.say(HOST, requested())
-    assert world.refused(HOST) == ["registry_left"]
+    (refused,) = decided(world, HOST, requested())
+    assert (refused.topic.name, refused.message.reason) == (REFUSALS.of(HOST).name, "registry_left")  # type: ignore[attr-defined]
 
 
 def settle(world: World, outcome: str) -> list[CreditReported]:

@@ -62,9 +62,9 @@ def test_a_home_that_refuses_for_the_moment_is_tried_again_after_a_growing_backo
     for _ in range(12):
         world.refuse(1, "down", retry=True)
         assert world.transfer(1).state == "queued"
-        (timer,) = world.timers.values()
-        backoffs.append((timer.due - world.now).total_seconds())
-        assert credits(world.pass_time(timer.due - world.now)) == [60]
+        (due,) = world.timers.values()
+        backoffs.append((due - world.now).total_seconds())
+        assert credits(world.pass_time(due - world.now)) == [60]
     assert backoffs[:4] == [1, 2, 4, 8]
     assert backoffs[-1] == 300
     world.accept(1)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from contracts.envelope import Event
 from contracts.messages import Message, attendance, bridge, identity, opportunities, receipts, service, shifts, signups
 from contracts.messages import volunteers as said
 from contracts.messages.shifts import Category, Place
@@ -34,6 +33,7 @@ from tests.support.bridge_messages import (
     confirmed,
     consent,
     established,
+    inbound,
     offered,
     origin,
     record,
@@ -113,10 +113,6 @@ def from_within() -> Iterator[Message]:
     yield bridge.SettleTransfer(host=HOST, record_ref="R1", transfer_id=PERSON, outcome="refused")
 
 
-def inbound(source: str, message: Message) -> Inbound:
-    return Inbound(Event("e1", source, T0, message), "t", UUID(int=1), T0)
-
-
 def subject(message: Inbound) -> str:
     return REACTIONS[type(message.data)].subject(message)
 
@@ -131,12 +127,12 @@ def everything() -> list[Inbound]:
     return found
 
 
-def worlds() -> Iterator[World]:
-    """Nobody is linked; she is, but to another host."""
-    yield World()
-    world = World()
-    world.hear(established(host=THIRD, host_ref="F1"))
-    yield world
+@cache
+def worlds() -> tuple[World, World]:
+    """Nobody is linked; she is, but to another host. Nothing that is decided here is applied."""
+    other = World()
+    other.hear(established(host=THIRD, host_ref="F1"))
+    return World(), other
 
 
 ALL = everything()
@@ -145,7 +141,7 @@ NAMES = [f"{message.event.source.rpartition(':')[2]}-{type(message.data).__name_
 
 def decide(world: World, message: Inbound) -> Decision | None:
     try:
-        return world.decide(message)
+        return world.member.service.decide(world.states, message, world.now)
     except LookupError:
         return None  # an inner fact about a link that never was
 

@@ -7,8 +7,7 @@ import pytest
 from contracts.messages.bridge import TransferChanged
 from contracts.messages.deliveries import CreditPosted, CreditReported, ServiceDecided
 from services.bridge.states import Step, Transfer
-from services.chassis.decisions import Send
-from tests.support.bridge import World, credits, linked, of_kind, states_told
+from tests.support.bridge import Raised, Sent, World, credits, linked, of_kind, states_told
 from tests.support.bridge_messages import (
     HOME,
     HOME_REF,
@@ -24,7 +23,7 @@ from tests.support.bridge_messages import (
 )
 
 
-def reported(sends: list[Send]) -> list[tuple[int, str, str | None]]:
+def reported(sends: list[Sent]) -> list[tuple[int, str, str | None]]:
     """Version, state and reason of each report of a transfer."""
     return [(told.version, told.state, told.reason) for told in of_kind(sends, TransferChanged)]
 
@@ -54,7 +53,7 @@ def test_a_transfer_that_goes_at_once_is_reported_once_and_queued_only_where_it_
     assert reported(world.confirm(1, 90)) == [(1, "sent", None)]
     assert reported(world.confirm(2, 60)) == [(2, "queued", None)]
     assert reported(world.confirm(3, 50)) == [(2, "superseded", None), (3, "queued", None)]
-    assert [step.what for step in world.states.changed(Step) if step.what.startswith("transfer_")] == [
+    assert [step.what for step in world.rows(Step) if step.what.startswith("transfer_")] == [
         "transfer_sent",
         "transfer_queued",
         "transfer_superseded",
@@ -188,7 +187,7 @@ def test_a_record_of_another_person_raises_rather_than_moves_minutes() -> None:
     world = linked()
     world.confirm(1, 60)
     world.link(person=person(9), home_ref="S9", host_ref="G9")
-    with pytest.raises(ValueError, match="another person"):
+    with pytest.raises(Raised, match=r"ValueError: .*another person"):
         world.hear(confirmed(2, 60).model_copy(update={"person": person(9)}))
 
 
@@ -197,5 +196,5 @@ def test_every_transfer_told_of_is_one_that_stands() -> None:
     world.say(HOST, attested())
     booked(world, 60)
     world.confirm(2, 30)
-    last = {transfer.id: transfer.state for transfer in world.states.changed(Transfer)}
+    last = {transfer.id: transfer.state for transfer in world.rows(Transfer)}
     assert set(last.values()) == {"credited", "sent"}

@@ -11,7 +11,7 @@ from contracts.ids import signup_id
 from contracts.messages import Message, attendance, deliveries, identity, opportunities, service, signups
 from contracts.messages.refusals import MessageRefused
 from contracts.messages.shifts import Category, ProjectPublished
-from contracts.topics import service_source
+from contracts.topics import registry_source, service_source
 from tests.support.bridge import AWAIT_FACTS, World, linked, of_kind
 from tests.support.bridge_messages import (
     HOME,
@@ -25,6 +25,7 @@ from tests.support.bridge_messages import (
     attested,
     broken,
     checked_in,
+    inbound,
     origin,
     person,
     record,
@@ -109,8 +110,9 @@ def test_presence_and_service_become_commands_of_the_same_signup() -> None:
 
 
 def test_a_record_goes_inside_as_it_was_read_and_is_not_validated_a_second_time() -> None:
-    said = attested(3, 45)
-    (send,) = linked().say(HOST, said)
+    said, world = attested(3, 45), linked()
+    asked = inbound(registry_source(HOST), said)
+    (send,) = world.member.service.decide(world.states, asked, world.now).sends
     command = send.message
     assert isinstance(command, attendance.AttestService)
     assert command.record is said
@@ -144,7 +146,7 @@ def test_a_signup_is_told_to_host_and_home_each_by_its_own_ref() -> None:
 def test_a_window_at_home_is_told_to_the_home_once() -> None:
     world = linked()
     sends = world.hear(told_of(opportunities.SignupNoted, host=HOME, asker=HOME))
-    assert [send.topic.name for send in sends] == [f"registry.{HOME}.deliveries.v1"]
+    assert [send.topic for send in sends] == [f"registry.{HOME}.deliveries.v1"]
 
 
 def test_without_consent_the_home_is_not_told_of_a_signup_that_it_did_not_ask_for() -> None:
@@ -171,4 +173,4 @@ def test_without_consent_the_home_is_not_told_of_a_signup_that_it_did_not_ask_fo
 def test_what_an_inner_service_could_not_follow_comes_back_to_its_sender(refused: Message) -> None:
     (send,) = World().hear(refused)
     assert isinstance(send.message, MessageRefused)
-    assert (send.message.message_id, send.topic.name) == ("x-7", f"registry.{HOST}.refusals.v1")
+    assert (send.message.message_id, send.topic) == ("x-7", f"registry.{HOST}.refusals.v1")

@@ -92,7 +92,7 @@ def by(wait: Wait | None) -> set[str]:
 
 def waiting(world: World, code: str, message: Message) -> set[str]:
     world.say(code, message, id="it")
-    return by(world.wait_of("it"))
+    return by(wait_of(world.member, "it"))
 
 
 def wait_of(member: Member, id: str) -> Wait | None:
@@ -141,8 +141,8 @@ def test_what_may_concern_any_host_waits_by_all_to_which_she_was_offered() -> No
 @pytest.mark.parametrize("message", INNER, ids=lambda it: it.TYPE)
 def test_what_inner_services_say_of_a_person_waits_by_identity(message: Message) -> None:
     world = World()
-    world.hear(message)
-    assert by(world.wait_of("e1")) == {FACTS}
+    world.hear(message, id="it")
+    assert by(wait_of(world.member, "it")) == {FACTS}
 
 
 ORDERS: Final = ("it", "offer", "request", "identity", "border")
