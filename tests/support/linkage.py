@@ -42,6 +42,7 @@ __all__ = ["Base", "Linkage", "Log", "Member", "at_once"]
 Kind = TypeVar("Kind", bound=Message)
 T = TypeVar("T")
 REGISTRIES: Final = ("gz", "sz", "fs")
+_topics: Final = cache(all_topics)
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:
@@ -60,7 +61,7 @@ class Log:
 
     def __init__(self, clock: Clock, registries: Iterable[str] = REGISTRIES) -> None:
         self.clock = clock
-        self.entries = _entries(tuple(registries))
+        self.entries: dict[str, TopicEntry] = {entry.name: entry for entry in _topics(tuple(registries))}
         self.partitions: defaultdict[TopicPartition, list[Record]] = defaultdict(list)
         self.records: list[Record] = []
         self.used: defaultdict[str, list[TopicPartition]] = defaultdict(list)
@@ -104,11 +105,6 @@ class Log:
     def told(self, topic: str, kind: type[Kind]) -> list[Kind]:
         """All messages of a kind on a topic."""
         return [event.data for event in self.events(topic) if isinstance(event.data, kind)]
-
-
-@cache
-def _entries(registries: tuple[str, ...]) -> Mapping[str, TopicEntry]:
-    return {entry.name: entry for entry in all_topics(registries)}
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
