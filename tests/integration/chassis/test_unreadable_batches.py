@@ -11,9 +11,10 @@ from contracts.envelope import MAX_BYTES, decode
 from contracts.messages.refusals import MessageRefused
 from contracts.partitioner import partition_for
 from services.chassis.batches import FIRST_BYTES
+from services.chassis.records import unpack_headers
 from services.chassis.runtime import Runtime
 from tests.support.batches import CODECS, BatchWriter, RawRecord, batch_bytes
-from tests.support.rig import Rig, http, release, standing
+from tests.support.rig import Rig, http, release, release_raised, standing
 from tests.support.tally import as_record, credit
 from tests.support.waiting import eventually
 
@@ -97,6 +98,22 @@ async def test_a_header_whose_name_is_not_utf_8_changes_nothing_about_its_messag
     async with rig.running():
         await write(rig, batch_bytes([raw(REF, 2)]))
         await eventually(lambda: _is(rig, 10))
+    assert await rig.aside() == {}
+
+
+async def test_a_record_with_such_a_header_is_set_aside_with_it_and_released(rig: Rig) -> None:
+    partitions = rig.tally.inlet.partitions
+    candidates = (f"raise-{number}" for number in range(99))
+    ref = next(one for one in candidates if partition_for(one, partitions) == partition_for(REF, partitions))
+    odd = raw(ref, -5)
+    async with rig.running() as runtime:
+        await write(rig, batch_bytes([RawRecord(odd.key, odd.value, (*odd.headers, (b"\xff\xfe", b"\xff")))]))
+        await eventually(lambda: _aside(rig, {"raised": 1}))
+        kept = unpack_headers(await rig.db.fetchval("SELECT headers FROM set_aside"))
+        assert kept[-1] == ("\udcff\udcfe", b"\xff")
+        rig.tally.broken = False
+        await release_raised(runtime.settings.http_port)
+        await eventually(lambda: rig.total(ref))
     assert await rig.aside() == {}
 
 
