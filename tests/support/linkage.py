@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiokafka import TopicPartition
 
@@ -34,10 +34,10 @@ from services.chassis.reentry import Reentry
 from services.chassis.service import Service
 from services.chassis.set_aside import Aside
 from services.chassis.settings import Settings
-from services.chassis.storage import Storage
+from tests.support.bases import Base
 from tests.support.clocks import HandClock
 
-__all__ = ["Base", "Linkage", "Log", "Member", "at_once"]
+__all__ = ["Linkage", "Log", "Member", "at_once"]
 
 Kind = TypeVar("Kind", bound=Message)
 T = TypeVar("T")
@@ -111,42 +111,6 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
-class Base(Protocol):
-    """The database of one service, for who looks into it from outside of a batch."""
-
-    @property
-    def storage(self) -> Storage:
-        """How the chassis works on it."""
-
-    @property
-    def pool(self) -> Any:
-        """For re-entry."""
-
-    async def session(self, group: str) -> Any:
-        """For batches: each group has a connection of its own, so that two groups' batches can run at once."""
-
-    async def begin(self, group: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offsets stored for a group; 0 where none was."""
-
-    async def standing(self) -> list[tuple[int, OutboxRow]]:
-        """The outbox, in order."""
-
-    async def forget(self, ids: Sequence[int]) -> None:
-        """Remove rows of the outbox that were published."""
-
-    async def fire(self, now: datetime) -> int:
-        """Move due timers to the outbox; gives how many."""
-
-    async def due(self) -> dict[str, datetime]:
-        """The timers that stand, by name."""
-
-    async def set_aside(self) -> list[Aside]:
-        """What is set aside, in order."""
-
-    async def all_of(self, kind: type[T]) -> list[T]:
-        """Every row of a type."""
-
-
 class Member:
     """One instance of a service on the log. Started again, it knows what its database knows and nothing else."""
 
@@ -182,8 +146,13 @@ class Member:
 
     async def take(self, group: str, places: Sequence[TopicPartition], most: int = 500) -> Effects:
         """Apply as one batch what lies next in these partitions, up to ``most`` of each."""
-        lane = self.lanes[group]
-        records = [record for tp in places for record in self.log.partitions[tp][lane.next[tp] : lane.next[tp] + most]]
+        known = self.lanes[group].next
+        records = [record for tp in places for record in self.log.partitions[tp][known[tp] : known[tp] + most]]
+        return await self.lanes[group].apply(records)
+
+    async def apply(self, records: Sequence[Record]) -> Effects:
+        """Apply these records as one batch, in this order. In each partition they lie next; one group reads them."""
+        [lane] = [lane for lane in self.lanes.values() if records[0].topic in {e.name for e in lane.stream.topics}]
         return await lane.apply(records)
 
     async def reenter(self) -> int:
@@ -292,7 +261,7 @@ class Linkage:
                 moved = True
         while await member.reenter():
             moved = True
-        for rows in (await member.standing()).values():
-            await member.send(rows)
+        if rows := await member.base.standing():
+            await member.send(rows)  # in the order of the decisions, over all partitions
             moved = True
         return moved
