@@ -1,4 +1,4 @@
-"""Opportunities in tests: commands in one line each, and a world in memory that decides them."""
+"""Opportunities in tests: commands in one line each, and the service alone in memory."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from contracts.messages.opportunities import (
     WithdrawSignup,
 )
 from contracts.messages.shifts import Campaign, Category, Place, ProjectPublished, ShiftPublished
-from contracts.topics import OPPORTUNITIES_COMMANDS, service_source
-from services.chassis.decisions import Decision, Inbound, States
-from services.chassis.settings import Settings
-from services.opportunities.service import build
-from services.opportunities.states import Outcome, Shift, Signup
-from tests.support.reacting import first_names
+from contracts.topics import OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS, service_source
+from services.chassis.decisions import Inbound
+from services.chassis.set_aside import Aside
+from services.opportunities.states import ACTIVE, Outcome, Shift, Signup
+from tests.support.linkage import at_once
+from tests.support.linkages import memory_linkage
 
 M = TypeVar("M", bound=Message)
+R = TypeVar("R")
 
 DAY = datetime(2026, 7, 4, tzinfo=UTC)
 """Midnight of the day on which everything happens; sign-up is open on the day before."""
@@ -170,54 +171,78 @@ def event(command: Message, at: datetime = BEFORE) -> Event:
     return Event(id=str(uuid4()), source=service_source(sender), time=at, data=command)
 
 
-def inbound(command: Message, at: datetime = BEFORE, *, waited_out: bool = False) -> Inbound:
+def inbound(command: Message) -> Inbound:
     """The command as a decision sees it."""
-    return Inbound(event(command, at), OPPORTUNITIES_COMMANDS.name, uuid4(), at, waited_out)
+    return Inbound(event(command), OPPORTUNITIES_COMMANDS.name, uuid4(), BEFORE)
 
 
 class World:
-    """Everything loaded, nothing stored: decides one command after the other."""
+    """Opportunities alone in memory: it is told of one command after another, and each moves on all that it can.
+
+    The clock stands still until ``time_is`` sets it, whatever time a command bears.
+    """
 
     def __init__(self) -> None:
-        self.service = build(Settings(profile="test"))
-        self.states = States()
-        self.outcomes: list[Outcome] = []
-        for table in self.service.store.tables:
-            table.declare(self.states)
+        self.linkage = memory_linkage(("opportunities",), BEFORE)
+        self.member = self.linkage.members["opportunities"]
+        self.commands: dict[str, Message] = {}
+        """All that it was told of, by id."""
 
-    def decide(
-        self, command: Message, at: datetime = BEFORE, *, waited_out: bool = False, now: datetime | None = None
-    ) -> Decision:
-        """Decide, and keep what changed. Everything named must be locked, as the chassis asserts."""
-        message = inbound(command, at, waited_out=waited_out)
-        locked = first_names(self.service.reaction(message), message)
-        decision = self.service.decide(self.states, message, now or at)
-        assert locked.issuperset(decision.facts)
-        if decision.wait is not None:
-            assert decision.wait.fact in locked
-            return decision
-        for row in decision.changes:
-            self.states.put(row)
-        self.outcomes += [row for row in decision.changes if isinstance(row, Outcome)]
-        return decision
-
-    def told(self, command: Message, at: datetime = BEFORE, *, waited_out: bool = False) -> list[Message]:
-        """Decide, and give what is sent."""
-        return [send.message for send in self.decide(command, at, waited_out=waited_out).sends]
+    def told(self, command: Message, at: datetime = BEFORE) -> list[Message]:
+        """Let it decide a command that bears this time; gives what is sent because of it."""
+        return [sent.data for sent in self.events(command, at)]
 
     def all_told(self, *commands: Message) -> list[Message]:
-        """Decide several; give what all of them sent."""
+        """Let it decide several, one by one; gives what all of them sent."""
         return [message for command in commands for message in self.told(command)]
+
+    def time_is(self, moment: datetime) -> list[Message]:
+        """Set the clock; gives what is sent because of it."""
+        return [sent.data for sent in self.events_by(moment)]
+
+    def events(self, command: Message, at: datetime = BEFORE) -> list[Event]:
+        """As ``told``, with envelopes: they say which command caused them."""
+        sender = "opportunities" if isinstance(command, CloseWaitlist) else "bridge"
+        self.commands[self.linkage.hear(sender, OPPORTUNITIES_COMMANDS, command, time=at)] = command
+        return self._settled()
+
+    def events_by(self, moment: datetime) -> list[Event]:
+        """As ``time_is``, with envelopes."""
+        self.linkage.clock.moment = moment
+        return self._settled()
+
+    def _settled(self) -> list[Event]:
+        log = self.linkage.log
+        already = len(log.records)
+        at_once(self.linkage.settle())
+        assert {row.reason for row in self.aside()} <= {"waiting", "behind"}
+        return log.events(OPPORTUNITIES_EVENTS.name, already)
+
+    def aside(self) -> list[Aside]:
+        """What waits for its shift, and what stands behind it."""
+        return at_once(self.member.base.set_aside())
+
+    def due(self) -> dict[str, datetime]:
+        """The timers of lines, by name."""
+        return at_once(self.member.base.due())
+
+    def rows(self, kind: type[R]) -> list[R]:
+        """All rows of a type."""
+        return at_once(self.member.base.all_of(kind))
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """All of them, in order."""
+        return self.rows(Outcome)
 
     def shift(self, ref: str = "s1", of: str = "p1", host: str = "gz") -> Shift:
         """A shift that must be there."""
-        found = self.states.get(Shift, (host, of, ref))
-        assert found is not None
+        [found] = [row for row in self.rows(Shift) if row.key == (host, of, ref)]
         return found
 
-    def signups(self, kind: Sequence[str] = ("confirmed", "waitlisted", "reported")) -> list[Signup]:
+    def signups(self, kind: Sequence[str] = ACTIVE) -> list[Signup]:
         """Sign-ups in these states."""
-        return [row for row in self.states.changed(Signup) if row.state in kind]
+        return [row for row in self.rows(Signup) if row.state in kind]
 
 
 def only(kind: type[M], messages: Sequence[Message]) -> M:

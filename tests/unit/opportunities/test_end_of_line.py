@@ -13,7 +13,7 @@ from contracts.messages.opportunities import (
     SignupWaitlisted,
     SignupWithdrawn,
 )
-from services.chassis.decisions import Timer
+from contracts.topics import OPPORTUNITIES_COMMANDS
 from tests.support.opportunities import BEFORE, World, close, hour, only, report, request, shift, withdraw
 
 _CLOSED = hour(9.25)
@@ -24,7 +24,7 @@ def test_once_a_shift_has_begun_whoever_stands_in_line_is_told_and_posts_are_kep
     posted, second, third = uuid4(), uuid4(), uuid4()
     asked = request(third, ref="r-3")
     world.all_told(shift(waitlist=2), request(posted), request(second), asked)
-    told = world.told(close(), _CLOSED)
+    told = world.time_is(_CLOSED)
     gone = [message for message in told if isinstance(message, SignupWithdrawn)]
     assert len(gone) == len(told)
     assert {(message.person, message.reason) for message in gone} == {
@@ -45,7 +45,7 @@ def test_her_time_is_free_then_for_another_shift_and_for_what_home_reported() ->
     world.all_told(shift(waitlist=2), shift("s2", window=(9.5, 11)), request(uuid4()), request(she), request(busy))
     assert only(SignupRefused, world.told(request(she, "s2"), hour(9.2))).reason == "clash"
     assert only(SignupRefused, world.told(report(busy, window=(11, 13)), hour(9.2))).reason == "clash"
-    *gone, noted = world.told(close(), _CLOSED)
+    *gone, noted = world.time_is(_CLOSED)
     assert {type(message) for message in gone} == {SignupWithdrawn}
     assert isinstance(noted, SignupNoted)
     assert noted.person == busy
@@ -57,7 +57,11 @@ def test_a_line_that_is_empty_or_unknown_is_closed_without_a_word() -> None:
     she = uuid4()
     assert world.told(close(), _CLOSED) == []
     world.all_told(shift(waitlist=2), request(uuid4()), request(she), withdraw(she))
-    assert world.decide(close(), _CLOSED).changes == ()
+    before = [world.rows(table.row) for table in world.member.service.store.tables]
+    assert len(world.due()) == 1
+    assert world.time_is(_CLOSED) == []
+    assert world.due() == {}
+    assert [world.rows(table.row) for table in world.member.service.store.tables] == before
 
 
 def test_the_line_closes_a_quarter_of_an_hour_after_the_start_by_one_timer_of_its_shift() -> None:
@@ -65,24 +69,24 @@ def test_the_line_closes_a_quarter_of_an_hour_after_the_start_by_one_timer_of_it
     world.all_told(
         shift(waitlist=2), shift("s2", window=(13, 14), waitlist=1), request(uuid4()), request(uuid4(), "s2")
     )
-    first, last = (world.decide(request(uuid4())) for _ in range(2))
-    elsewhere = world.decide(request(uuid4(), "s2"))
-    timers = [timer for decision in (first, last, elsewhere) for timer in decision.timers if isinstance(timer, Timer)]
-    assert [timer.due for timer in timers] == [_CLOSED, _CLOSED, hour(13.25)]
-    assert timers[0].name == timers[1].name != timers[2].name
-    message = timers[1].message
-    assert isinstance(message, CloseWaitlist)
-    assert (message.key, message.shift_ref) == ("gz:p1", "s1")
-    assert [send.message.origin for send in last.sends if isinstance(send.message, SignupWaitlisted)] == [
-        message.origin
-    ]
+    only(SignupWaitlisted, world.told(request(uuid4())))
+    [first] = world.due().items()
+    last = only(SignupWaitlisted, world.told(request(uuid4())))
+    assert [first] == list(world.due().items())
+    world.told(request(uuid4(), "s2"))
+    [elsewhere] = world.due().items() - {first}
+    assert (first[1], elsewhere[1]) == (_CLOSED, hour(13.25))
+    world.time_is(_CLOSED)
+    [closed] = world.linkage.log.told(OPPORTUNITIES_COMMANDS.name, CloseWaitlist)
+    assert (closed.key, closed.shift_ref, closed.origin) == ("gz:p1", "s1", last.origin)
+    assert dict([elsewhere]) == world.due()
 
 
 def test_who_gets_a_post_or_nothing_starts_no_timer() -> None:
     world = World()
-    world.all_told(shift())
-    assert world.decide(request(uuid4())).timers == ()
-    assert world.decide(request(uuid4())).timers == ()
+    told = world.all_told(shift(), request(uuid4()), request(uuid4()))
+    assert [type(message) for message in told] == [SignupConfirmed, SignupRefused]
+    assert world.due() == {}
 
 
 def test_what_is_told_long_after_its_day_gets_its_quarter_of_an_hour_too() -> None:
@@ -90,19 +94,17 @@ def test_what_is_told_long_after_its_day_gets_its_quarter_of_an_hour_too() -> No
     world = World()
     world.all_told(shift(waitlist=1), request(uuid4()))
     late = hour(24 * 900)
-    message = request(uuid4())
-    decision = world.decide(message, BEFORE, now=late)
-    (timer,) = decision.timers
-    assert isinstance(timer, Timer)
-    assert timer.due == late + timedelta(minutes=15)
+    world.time_is(late)
+    only(SignupWaitlisted, world.told(request(uuid4()), BEFORE))
+    assert list(world.due().values()) == [late + timedelta(minutes=15)]
 
 
 def test_after_the_line_was_closed_a_withdrawal_of_before_finds_nobody_and_a_late_request_may_join() -> None:
     world = World()
     posted, waiting = uuid4(), uuid4()
     world.all_told(shift(waitlist=1), request(posted), request(waiting))
-    world.told(close(), _CLOSED)
+    only(SignupWithdrawn, world.time_is(_CLOSED))
     only(SignupWaitlisted, world.told(request(uuid4()), BEFORE))
-    world.told(close(), _CLOSED)
+    only(SignupWithdrawn, world.time_is(_CLOSED + timedelta(minutes=15)))
     only(SignupWithdrawn, world.told(withdraw(posted), BEFORE))
     only(SignupConfirmed, world.told(request(waiting), BEFORE))

@@ -21,12 +21,10 @@ from tests.support.opportunities import World, hour, only, project, report, requ
 def test_a_later_version_replaces_a_project_and_an_older_one_changes_nothing() -> None:
     world = World()
     assert world.all_told(project(version=2, title="Two"), project(version=1, title="One")) == []
-    kept = world.states.get(Project, ("gz", "p1"))
-    assert kept is not None
+    [kept] = world.rows(Project)
     assert kept.title == "Two"
     assert world.told(project(version=3, campaign="summer")) == []
-    kept = world.states.get(Project, ("gz", "p1"))
-    assert kept is not None
+    [kept] = world.rows(Project)
     assert (kept.campaign_ref, kept.campaign_title) == ("summer", "SUMMER")
 
 
@@ -63,8 +61,9 @@ def test_the_window_of_a_shift_does_not_move() -> None:
 
 def test_a_shift_stands_before_its_project_and_is_made_known_as_a_fact() -> None:
     world = World()
-    decision = world.decide(shift())
-    assert decision.facts == (shift_name("gz", "p1", "s1"),)
+    assert world.told(request(uuid4())) == []
+    assert [row.fact for row in world.aside()] == [shift_name("gz", "p1", "s1")]
+    only(SignupConfirmed, world.told(shift(posts=2)))
     only(SignupConfirmed, world.told(request(uuid4())))
 
 

@@ -3,19 +3,24 @@ of home lost."""
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import datetime
-from itertools import combinations
-from typing import TypeAlias
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import combinations, groupby
+from operator import attrgetter
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.envelope import Event, decode
 from contracts.ids import signup_id
 from contracts.messages import Message
 from contracts.messages.opportunities import (
     CommandRefused,
+    OfSignup,
     PublishShift,
     ReportSignup,
     RequestSignup,
@@ -27,17 +32,17 @@ from contracts.messages.opportunities import (
     SignupWithdrawn,
     WithdrawSignup,
 )
-from services.chassis.decisions import Decision
-from services.opportunities.states import ACTIVE, Shift, Signup
-from tests.support.opportunities import World
-from tests.support.opportunities_streams import PERSONS, opening, steps
+from contracts.topics import OPPORTUNITIES_EVENTS
+from services.opportunities.states import ACTIVE, Shift, ShiftKey
+from tests.support.opportunities import BEFORE, World, request
+from tests.support.opportunities_streams import PERSONS, SHIFTS, opening, steps
 
 Window: TypeAlias = tuple[datetime, datetime]
 
 
 def _check_books(world: World) -> None:
     active = world.signups(ACTIVE)
-    for shift in world.states.changed(Shift):
+    for shift in world.rows(Shift):
         states = Counter(signup.state for signup in active if signup.shift == shift.key)
         assert states["confirmed"] == shift.confirmed <= shift.capacity
         assert states["waitlisted"] == shift.waitlisted
@@ -66,82 +71,138 @@ def _check_wishes(world: World, wished: dict[UUID, Window]) -> None:
     assert kept == wished
 
 
-def _follow(wished: dict[UUID, Window], command: Message, decision: Decision) -> None:
-    """Take into account what home said, and what else ends it."""
-    told = {type(send.message) for send in decision.sends if getattr(send.message, "origin", None) == command.origin}  # type: ignore[attr-defined]
-    if isinstance(command, PublishShift):
-        for cancelled in (row for row in decision.changes if isinstance(row, Shift) and row.state == "cancelled"):
-            for person in PERSONS:
-                wished.pop(signup_id(person, *cancelled.key), None)
-    elif isinstance(command, ReportSignup) and command.state == "active":
-        if told <= {SignupNoted, SignupRefused} and _refusal(decision) != "shift_cancelled":
-            wished[command.signup_id] = (command.starts_at, command.ends_at)
-    elif isinstance(command, RequestSignup) and told == {SignupNoted}:
-        return  # she is busy there by her home's word, and that is what she was told
-    elif isinstance(command, RequestSignup | WithdrawSignup | ReportSignup) and not told <= {SignupRefused}:
-        wished.pop(command.signup_id, None)  # ended, or asked for and given where home's own report had lost
+def _check_lines(world: World, lines: Mapping[ShiftKey, Sequence[UUID]]) -> None:
+    """In line are those who were told so, in this order."""
+    waiting = sorted(world.signups(("waitlisted",)), key=lambda signup: signup.position or 0)
+    for key, line in lines.items():
+        assert [signup.signup_id for signup in waiting if signup.shift == key] == line
 
 
-def _refusal(decision: Decision) -> str | None:
-    return next((send.message.reason for send in decision.sends if isinstance(send.message, SignupRefused)), None)
+@dataclass
+class _Followed:
+    """What must be true, by what was said and told alone."""
+
+    world: World
+    wished: dict[UUID, Window] = field(default_factory=dict)
+    """What home said last of each of its shifts."""
+    lines: defaultdict[ShiftKey, list[UUID]] = field(default_factory=lambda: defaultdict(list))
+    unanswered: dict[str, OfSignup] = field(default_factory=dict)
+    """Commands about sign-ups that nobody has answered, by id."""
+
+    def say(self, command: Message, at: datetime) -> None:
+        """Say this. What waits for a shift goes on once the shift is known."""
+        before = {shift.key: shift.version for shift in self.world.rows(Shift)}
+        events = self.world.events(command, at)
+        if isinstance(command, OfSignup):
+            self.unanswered[next(reversed(self.world.commands))] = command
+        if isinstance(command, PublishShift):
+            shift = self.world.shift(command.shift.shift_ref, command.project_ref, command.host)
+            if shift.state == "cancelled" and shift.version != before.get(shift.key):
+                for person in PERSONS:
+                    self.wished.pop(signup_id(person, *shift.key), None)
+        self._follow(events)
+
+    def time_is(self, moment: datetime) -> None:
+        """Lines are closed, and who has waited long enough for a shift is answered."""
+        self._follow(self.world.events_by(moment))
+
+    def _follow(self, events: Sequence[Event]) -> None:
+        """Follow what was told, decision by decision; then look at everything."""
+        for cause, told in groupby(events, attrgetter("causation")):
+            messages = [event.data for event in told]
+            self._line(messages)
+            if isinstance(self.world.commands.get(cause), OfSignup):
+                self._answer(self.unanswered.pop(cause), messages)
+        aside = {decode(row.record.value, row.record.headers).id: row.reason for row in self.world.aside()}
+        assert aside.keys() == self.unanswered.keys()
+        assert all(isinstance(self.unanswered[id], RequestSignup) for id in aside if aside[id] == "waiting")
+        _check_books(self.world)
+        _check_wishes(self.world, self.wished)
+        _check_lines(self.world, self.lines)
+
+    def _line(self, messages: Sequence[Any]) -> None:
+        """Promoted are the first of the line, in order. Each is told to everyone who asked for it."""
+        promoted = set()
+        for message in messages:
+            if isinstance(message, OfSignup):
+                id, line = message.signup_id, self.lines[message.host, message.project_ref, message.shift_ref]
+                if isinstance(message, SignupPromoted) and id not in promoted:
+                    assert line.pop(0) == id
+                    promoted.add(id)
+                elif isinstance(message, SignupWaitlisted) and id not in line:
+                    line.append(id)
+                elif isinstance(message, SignupWithdrawn) and id in line:
+                    line.remove(id)
+
+    def _answer(self, command: OfSignup, messages: Sequence[Any]) -> None:
+        """The sender of a sign-up command hears exactly one answer, under its own message."""
+        [answer] = [message for message in messages if message.origin == command.origin]
+        kinds: tuple[type[Message], ...] = (SignupConfirmed, SignupWaitlisted, SignupRefused, SignupNoted)
+        if isinstance(command, WithdrawSignup):
+            kinds = (SignupWithdrawn, CommandRefused)
+        elif isinstance(command, ReportSignup):
+            kinds = (SignupNoted, SignupWithdrawn, CommandRefused, *kinds)
+        assert isinstance(answer, kinds)
+        self._wish(command, answer)
+
+    def _wish(self, command: OfSignup, answer: Message) -> None:
+        """Take into account what home said, and what else ends it."""
+        refusal = answer.reason if isinstance(answer, SignupRefused) else None
+        if isinstance(command, ReportSignup) and command.state == "active":
+            if isinstance(answer, SignupNoted | SignupRefused) and refusal != "shift_cancelled":
+                self.wished[command.signup_id] = (command.starts_at, command.ends_at)
+        elif isinstance(command, RequestSignup) and isinstance(answer, SignupNoted):
+            return  # she is busy there by her home's word, and that is what she was told
+        elif refusal is None:
+            self.wished.pop(command.signup_id, None)  # ended, or given where home's own report had lost
 
 
-def _check_answers(command: Message, decision: Decision) -> None:
-    """The sender of a sign-up command hears exactly one answer, under its own message."""
-    if not isinstance(command, RequestSignup | WithdrawSignup | ReportSignup):
-        return
-    if decision.wait is not None:
-        assert isinstance(command, RequestSignup)
-        assert not decision.sends
-        return
-    own = [send.message for send in decision.sends if getattr(send.message, "origin", None) == command.origin]
-    kinds: tuple[type[Message], ...] = (SignupConfirmed, SignupWaitlisted, SignupRefused, SignupNoted)
-    if isinstance(command, WithdrawSignup):
-        kinds = (SignupWithdrawn, CommandRefused)
-    elif isinstance(command, ReportSignup):
-        kinds = (SignupNoted, SignupWithdrawn, CommandRefused, *kinds)
-    assert len(own) == 1
-    assert isinstance(own[0], kinds)
-
-
-def _check_line(before: list[Signup], decision: Decision) -> None:
-    """Promoted are the first of the line, in order; and nobody stays in line while an open post is free."""
-    moved = [send.message for send in decision.sends if isinstance(send.message, SignupPromoted)]
-    gone = {send.message.signup_id for send in decision.sends if isinstance(send.message, SignupWithdrawn)}
-    line = [signup.signup_id for signup in before if signup.signup_id not in gone]
-    # Each is told to everyone who asked for it.
-    first_told = list(dict.fromkeys(message.signup_id for message in moved))
-    assert first_told == line[: len(first_told)]
-
-
-def _line_of(world: World, command: Message) -> list[Signup]:
-    named = getattr(command, "shift", None)
-    ref = named.shift_ref if named is not None else getattr(command, "shift_ref", "")
-    line = [row for row in world.signups(("waitlisted",)) if row.shift == (*command.key.split(":"), ref)]
-    return sorted(line, key=lambda signup: signup.position or 0)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.booleans(), st.lists(steps, min_size=10, max_size=80))
-def test_any_stream_keeps_the_promises_at_every_step(opened: bool, stream: list[tuple[Message, datetime]]) -> None:
+def _follow(crowded: ShiftKey | None, stream: list[tuple[Message, datetime]], *, clock_goes_on: bool) -> Counter[type]:
+    """``crowded``: all shifts are open, and all persons ask for this one first. Gives what was told."""
     world = World()
-    if opened:
+    followed = _Followed(world)
+    if crowded is not None:
         world.all_told(*opening())
-    wished: dict[UUID, Window] = {}
+        host, of, ref = crowded
+        for person in PERSONS:
+            followed.say(request(person, ref, of=of, host=host), BEFORE)
     for command, at in stream:
-        before = _line_of(world, command)
-        decision = world.decide(command, at)
-        _check_books(world)
-        _follow(wished, command, decision)
-        _check_wishes(world, wished)
-        _check_answers(command, decision)
-        _check_line(before, decision)
-    assert all(row.confirmed <= row.posts for row in world.outcomes if row.confirmed and row.posts is not None)
-    assert {row.outcome for row in world.outcomes if row.posts is not None} <= {"confirmed", "promoted"}
-    requested = [row for row in world.outcomes if row.outcome in ("confirmed", "waitlisted", "refused")]
+        if clock_goes_on and at > world.linkage.now:
+            followed.time_is(at)
+        followed.say(command, at)
+    followed.time_is(world.linkage.now + timedelta(hours=1))
+    assert followed.unanswered == {}
+    outcomes = world.outcomes
+    assert all(row.confirmed <= row.posts for row in outcomes if row.confirmed and row.posts is not None)
+    assert {row.outcome for row in outcomes if row.posts is not None} <= {"confirmed", "promoted"}
+    requested = [row for row in outcomes if row.outcome in ("confirmed", "waitlisted", "refused")]
     now = Counter(signup.state for signup in world.signups())
-    told = Counter(row.outcome for row in world.outcomes)
+    told = Counter(row.outcome for row in outcomes)
     assert len(requested) == now["confirmed"] + now["waitlisted"] + told["withdrawn"] + told["refused"]
+    return Counter(type(event.data) for event in world.linkage.log.events(OPPORTUNITIES_EVENTS.name))
+
+
+_CROWDED = st.one_of(st.none(), st.sampled_from(sorted(SHIFTS)))
+
+
+def test_any_stream_keeps_the_promises_at_every_step() -> None:
+    told: Counter[type] = Counter()
+
+    @settings(max_examples=300, deadline=None)
+    @given(_CROWDED, st.lists(steps, min_size=10, max_size=80))
+    def any_stream(crowded: ShiftKey | None, stream: list[tuple[Message, datetime]]) -> None:
+        told.update(_follow(crowded, stream, clock_goes_on=False))
+
+    any_stream()
+    assert told[SignupPromoted] > 5, "nobody came out of a line, or the test proves nothing of it"
+
+
+@settings(max_examples=60, deadline=None)
+@given(_CROWDED, st.lists(steps, min_size=10, max_size=80))
+def test_any_stream_keeps_them_while_lines_are_closed_and_requests_give_up_their_shift_in_between(
+    crowded: ShiftKey | None, stream: list[tuple[Message, datetime]]
+) -> None:
+    _follow(crowded, stream, clock_goes_on=True)
 
 
 @settings(max_examples=100, deadline=None)
@@ -150,6 +211,6 @@ def test_before_the_day_nobody_waits_in_line_while_a_post_is_free(stream: list[t
     world = World()
     world.all_told(*opening())
     for command, _ in stream:
-        world.decide(command)
-        for shift in world.states.changed(Shift):
+        world.told(command)
+        for shift in world.rows(Shift):
             assert shift.state == "cancelled" or not (shift.free and shift.waitlisted)

@@ -32,8 +32,7 @@ def busy_elsewhere(she: UUID, *, posts: int = 1) -> World:
 
 
 def states(world: World, she: UUID) -> list[tuple[str, str]]:
-    rows = sorted(world.states.group(Signup, "person", she), key=lambda row: row.shift_ref)
-    return [(row.shift_ref, row.state) for row in rows]
+    return sorted((row.shift_ref, row.state) for row in world.rows(Signup) if row.person == she)
 
 
 _ENDS: list[tuple[str, Callable[[UUID], Message]]] = [
