@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
-from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import uuid4
 
-import asyncpg
 import orjson
-from aiokafka import TopicPartition
 from pydantic import SecretStr
 
 from contracts.envelope import Event, encode
 from contracts.messages import Message
-from contracts.partitioner import partition_for
-from contracts.topics import TopicEntry, all_topics, registry_topic_for, service_source
-from deploy.local.registries import CONFIGURED
+from contracts.topics import TopicEntry, registry_topic_for, service_source
 from services.chassis.database import Connection
-from services.chassis.live import LiveBatches
-from services.chassis.migrations import migrate
-from services.chassis.processing import Processor
-from services.chassis.records import Record, unpack_headers
+from services.chassis.records import Headers, Record, unpack_headers
 from services.chassis.service import Service
 from tests.support.clocks import HandClock
 from tests.support.every_settings import EverySettings
+from tests.support.linkage import Log, Member
+from tests.support.linkages import settings_of
 from tests.support.naming import SECRET
+from tests.support.on_postgres import on_postgres
 
-__all__ = ["T0", "Batch", "Books", "Build", "Log", "alone", "books_of"]
+__all__ = ["T0", "Batch", "Books", "Build", "TimedLog", "alone", "books_of"]
 
 Build: TypeAlias = Callable[[EverySettings], Service]
 T0: Final = datetime.fromisoformat("2026-07-18T06:00:00+00:00")
-_OUTER: Final = {entry.name: entry for entry in all_topics(["gz", "sz"])}
 _NOT_BOOKS: Final = ("consumed", "migration", "naming", "probe")
 """Tables that say where consumers stand, which migrations ran, and facts of the database itself."""
 _OF_THE_CLOCK: Final = ("seen_at", "made_at", "received_at", "deadline")
@@ -56,27 +50,29 @@ def alone(batches: Iterable[Batch]) -> list[Batch]:
     ]
 
 
-class Log:
-    """Records at their places, stamped a second apart."""
+class TimedLog(Log):
+    """Records lie on it a second apart."""
 
     def __init__(self) -> None:
-        self._offsets: defaultdict[tuple[str, int], count[int]] = defaultdict(count)
-        self._moments = count(int(T0.timestamp() * 1000), 1000)
+        self._hand = HandClock(T0)
+        super().__init__(self._hand)
 
-    def record(self, entry: TopicEntry, event: Event, value: bytes | None = None) -> Record:
-        """An event where its key belongs; with ``value``, other bytes under its headers."""
-        body, headers = encode(event)
-        place = (entry.name, partition_for(event.key, entry.partitions))
-        key, moment = event.key.encode(), next(self._moments)
-        return Record(*place, next(self._offsets[place]), moment, key, headers, value or body, None, appended=True)
+    def write(self, topic: str, key: bytes, headers: Headers, value: bytes) -> Record:
+        """Append a record; the next one comes a second later."""
+        record = super().write(topic, key, headers, value)
+        self._hand.moment += timedelta(seconds=1)
+        return record
 
     def inner(self, entry: TopicEntry, sender: str, message: Message, at: datetime = T0) -> Record:
         """A service's."""
-        return self.record(entry, Event(str(uuid4()), service_source(sender), at, message))
+        return self.say(entry.name, Event(str(uuid4()), service_source(sender), at, message))
 
     def outer(self, event: Event, value: bytes | None = None) -> Record:
-        """A registry's."""
-        return self.record(_OUTER[registry_topic_for(event.source, type(event.data)) or ""], event, value)
+        """A registry's; with ``value``, other bytes under its headers."""
+        body, headers = encode(event)
+        topic = registry_topic_for(event.source, type(event.data))
+        assert topic is not None
+        return self.write(topic, event.key.encode(), headers, value or body)
 
 
 class Books(NamedTuple):
@@ -96,30 +92,17 @@ class Books(NamedTuple):
 
 async def books_of(dsn: str, build: Build, batches: Sequence[Batch], secret: SecretStr = SECRET) -> Books:
     """Decide these on a fresh database."""
-    settings = EverySettings(
-        profile="test",
-        database=SecretStr(dsn),
-        registries=CONFIGURED,
-        registry="sz",
-        sandbox_url="http://127.0.0.1:1",
-        naming_secret=secret,
-    )
+    settings = settings_of({"registry": "sz", "sandbox_url": "http://127.0.0.1:1", "naming_secret": secret})
     service, clock = build(settings), HandClock(T0)
-    await migrate(dsn, service.migrations)
-    processor = Processor(service, settings, clock)
-    streams = {entry.name: stream for stream in service.streams for entry in stream.topics}
-    db: Connection = await asyncpg.connect(dsn)
-    try:
-        lanes = {stream.group: LiveBatches(processor, stream, db) for stream in service.streams}
-        for place in sorted({record[:2] for batch in batches for record in batch.records}):
-            lanes[streams[place[0]].group].next[TopicPartition(*place)] = 0
-            await db.execute("INSERT INTO consumed VALUES ($1, $2, $3, 0)", streams[place[0]].group, *place)
+    async with AsyncExitStack() as stack:
+        base = await on_postgres(stack, service, dsn)
+        member = Member(service, base, settings, Log(clock), clock)
+        await member.start()
         for batch in batches:
             clock.moment = batch.moment
-            await lanes[streams[batch.records[0].topic].group].apply(batch.records)
-        return await _read(db)
-    finally:
-        await db.close()
+            await member.apply(batch.records)
+        async with base.pool.acquire() as db:
+            return await _read(db)
 
 
 async def _read(db: Connection) -> Books:

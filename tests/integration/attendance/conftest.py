@@ -1,28 +1,25 @@
-"""A migrated database with a connection, for the tests of attendance's store."""
+"""Attendance on a fresh database, for the tests of its store."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
-import asyncpg
 import pytest
 
+from services.chassis.database import Connection
+from tests.support.attendance import NOW
 from tests.support.attendance_store import AttendanceOnPostgres
 
 
 @pytest.fixture
-async def attendance(database: str) -> AttendanceOnPostgres:
+async def attendance(database: str) -> AsyncIterator[AttendanceOnPostgres]:
     """Attendance on a fresh database."""
-    service = AttendanceOnPostgres(database)
-    await service.prepare()
-    return service
+    async with AsyncExitStack() as stack:
+        yield await AttendanceOnPostgres.of(stack, database, "attendance", NOW)
 
 
 @pytest.fixture
-async def db(attendance: AttendanceOnPostgres) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """A connection to that database."""
-    connection = await asyncpg.connect(attendance.dsn)
-    try:
-        yield connection
-    finally:
-        await connection.close()
+def db(attendance: AttendanceOnPostgres) -> Connection:
+    """The connection of its batches."""
+    return attendance.db

@@ -13,14 +13,15 @@ import pytest
 from contracts.ids import signup_id
 from contracts.messages import Message
 from contracts.messages.attendance import AttestService, CommandRefused
+from contracts.topics import ATTENDANCE_COMMANDS
 from services.attendance.rules import RECORDS_A_DAY
 from services.attendance.states import Standing
 from services.attendance.store import RECORDS
 from services.attendance.working_copy import WorkingCopy
 from services.chassis.database import Batch
-from services.chassis.decisions import States
+from services.chassis.decisions import Inbound, States
 from tests.support.attendance import MONDAY, PROJECT, at, attest, check_in, event_of, signup, told
-from tests.support.attendance_store import AttendanceOnPostgres, as_record, outgoing, topic_of
+from tests.support.attendance_store import AttendanceOnPostgres
 
 Db: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 CROWD = 400
@@ -43,8 +44,8 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 async def crowded(attendance: AttendanceOnPostgres, db: Db, person: UUID, *, host: str = "aa") -> None:
     """A day from before there was a limit: one record counts, all others are held as its duplicates."""
     who: dict[str, Any] = {"person": person, "host": host}
-    await attendance.apply(db, [signup("s1", **who), check_in("s1", at("08:00"), **who)])
-    await attendance.apply(db, [attest("counts", "s1", at("09:00"), at("17:00"), **who)])
+    await attendance.apply([signup("s1", **who), check_in("s1", at("08:00"), **who)])
+    await attendance.apply([attest("counts", "s1", at("09:00"), at("17:00"), **who)])
     row = (await RECORDS.fetch(db, "SELECT service_record.* FROM service_record WHERE person = $1", person))[0]
     double = replace(
         row,
@@ -71,12 +72,12 @@ async def test_a_host_gets_50_records_of_a_persons_day_in_and_hears_of_the_other
 ) -> None:
     person = uuid4()
     who: dict[str, Any] = {"person": person}
-    await attendance.apply(db, [signup("s1", **who), check_in("s1", at("08:00"), **who)])
+    await attendance.apply([signup("s1", **who), check_in("s1", at("08:00"), **who)])
     many = [attest(f"r{n}", "s1", at("09:00"), at("10:00"), **who) for n in range(RECORDS_A_DAY + 10)]
     for start in range(0, len(many), 20):  # the limit holds within a batch and over batches
-        await attendance.apply(db, many[start : start + 20])
+        await attendance.apply(many[start : start + 20])
     assert await db.fetchval("SELECT count(*) FROM service_record") == RECORDS_A_DAY
-    refused = [message for message in await outgoing(db) if isinstance(message, CommandRefused)]
+    refused = [message for message in await attendance.said() if isinstance(message, CommandRefused)]
     assert [(one.reason, one.origin) for one in refused] == [
         ("too_many_records", message.origin) for message in many[RECORDS_A_DAY:] if isinstance(message, AttestService)
     ]
@@ -87,12 +88,9 @@ async def test_versions_other_hosts_other_days_and_other_persons_are_never_too_m
 ) -> None:
     person, other = uuid4(), uuid4()
     who: dict[str, Any] = {"person": person}
+    await attendance.apply([attest(f"r{n}", "s1", at("09:00"), at("10:00"), **who) for n in range(50)], patient=False)
+    await attendance.said()
     await attendance.apply(
-        db, [attest(f"r{n}", "s1", at("09:00"), at("10:00"), **who) for n in range(50)], patient=False
-    )
-    await db.execute("TRUNCATE outbox")
-    await attendance.apply(
-        db,
         [
             attest("r7", "s1", at("09:00"), at("11:00"), version=2, **who),
             attest("r8", "s1", at("09:00"), at("11:00"), version=2, revoked=True, **who),
@@ -104,7 +102,7 @@ async def test_versions_other_hosts_other_days_and_other_persons_are_never_too_m
         ],
         patient=False,
     )
-    assert list(told(await outgoing(db))) == [
+    assert list(told(await attendance.said())) == [
         "held r7v2 no_signup",
         "revoked r8v2",
         "held xv1 no_signup",
@@ -124,16 +122,16 @@ async def test_corrections_on_a_crowded_day_look_at_what_they_free_and_not_at_ev
     evidence: list[Message] = []
     for one in others:
         evidence += [signup("s1", person=one), check_in("s1", at("08:00"), person=one)]
-    await attendance.apply(db, evidence)
+    await attendance.apply(evidence)
     corrections: list[Message] = [
         attest("counts", "s1", at("09:00"), at(f"16:{59 - n}"), version=2 + n, person=person) for n in range(50)
     ]
-    await db.execute("TRUNCATE outbox")
+    await attendance.said()
     looks.clear()
     await attendance.apply(
-        db, [*corrections, *(attest(f"o{one}", "s1", at("09:00"), at("10:00"), person=one) for one in others)]
+        [*corrections, *(attest(f"o{one}", "s1", at("09:00"), at("10:00"), person=one) for one in others)]
     )
-    assert [line.split()[0] for line in told(await outgoing(db))] == ["confirmed"] * (50 + 8)
+    assert [line.split()[0] for line in told(await attendance.said())] == ["confirmed"] * (50 + 8)
     assert looks.total() <= 2 * (50 + 8)
 
 
@@ -142,12 +140,10 @@ async def test_who_leaves_a_crowded_day_is_followed_by_the_first_of_those_who_wa
 ) -> None:
     person = uuid4()
     await crowded(attendance, db, person)
-    await db.execute("TRUNCATE outbox")
+    await attendance.said()
     looks.clear()
-    await attendance.apply(
-        db, [attest("counts", "s1", at("09:00"), at("17:00"), version=2, person=person, revoked=True)]
-    )
-    assert list(told(await outgoing(db))) == ["revoked countsv2", "confirmed d0v1"]
+    await attendance.apply([attest("counts", "s1", at("09:00"), at("17:00"), version=2, person=person, revoked=True)])
+    assert list(told(await attendance.said())) == ["revoked countsv2", "confirmed d0v1"]
     assert looks.total() <= 3 * CROWD
 
 
@@ -156,16 +152,15 @@ async def test_a_batch_about_another_day_loads_nothing_of_a_crowded_one(
 ) -> None:
     person = uuid4()
     await crowded(attendance, db, person)
-    states = States()
-    for table in attendance.service.store.tables:
+    states, service = States(), attendance.member.service
+    for table in service.store.tables:
         table.declare(states)
     message = attest("r", "s1", at("09:00", 1), at("10:00", 1), person=person)
-    event = event_of(message)
-    inbound = attendance.processor.work(event, as_record(event), topic_of(event), at("09:00")).inbound
+    inbound = Inbound(event_of(message), ATTENDANCE_COMMANDS.name, uuid4(), at("09:00"))
     async with db.transaction():
-        needs = attendance.service.store.needs()
-        attendance.service.reaction(inbound).needs(inbound, needs)
-        await attendance.service.store.load(Batch(db), needs, states)
+        needs = service.store.needs()
+        service.reaction(inbound).needs(inbound, needs)
+        await service.store.load(Batch(db), needs, states)
     assert states.changed(Standing) == []
     assert not states.group(Standing, "place", ("aa", person, MONDAY))
     assert not states.group(Standing, "doubles", (signup_id(person, "aa", PROJECT, "s1"), MONDAY))

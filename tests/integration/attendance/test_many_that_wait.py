@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, TypeAlias
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from services.chassis.database import open_pool
 from services.chassis.processing import Processor
-from services.chassis.reentry import Reentry
 from tests.support.attendance import at, attest, check_in, signup
 from tests.support.attendance_store import AttendanceOnPostgres
 
@@ -26,7 +23,6 @@ async def test_60_that_wait_are_decided_again_once_each_while_60_sign_ups_come_o
     for number in range(CROWD):
         start, shift, day = at("09:00", number), f"s{number}", at("10:00", number)
         await attendance.apply(
-            db,
             [check_in(shift, start, person=person), attest(f"r{number}", shift, start, day, person=person)],
         )
     assert await db.fetchval("SELECT count(*) FROM set_aside WHERE reason = 'waiting'") == 2 * CROWD
@@ -39,15 +35,10 @@ async def test_60_that_wait_are_decided_again_once_each_while_60_sign_ups_come_o
         return decision(self, *rest)
 
     monkeypatch.setattr(Processor, "_decision", counting)
-    pool = await open_pool(attendance.dsn, size=2, application="re-entry")
-    try:
-        reentry = Reentry(attendance.processor, pool, asyncio.Event(), lambda *_: None)
-        for number in range(CROWD):
-            await attendance.apply(db, [signup(f"s{number}", person=person)])
-            while await reentry.once():
-                pass
-    finally:
-        await pool.close()
+    for number in range(CROWD):
+        await attendance.apply([signup(f"s{number}", person=person)])
+        while await attendance.member.reenter():
+            pass
     assert await db.fetchval("SELECT count(*) FROM set_aside") == 0
     assert await db.fetchval("SELECT count(*) FROM service_record WHERE counted_version = 1") == CROWD
     assert decided == 3 * CROWD  # each sign-up, and what waits for it

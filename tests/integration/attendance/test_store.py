@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
@@ -15,7 +14,7 @@ from services.attendance.states import PersonDay, Standing
 from services.attendance.store import PERSON_DAYS, RECORDS, RECORDS_OF_DAYS, figures
 from tests.support.attendance import MONDAY, World, at, attest, check_in, signup, told
 from tests.support.attendance_days import crowd
-from tests.support.attendance_store import AttendanceOnPostgres, outgoing
+from tests.support.attendance_store import AttendanceOnPostgres
 from tests.support.statements import statements
 
 Db: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -24,19 +23,19 @@ Db: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 async def test_batches_of_any_size_decide_as_one_message_at_a_time_with_everything_loaded(
     attendance: AttendanceOnPostgres, db: Db
 ) -> None:
-    attendance, world = replace(attendance, cap=240), World(cap=240, patient=False)
+    world = World(cap=240, patient=False)
+    await attendance.under(240)
     for seed in range(20):
         draw = random.Random(seed)
         messages = crowd(seed, [uuid4() for _ in range(3)])
-        await db.execute("TRUNCATE outbox")
         sent = world.deliver(*messages)
         rest = list(messages)
         while rest:
             size = draw.choice((1, 5, 30, 100))
-            effects = await attendance.apply(db, rest[:size], patient=False)
+            effects = await attendance.apply(rest[:size], patient=False)
             assert effects.asides == []
             rest = rest[size:]
-        assert list(told(await outgoing(db))) == list(told(sent)), f"seed {seed}"
+        assert list(told(await attendance.said())) == list(told(sent)), f"seed {seed}"
     kept = {row.key: row for row in await RECORDS.fetch(db, "")}
     assert kept == {row.key: row for row in world.standings()}
     days = {(row[0], row[1]): row[2] for row in await db.fetch("SELECT person, day, minutes FROM person_day")}
@@ -55,16 +54,16 @@ async def test_the_number_of_statements_for_500_messages_is_that_for_one(
         for person in people:
             evidence += [signup("s1", person=person), check_in("s1", at("08:00"), person=person)]
             evidence += [signup("s2", person=person)]
-        await attendance.apply(db, evidence)
+        await attendance.apply(evidence)
         await attendance.apply(
-            db, [attest(f"h{p}", "s2", at("15:00"), at("16:00"), person=p) for p in people]
+            [attest(f"h{p}", "s2", at("15:00"), at("16:00"), person=p) for p in people]
         )  # held, so that there is something held to load
         with statements(db) as seen:
-            await attendance.apply(db, [attest(f"r{p}", "s1", at("09:00"), at("10:00"), person=p) for p in people])
+            await attendance.apply([attest(f"r{p}", "s1", at("09:00"), at("10:00"), person=p) for p in people])
             await attendance.apply(
-                db, [attest(f"r{p}", "s1", at("09:00"), at("11:00"), person=p, version=2) for p in people]
+                [attest(f"r{p}", "s1", at("09:00"), at("11:00"), person=p, version=2) for p in people]
             )
-            await attendance.apply(db, [check_in("s2", at("15:00"), person=p) for p in people])
+            await attendance.apply([check_in("s2", at("15:00"), person=p) for p in people])
         counts.append(len(seen))
     assert counts[0] == counts[1]
     assert counts[0] <= 3 * 14
@@ -142,17 +141,16 @@ async def test_a_batch_may_free_a_span_and_a_shift_and_give_them_to_another_reco
     for first, second in (("a", "b"), ("d", "c")):  # in either order of rows
         person = uuid4()
         who: dict[str, Any] = {"person": person}
-        await attendance.apply(db, [signup("s1", **who), check_in("s1", at("08:00"), **who)])
-        await attendance.apply(db, [attest(first, "s1", at("09:00"), at("11:00"), **who)])
-        await attendance.apply(db, [attest(second, "s1", at("10:00"), at("12:00"), **who)])
-        await attendance.apply(db, [attest(first, "s1", at("09:00"), at("11:00"), version=2, revoked=True, **who)])
+        await attendance.apply([signup("s1", **who), check_in("s1", at("08:00"), **who)])
+        await attendance.apply([attest(first, "s1", at("09:00"), at("11:00"), **who)])
+        await attendance.apply([attest(second, "s1", at("10:00"), at("12:00"), **who)])
+        await attendance.apply([attest(first, "s1", at("09:00"), at("11:00"), version=2, revoked=True, **who)])
         states = await db.fetch("SELECT record_ref, counted_version FROM service_record WHERE person = $1", person)
         assert {row[0]: row[1] for row in states} == {first: None, second: 1}
 
 
 async def test_one_batch_may_add_and_take_on_the_same_day_many_times(attendance: AttendanceOnPostgres, db: Db) -> None:
     await attendance.apply(
-        db,
         [
             *(signup(shift) for shift in ("s1", "s2", "s3")),
             *(check_in(shift, at("08:00")) for shift in ("s1", "s2", "s3")),
@@ -168,7 +166,6 @@ async def test_one_batch_may_add_and_take_on_the_same_day_many_times(attendance:
 
 async def test_figures_tell_counts_and_minutes_by_host_and_state(attendance: AttendanceOnPostgres, db: Db) -> None:
     await attendance.apply(
-        db,
         [
             signup("s1"),
             check_in("s1", at("08:00")),

@@ -40,7 +40,7 @@ from tests.conftest import NewDatabase
 from tests.support import opportunities_streams
 from tests.support.attendance import NOW
 from tests.support.attendance_days import crowd
-from tests.support.books import T0, Batch, Books, Build, Log, alone, books_of
+from tests.support.books import T0, Batch, Books, Build, TimedLog, alone, books_of
 from tests.support.bridge_messages import HOME, HOST, attested, confirmed, established, signup
 from tests.support.identity import Commands
 from tests.support.registries import credit
@@ -78,7 +78,7 @@ async def both(new_database: NewDatabase, build: Build, batches: Sequence[Batch]
 
 @pytest.mark.parametrize("number", SEEDS)
 async def test_identity(new_database: NewDatabase, number: int) -> None:
-    draw, log, ask = random.Random(number), Log(), Commands()
+    draw, log, ask = random.Random(number), TimedLog(), Commands()
     records = []
     for at in range(150):
         ref, host, code = f"S{draw.randint(1, 4)}", draw.choice(("gz", "fs")), f"code {draw.randint(1, 3)}"
@@ -100,7 +100,7 @@ async def test_identity(new_database: NewDatabase, number: int) -> None:
 
 @pytest.mark.parametrize("number", SEEDS)
 async def test_opportunities(new_database: NewDatabase, number: int) -> None:
-    log, commands = Log(), [(one, T0) for one in opportunities_streams.opening()] + steps(number)
+    log, commands = TimedLog(), [(one, T0) for one in opportunities_streams.opening()] + steps(number)
     records = [log.inner(OPPORTUNITIES_COMMANDS, "bridge", command, at) for command, at in commands]
     found = await both(new_database, opportunities, batched(records, random.Random(number)))
     assert {"signup_confirmed", "signup_waitlisted", "signup_withdrawn", "signup_noted"} <= found.types()
@@ -122,7 +122,7 @@ def steps(number: int) -> list[tuple[Message, datetime]]:
 
 @pytest.mark.parametrize("number", SEEDS)
 async def test_attendance(new_database: NewDatabase, number: int) -> None:
-    log = Log()
+    log = TimedLog()
     said = crowd(number, [UUID(int=person, version=4) for person in range(1, 4)])
     said.sort(key=lambda one: type(one) in ATTENDANCE_COMMANDS.messages)  # or nearly all waits for its sign-up
     records = [
@@ -137,7 +137,7 @@ async def test_attendance(new_database: NewDatabase, number: int) -> None:
 
 @pytest.mark.parametrize("number", SEEDS)
 async def test_bridge(new_database: NewDatabase, number: int) -> None:
-    draw, log = random.Random(number), Log()
+    draw, log = random.Random(number), TimedLog()
     records: list[Record] = []
 
     def inner(entry: TopicEntry, sender: str, message: Message) -> None:
@@ -175,7 +175,7 @@ async def test_bridge(new_database: NewDatabase, number: int) -> None:
 
 @pytest.mark.parametrize("number", SEEDS)
 async def test_adapters(new_database: NewDatabase, number: int) -> None:
-    draw, log, records = random.Random(number), Log(), []
+    draw, log, records = random.Random(number), TimedLog(), []
     posted = [credit(f"S{draw.randint(1, 2)}") for _ in range(12)]
     for at in range(120):
         one = draw.choice(posted)

@@ -24,7 +24,7 @@ from services.chassis.records import Record
 from services.chassis.runtime import Runtime
 from services.identity.service import build as identity
 from tests.conftest import NewDatabase
-from tests.support.books import T0, Batch, Books, Build, Log, books_of
+from tests.support.books import T0, Batch, Books, Build, TimedLog, books_of
 from tests.support.bridge_messages import HOST, attested, confirmed, established, signup
 from tests.support.identity import Commands
 from tests.support.naming import SECRET
@@ -42,7 +42,7 @@ async def decided(
 async def test_identity_gives_the_same_persons_and_events_the_same_ids_on_every_database(
     new_database: NewDatabase,
 ) -> None:
-    log, ask = Log(), Commands()
+    log, ask = TimedLog(), Commands()
     commands: list[Message] = [ask.request(home_ref="S9", host_ref="G9")]  # waits for its offer, with a timer
     for number in range(4):
         offer = ask.offer(f"code {number}", home_ref=f"S{number}")
@@ -75,7 +75,7 @@ async def test_a_database_takes_no_other_secret_than_its_first(rig: Rig) -> None
 async def test_what_a_service_says_bears_the_moment_of_its_decision_and_a_later_decision_a_later_one(
     new_database: NewDatabase,
 ) -> None:
-    log, ask = Log(), Commands()
+    log, ask = TimedLog(), Commands()
     offers = [log.inner(IDENTITY_COMMANDS, "bridge", ask.offer("code", home_ref=f"S{n}")) for n in range(3)]
     asked = [ask.request("code", f"G{n}", home_ref=f"S{n}") for n in range(3)]
     batches = [offers, [log.inner(IDENTITY_COMMANDS, "bridge", one) for one in asked]]
@@ -88,7 +88,7 @@ async def test_what_a_service_says_bears_the_moment_of_its_decision_and_a_later_
 
 
 async def test_the_border_says_writes_down_and_refuses_the_same_again(new_database: NewDatabase) -> None:
-    log = Log()
+    log = TimedLog()
     asked, stranger = (Event(f"e{ref}", registry_source(HOST), T0, signup(ref=ref)) for ref in ("G1", "G2"))
     reused = replace(asked, data=signup(ref="G1").model_copy(update={"signup_ref": "another"}))
     service = Event("attested", registry_source(HOST), T0, attested())

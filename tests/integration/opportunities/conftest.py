@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,46 +15,32 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
-from contracts.envelope import Event, decode, encode
+from contracts.envelope import Event, encode
 from contracts.messages import Message
 from contracts.topics import OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS
 from deploy.local.broker import Broker
 from deploy.local.topics import ensure_topics
 from services.chassis.database import Connection
 from services.chassis.migrations import migrate
-from services.chassis.processing import Effects, Processor
-from services.chassis.records import Record, unpack_headers
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.opportunities.service import build
-from tests.support.clocks import HandClock
+from tests.support.instances import Instance, messages_of
 from tests.support.naming import SECRET
 from tests.support.opportunities import BEFORE, event
 from tests.support.own_topics import under_names
 
 
-@dataclass
-class Books:
+@dataclass(frozen=True)
+class Books(Instance):
     """The service's database, and its decisions on it batch by batch."""
 
-    db: Connection
-    processor: Processor
-
     async def apply(self, batch: Sequence[tuple[Message, datetime]]) -> list[Message]:
-        """Decide a batch in one transaction; gives what is sent. Nothing may be set aside."""
-        now = BEFORE
-        works = []
-        for command, at in batch:
-            value, headers = encode(event(command, at))
-            record = Record(OPPORTUNITIES_COMMANDS.name, 0, 0, 0, command.key.encode(), headers, value)
-            works.append(self.processor.work(decode(value, headers), record, OPPORTUNITIES_COMMANDS, now))
-        effects = Effects()
-        async with self.db.transaction():
-            await self.processor.decide(self.db, works, effects)
-            await self.processor.write(self.db, effects, "opportunities")
+        """Decide one batch; gives what is sent. Nothing may be set aside."""
+        effects = await self.take(*(event(command, at) for command, at in batch))
         assert effects.asides == []
-        return [decode(row.value, unpack_headers(row.headers)).data for row in effects.rows]
+        return messages_of(effects.rows)
 
     async def all(self, *commands: Message, at: datetime = BEFORE) -> list[Message]:
         """One batch of these, judged at one time."""
@@ -71,15 +58,8 @@ class Books:
 @pytest.fixture
 async def books(database: str) -> AsyncIterator[Books]:
     """A migrated database."""
-    settings = Settings(profile="test", naming_secret=SECRET)
-    service = build(settings)
-    await migrate(database, service.migrations)
-    clock = HandClock(BEFORE)
-    db: Connection = await asyncpg.connect(database)
-    try:
-        yield Books(db, Processor(service, settings, clock))
-    finally:
-        await db.close()
+    async with AsyncExitStack() as stack:
+        yield await Books.of(stack, database, "opportunities", BEFORE)
 
 
 @dataclass

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from contracts.messages import Message
 from contracts.messages.opportunities import SignupNoted, SignupWithdrawn
-from services.chassis.database import Connection
 from tests.integration.opportunities.conftest import Books
 from tests.support.opportunities import report, request, shift, withdraw
 from tests.support.statements import statements
 
 
 @pytest.fixture
-async def lanes(books: Books, database: str) -> AsyncIterator[list[Books]]:
-    """The same database over three connections."""
-    opened: list[Connection] = [await asyncpg.connect(database) for _ in range(2)]
-    try:
-        yield [books, *(replace(books, db=db) for db in opened)]
-    finally:
-        for db in opened:
-            await db.close()
+async def lanes(books: Books) -> AsyncIterator[list[Books]]:
+    """Three instances on the same database."""
+    async with AsyncExitStack() as stack:
+        yield [books, *[await books.another(stack, number) for number in (2, 3)]]
 
 
 async def taken(books: Books, *commands: Message) -> int:
