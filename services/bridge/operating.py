@@ -4,7 +4,7 @@ paused."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -25,7 +25,7 @@ from services.chassis.reading import Reads
 from services.chassis.service import Heard
 from services.chassis.settings import Settings
 
-__all__ = ["end_pauses", "operating"]
+__all__ = ["end_pauses", "heard_out", "operating"]
 
 _LOOK_SECONDS: Final = 0.5
 _Change: TypeAlias = Callable[[Connection, str, str, str, datetime], Awaitable[bool]]
@@ -133,6 +133,26 @@ def _paused(pause: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if pause is None else {name: pause[name] for name in ("operator", "why", "since", "resumed_at")}
 
 
+def heard_out(
+    seen: dict[tuple[str, datetime], datetime],
+    resumed: Iterable[tuple[str, datetime]],
+    heard: Heard,
+    now: datetime,
+) -> list[tuple[str, datetime]]:
+    """The resumptions after which all is applied that the registry had said. ``seen``: when this process saw each.
+
+    Reckoned from that moment: this process takes the ends of the logs after it, by its own clock.
+    """
+    current = {pause: seen.get(pause, now) for pause in resumed}
+    seen.clear()
+    seen.update(current)
+    return [pause for pause, since in seen.items() if heard(_all_of(pause[0]), since) is not None]
+
+
+def _all_of(code: str) -> str:
+    return named(Channel(entry.of(code)) for entry in INBOUND)
+
+
 async def end_pauses(episode: Episode, pool: Pool, heard: Heard, clock: Clock) -> None:
     """Send credits to registries that were resumed, to each once its messages of the meantime are applied."""
     seen: dict[tuple[str, datetime], datetime] = {}
@@ -141,12 +161,8 @@ async def end_pauses(episode: Episode, pool: Pool, heard: Heard, clock: Clock) -
         try:
             async with pool.acquire() as db:
                 resumed = await store.resuming(db)
-                # Reckoned from the moment at which this process saw the resumption: it takes the ends of the logs after
-                # that, by its own clock.
-                seen = {pause: seen.get(pause) or clock.now() for pause in resumed}
-                for (code, resumed_at), since in seen.items():
-                    topics = named(Channel(entry.of(code)) for entry in INBOUND)
-                    if heard(topics, since) is not None and await store.end_pause(db, code, resumed_at, clock.now()):
+                for code, resumed_at in heard_out(seen, resumed, heard, clock.now()):
+                    if await store.end_pause(db, code, resumed_at, clock.now()):
                         log().warning("pause ended", name=code)
         except Exception as error:
             episode.met(error)

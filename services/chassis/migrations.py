@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 
+from services.chassis.database import Connection
 from services.chassis.failpoints import failpoint
 from services.chassis.faults import Stopped
 from services.chassis.logs import log
 
-__all__ = ["CHASSIS", "MigrationError", "migrate", "pending"]
+__all__ = ["CHASSIS", "MigrationError", "applied_at", "migrate", "pending"]
 
 CHASSIS: Final = Path(__file__).parent / "migrations"
 _TABLE = """CREATE TABLE IF NOT EXISTS migration (
     name text PRIMARY KEY, digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"""
+_APPLIED_AT: Final = "SELECT applied_at FROM migration WHERE name = $1"
 _LOCK: Final = 0x5C_01
 
 
@@ -67,6 +70,12 @@ async def migrate(dsn: str, folder: Path) -> list[str]:
     finally:
         await connection.close()
     return done
+
+
+async def applied_at(db: Connection, name: str) -> datetime | None:
+    """When this migration was applied to this database; None where it was not."""
+    found: datetime | None = await db.fetchval(_APPLIED_AT, name)
+    return found
 
 
 async def pending(dsn: str, folder: Path) -> list[str]:

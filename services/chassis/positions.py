@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -31,6 +32,10 @@ Place = tuple[str, TopicPartition]
 """A consumer group and a partition that it reads."""
 
 _READ_BACK_SECONDS = 15.0
+_ENTER_PLACES: Final = """INSERT INTO consumed (grp, topic, partition, next_offset)
+SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[]) ON CONFLICT DO NOTHING"""
+_PLACES: Final = """SELECT c.* FROM consumed c JOIN unnest($2::text[], $3::int[]) AS t(topic, partition)
+USING (topic, partition) WHERE c.grp = $1"""
 
 
 class FenceLost(Exception):
@@ -58,16 +63,14 @@ async def read(pool: Pool, group: str, partitions: Mapping[TopicPartition, int])
     """Stored positions; a partition never seen starts at the given beginning offset and is entered as such."""
     async with pool.acquire() as db:
         await db.execute(
-            """INSERT INTO consumed (grp, topic, partition, next_offset)
-               SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[]) ON CONFLICT DO NOTHING""",
+            _ENTER_PLACES,
             group,
             [tp.topic for tp in partitions],
             [tp.partition for tp in partitions],
             list(partitions.values()),
         )
         rows = await db.fetch(
-            """SELECT c.* FROM consumed c JOIN unnest($2::text[], $3::int[]) AS t(topic, partition)
-               USING (topic, partition) WHERE c.grp = $1""",
+            _PLACES,
             group,
             [tp.topic for tp in partitions],
             [tp.partition for tp in partitions],
@@ -172,9 +175,9 @@ async def _compare(reader: AIOKafkaConsumer, stored: dict[TopicPartition, Positi
     for tp, position in waiting.items():
         reader.seek(tp, position.next_offset - 1)
         reader.resume(tp)
-    deadline = asyncio.get_running_loop().time() + _READ_BACK_SECONDS
+    deadline = time.monotonic() + _READ_BACK_SECONDS
     while waiting:
-        if asyncio.get_running_loop().time() > deadline:
+        if time.monotonic() > deadline:
             tp, position = next(iter(waiting.items()))
             raise LogMismatch(
                 f"{tp.topic}/{tp.partition}: offset {position.next_offset - 1} was applied, but nothing is there to "

@@ -19,17 +19,18 @@ from tests.support.linkage import Linkage
 
 __all__ = ["at_rest"]
 
-_CAP = 480
 _ENTITLED = ("confirmed", "promoted", "noted")
 _GIVES_A_RIGHT = (SignupConfirmed, SignupPromoted, SignupNoted)
 
 
-def at_rest(linkage: Linkage, registries: Mapping[str, Registry], rows: Callable[[str, type[Any]], list[Any]]) -> None:
+def at_rest(
+    linkage: Linkage, registries: Mapping[str, Registry], rows: Callable[[str, type[Any]], list[Any]], cap: int
+) -> None:
     """Look at everything. Raises ``Broken``."""
-    end = _End(linkage, registries, rows)
+    end = _End(linkage, registries, rows, cap)
     for check in (
         end.nothing_left, end.links, end.consents, end.link_answers, end.records, end.held, end.minutes, end.signups,
-        end.answers, end.refusals,
+        end.answers, end.refusals, end.reused, end.replayed,
     ):  # fmt: skip
         for what in check():
             raise Broken(what)
@@ -39,8 +40,13 @@ class _End:
     """Each check gives what is wrong."""
 
     def __init__(
-        self, linkage: Linkage, registries: Mapping[str, Registry], rows: Callable[[str, type[Any]], list[Any]]
+        self,
+        linkage: Linkage,
+        registries: Mapping[str, Registry],
+        rows: Callable[[str, type[Any]], list[Any]],
+        cap: int,
     ) -> None:
+        self.cap = cap
         self.linkage = linkage
         self.registries = registries
         self.rows = rows
@@ -52,12 +58,25 @@ class _End:
     def nothing_left(self) -> Iterator[str]:
         for name, member in self.linkage.members.items():
             base: Any = member.base
-            if base.asides:
-                yield f"{name} has set aside {[(row.reason, row.subject) for row in base.asides.values()]}"
+            if left := [row for row in base.asides.values() if row.reason != "reused_id"]:
+                yield f"{name} has set aside {[(row.reason, row.subject) for row in left]}"
             if base.timers:
                 yield f"{name} has timers left: {sorted(base.timers)}"
             if base.parked:
                 yield f"{name} has parked {sorted(base.parked)}"
+
+    def replayed(self) -> Iterator[str]:
+        """What a service said before it was restored, it decided again."""
+        for name, member in self.linkage.members.items():
+            base: Any = member.base
+            if left := [(row["topic"], row["id"]) for row in base.life.since.values() if not row["again"]]:
+                yield f"{name} was restored, and never again decided {left}"
+
+    def reused(self) -> Iterator[str]:
+        """Of two messages under one id the first counts, and of each other one its sender was told."""
+        for registry in self.registries.values():
+            if registry.reused != registry.told_reused:
+                yield f"{registry.code} used ids again, {registry.reused}, and was told so of {registry.told_reused}"
 
     def links(self) -> Iterator[str]:
         made = {(row.person, row.host): row for row in self.rows("identity", identity.Link)}
@@ -151,7 +170,7 @@ class _End:
             and any(stay.covers(row.day) for stay in came[row.signup_id])
             and all(o.counted_to <= record.started_at or record.ended_at <= o.counted_from for o in others)
             and all(other.counted_signup != row.signup_id for other in today)
-            and sum(other.counted_minutes for other in today) + record.minutes <= _CAP
+            and sum(other.counted_minutes for other in today) + record.minutes <= self.cap
         )
 
     def minutes(self) -> Iterator[str]:

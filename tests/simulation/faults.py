@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from unittest.mock import patch
 
 from aiokafka import TopicPartition
 
+from contracts.messages import Message
+from contracts.topics import registry_source, registry_topic_for
+from services.chassis.clock import Clock
 from services.chassis.positions import FenceLost
+from services.chassis.processing import Processor
 from tests.simulation.registry import Broken
 from tests.support.clocks import HandClock
 from tests.support.linkage import Member, at_once
@@ -17,7 +23,7 @@ from tests.support.linkage import Member, at_once
 if TYPE_CHECKING:
     from tests.simulation.run import Run
 
-__all__ = ["FAULTS", "Fault", "clock_of"]
+__all__ = ["FAULTS", "Fault", "SkewedClock", "clock_of"]
 
 
 class Fault(NamedTuple):
@@ -31,6 +37,17 @@ class _Lost(ConnectionError):
     """The line to the database is cut."""
 
 
+class SkewedClock(HandClock):
+    """The clock of a service: off by ``offset`` from the one that all have."""
+
+    def __init__(self, right: HandClock) -> None:
+        Clock.__init__(self)
+        self._right = right
+
+    def now(self) -> datetime:
+        return self._right.moment + self.offset
+
+
 def clock_of(member: Member) -> HandClock:
     """The clock of a service."""
     assert isinstance(member.clock, HandClock)
@@ -39,8 +56,63 @@ def clock_of(member: Member) -> HandClock:
 
 def _crash(run: Run, random: Random) -> None:
     member = random.choice(run.members)
-    at_once(member.start())
     run.tell(f"{member.service.name} crashes and starts again")
+    run.start(member)
+
+
+def _restored(run: Run, random: Random) -> None:
+    """A service's database is as it was at the dump."""
+    if (member := _from_dump(run, random)) is not None:
+        run.start(member, restored=True)
+
+
+def _from_dump(run: Run, random: Random) -> Member | None:
+    if not run.dumps:
+        return None
+    name = random.choice(sorted(run.dumps))
+    run.restore(name)
+    return run.linkage.members[name]
+
+
+def _interrupted(run: Run, random: Random) -> None:
+    """The same, and the replay ends after some batches and begins again."""
+    if (member := _from_dump(run, random)) is None:
+        return
+    write, left = Processor.write, iter(range(random.randrange(8)))
+
+    async def cut(self: Processor, *arguments: Any) -> None:
+        if next(left, None) is None:
+            raise _Lost
+        await write(self, *arguments)
+
+    with patch.object(Processor, "write", cut), suppress(_Lost):
+        at_once(member.restart())
+    run.tell("the replay is interrupted")
+    run.start(member, restored=True)
+
+
+def _paused(run: Run, random: Random) -> None:
+    """An operator pauses a registry, and resumes it some time later."""
+    code = random.choice(sorted(run.registries))
+    run.operators.pause(code, random.randrange(30, 150))
+
+
+def _reused(run: Run, random: Random) -> None:
+    """A registry gives a message the id of an earlier one that lies in the same partition, and says something else."""
+    if not run.records:
+        return
+    code, first, id = random.choice(run.records)
+    place = _place_of(code, first)
+    others = [message for other, message, _ in run.records
+              if other == code and message != first and _place_of(other, message) == place]  # fmt: skip
+    if others:
+        run.linkage.say(code, random.choice(others), id=id)
+        run.registries[code].reused[id] += 1
+        run.tell(f"{code} uses the id {id} again")
+
+
+def _place_of(code: str, message: Message) -> tuple[str | None, str]:
+    return registry_topic_for(registry_source(code), type(message)), message.key
 
 
 def _lost(run: Run, random: Random) -> None:
@@ -112,6 +184,7 @@ def _stall(run: Run, random: Random) -> None:
 def _skew(run: Run, random: Random) -> None:
     member = random.choice(run.members)
     clock_of(member).offset = timedelta(seconds=random.uniform(-3, 3))
+    run.dumps.pop(member.service.name, None)  # a clock that was set back tells no order of decisions
     run.tell(f"the clock of {member.service.name} is off by {clock_of(member).offset.total_seconds():.1f} s")
 
 
@@ -128,6 +201,7 @@ def _raised(run: Run, random: Random) -> None:
     member.processor.settings = whole.model_copy(update={"raise_on": id.decode()})
     at_once(member.take(group, [tp], 1))
     member.processor.settings = whole
+    run.dumps.pop(member.service.name, None)  # a replay would decide the message, which nobody has decided yet
     run.tell(f"{group} raises on {id.decode()}")
 
 
@@ -142,6 +216,10 @@ def _some_unread(run: Run, random: Random) -> tuple[Member, str, list[TopicParti
 
 FAULTS: Final = {
     "crash": Fault(_crash, 3),
+    "restored": Fault(_restored, 3),
+    "interrupted": Fault(_interrupted, 1),
+    "paused": Fault(_paused, 2),
+    "reused": Fault(_reused, 3),
     "lost": Fault(_lost, 4),
     "sent_again": Fault(_sent_again, 5),
     "said_twice": Fault(_said_twice, 5),

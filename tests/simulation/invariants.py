@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 from contracts.envelope import decode
 from contracts.messages import attendance as told
 from contracts.messages import volunteers
-from contracts.messages.deliveries import CreditPosted
+from contracts.messages.deliveries import CreditPosted, CreditQueried
 from contracts.partitioner import partition_for
 from contracts.topics import ATTENDANCE_EVENTS, DELIVERIES, VOLUNTEERS
 from services.attendance.states import PersonDay, Standing
@@ -27,13 +27,12 @@ from tests.support.linkage import Linkage, Member
 
 __all__ = ["Watch"]
 
-_CAP = 480
-
 
 class Watch:
     """Looks at rows, outboxes and the log as they change. Raises ``Broken``."""
 
-    def __init__(self, linkage: Linkage, registries: Mapping[str, Registry]) -> None:
+    def __init__(self, linkage: Linkage, registries: Mapping[str, Registry], cap: int) -> None:
+        self.cap = cap
         self.linkage = linkage
         self.registries = registries
         self._last: dict[str, int] = {}
@@ -48,11 +47,38 @@ class Watch:
 
     def ended(self) -> None:
         """Everything has come to rest."""
-        at_rest(self.linkage, self.registries, self.rows)
+        at_rest(self.linkage, self.registries, self.rows, self.cap)
 
     def rows(self, name: str, kind: type[Any]) -> list[Any]:
         base: Any = self.linkage.members[name].base
         return list(base.rows.all_of(kind))
+
+    def restored(self, member: Member) -> None:
+        """All that came since the dump was replayed. Nobody heard what the other life had decided and not sent yet: it
+        is decided again, and may be decided otherwise."""
+        name = member.service.name
+        self._last[name] = 0
+        heard = {(str(headers["ce_source"]), str(headers["ce_id"])) for record in self.linkage.log.records
+                 for headers in [dict(record.headers)]}  # fmt: skip
+        self._bodies = {name: said for name, said in self._bodies.items() if name in heard}
+        fresh = self._fresh(member)
+        for row in fresh:
+            self._said_once(row)
+        match name:
+            case "opportunities":
+                self._line.clear()
+                self._posts_and_time()
+            case "attendance":
+                self._days()
+                self._versions.clear()
+                for event in self.linkage.log.events(ATTENDANCE_EVENTS.name):
+                    self._record_version(event.data)
+                self._record_versions(fresh)
+            case "bridge":
+                self._books()
+                self._active, self._aside = self._held(), self._waiting(member)
+            case _:
+                pass
 
     def applied(self, member: Member, group: str) -> None:
         """A batch was committed."""
@@ -68,6 +94,7 @@ class Watch:
                 self._record_versions(fresh)
             case "bridge":
                 self._books()
+                self._nothing_to_paused(fresh)
                 waiting = self._waiting(member)
                 # What comes in again may be a giving with the withdrawal behind it, and a credit goes out between them.
                 if group == "bridge" or (group == "re-entry" and waiting == self._aside):
@@ -159,25 +186,30 @@ class Watch:
                     raise Broken(f"{person} serves twice at once: {one.key} and {other.key}")
             for row in rows:
                 minutes[person, row.counted_day] += row.counted_minutes or 0
+            served = [(row.counted_signup, row.counted_day) for row in rows]
+            if len(served) != len(set(served)):
+                raise Broken(f"two records of {person} count for one shift: {[row.key for row in rows]}")
         added: defaultdict[Any, int] = defaultdict(int)
         for row in self.rows("attendance", PersonDay):
             added[row.person, row.day] += row.added
         if {key: sum for key, sum in added.items() if sum} != {key: sum for key, sum in minutes.items() if sum}:
             raise Broken(f"days add up to {dict(added)}, records to {dict(minutes)}")
-        if above := [key for key, sum in minutes.items() if sum > _CAP]:
-            raise Broken(f"more than {_CAP} minutes count on {above}")
+        if above := [key for key, sum in minutes.items() if sum > self.cap]:
+            raise Broken(f"more than {self.cap} minutes count on {above}")
 
     def _record_versions(self, fresh: list[OutboxRow]) -> None:
         for row in fresh:
             if row.topic != ATTENDANCE_EVENTS.name:
                 continue
-            fact: Any = decode(row.value, unpack_headers(row.headers)).data
-            if isinstance(fact, told.CommandRefused):
-                continue
-            key = fact.host, fact.record.record_ref
-            if fact.record.version < self._versions.get(key, 0):
-                raise Broken(f"version {fact.record.version} of {key} is told after {self._versions[key]}")
-            self._versions[key] = fact.record.version
+            self._record_version(decode(row.value, unpack_headers(row.headers)).data)
+
+    def _record_version(self, fact: Any) -> None:
+        if isinstance(fact, told.CommandRefused):
+            return
+        key = fact.host, fact.record.record_ref
+        if fact.record.version < self._versions.get(key, 0):
+            raise Broken(f"version {fact.record.version} of {key} is told after {self._versions[key]}")
+        self._versions[key] = fact.record.version
 
     # -- the border -----------------------------------------------------------------------------------------------
 
@@ -193,6 +225,15 @@ class Watch:
         for service in self.rows("bridge", bridge.ServiceState):
             if not 0 <= service.posted <= 1440:
                 raise Broken(f"{service.record_key} has {service.posted} minutes posted")
+
+    def _nothing_to_paused(self, fresh: list[OutboxRow]) -> None:
+        """A registry is sent no credit, and is asked about none, until its pause has ended."""
+        paused = {DELIVERIES.of(row.registry).name for row in self.rows("bridge", bridge.Pause)}
+        for row in fresh:
+            if row.topic in paused:
+                message = decode(row.value, unpack_headers(row.headers)).data
+                if isinstance(message, CreditPosted | CreditQueried):
+                    raise Broken(f"{row.topic} is paused, and {type(message).__name__} is sent")
 
     def _consented(self, member: Member, fresh: list[OutboxRow]) -> None:
         """No credit is sent while the last word of the home on consent is that she takes it back, and none over a link

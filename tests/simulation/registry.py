@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -72,6 +72,9 @@ class Registry:
     """To requests for a link, by their ids."""
     refusals: dict[str, str] = field(default_factory=dict)
     """Reasons, by the ids of the messages refused."""
+    reused: Counter[str] = field(default_factory=Counter)
+    """How often it used an id again for something else; and how often it was told so."""
+    told_reused: Counter[str] = field(default_factory=Counter)
     decided: dict[str, ServiceDecided] = field(default_factory=dict)
     """The last word on each record."""
     heard_of: set[str] = field(default_factory=set)
@@ -129,6 +132,8 @@ class Registry:
                 self.consents[told.volunteer_ref] = told
             case ServiceDecided() as told:
                 self.decided[told.record_ref] = told
+            case MessageRefused(reason="reused_id") as told:
+                self.told_reused[told.message_id] += 1
             case MessageRefused() as told:
                 self.refusals[told.message_id] = told.reason
             case _:

@@ -81,7 +81,7 @@ def said_by(kind: str, salt: int, cast: Cast, registries: dict[str, Registry], n
         case "attested":
             said = _attested(registries[host], shift, who, random.getrandbits(8), now)
         case _:
-            said = _revoked(registries[host], shift, who)
+            said = _revoked(registries[host], shift, who, random)
     return None if said is None else (host, said)
 
 
@@ -104,23 +104,24 @@ def _serves(registry: Registry, cast: Cast, who: Volunteer, shift: Shift, random
 
 
 def _attested(registry: Registry, shift: Shift, who: Volunteer, salt: int, now: datetime) -> Message | None:
-    """A version of her record of a shift, once the time is over that it speaks of."""
+    """A version of her record of a shift, once the time is over that it speaks of; or of a second record of it."""
     minutes = _MINUTES[salt % len(_MINUTES)]
     past = int((now - shift.starts_at).total_seconds() // 60)
     if past < _MINUTES[0]:
         return None
-    ref = f"R-{who.number}-{shift.ref}"
+    ref = f"R-{who.number}-{shift.ref}" + ("-again" if salt // len(_MINUTES) % 8 == 0 else "")
     version = registry.records[ref] = registry.records.get(ref, 0) + 1
     said = attested(shift, who.ref(registry.code), ref, version, min(minutes, past))
     registry.attested[ref, version] = said
     return said
 
 
-def _revoked(registry: Registry, shift: Shift, who: Volunteer) -> Message | None:
-    """Her record of a shift counts no longer."""
-    ref = f"R-{who.number}-{shift.ref}"
-    if ref not in registry.records:
+def _revoked(registry: Registry, shift: Shift, who: Volunteer, random: Random) -> Message | None:
+    """A record of hers of a shift counts no longer."""
+    refs = [ref for end in ("", "-again") if (ref := f"R-{who.number}-{shift.ref}{end}") in registry.records]
+    if not refs:
         return None
+    ref = random.choice(refs)
     version = registry.records[ref] = registry.records[ref] + 1
     last = registry.attested[ref, version - 1]
     said = attested(shift, who.ref(registry.code), ref, version, last.minutes, revoked=True)

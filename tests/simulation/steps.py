@@ -22,6 +22,8 @@ _PARTS: Final = ((_MORNING, 60, 5), (_DAY, 55, 10), (_EVENING, 65, 10))
 """Of a day: what is said, how often, and how many times the clock goes on."""
 _FAULTS: Final = 9
 """In each part."""
+_DUMPS: Final = 3
+"""In each part: a service's database is copied."""
 _LATER: Final = (1, 2, 20, 31, 61, 301, 300, 900, 1200, 1800)
 """Seconds by which the clock goes on: over waits, receipts that are due, and offers that expire."""
 _PEOPLE: Final = 6
@@ -42,7 +44,7 @@ def steps_of(seed: int) -> list[Step]:
         weights = kinds | _ALWAYS
         kinds_said = random.choices(list(weights), list(weights.values()), k=count)
         faults = random.choices(list(FAULTS), [fault.weight for fault in FAULTS.values()], k=_FAULTS)
-        part = [*kinds_said, *faults, *["pass"] * later]
+        part = [*kinds_said, *faults, *["pass"] * later, *["dump"] * _DUMPS]
         random.shuffle(part)
         steps += [Step(kind, random.getrandbits(32)) for kind in part]
         steps.append(Step("shift_begins", random.getrandbits(32)))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from aiokafka import TopicPartition
 
+from services.chassis.clock import Clock
 from services.chassis.outbox import OutboxRow
+from services.chassis.passed import Place
 from services.chassis.set_aside import Aside
 from services.chassis.storage import Storage
 
@@ -31,14 +33,26 @@ class Base(Protocol):
     async def session(self, group: str) -> Any:
         """For batches: each group has a connection of its own, so that two groups' batches can run at once."""
 
+    async def new_session(self) -> Any:
+        """A connection for the batches of a replay, which ends it."""
+
+    async def dump(self) -> Any:
+        """A copy of all tables."""
+
+    async def restore(self, dump: Any) -> None:
+        """Have all tables as they were in that copy."""
+
     async def begin(self, group: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The offsets stored for a group; 0 where none was."""
 
     async def standing(self) -> list[tuple[int, OutboxRow]]:
         """The outbox, in order."""
 
-    async def forget(self, ids: Sequence[int]) -> None:
-        """Remove rows of the outbox that were published."""
+    async def sift(self, rows: Sequence[tuple[int, OutboxRow]], clock: Clock) -> list[tuple[int, OutboxRow]]:
+        """The rows of the outbox, of those given, that are to be published; the others are done (``said.sift``)."""
+
+    async def tell(self, ids: Sequence[int], ends: Mapping[Place, int]) -> None:
+        """Remove rows of the outbox that were published, and note how far their partitions are written."""
 
     async def fire(self, now: datetime) -> int:
         """Move due timers to the outbox; gives how many."""

@@ -10,39 +10,42 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from aiokafka import TopicPartition
 
-from contracts.envelope import Event, decode, encode
+from contracts.envelope import Event
 from contracts.messages import Message
 from contracts.partitioner import partition_for
-from contracts.topics import TopicEntry, all_topics, registry_source, registry_topic_for, service_source
+from contracts.topics import TopicEntry, registry_source, registry_topic_for, service_source
 from services.chassis import channels
 from services.chassis.clock import Clock
 from services.chassis.database import Pooled
 from services.chassis.live import LiveBatches
 from services.chassis.outbox import OutboxRow
+from services.chassis.passed import Place
 from services.chassis.processing import Effects, Processor
-from services.chassis.records import Headers, Record, unpack_headers
+from services.chassis.records import Record, unpack_headers
 from services.chassis.reentry import Reentry
+from services.chassis.restoring.restored import Restoring
 from services.chassis.service import Service
 from services.chassis.set_aside import Aside
 from services.chassis.settings import Settings
 from tests.support.bases import Base
 from tests.support.clocks import HandClock
+from tests.support.log import Log
+from tests.support.log_reader import means_of
 
 __all__ = ["Linkage", "Log", "Member", "at_once"]
 
-Kind = TypeVar("Kind", bound=Message)
 T = TypeVar("T")
-REGISTRIES: Final = ("gz", "sz", "fs")
-_topics: Final = cache(all_topics)
+
+
+_BEFORE: Final = timedelta(microseconds=1)
+"""A look takes its moment before anything else; a clock set by hand shows the same moment to what comes after."""
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:
@@ -54,61 +57,6 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
         return result
     work.close()
     raise AssertionError("it waits for something outside of memory")
-
-
-class Log:
-    """All topics of a linkage: the records of each partition, and all of them in the order of their coming."""
-
-    def __init__(self, clock: Clock, registries: Iterable[str] = REGISTRIES) -> None:
-        self.clock = clock
-        self.entries: dict[str, TopicEntry] = {entry.name: entry for entry in _topics(tuple(registries))}
-        self.partitions: defaultdict[TopicPartition, list[Record]] = defaultdict(list)
-        self.records: list[Record] = []
-        self.used: defaultdict[str, list[TopicPartition]] = defaultdict(list)
-        """The partitions of a topic in which something lies."""
-
-    def write(self, topic: str, key: bytes, headers: Headers, value: bytes) -> Record:
-        """Append a record where the partitioner wants it."""
-        return self.append(self.record(topic, key, headers, value))
-
-    def record(self, topic: str, key: bytes, headers: Headers, value: bytes) -> Record:
-        """A record as the partitioner and the clock make it, before it is appended."""
-        entry = self.entries[topic]
-        written = round((self.clock.now() - _EPOCH) / _MILLISECOND)
-        partition = partition_for(key.decode(), entry.partitions)
-        return Record(topic, partition, 0, written, key, headers, value, None, entry.log_time)
-
-    def append(self, made: Record) -> Record:
-        """Append a record in the partition that it names, whoever chose it."""
-        place = TopicPartition(made.topic, made.partition)
-        partition = self.partitions[place]
-        record = made._replace(offset=len(partition))
-        if not partition:
-            self.used[made.topic].append(place)
-        partition.append(record)
-        self.records.append(record)
-        return record
-
-    def say(self, topic: str, event: Event) -> Record:
-        """Append an event as its sender writes it."""
-        value, headers = encode(event)
-        return self.write(topic, event.key.encode(), headers, value)
-
-    def end(self, place: TopicPartition) -> int:
-        """The offset that comes next there."""
-        return len(self.partitions[place])
-
-    def events(self, topic: str, since: int = 0) -> list[Event]:
-        """What was said on a topic, in the order of its coming; ``since``: how many records lay on the log before."""
-        return [decode(record.value, record.headers) for record in self.records[since:] if record.topic == topic]
-
-    def told(self, topic: str, kind: type[Kind]) -> list[Kind]:
-        """All messages of a kind on a topic."""
-        return [event.data for event in self.events(topic) if isinstance(event.data, kind)]
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Member:
@@ -123,6 +71,8 @@ class Member:
         self.lanes: dict[str, LiveBatches] = {}
         self._open: dict[TopicPartition, tuple[datetime, int]] = {}
         self._heard: dict[TopicPartition, datetime] = {}
+        self.paused: Collection[str] = ()
+        """Groups that an operator has paused: nothing of them is read."""
 
     async def start(self) -> None:
         """Begin, or begin again."""
@@ -137,9 +87,23 @@ class Member:
             session = await self.base.session(stream.group)
             self.lanes[stream.group] = LiveBatches(self.processor, stream, session, known)
             self.processor.takes_over({(tp.topic, tp.partition): offset for tp, offset in known.items()})
+        await self.look_at_pauses()
+
+    async def restart(self) -> None:
+        """Begin as a process does: find out whether the database was restored, and replay what came since."""
+        means = means_of(self.log, self.base)
+        await Restoring(self.service, self.settings, self.clock, self.base.pool, 1, means).once()
+        await self.start()
+
+    async def look_at_pauses(self) -> None:
+        """Find out which groups an operator has paused."""
+        async with Pooled(self.base.pool) as pooled:
+            self.paused = await self.processor.paused_groups(pooled.db)
 
     def unread(self, group: str) -> list[TopicPartition]:
-        """The partitions of a group in which something lies that is not applied."""
+        """The partitions of a group in which something lies that is not applied; none of a group that is paused."""
+        if group in self.paused:
+            return []
         known, log = self.lanes[group].next, self.log
         topics = self.lanes[group].stream.topics
         return [tp for entry in topics for tp in log.used.get(entry.name, ()) if known[tp] < len(log.partitions[tp])]
@@ -173,10 +137,13 @@ class Member:
 
     async def send(self, rows: Sequence[tuple[int, OutboxRow]], *, forget: bool = True) -> None:
         """Publish these rows of the outbox; where it does not ``forget`` them, it has died before it could."""
+        rows = await self.base.sift(rows, self.clock)
+        ends: dict[Place, int] = {}
         for _, row in rows:
-            self.log.write(row.topic, row.key.encode(), unpack_headers(row.headers), row.value)
+            written = self.log.write(row.topic, row.key.encode(), unpack_headers(row.headers), row.value)
+            ends[written.topic, written.partition] = written.offset + 1
         if forget and rows:
-            await self.base.forget([id for id, _ in rows])
+            await self.base.tell([id for id, _ in rows], ends)
 
     async def release(self, rows: Sequence[Aside]) -> None:
         """What an operator's release does about messages that raised: they are decided again, in their queues."""
@@ -188,6 +155,8 @@ class Member:
     def heard_to(self, brought_by: str, due: datetime) -> datetime | None:
         """As ``Hearing.heard_to``: all that lay on these channels when it was asked for is applied."""
         offsets = {tp: offset for lane in self.lanes.values() for tp, offset in lane.next.items()}
+        for tp in (tp for group in self.paused for tp in self.lanes[group].next):
+            self._heard[tp] = self.clock.now() - _BEFORE
         topics = {tp.topic for tp in offsets}
         moments = [
             self._heard_out(tp, due, offsets[tp])

@@ -6,19 +6,23 @@ only a database has is not here: two transactions at once, and constraints.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from aiokafka import TopicPartition
 
+from services.chassis.clock import Clock
 from services.chassis.inbox import Name
 from services.chassis.outbox import OutboxRow
+from services.chassis.passed import Place
+from services.chassis.restoring import said
 from services.chassis.service import Service, Store
 from services.chassis.set_aside import Aside
 from services.chassis.storage import Storage
+from tests.support.life import STATEMENTS, Life, row_of
 from tests.support.memory_storage import MEMORY
 from tests.support.rows_in_memory import RowsInMemory
 from tests.support.said_by_sql import paused_groups
@@ -43,7 +47,8 @@ class Memory:
     outbox: dict[int, tuple[str | None, OutboxRow]] = field(default_factory=dict)
     timers: dict[str, tuple[datetime, OutboxRow]] = field(default_factory=dict)
     asides: dict[int, Aside] = field(default_factory=dict)
-    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    life: Life = field(default_factory=Life)
+    _number: int = 0
     _before: list[tuple[dict[Any, Any], Any, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -61,7 +66,8 @@ class Memory:
 
     def number(self) -> int:
         """The next of a sequence; like a sequence, it leaves gaps."""
-        return next(self._numbers)
+        self._number += 1
+        return self._number
 
     def keep(self) -> None:
         """Commit."""
@@ -96,6 +102,10 @@ class Memory:
         """Itself."""
         return self
 
+    async def new_session(self) -> Any:
+        """Itself."""
+        return self
+
     async def begin(self, group: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The offsets stored for a group; 0 where none was."""
         return {tp: self.consumed.setdefault((group, tp), 0) for tp in places}
@@ -104,10 +114,17 @@ class Memory:
         """The outbox, in order."""
         return [(id, row) for id, (_, row) in self.outbox.items()]
 
-    async def forget(self, ids: Sequence[int]) -> None:
-        """Remove rows of the outbox that were published."""
-        for id in ids:
-            del self.outbox[id]
+    async def sift(self, rows: Sequence[tuple[int, OutboxRow]], clock: Clock) -> list[tuple[int, OutboxRow]]:
+        """The rows of the outbox, of those given, that are to be published; the others are done (``said.sift``)."""
+        if not self.life.since:
+            return list(rows)
+        kept = await said.sift(self.pool, [row_of(*row) for row in rows], clock, self.storage)
+        left = {row["id"] for row in kept}
+        return [row for row in rows if row[0] in left]
+
+    async def tell(self, ids: Sequence[int], ends: Mapping[Place, int]) -> None:
+        """Remove rows of the outbox that were published, and note how far their partitions are written."""
+        await said.tell(self.pool, ids, ends)
 
     async def fire(self, now: datetime) -> int:
         """Move due timers to the outbox; gives how many."""
@@ -128,12 +145,73 @@ class Memory:
         """Every row of a type."""
         return self.rows.all_of(kind)
 
-    async def acquire(self) -> Memory:
+    def acquire(self) -> _Acquired:
         """As a pool."""
-        return self
+        return _Acquired(self)
 
     async def release(self, _: Any) -> None:
         """As a pool."""
+
+    # -- as a connection -------------------------------------------------------------------------------------------
+
+    async def fetch(self, statement: str, *arguments: Any) -> Any:
+        """What this statement of a replay gives."""
+        return STATEMENTS[statement](self, *arguments)
+
+    fetchval = fetchrow = execute = fetch
+
+    async def cursor(self, statement: str, **_: Any) -> AsyncIterator[Any]:
+        """Its rows, one after the other."""
+        for row in await self.fetch(statement):
+            yield row
+
+    @asynccontextmanager
+    async def transaction(self, **_: Any) -> AsyncIterator[None]:
+        """One transaction."""
+        async with self.storage.transaction(self.pool):
+            yield
+
+    def is_closed(self) -> bool:
+        """It never is."""
+        return False
+
+    def terminate(self) -> None:
+        """It goes on: there is one connection."""
+
+    # -- dumps -----------------------------------------------------------------------------------------------------
+
+    async def dump(self) -> Memory:
+        """A copy of all tables."""
+        copy = Memory(self.store)
+        await copy.restore(self)
+        return copy
+
+    async def restore(self, dump: Memory) -> None:
+        """Have all tables as they were in that copy."""
+        self.rows = dump.rows.copy()
+        for name in _TABLES:
+            setattr(self, name, dict(getattr(dump, name)))
+        self.life = dump.life.copy()
+        self._number = dump._number
+
+
+_TABLES: Final = ("consumed", "inbox", "parked", "outbox", "timers", "asides")
+
+
+class _Acquired:
+    """What a pool gives: to be awaited, or a context."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def __await__(self) -> Generator[Any, Any, Memory]:
+        return self.__aenter__().__await__()
+
+    async def __aenter__(self) -> Memory:
+        return self._memory
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
 
 
 def in_memory(service: Service) -> tuple[Service, Memory]:

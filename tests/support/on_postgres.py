@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import TopicPartition
 
 from services.chassis import outbox, positions, set_aside
+from services.chassis.clock import Clock
 from services.chassis.database import Connection, Pool, open_connection, open_pool
 from services.chassis.migrations import migrate
 from services.chassis.outbox import OutboxRow
+from services.chassis.passed import Place
+from services.chassis.restoring import said
 from services.chassis.service import Service
 from services.chassis.set_aside import Aside
 from services.chassis.storage import POSTGRES, Storage
@@ -23,6 +26,16 @@ __all__ = ["OnPostgres", "on_postgres"]
 R = TypeVar("R")
 _OUTBOX: Final = "SELECT id, topic, key, headers, value FROM outbox ORDER BY id"
 _ASIDES: Final = "SELECT * FROM set_aside ORDER BY seq"
+_TABLES: Final = """SELECT table_name, array_agg(column_name::text ORDER BY ordinal_position)
+  FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+ WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND is_generated = 'NEVER' GROUP BY table_name
+ ORDER BY table_name"""
+_SEQUENCES: Final = "SELECT sequencename, last_value FROM pg_sequences"
+
+
+class _Dump(NamedTuple):
+    tables: dict[str, tuple[list[str], list[Any]]]
+    sequences: list[tuple[str, int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,28 @@ class OnPostgres:
             self.stack.push_async_callback(opened.close, timeout=5)
         return self.sessions[group]
 
+    async def new_session(self) -> Connection:
+        """A connection for the batches of a replay, which ends it."""
+        return await open_connection(self.dsn, application=self.service.name)
+
+    async def dump(self) -> _Dump:
+        """A copy of all tables."""
+        async with self.pool.acquire() as db:
+            tables = {
+                name: (columns, await db.fetch(f"SELECT {_named(columns)} FROM {name}"))
+                for name, columns in await db.fetch(_TABLES)
+            }
+            return _Dump(tables, [(row[0], row[1]) for row in await db.fetch(_SEQUENCES)])
+
+    async def restore(self, dump: _Dump) -> None:
+        """Have all tables as they were in that copy. A table that others refer to comes before them by its name."""
+        async with self.pool.acquire() as db, db.transaction():
+            await db.execute(f"TRUNCATE {', '.join(dump.tables)}")
+            for name, (columns, rows) in dump.tables.items():
+                await db.copy_records_to_table(name, columns=columns, records=[tuple(row) for row in rows])
+            for name, last in dump.sequences:
+                await db.execute("SELECT setval($1::text::regclass, $2, $3)", name, last or 1, last is not None)
+
     async def begin(self, group: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The offsets stored for a group; 0 where none was."""
         stored = await positions.read(self.pool, group, dict.fromkeys(places, 0))
@@ -52,9 +87,19 @@ class OnPostgres:
         """The outbox, in order."""
         return [(row[0], OutboxRow(*row[1:])) for row in await self.pool.fetch(_OUTBOX)]
 
-    async def forget(self, ids: Sequence[int]) -> None:
-        """Remove rows of the outbox that were published."""
-        await self.pool.execute("DELETE FROM outbox WHERE id = ANY($1)", list(ids))
+    async def sift(self, rows: Sequence[tuple[int, OutboxRow]], clock: Clock) -> list[tuple[int, OutboxRow]]:
+        """The rows of the outbox, of those given, that are to be published; the others are done (``said.sift``)."""
+        async with self.pool.acquire() as db:
+            if not await said.some_open(db):
+                return list(rows)
+            kept = await said.sift(db, [{"id": id, **row._asdict()} for id, row in rows], clock)
+        left = {row["id"] for row in kept}
+        return [row for row in rows if row[0] in left]
+
+    async def tell(self, ids: Sequence[int], ends: Mapping[Place, int]) -> None:
+        """Remove rows of the outbox that were published, and note how far their partitions are written."""
+        async with self.pool.acquire() as db:
+            await said.tell(db, ids, ends)
 
     async def fire(self, now: datetime) -> int:
         """Move due timers to the outbox; gives how many."""
@@ -78,9 +123,14 @@ class OnPostgres:
             return found
 
 
+def _named(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
+
+
 async def on_postgres(stack: AsyncExitStack, service: Service, dsn: str) -> OnPostgres:
     """This service on this database, migrated; the stack closes what is opened."""
     await migrate(dsn, service.migrations)
-    pool = await open_pool(dsn, size=2, application=service.name)
+    pool = await open_pool(dsn, size=4, application=service.name)
+    await pool.execute("UPDATE migration SET applied_at = 'epoch'")  # clocks set by hand may stand before
     stack.push_async_callback(pool.close)
     return OnPostgres(service, dsn, pool, stack)

@@ -17,6 +17,7 @@ class RowsInMemory(States):
 
     def __init__(self, store: Store) -> None:
         super().__init__()
+        self._store = store
         for table in store.tables:
             table.declare(self)
         self.added: dict[type, list[Any]] = {table.row: [] for table in store.tables if table.append_only}
@@ -57,6 +58,17 @@ class RowsInMemory(States):
         for kind in {kind for kind, _, _ in self._before}:
             self._kinds[kind].changed.clear()
         self._before.clear()
+
+    def copy(self) -> RowsInMemory:
+        """All rows as they are between two batches, in the same order."""
+        copy = RowsInMemory(self._store)
+        for kind, rows in self._kinds.items():
+            mine = copy._kinds[kind]
+            mine.rows.update(rows.rows)
+            for name, groups in rows.grouped.items():
+                mine.grouped[name] = {value: dict(members) for value, members in groups.items()}
+        copy.added = {kind: list(rows) for kind, rows in self.added.items()}
+        return copy
 
     def all_of(self, kind: type[R]) -> list[R]:
         """Every row of a type."""

@@ -28,11 +28,13 @@ from services.chassis.reentry import Reentry
 from services.chassis.restoring import said, silent
 from services.chassis.restoring.asides import Asides, Moments, over
 from services.chassis.restoring.jobs import Jobs, earliest
+from services.chassis.restoring.means import PRODUCTION, Means
 from services.chassis.restoring.merging import Merged, Moment, Taken
 from services.chassis.restoring.spans import Spans
 from services.chassis.service import Service, Stream
 from services.chassis.set_aside import Aside
 from services.chassis.settings import Settings
+from services.chassis.storage import Storage
 
 __all__ = ["Replay"]
 
@@ -64,8 +66,8 @@ class _Again(Processor):
     A message that waits at that moment has waited its time out: in the later life its channels were heard.
     """
 
-    def __init__(self, service: Service, settings: Settings, clock: Clock) -> None:
-        super().__init__(service, settings, clock)
+    def __init__(self, service: Service, settings: Settings, clock: Clock, storage: Storage) -> None:
+        super().__init__(service, settings, clock, storage)
         self._moments: dict[tuple[str, int, int], datetime] = {}
         self._open: set[tuple[str, int, int]] = set()
 
@@ -91,13 +93,16 @@ def _place(record: Record) -> tuple[str, int, int]:
 class Replay:
     """One replay of one database, over connections of its own."""
 
-    def __init__(self, service: Service, settings: Settings, pool: Pool, clock: Clock) -> None:
+    def __init__(
+        self, service: Service, settings: Settings, pool: Pool, clock: Clock, means: Means = PRODUCTION
+    ) -> None:
         self.service = service
         self.settings = settings
         self.pool = pool
+        self._means = means
         self._now = clock.now()
         self._clock = _Shown(clock.offset)
-        self._processor = _Again(service, settings, self._clock)
+        self._processor = _Again(service, settings, self._clock, means.storage)
         self._reentry = Reentry(self._processor, pool, asyncio.Event(), lambda _, due: due)
         self._jobs = Jobs(self._processor, pool)
         self._entries = service.entries()
@@ -124,7 +129,7 @@ class Replay:
         ]
         if not places:
             return
-        reader = await kafka.open_reader(self.settings, client, places)
+        reader = await self._means.open_reader(self.settings, client, places)
         try:
             await self._start(reader, streams, places)
             self._silent = await silent.silent(db)
@@ -146,7 +151,7 @@ class Replay:
             stored = await positions.read(self.pool, stream.group, mine)
             await positions.verify(reader, stored, ends_by_fetch=by_fetch)
             known = {tp: position.next_offset for tp, position in stored.items()}
-            renew = partial(self._processor.session, f"{stream.group}-replay")
+            renew = partial(self._means.session, self._processor, f"{stream.group}-replay")
             batches = LiveBatches(self._processor, stream, await renew(), known, renew=renew)
             self._batches[stream.group] = batches
             spans |= {tp: (at, ends[tp]) for tp, at in known.items()}

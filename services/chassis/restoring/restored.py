@@ -14,13 +14,13 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.envelope import ContractError, Event, decode
-from services.chassis import kafka
 from services.chassis.clock import Clock
 from services.chassis.database import Connection, Pool, transaction
 from services.chassis.faults import CannotStart, Stopped
 from services.chassis.logs import Episode, log
 from services.chassis.restoring import said
 from services.chassis.restoring.looking import Beyond, is_later, look, mark
+from services.chassis.restoring.means import PRODUCTION, Means
 from services.chassis.restoring.replay import Replay
 from services.chassis.restoring.spans import Spans
 from services.chassis.service import Service
@@ -37,11 +37,20 @@ _OUTBOX: Final = "SELECT id, topic, key, headers, value FROM outbox WHERE id > $
 class Restoring:
     """``why`` says for health what keeps the service from its work; None once it is over, and before it begins."""
 
-    def __init__(self, service: Service, settings: Settings, clock: Clock, pool: Pool, instance: int) -> None:
+    def __init__(
+        self,
+        service: Service,
+        settings: Settings,
+        clock: Clock,
+        pool: Pool,
+        instance: int,
+        means: Means = PRODUCTION,
+    ) -> None:
         self.service = service
         self.settings = settings
         self.clock = clock
         self.pool = pool
+        self._means = means
         self._client = f"{service.name}-restored-{instance}"
         self._episode = Episode("whether the database was restored is not known")
         self._replay: Replay | None = None
@@ -68,7 +77,7 @@ class Restoring:
         """
         while True:
             try:
-                await self._once()
+                await self.once()
                 self._episode.over()
                 self._over = True
                 return
@@ -78,7 +87,8 @@ class Restoring:
                 self._episode.met(error)
                 await asyncio.sleep(1)
 
-    async def _once(self) -> None:
+    async def once(self) -> None:
+        """Look, and replay where the database was restored. Raises whatever database and broker raise."""
         self._replay = None
         # The lock ends with the session, or when the session goes back to the pool.
         async with self.pool.acquire() as db:
@@ -92,14 +102,14 @@ class Restoring:
 
     async def _outputs(self) -> list[TopicPartition]:
         """The partitions that the service writes and does not read, of the topics that there are."""
-        counts = await kafka.partition_counts(self.settings)
+        counts = await self._means.partition_counts(self.settings)
         names = [entry.name for entry in self.service.says]
         return [TopicPartition(name, number) for name in names for number in range(counts.get(name, 0))]
 
     @contextlib.asynccontextmanager
     async def _reader(self, places: Sequence[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer | None]:
         """None without places: a reader that was never assigned anything hangs in its stop."""
-        reader = await kafka.open_reader(self.settings, self._client, places) if places else None
+        reader = await self._means.open_reader(self.settings, self._client, places) if places else None
         try:
             yield reader
         finally:
@@ -120,7 +130,7 @@ class Restoring:
         if not beyond.whole:
             raise RuntimeError("partitions that this service writes have no leader: what was said there is not known")
         events = [] if reader is None else await self._learn(db, reader, beyond)
-        self._replay = Replay(self.service, self.settings, self.pool, self.clock)
+        self._replay = Replay(self.service, self.settings, self.pool, self.clock, self._means)
         await self._replay.run(db, f"{self._client}-inputs")
         await self._end(db, beyond, events)
 
@@ -142,8 +152,8 @@ class Restoring:
         after = 0
         while rows := await db.fetch(_OUTBOX, after, _AT_ONCE):
             after = rows[-1]["id"]
-            await said.sift(db, rows, self.clock)
-        await said.sift_timers(db, self.clock)
+            await said.sift(db, rows, self.clock, self._means.storage)
+        await said.sift_timers(db, self.clock, self._means.storage)
         async with transaction(db):
             await said.start_from(db, beyond.ends)
             if self.service.restored is not None:

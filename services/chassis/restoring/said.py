@@ -19,7 +19,8 @@ from services.chassis.passed import Place, Told, read_passed
 from services.chassis.reasons import SAID_OTHERWISE
 from services.chassis.records import Record, content_digest, unpack_headers
 from services.chassis.restoring import silent
-from services.chassis.set_aside import Aside, insert
+from services.chassis.set_aside import Aside
+from services.chassis.storage import POSTGRES, Storage
 
 __all__ = [
     "Counts",
@@ -60,6 +61,8 @@ UNION ALL SELECT source, id, digest, '', -1, -1 FROM inbox JOIN unnest($1::text[
 USING (source, id)"""
 _COUNTS: Final = """SELECT count(*), count(*) FILTER (WHERE again),
 (SELECT count(*) FROM set_aside WHERE reason = $1) FROM said_since"""
+_SOME_OPEN: Final = "SELECT EXISTS (SELECT FROM said_since WHERE NOT again)"
+_TIMERS: Final = "SELECT name, topic, key, headers, value FROM timer WHERE name > $1 ORDER BY name LIMIT $2"
 _AGAIN: Final = """UPDATE said_since AS s SET again = true FROM unnest($1::text[], $2::text[]) AS t(source, id)
 WHERE s.source = t.source AND s.id = t.id"""
 
@@ -164,7 +167,7 @@ async def counts(db: Connection) -> Counts:
 
 async def some_open(db: Connection) -> bool:
     """Whether a later life sent messages that this life has not made yet and may still make."""
-    found: bool = await db.fetchval("SELECT EXISTS (SELECT FROM said_since WHERE NOT again)")
+    found: bool = await db.fetchval(_SOME_OPEN)
     return found
 
 
@@ -176,29 +179,28 @@ async def forget(db: Connection, before: datetime, most: int) -> int:
     return int((await db.execute(_FORGET, before, most)).split()[-1])
 
 
-async def sift(db: Connection, rows: Sequence[Any], clock: Clock) -> list[Any]:
+async def sift(db: Connection, rows: Sequence[Any], clock: Clock, storage: Storage = POSTGRES) -> list[Any]:
     """The rows of the outbox that are to be sent. The other rows are deleted in one transaction: a message that the log
     has already is done, and a message whose id has another message in the log is set aside."""
     known, otherwise = await _sorted(db, rows)
     if gone := [row["id"] for row in rows if of_outbox(row)[:2] in known]:
         async with db.transaction():
             await db.execute("DELETE FROM outbox WHERE id = ANY($1)", gone)
-            await _settle(db, known, otherwise, clock)
+            await _settle(db, known, otherwise, clock, storage)
     deleted = set(gone)
     return [row for row in rows if row["id"] not in deleted]
 
 
-async def sift_timers(db: Connection, clock: Clock) -> int:
+async def sift_timers(db: Connection, clock: Clock, storage: Storage = POSTGRES) -> int:
     """Forget timers whose messages are in the log; gives how many."""
     after, count = "", 0
-    query = "SELECT name, topic, key, headers, value FROM timer WHERE name > $1 ORDER BY name LIMIT $2"
-    while rows := await db.fetch(query, after, _AT_ONCE):
+    while rows := await db.fetch(_TIMERS, after, _AT_ONCE):
         after = rows[-1]["name"]
         known, otherwise = await _sorted(db, rows)
         gone = [row["name"] for row in rows if of_outbox(row)[:2] in known]
         async with db.transaction():
             await db.execute("DELETE FROM timer WHERE name = ANY($1)", gone)
-            await _settle(db, known, otherwise, clock)
+            await _settle(db, known, otherwise, clock, storage)
         count += len(gone)
     return count
 
@@ -216,9 +218,15 @@ async def _sorted(db: Connection, rows: Sequence[Any]) -> tuple[dict[tuple[str, 
     return known, otherwise
 
 
-async def _settle(db: Connection, known: Mapping[tuple[str, str], Any], otherwise: Sequence[Any], clock: Clock) -> None:
+async def _settle(
+    db: Connection,
+    known: Mapping[tuple[str, str], Any],
+    otherwise: Sequence[Any],
+    clock: Clock,
+    storage: Storage,
+) -> None:
     now = clock.now()
-    await insert(db, [_aside(row, there, now) for row, there in otherwise])
+    await storage.insert(db, [_aside(row, there, now) for row, there in otherwise])
     await db.execute(_AGAIN, [source for source, _ in known], [id for _, id in known])
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from services.chassis.database import Connection
+from services.chassis.migrations import applied_at
 from services.chassis.passed import Told
 from services.chassis.records import Record
 
@@ -30,6 +31,8 @@ _PASSED: Final = """SELECT t."offset", told.after
  CROSS JOIN LATERAL (SELECT after FROM said_passed
     WHERE topic = $1 AND partition = $2 AND next_offset > t."offset" ORDER BY next_offset LIMIT 1) AS told"""
 _TOLD: Final = "SELECT (SELECT min(after) FROM said_passed), (SELECT max(decided_at) FROM said_since)"
+_TELLS: Final = "chassis/0011_begun.sql"
+"""Since this migration messages tell what was passed before them. A later life that passed nothing tells nothing."""
 
 _FORGET_PASSED: Final = "DELETE FROM said_passed WHERE after < $1 AND NOT EXISTS (SELECT FROM restored)"
 _FORGET_BEGUN: Final = "DELETE FROM said_begun WHERE at < $1 AND NOT EXISTS (SELECT FROM restored)"
@@ -65,7 +68,7 @@ class Silent:
 
     def untold(self, written_at: datetime) -> datetime | None:
         """The moment after which a record was decided that no message tells of: each message tells of all passed before
-        it. None if no message told of passed records when this record was written."""
+        it. None if messages did not tell of passed records yet when this record was written."""
         return None if self.told_since is None or written_at < self.told_since else self.last
 
 
@@ -74,4 +77,5 @@ async def silent(db: Connection) -> Silent:
     await db.execute(_ENDS)
     row = await db.fetchrow(_TOLD)
     assert row is not None
-    return Silent(*row)
+    told_since = (row[0], await applied_at(db, _TELLS))
+    return Silent(min((one for one in told_since if one is not None), default=None), row[1])

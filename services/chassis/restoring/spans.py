@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Final
 
@@ -22,7 +22,7 @@ class Spans:
     def __init__(self, reader: AIOKafkaConsumer, spans: Mapping[TopicPartition, tuple[int, int]]) -> None:
         self._reader = reader
         self._ends = {tp: end for tp, (begin, end) in spans.items() if begin < end}
-        self._moved_at = asyncio.get_running_loop().time()
+        self._moved_at = time.monotonic()
         for tp in self._ends:
             reader.seek(tp, spans[tp][0])
 
@@ -36,7 +36,6 @@ class Spans:
 
         Raises ``TimeoutError`` when nothing has come for 30 s.
         """
-        loop = asyncio.get_running_loop()
         self._reader.resume(*places)
         try:
             found = await self._reader.getmany(*places, timeout_ms=_WAIT_MS, max_records=limit)
@@ -49,10 +48,10 @@ class Spans:
             # The client hides the marks of transactions: they move the position only.
             if await self._reader.position(tp) >= end:
                 del self._ends[tp]
-                self._moved_at = loop.time()
+                self._moved_at = time.monotonic()
         if found:
-            self._moved_at = loop.time()
-        elif loop.time() - self._moved_at > _PATIENCE:
+            self._moved_at = time.monotonic()
+        elif time.monotonic() - self._moved_at > _PATIENCE:
             names = ", ".join(f"{tp.topic}/{tp.partition}" for tp in places)
             raise TimeoutError(f"nothing was read of {names} for {_PATIENCE:.0f} s")
         return records
