@@ -200,6 +200,18 @@ def test_databases_sort_the_same_on_every_machine(linkage: Linkage) -> None:
     assert {tuple(row[1:]) for row in rows} == {("b", "C.UTF-8")}
 
 
+def test_a_twin_is_scaled_beside_a_service_and_each_process_has_a_number_of_its_own(linkage: Linkage) -> None:
+    """Two processes of one service both took number 0, and threw each other out for ever."""
+    held = """SELECT objid FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+        WHERE locktype = 'advisory' AND classid = 23557 AND objsubid = 2 AND granted AND datname = 'attendance'
+        ORDER BY objid"""
+    linkage.compose("up", "--detach", "--wait", "--wait-timeout", "280", "--scale", "attendance-twin=2", seconds=300)
+    assert linkage.query("attendance", held) == [["0"], ["1"], ["2"]]
+    assert linkage.inspect("attendance")["State"]["Health"]["Status"] == "healthy"
+    linkage.compose("up", "--detach", "--wait", "--wait-timeout", "280", seconds=300)
+    assert linkage.compose("ps", "--quiet", "attendance-twin").split() == []
+
+
 def test_stopped_in_order_and_started_again_everything_is_as_it_was(linkage: Linkage, sent: dict[str, int]) -> None:
     def all_there_is() -> list[object]:
         books = [linkage.query(f"sandbox_{code}", "SELECT * FROM audit_credits ORDER BY 1") for code in OTHER]
