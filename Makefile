@@ -52,13 +52,13 @@ test-compose: $(READY) ## Prove deploy/compose.yaml; needs Docker with compose v
 	$(PYTEST) -m compose $(ARGS)
 
 bench: $(READY) ## Measure deciding and latency on Apache Kafka, under 3 minutes: make bench ARGS="--json FILE"
-	@$(BIN)/python -m tests.benchmarks $(ARGS)
+	@$(BIN)/python -m tests.lab.benchmarks $(ARGS)
 
 faults: $(READY) ## Break a running linkage on real Kafka in every way we know (ARGS="--list", "--only ID --seed N --json FILE")
-	@$(BIN)/python -m tests.faults $(ARGS)
+	@$(BIN)/python -m tests.lab.faults $(ARGS)
 
 fuzz: $(READY) ## Write 500,000 whole Kafka records by seed to the real border (ARGS="--records N --seed N --json FILE")
-	@$(BIN)/python -m tests.fuzz $(ARGS)
+	@$(BIN)/python -m tests.lab.fuzz $(ARGS)
 
 simulate: $(READY) ## Run a whole linkage in memory under faults, by seed (ARGS="--seeds N --from S")
 	@$(BIN)/python -m tests.simulation $(ARGS)

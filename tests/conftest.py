@@ -10,8 +10,8 @@ from typing import Protocol
 import pytest
 
 from deploy.addresses import forget_libpq_variables
-from deploy.local.broker import Broker
-from deploy.local.postgres import Postgres
+from deploy.tryout.local.broker import Broker
+from deploy.tryout.local.postgres import Postgres
 from tests.support.backends import Backends, real_kafka_required
 
 _backends = pytest.StashKey[Backends]()

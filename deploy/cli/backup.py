@@ -10,17 +10,17 @@ from typing import Annotated
 
 import typer
 
-from deploy.backup import acts
-from deploy.backup.manifest import Manifest, read_manifest
-from deploy.backup.programs import output
-from deploy.backup.restoring import Restored, Wanted
-from deploy.backup.restoring import restore as restored
-from deploy.backup.secret_store import ComposedSecrets, NoSecrets, SecretFolder, Secrets
-from deploy.backup.servers import Composed, Direct, Server
-from deploy.backup.taking import Asked, back_up
 from deploy.cli.running import run
-from deploy.local.errors import words
-from deploy.local.outcome import told
+from deploy.operate.backup import acts
+from deploy.operate.backup.manifest import Manifest, read_manifest
+from deploy.operate.backup.programs import output
+from deploy.operate.backup.restoring import Restored, Wanted
+from deploy.operate.backup.restoring import restore as restored
+from deploy.operate.backup.secret_store import ComposedSecrets, NoSecrets, SecretFolder, Secrets
+from deploy.operate.backup.servers import Composed, Direct, Server
+from deploy.operate.backup.taking import Asked, back_up
+from deploy.operate.errors import words
+from deploy.operate.outcome import told
 
 __all__ = ["backup", "restore"]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from contracts.envelope import MAX_BYTES
-from deploy.local.errors import EnvironmentProblem, LocalError
+from deploy.operate.errors import EnvironmentProblem, LocalError
 
 __all__ = ["EventFile", "Ids", "event_file"]
 

@@ -31,7 +31,7 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in TRYOUT:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module(f"deploy.cli.{cmd_name}")
+        module = importlib.import_module(f"deploy.tryout.cli.{cmd_name}")
         alone = typer.Typer(add_completion=False)
         alone.command(cmd_name)(getattr(module, cmd_name))
         return get_command(alone)

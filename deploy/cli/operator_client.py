@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from deploy.local.errors import EnvironmentProblem, LocalError, words
+from deploy.operate.errors import EnvironmentProblem, LocalError, words
 
 __all__ = ["PORTS", "OperatorClient", "address", "token"]
 

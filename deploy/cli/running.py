@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from deploy.local.outcome import outcome
+from deploy.operate.outcome import outcome
 
 __all__ = ["run"]
 

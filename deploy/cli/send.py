@@ -15,10 +15,10 @@ import typer
 from contracts.envelope import ContractError, body_bytes, header_texts
 from deploy.cli.event_file import EventFile, Ids, event_file
 from deploy.cli.running import run
-from deploy.demo.lines import Letter, Problem, read_letter
-from deploy.demo.publishing import Publisher
-from deploy.local.brokers_named import parse_address
-from deploy.local.errors import LocalError
+from deploy.operate.brokers import parse_address
+from deploy.operate.errors import LocalError
+from deploy.operate.lines import Letter, Problem, read_letter
+from deploy.operate.publishing import Publisher
 
 SHOWN: Final = 20
 """How many wrong lines are shown. The others are counted."""

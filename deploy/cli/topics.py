@@ -12,10 +12,10 @@ import typer
 
 from contracts.topics import all_topics
 from deploy.cli.running import run
-from deploy.local.brokers_named import parse_address
-from deploy.local.errors import EnvironmentProblem
-from deploy.local.registries import CONFIGURED, configured_codes
-from deploy.local.topics import ensure_topics
+from deploy.operate.brokers import parse_address
+from deploy.operate.errors import EnvironmentProblem
+from deploy.operate.registries import CONFIGURED, configured_codes
+from deploy.operate.topics import ensure_topics
 
 
 def topics(

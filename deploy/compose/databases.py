@@ -12,8 +12,8 @@ from pathlib import Path
 import asyncpg
 
 from deploy.compose.variables import variable
-from deploy.local.errors import EnvironmentProblem
-from deploy.local.outcome import outcome
+from deploy.operate.errors import EnvironmentProblem
+from deploy.operate.outcome import outcome
 
 __all__ = ["prepare"]
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import yaml
 
 from deploy.compose.variables import variable
-from deploy.local.errors import EnvironmentProblem
-from deploy.local.outcome import outcome
-from deploy.local.registries import configured_codes
+from deploy.operate.errors import EnvironmentProblem
+from deploy.operate.outcome import outcome
+from deploy.operate.registries import configured_codes
 
 __all__ = ["scram_verifier", "write_all"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from deploy.local.errors import EnvironmentProblem
+from deploy.operate.errors import EnvironmentProblem
 
 __all__ = ["variable"]
 

@@ -1,7 +1,7 @@
 """Logs of processes with pages: one JSON line each, an error without its trace, and what repeats once.
 
 The first warning or error of a kind is written at once. Those like it are counted, and one line tells their number when
-none has come for a while. ``services/chassis/repeats.py`` does the same for services, which this folder may not import.
+none has come for a while. ``services/chassis/base/repeats.py`` does the same for services, which are not imported here.
 """
 
 from __future__ import annotations

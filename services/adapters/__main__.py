@@ -1,5 +1,5 @@
 """``python -m services.adapters [migrate]``: one process per registry, for the seat in SHUANGCHENG_REGISTRY."""
 
-from services.chassis.command import main
+from services.chassis.process.command import main
 
 main("services.adapters")

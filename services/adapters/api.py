@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from services.adapters import queries
-from services.chassis.http import Operator
-from services.chassis.reading import Reads
-from services.chassis.settings import Settings
+from services.chassis.base.http import Operator
+from services.chassis.base.reading import Reads
+from services.chassis.base.settings import Settings
 
 __all__ = ["api"]
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.adapters import rules
+from services.adapters.kinds.systems import System, SystemAway
 from services.adapters.parts import Part
 from services.adapters.states import Letter
 from services.adapters.store import HeardLetters
-from services.adapters.systems import System, SystemAway
 from services.adapters.worker import Backoff
-from services.chassis.database import Pool, describe
-from services.chassis.failures import blames_nobody
-from services.chassis.logs import log
-from services.chassis.polling import Polling
+from services.chassis.base.database import Pool, describe
+from services.chassis.base.failures import blames_nobody
+from services.chassis.base.logs import log
+from services.chassis.base.polling import Polling
 
 __all__ = ["Listener"]
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from services.adapters.states import Waiting
-from services.chassis.logs import Episode
-from services.chassis.metrics import Figure
+from services.chassis.base.logs import Episode
+from services.chassis.base.metrics import Figure
 from services.chassis.service import Figures
 
 __all__ = ["PARTS", "Part", "figures"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.adapters.states import Waiting
-from services.chassis.database import Connection
+from services.chassis.base.database import Connection
 
 __all__ = ["troubles", "waiting"]
 

@@ -18,24 +18,24 @@ from contracts.registry import Registry
 from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, registry_source, service_source
 from services.adapters import rules
 from services.adapters.api import api
-from services.adapters.asked import Quiet
-from services.adapters.credentials import Credentials, read_credentials
+from services.adapters.kinds.asked import Quiet
+from services.adapters.kinds.credentials import Credentials, read_credentials
+from services.adapters.kinds.rest_api.client import RestApi
+from services.adapters.kinds.systems import System
 from services.adapters.listening import Listener
 from services.adapters.parts import PARTS, Part, figures
 from services.adapters.queries import waiting
-from services.adapters.rest_api import RestApi
 from services.adapters.settings import AdapterSettings
 from services.adapters.states import Credit, account_name
 from services.adapters.store import AdapterStore, Needs, restore_credits
-from services.adapters.systems import System
 from services.adapters.worker import Caller, Messenger, persistent
-from services.chassis.clock import Clock
-from services.chassis.configuration import ConfigurationError, read_folder
-from services.chassis.database import Connection, Pool
+from services.chassis.base.clock import Clock
+from services.chassis.base.configuration import ConfigurationError, read_folder
+from services.chassis.base.database import Connection, Pool
+from services.chassis.base.settings import Settings
 from services.chassis.decisions import Inbound
 from services.chassis.reactions import Reaction
 from services.chassis.service import Figures, Service, Stream, Worker
-from services.chassis.settings import Settings
 
 __all__ = ["KINDS", "build"]
 

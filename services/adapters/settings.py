@@ -9,8 +9,8 @@ from typing import Final
 
 from pydantic import SecretStr, field_validator
 
-from services.chassis.addresses import require_url
-from services.chassis.settings import Settings
+from services.chassis.base.addresses import require_url
+from services.chassis.base.settings import Settings
 
 __all__ = ["AdapterSettings"]
 

@@ -11,14 +11,14 @@ from uuid import UUID
 from contracts.envelope import Event
 from contracts.messages import Message
 from contracts.topics import registry_source, registry_topic_for
+from services.adapters.kinds.systems import NoticeOutcomes
 from services.adapters.rules import one_line, send
 from services.adapters.states import Credit, Letter, Notice, Outcome, Posted, account_name
-from services.adapters.systems import NoticeOutcomes
-from services.chassis import outbox
-from services.chassis.database import Batch, Connection, Pool
+from services.chassis.base.database import Batch, Connection, Pool
+from services.chassis.base.logs import log
+from services.chassis.base.overtaking import decided_again
+from services.chassis.batch import outbox
 from services.chassis.decisions import States
-from services.chassis.logs import log
-from services.chassis.overtaking import decided_again
 from services.chassis.tables import Table
 
 __all__ = [

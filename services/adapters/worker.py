@@ -9,15 +9,15 @@ from datetime import datetime, timedelta
 from contracts.messages import Message
 from contracts.registry import Registry
 from services.adapters import rules
+from services.adapters.kinds.systems import System, SystemAway
 from services.adapters.parts import Part
 from services.adapters.states import Away, Credit, Lost, Outcome
 from services.adapters.store import Calls
-from services.adapters.systems import System, SystemAway
-from services.chassis.database import Pool, describe
-from services.chassis.failpoints import failpoint
-from services.chassis.failures import blames_nobody
-from services.chassis.logs import Episode, log
-from services.chassis.polling import Polling
+from services.chassis.base.database import Pool, describe
+from services.chassis.base.failpoints import failpoint
+from services.chassis.base.failures import blames_nobody
+from services.chassis.base.logs import Episode, log
+from services.chassis.base.polling import Polling
 
 __all__ = ["IN_FLIGHT", "Backoff", "Caller", "Messenger", "persistent"]
 

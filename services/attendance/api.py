@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from services.attendance import store
-from services.chassis.http import Operator
-from services.chassis.reading import Reads
-from services.chassis.settings import Settings
+from services.chassis.base.http import Operator
+from services.chassis.base.reading import Reads
+from services.chassis.base.settings import Settings
 
 __all__ = ["api"]
 

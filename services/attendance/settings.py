@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from services.chassis.settings import Settings
+from services.chassis.base.settings import Settings
 
 __all__ = ["AttendanceSettings"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from services.attendance.states import DAYS_OF_A_STAY, PersonDay, Presence, RecordKey, Signup, Standing
-from services.chassis.database import Batch, Connection
+from services.chassis.base.database import Batch, Connection
 from services.chassis.decisions import States
 from services.chassis.tables import Table
 

@@ -19,9 +19,11 @@ from contracts.messages import (
     volunteers,
 )
 from contracts.messages.deliveries import SignupState
-from services.bridge.rules import carrying, consent, linking, notices, translation
-from services.bridge.rules.admission import Admission, Other, admitted, sender
-from services.bridge.rules.names import account_name
+from services.bridge.border import notices, translation
+from services.bridge.border.admission import Admission, Other, admitted, sender
+from services.bridge.border.names import account_name
+from services.bridge.ledger import carrying
+from services.bridge.links import consent, linking
 from services.bridge.store import Needs
 from services.chassis.decisions import Decide, Inbound, States
 from services.chassis.reactions import Reaction

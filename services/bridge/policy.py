@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 from contracts.registry import Capability, Registry
 from services.bridge.settings import BridgeSettings
-from services.chassis.configuration import ConfigurationError, read_folder
+from services.chassis.base.configuration import ConfigurationError, read_folder
 
 __all__ = ["Policy", "Seat", "policy"]
 

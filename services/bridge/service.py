@@ -25,19 +25,19 @@ from contracts.topics import (
     registry_source,
     service_source,
 )
-from services.bridge.api import api
+from services.bridge.border.admission import refusal_of_undecodable
 from services.bridge.crossings import REACTIONS
-from services.bridge.hand import hand
-from services.bridge.operating import end_pauses, operating
+from services.bridge.operate.hand import hand
+from services.bridge.operate.operating import end_pauses, operating
 from services.bridge.policy import Policy, policy
-from services.bridge.rules.admission import refusal_of_undecodable
+from services.bridge.reading.api import api
 from services.bridge.settings import BridgeSettings
 from services.bridge.store import BridgeStore, paused_groups
+from services.chassis.base.logs import Episode
+from services.chassis.base.reading import Reads
+from services.chassis.base.settings import Settings
 from services.chassis.decisions import Send
-from services.chassis.logs import Episode
-from services.chassis.reading import Reads
 from services.chassis.service import Service, Stream, Undecodable
-from services.chassis.settings import Settings
 
 __all__ = ["border", "build"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from services.chassis.settings import Settings
+from services.chassis.base.settings import Settings
 
 __all__ = ["BridgeSettings"]
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from contracts.messages import Message
 from contracts.topics import BRIDGE_COMMANDS
-from services.bridge.rules.names import person_name
+from services.bridge.border.names import person_name
 from services.bridge.states import (
     Account,
     ConsentState,
@@ -26,9 +26,9 @@ from services.bridge.states import (
     Step,
     Transfer,
 )
-from services.chassis import outbox
-from services.chassis.acts import Acts
-from services.chassis.database import Batch, Connection
+from services.chassis.aside.acts import Acts
+from services.chassis.base.database import Batch, Connection
+from services.chassis.batch import outbox
 from services.chassis.decisions import Send, States
 from services.chassis.tables import Table
 

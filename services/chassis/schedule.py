@@ -12,8 +12,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from contracts.messages.service import SHANGHAI, shanghai_day
-from services.chassis.clock import Clock
-from services.chassis.database import Batch, Connection
+from services.chassis.base.clock import Clock
+from services.chassis.base.database import Batch, Connection
 from services.chassis.decisions import Send
 
 __all__ = ["Job", "Run"]

@@ -14,15 +14,15 @@ from fastapi import APIRouter
 from contracts.envelope import ContractError, Event
 from contracts.messages import Message
 from contracts.topics import TopicEntry, service_source
-from services.chassis.clock import Clock
-from services.chassis.database import Batch, Connection, Pool
+from services.chassis.base.clock import Clock
+from services.chassis.base.database import Batch, Connection, Pool
+from services.chassis.base.logs import Episode
+from services.chassis.base.metrics import Figure
+from services.chassis.base.reading import Reads
+from services.chassis.base.settings import Settings
 from services.chassis.decisions import Decision, Inbound, Send, States
-from services.chassis.logs import Episode
-from services.chassis.metrics import Figure
 from services.chassis.reactions import Reaction
-from services.chassis.reading import Reads
 from services.chassis.schedule import Job
-from services.chassis.settings import Settings
 from services.chassis.tables import Table
 
 __all__ = ["Figures", "Heard", "Service", "Store", "Stream", "Undecodable", "Worker"]

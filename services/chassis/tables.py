@@ -23,9 +23,9 @@ from uuid import UUID
 import asyncpg
 from pydantic import TypeAdapter
 
-from services.chassis.database import Connection, add_rows
+from services.chassis.base.database import Connection, add_rows
+from services.chassis.base.overtaking import Overtaken
 from services.chassis.decisions import States
-from services.chassis.overtaking import Overtaken
 
 __all__ = ["Table"]
 

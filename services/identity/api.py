@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel
 
 from contracts.messages.base import Ref, RegistryCode, Sha256
-from services.chassis.clock import Clock
-from services.chassis.http import Principal, principal
-from services.chassis.reading import Reads
-from services.chassis.settings import Settings
+from services.chassis.base.clock import Clock
+from services.chassis.base.http import Principal, principal
+from services.chassis.base.reading import Reads
+from services.chassis.base.settings import Settings
 from services.identity.store import code_would_be_accepted
 
 __all__ = ["CodeFound", "api"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from services.chassis.settings import Settings
+from services.chassis.base.settings import Settings
 
 __all__ = ["Policy", "policy"]
 

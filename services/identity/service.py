@@ -9,10 +9,10 @@ from typing import Final
 from contracts.messages import Message
 from contracts.messages import identity as messages
 from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS, service_source
+from services.chassis.base.settings import Settings
 from services.chassis.decisions import Inbound
 from services.chassis.reactions import Reaction
 from services.chassis.service import Service, Stream
-from services.chassis.settings import Settings
 from services.identity import rules
 from services.identity.api import api
 from services.identity.policy import policy

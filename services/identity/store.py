@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from services.chassis.database import Batch, Connection
+from services.chassis.base.database import Batch, Connection
 from services.chassis.decisions import States
 from services.chassis.tables import Table
 from services.identity.states import Account, ConsentState, Link, Offer, Request, Role

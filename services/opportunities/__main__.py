@@ -1,5 +1,5 @@
 """``python -m services.opportunities [migrate]``."""
 
-from services.chassis.command import main
+from services.chassis.process.command import main
 
 main("services.opportunities")

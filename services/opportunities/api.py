@@ -11,10 +11,10 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from contracts.messages.base import AgeBand, Ref, RegistryCode, Text
 from contracts.messages.shifts import Campaign, Category, Place
-from services.chassis.clock import Clock
-from services.chassis.http import Operator, principal
-from services.chassis.reading import Reads
-from services.chassis.settings import Settings
+from services.chassis.base.clock import Clock
+from services.chassis.base.http import Operator, principal
+from services.chassis.base.reading import Reads
+from services.chassis.base.settings import Settings
 from services.opportunities import search
 from services.opportunities.search import CursorError, Moment, Query, Row
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import AfterValidator, AwareDatetime, TypeAdapter
 
 from contracts.messages.base import Ref, RegistryCode
-from services.chassis.database import Connection
+from services.chassis.base.database import Connection
 from services.opportunities.states import ShiftKey
 
 __all__ = ["CursorError", "Moment", "Query", "Row", "campaigns", "cursor_of", "figures", "find", "shift"]

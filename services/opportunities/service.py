@@ -9,10 +9,10 @@ from typing import Final
 from contracts.messages import Message
 from contracts.messages import opportunities as messages
 from contracts.topics import OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS, service_source
+from services.chassis.base.settings import Settings
 from services.chassis.decisions import Inbound
 from services.chassis.reactions import Reaction
 from services.chassis.service import Service, Stream
-from services.chassis.settings import Settings
 from services.opportunities.api import api
 from services.opportunities.rules import leaving, publishing, signups, windows
 from services.opportunities.states import ShiftKey, project_name, shift_name, signup_name

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-from services.chassis.database import Batch
+from services.chassis.base.database import Batch
 from services.chassis.decisions import States
 from services.chassis.tables import Table
 from services.opportunities.states import Outcome, Project, Shift, ShiftKey, Signup, windows_name

@@ -1,9 +1,9 @@
 """Where services name the messages that they decide: read from their syntax, nothing is run.
 
 A message that a service reads stands in one row, a key of the table that gives its decision. One module more may name
-it: its rule module, where it is decided (``rules.py`` or a file of ``rules/``), or else where the service makes it for
-itself or keeps it. A table of such messages beside the rows, or a choice by type outside of the rules, is a second
-table of contents. What a service only says it may name wherever it says it.
+it: its rule module, where it is decided (``rules.py``, or a file in a room of rules), or else where the service makes
+it for itself or keeps it. A table of such messages beside the rows, or a choice by type outside of the rules, is a
+second table of contents. What a service only says it may name wherever it says it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from typing import Final
 from contracts.messages import Message
 from contracts.topics import DELIVERIES, INBOUND, INNER, RECEIPTS, REFUSALS, TEMPLATES
 
-__all__ = ["READ", "Module", "Service"]
+__all__ = ["READ", "RULE_ROOMS", "Module", "Service"]
+
+RULE_ROOMS: Final = frozenset({"rules", "border", "links", "ledger"})
+"""Folders of a service whose modules decide, and do nothing else."""
 
 READ: Final[dict[str, set[type[Message]]]] = {
     reader: {message for entry in (*TEMPLATES, *INNER) if reader in entry.readers for message in entry.messages}
@@ -49,7 +52,7 @@ class Module:
     def is_rules(self) -> bool:
         """Whether decisions stand here."""
         parts = Path(self.path).parts
-        return parts[-1] == "rules.py" or "rules" in parts[:-1]
+        return parts[-1] == "rules.py" or not RULE_ROOMS.isdisjoint(parts[:-1])
 
     def named(self, within: ast.AST | None = None) -> Iterator[type[Message]]:
         """The messages that this part of the module names, by class or by type name."""

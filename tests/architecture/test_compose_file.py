@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from deploy.local.broker_java import KAFKA_VERSION
-from deploy.local.registries import CONFIGURED, configured_codes
-from deploy.local.specs import SERVICES, process_table
+from deploy.operate.registries import CONFIGURED, configured_codes
 from deploy.operator.settings import OperatorSettings
+from deploy.tryout.local.broker_java import KAFKA_VERSION
+from deploy.tryout.local.specs import SERVICES, process_table
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FILE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))

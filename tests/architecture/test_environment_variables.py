@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
 from deploy.operator.settings import OperatorSettings
-from deploy.sandbox.settings import SandboxSettings
-from services.chassis.settings import Settings
+from deploy.tryout.sandbox.settings import SandboxSettings
+from services.chassis.base.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `([A-Z_]+)`( †)? \| (none|`[^`]*`) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)

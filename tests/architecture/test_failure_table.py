@@ -8,9 +8,9 @@ from typing import Final, get_args
 
 from prometheus_client import REGISTRY
 
-from services.chassis import metrics
-from services.chassis.failures import FailureClass
-from services.chassis.reasons import AsideReason
+from services.chassis.base import metrics
+from services.chassis.base.failures import FailureClass
+from services.chassis.batch.reasons import AsideReason
 
 SERVICES: Final = Path(__file__).parents[2] / "services"
 CELLS: Final = ("class", "what it is", "what is done", "log", "health", "metrics")
@@ -49,7 +49,7 @@ def test_the_metrics_and_labels_that_the_table_names_are_there() -> None:
 
 
 def test_the_log_lines_that_the_table_names_are_written() -> None:
-    code = "\n".join(file.read_text("utf-8") for file in (SERVICES / "chassis").glob("*.py"))
+    code = "\n".join(file.read_text("utf-8") for file in (SERVICES / "chassis").rglob("*.py"))
     for name, row in table().items():
         for line in re.findall(r"`([^`]+)`", row["log"]):
             assert f'"{line}"' in code, (name, line)

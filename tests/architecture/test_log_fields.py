@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.chassis.logs import ALLOWED
+from services.chassis.base.logs import ALLOWED
 
 ROOT = Path(__file__).parents[2]
 _LEVELS = ("debug", "info", "warning", "error", "critical", "exception")

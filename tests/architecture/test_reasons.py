@@ -16,7 +16,7 @@ from contracts.refused import ContractRefusal
 from services.adapters.states import CreditRefusal
 from services.attendance import states as attendance
 from services.bridge import reasons as bridge
-from services.chassis.reasons import AsideReason
+from services.chassis.batch.reasons import AsideReason
 from services.identity import states as identity
 from services.opportunities import states as opportunities
 from tests.support.reasons import look_for
@@ -31,7 +31,7 @@ CLOSED_LISTS: dict[str, Any] = {
     "services/bridge/reasons.py:BorderRefusal": bridge.BorderRefusal,
     "services/bridge/reasons.py:Obstacle": bridge.Obstacle,
     "services/bridge/reasons.py:ReceiptRefusal": bridge.ReceiptRefusal,
-    "services/chassis/reasons.py:AsideReason": AsideReason,
+    "services/chassis/batch/reasons.py:AsideReason": AsideReason,
     "services/identity/states.py:CommandRefusal": identity.CommandRefusal,
     "services/identity/states.py:LinkRefusal": identity.LinkRefusal,
     "services/opportunities/states.py:CommandRefusal": opportunities.CommandRefusal,
@@ -40,7 +40,7 @@ CLOSED_LISTS: dict[str, Any] = {
 }
 NO_REASON = set(get_args(identity.Established))
 """What stands in one variable with reasons, and is none."""
-HANDED_ON = {"services/adapters/rest_api.py"}
+HANDED_ON = {"services/adapters/kinds/rest_api/client.py"}
 """Where a registry's own word, as it comes, is taken for a reason."""
 
 
@@ -51,7 +51,7 @@ def _sources(*folders: str) -> dict[str, str]:
 
 
 LINKAGE = look_for(_sources("contracts", "services"))
-SANDBOXES = look_for(_sources("deploy/sandbox"))
+SANDBOXES = look_for(_sources("deploy/tryout/sandbox"))
 
 
 @pytest.mark.parametrize("found", [LINKAGE, SANDBOXES], ids=["linkage", "sandboxes"])

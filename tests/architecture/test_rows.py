@@ -10,7 +10,7 @@ from tests.architecture.rows import READ, Service
 
 SERVICES = Path(__file__).parents[2] / "services"
 ROWS = dict.fromkeys(READ, "service.py") | {"bridge": "crossings.py"}
-WORDS = {"adapters": ("rest_api_words.py",)}
+WORDS = {"adapters": ("kinds/rest_api/words.py",)}
 
 
 @pytest.mark.parametrize("name", READ)

@@ -10,6 +10,8 @@ from typing import Final
 
 import pytest
 
+from tests.architecture.rows import RULE_ROOMS
+
 ROOT = Path(__file__).parents[2]
 SERVICES = ("identity", "opportunities", "attendance", "bridge", "adapters")
 
@@ -65,7 +67,7 @@ def test_a_service_has_the_common_files(service: str) -> None:
     folder = ROOT / "services" / service
     for name in ("README.md", "__main__.py", "service.py", "store.py", "migrations"):
         assert (folder / name).exists(), f"{service} lacks {name}"
-    assert (folder / "rules.py").exists() or (folder / "rules").is_dir()
+    assert (folder / "rules.py").exists() or any((folder / room).is_dir() for room in RULE_ROOMS)
     assert list((folder / "migrations").glob("0001_*.sql"))
 
 

@@ -13,28 +13,36 @@ from typing import Final
 import pytest
 
 SERVICES: Final = Path(__file__).parents[2] / "services"
-READ_MODULES: Final = {"adapters": "queries.py", "bridge": "queries.py", "opportunities": "search.py"}
+READ_MODULES: Final = {"adapters": "queries.py", "bridge": "reading/queries.py", "opportunities": "search.py"}
 """What a service is asked over HTTP, where its store would grow too long with it."""
 OF_CHASSIS_TABLES: Final = {
-    "consumed": {"positions", "restoring/looking"},
-    "discarded": {"quarantine"},
-    "entity": {"database", "set_aside"},
-    "inbox": {"inbox", "restoring/said"},
-    "migration": {"migrations"},
-    "naming": {"same_secret"},
-    "outbox": {"outbox", "relay", "stuck", "health", "restoring/looking", "restoring/restored", "restoring/said"},
-    "probe": {"database"},
-    "restored": {"restoring/looking", "restoring/restored", "restoring/said", "restoring/silent"},
-    "said": {"restoring/looking", "restoring/said"},
-    "said_begun": {"restoring/silent"},
-    "said_passed": {"restoring/silent"},
-    "said_since": {"health", "restoring/said", "restoring/silent"},
-    "schedule": {"scheduling"},
-    "set_aside": {"quarantine", "restoring/asides", "restoring/said", "set_aside"},
-    "timer": {"outbox", "restoring/said"},
+    "consumed": {"log/positions", "restoring/looking"},
+    "discarded": {"aside/quarantine"},
+    "entity": {"base/database", "batch/set_aside"},
+    "inbox": {"batch/inbox", "outgoing/said"},
+    "migration": {"base/migrations"},
+    "naming": {"process/same_secret"},
+    "outbox": {
+        "batch/outbox",
+        "outgoing/relay",
+        "outgoing/stuck",
+        "process/health",
+        "restoring/looking",
+        "restoring/restored",
+        "outgoing/said",
+    },
+    "probe": {"base/database"},
+    "restored": {"restoring/looking", "restoring/restored", "outgoing/said", "outgoing/silent"},
+    "said": {"restoring/looking", "outgoing/said"},
+    "said_begun": {"outgoing/silent"},
+    "said_passed": {"outgoing/silent"},
+    "said_since": {"process/health", "outgoing/said", "outgoing/silent"},
+    "schedule": {"jobs/scheduling"},
+    "set_aside": {"aside/quarantine", "restoring/asides", "outgoing/said", "batch/set_aside"},
+    "timer": {"batch/outbox", "outgoing/said"},
 }
 """Each table of the chassis, and every module whose SQL names it."""
-OF_NO_TABLE: Final = {"instance", "reading", "same_database", "tables"}
+OF_NO_TABLE: Final = {"process/instance", "base/reading", "process/same_database", "tables"}
 """Modules with SQL that names no table: locks, sessions, the server; and ``tables``, which is given the names."""
 
 _SQL: Final = re.compile(

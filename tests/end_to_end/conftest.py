@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest_asyncio
 
-from deploy.demo.publishing import Publisher
-from deploy.local.broker import Broker
-from deploy.local.options import StackOptions
-from deploy.local.stack import Stack
+from deploy.operate.publishing import Publisher
+from deploy.tryout.local.broker import Broker
+from deploy.tryout.local.options import StackOptions
+from deploy.tryout.local.stack import Stack
 from tests.support.journey import Linkage
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deploy.demo.play import WEEKEND
+from deploy.tryout.demo.play import WEEKEND
 from tests.support.backends import Backends
 from tests.support.demo import REPORT, paths, play
 

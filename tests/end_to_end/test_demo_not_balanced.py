@@ -11,8 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from deploy.demo.play import WEEKEND
-from deploy.local.postgres import Postgres
+from deploy.tryout.demo.play import WEEKEND
+from deploy.tryout.local.postgres import Postgres
 from tests.support.backends import Backends
 from tests.support.demo import REPORT, paths, play
 from tests.support.waiting import eventually

@@ -13,9 +13,9 @@ from aiokafka import TopicPartition
 
 from contracts.messages import Message
 from contracts.topics import registry_source, registry_topic_for
-from services.chassis.clock import Clock
-from services.chassis.positions import FenceLost
-from services.chassis.processing import Processor
+from services.chassis.base.clock import Clock
+from services.chassis.batch.processing import Processor
+from services.chassis.log.positions import FenceLost
 from tests.simulation.registry import Broken
 from tests.support.clocks import HandClock
 from tests.support.linkage import Member, at_once

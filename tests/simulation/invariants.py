@@ -18,8 +18,8 @@ from contracts.partitioner import partition_for
 from contracts.topics import ATTENDANCE_EVENTS, DELIVERIES, VOLUNTEERS
 from services.attendance.states import PersonDay, Standing
 from services.bridge import states as bridge
-from services.chassis.outbox import OutboxRow
-from services.chassis.records import unpack_headers
+from services.chassis.batch.outbox import OutboxRow
+from services.chassis.log.records import unpack_headers
 from services.opportunities import states as opportunities
 from tests.simulation.at_rest import at_rest
 from tests.simulation.registry import Broken, Registry

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 
 from contracts.topics import INBOUND
 from services.bridge.states import Pause
-from services.chassis.set_aside import Aside
+from services.chassis.batch.set_aside import Aside
 from tests.simulation.registry import Broken
 from tests.support.linkage import Member, at_once
 from tests.support.pausing import Seen, end_pauses, pause, resume

@@ -6,12 +6,13 @@ from typing import Final
 
 from services.attendance import rules as attendance
 from services.attendance.working_copy import WorkingCopy
-from services.bridge import operating
-from services.bridge.rules import attempts, carrying, linking
-from services.bridge.rules.transfer import RecordTransfers
-from services.chassis import set_aside
-from services.chassis.processing import Processor
-from services.chassis.reentry import Reentry
+from services.bridge.ledger import attempts, carrying
+from services.bridge.ledger.transfer import RecordTransfers
+from services.bridge.links import linking
+from services.bridge.operate import operating
+from services.chassis.aside.reentry import Reentry
+from services.chassis.batch import set_aside
+from services.chassis.batch.processing import Processor
 from services.chassis.restoring import merging
 from services.chassis.restoring.replay import Replay, _Again
 from services.identity import rules as identity

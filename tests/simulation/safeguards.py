@@ -11,11 +11,13 @@ from aiokafka import TopicPartition
 from services.attendance import days as attendance_days
 from services.attendance.states import Standing
 from services.attendance.working_copy import WorkingCopy
+from services.bridge.border import translation
+from services.bridge.border.admission import refuse
+from services.bridge.ledger import transfer
+from services.bridge.links import consent, linking
 from services.bridge.policy import Policy, Seat
-from services.bridge.rules import consent, linking, transfer, translation
-from services.bridge.rules.admission import refuse
 from services.bridge.states import Link, Transfer
-from services.chassis import inbox
+from services.chassis.batch import inbox
 from services.chassis.decisions import Decision
 from services.identity import case as identity
 from services.opportunities.rules import leaving, posts, publishing, signups, windows

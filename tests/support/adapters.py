@@ -21,18 +21,18 @@ from contracts.messages import Message, deliveries
 from contracts.registry import Capability
 from services.adapters import rules
 from services.adapters.api import api
-from services.adapters.credentials import Credentials
-from services.adapters.rest_api import RestApi
+from services.adapters.kinds.credentials import Credentials
+from services.adapters.kinds.rest_api.client import RestApi
 from services.adapters.states import Credit, Notice, Outcome
 from services.adapters.store import CREDITS, AdapterStore
 from services.adapters.worker import Caller, persistent
-from services.chassis import migrations
-from services.chassis.database import Pool, open_pool
+from services.chassis.base import migrations
+from services.chassis.base.database import Pool, open_pool
+from services.chassis.base.http import Principal, create_app
+from services.chassis.base.reading import Reads
+from services.chassis.base.settings import Settings
 from services.chassis.decisions import Inbound, States
-from services.chassis.http import Principal, create_app
-from services.chassis.reading import Reads
-from services.chassis.records import unpack_headers
-from services.chassis.settings import Settings
+from services.chassis.log.records import unpack_headers
 from tests.conftest import NewDatabase
 from tests.support.registries import offered, own, said, seat
 from tests.support.sandboxes import SYSTEM_TOKEN, Sandbox, rest_api

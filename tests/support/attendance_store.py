@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from contracts.messages import Message
 from services.attendance.policy import Policy
-from services.chassis.processing import Effects
+from services.chassis.batch.processing import Effects
 from tests.support.attendance import NOW, event_of
 from tests.support.instances import Instance
 

@@ -7,11 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import brokers, folders
-from deploy.local.broker import Broker
-from deploy.local.errors import LocalError
-from deploy.local.postgres import Postgres
-from deploy.local.servers import postgres
+from deploy.operate.errors import LocalError
+from deploy.tryout.local import brokers, folders
+from deploy.tryout.local.broker import Broker
+from deploy.tryout.local.postgres import Postgres
+from deploy.tryout.local.servers import postgres
 
 
 @dataclass

@@ -8,11 +8,11 @@ from typing import Any, Protocol, TypeVar
 
 from aiokafka import TopicPartition
 
-from services.chassis.clock import Clock
-from services.chassis.outbox import OutboxRow
-from services.chassis.passed import Place
-from services.chassis.set_aside import Aside
-from services.chassis.storage import Storage
+from services.chassis.base.clock import Clock
+from services.chassis.batch.outbox import OutboxRow
+from services.chassis.batch.passed import Place
+from services.chassis.batch.set_aside import Aside
+from services.chassis.batch.storage import Storage
 
 __all__ = ["Base"]
 

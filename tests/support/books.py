@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from contracts.envelope import Event, encode
 from contracts.messages import Message
 from contracts.topics import TopicEntry, registry_topic_for, service_source
-from services.chassis.database import Connection
-from services.chassis.records import Headers, Record, unpack_headers
+from services.chassis.base.database import Connection
+from services.chassis.log.records import Headers, Record, unpack_headers
 from services.chassis.service import Service
 from tests.support.clocks import HandClock
 from tests.support.every_settings import EverySettings

@@ -21,8 +21,8 @@ from contracts.registry import Capability, Registry
 from contracts.topics import DELIVERIES, REFUSALS
 from services.bridge.policy import Policy
 from services.bridge.states import ServiceState, Transfer
+from services.chassis.batch.set_aside import Aside
 from services.chassis.decisions import States
-from services.chassis.set_aside import Aside
 from tests.support.bridge_messages import (
     HOME,
     HOME_REF,

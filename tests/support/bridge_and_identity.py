@@ -11,9 +11,9 @@ from contracts.messages import Message, identity, volunteers
 from contracts.messages.base import AgeBand
 from contracts.messages.refusals import MessageRefused
 from contracts.topics import DELIVERIES, IDENTITY_COMMANDS, IDENTITY_EVENTS
-from services.chassis.outbox import OutboxRow
-from services.chassis.records import unpack_headers
-from services.chassis.set_aside import Aside
+from services.chassis.batch.outbox import OutboxRow
+from services.chassis.batch.set_aside import Aside
+from services.chassis.log.records import unpack_headers
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, HOST_REF, MINUTE, T0, THIRD, consent, registry
 from tests.support.linkage import Member, at_once
 from tests.support.linkages import memory_linkage

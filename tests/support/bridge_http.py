@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from services.chassis.http import Principal, create_app
-from services.chassis.reading import Reads
+from services.chassis.base.http import Principal, create_app
+from services.chassis.base.reading import Reads
 from tests.support.bridge_messages import HOME, HOST
 from tests.support.bridge_store import BridgeOnPostgres
 

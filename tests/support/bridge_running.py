@@ -32,13 +32,13 @@ from contracts.topics import (
     registry_topic_for,
     service_source,
 )
-from deploy.local.broker import Broker
-from deploy.local.ports import free_port
-from deploy.local.topics import ensure_topics
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
+from deploy.tryout.local.ports import free_port
 from services.bridge.service import build
 from services.bridge.settings import BridgeSettings
-from services.chassis.migrations import migrate
-from services.chassis.runtime import Runtime
+from services.chassis.base.migrations import migrate
+from services.chassis.process.runtime import Runtime
 from services.chassis.service import Service
 from tests.support.bridge_messages import (
     registry,

@@ -12,13 +12,13 @@ from uuid import uuid4
 from contracts.envelope import Event, decode, encode
 from contracts.messages import Message
 from contracts.topics import registry_source, registry_topic_for, service_source
-from deploy.local.registries import CONFIGURED
-from services.chassis.database import Pool
-from services.chassis.live import LiveBatches
-from services.chassis.processing import Effects
-from services.chassis.records import Record, unpack_headers
+from deploy.operate.registries import CONFIGURED
+from services.chassis.base.database import Pool
+from services.chassis.base.settings import Settings
+from services.chassis.batch.live import LiveBatches
+from services.chassis.batch.processing import Effects
+from services.chassis.log.records import Record, unpack_headers
 from services.chassis.service import Service
-from services.chassis.settings import Settings
 from tests.support.bridge_messages import T0, inner
 from tests.support.clocks import HandClock
 from tests.support.linkage import Linkage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.chassis.clock import Clock
+from services.chassis.base.clock import Clock
 
 __all__ = ["HandClock"]
 

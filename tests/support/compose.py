@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from deploy.local.ports import free_port
+from deploy.tryout.local.ports import free_port
 
 __all__ = [
     "ATTESTED",

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from deploy.cli.demo import Wishes, perform
-from deploy.demo.play import XIA
+from deploy.tryout.cli.demo import Wishes, perform
+from deploy.tryout.demo.play import XIA
 from tests.support.backends import Backends
 
 __all__ = ["REPORT", "Outcome", "paths", "play"]

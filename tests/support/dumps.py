@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from deploy.backup.wheel import wheel_programs
-from deploy.local.processes import Child, own_environment
-from deploy.local.stack import Stack
+from deploy.operate.backup.wheel import wheel_programs
+from deploy.tryout.local.processes import Child, own_environment
+from deploy.tryout.local.stack import Stack
 
 __all__ = ["Dumps"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
-import deploy.sandbox
+import deploy.tryout.sandbox
 import services
 
 __all__ = ["MOMENTS", "Books", "Facts", "differences", "facts_of", "taken"]
@@ -117,7 +117,7 @@ def _tables(database: str) -> list[str]:
     """The tables that its own migrations make; the chassis's are transport."""
     if (kind := _kind(database)) == "sandbox":
         # Of which kind the sandbox is makes no difference: tables that are its transport alone are left out.
-        folders = [Path(deploy.sandbox.__file__ or "").parent / "migrations"]
+        folders = [Path(deploy.tryout.sandbox.__file__ or "").parent / "migrations"]
     else:
         folders = [Path(services.__path__[0]) / ("adapters" if kind == "adapter" else kind) / "migrations"]
     texts = [file.read_text("utf-8") for folder in folders for file in sorted(folder.glob("*.sql"))]

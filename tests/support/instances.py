@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from contracts.envelope import Event, decode
 from contracts.messages import Message
-from services.chassis.database import Connection
-from services.chassis.processing import Effects
-from services.chassis.records import Record, unpack_headers
+from services.chassis.base.database import Connection
+from services.chassis.batch.processing import Effects
+from services.chassis.log.records import Record, unpack_headers
 from tests.support.linkage import Member
 from tests.support.linkages import postgres_linkage
 from tests.support.on_postgres import on_postgres

@@ -20,9 +20,9 @@ from contracts.messages.shifts import Category, Place, ProjectPublished, ShiftPu
 from contracts.messages.signups import SignupRequested, SignupWithdrawn
 from contracts.messages.volunteers import ConsentGiven, ConsentWithdrawn, LinkOffered, LinkRequested
 from contracts.topics import registry_source, registry_topic_for
-from deploy.demo.lines import Letter
-from deploy.demo.publishing import Publisher
-from deploy.local.stack import Stack
+from deploy.operate.lines import Letter
+from deploy.operate.publishing import Publisher
+from deploy.tryout.local.stack import Stack
 
 if TYPE_CHECKING:
     Database = asyncpg.Connection[asyncpg.Record]

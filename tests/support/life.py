@@ -13,11 +13,13 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from services.chassis import migrations, positions
-from services.chassis.outbox import OutboxRow
-from services.chassis.records import pack_headers
-from services.chassis.restoring import asides, looking, restored, said, silent
-from services.chassis.set_aside import Aside
+from services.chassis.base import migrations
+from services.chassis.batch.outbox import OutboxRow
+from services.chassis.batch.set_aside import Aside
+from services.chassis.log import positions
+from services.chassis.log.records import pack_headers
+from services.chassis.outgoing import said, silent
+from services.chassis.restoring import asides, looking, restored
 
 __all__ = ["STATEMENTS", "Life", "row_of"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.local.stack import Stack
+from deploy.tryout.local.stack import Stack
 from tests.support.waiting import eventually
 
 __all__ = ["end_lines"]

@@ -22,18 +22,18 @@ from contracts.messages import Message
 from contracts.partitioner import partition_for
 from contracts.topics import TopicEntry, registry_source, registry_topic_for, service_source
 from services.chassis import channels
-from services.chassis.clock import Clock
-from services.chassis.database import Pooled
-from services.chassis.live import LiveBatches
-from services.chassis.outbox import OutboxRow
-from services.chassis.passed import Place
-from services.chassis.processing import Effects, Processor
-from services.chassis.records import Record, unpack_headers
-from services.chassis.reentry import Reentry
+from services.chassis.aside.reentry import Reentry
+from services.chassis.base.clock import Clock
+from services.chassis.base.database import Pooled
+from services.chassis.base.settings import Settings
+from services.chassis.batch.live import LiveBatches
+from services.chassis.batch.outbox import OutboxRow
+from services.chassis.batch.passed import Place
+from services.chassis.batch.processing import Effects, Processor
+from services.chassis.batch.set_aside import Aside
+from services.chassis.log.records import Record, unpack_headers
 from services.chassis.restoring.restored import Restoring
 from services.chassis.service import Service
-from services.chassis.set_aside import Aside
-from services.chassis.settings import Settings
 from tests.support.bases import Base
 from tests.support.clocks import HandClock
 from tests.support.log import Log

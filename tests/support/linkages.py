@@ -10,7 +10,7 @@ from functools import cache, partial
 from typing import Any, Final
 
 from contracts.registry import Capability, Registry
-from deploy.local.registries import CONFIGURED
+from deploy.operate.registries import CONFIGURED
 from services.attendance.service import build as attendance
 from services.bridge.policy import Policy
 from services.bridge.service import border

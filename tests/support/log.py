@@ -14,8 +14,8 @@ from contracts.envelope import Event, decode, encode
 from contracts.messages import Message
 from contracts.partitioner import partition_for
 from contracts.topics import TopicEntry, all_topics
-from services.chassis.clock import Clock
-from services.chassis.records import Headers, Record
+from services.chassis.base.clock import Clock
+from services.chassis.log.records import Headers, Record
 
 __all__ = ["Log"]
 

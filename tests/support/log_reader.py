@@ -8,8 +8,8 @@ from typing import Any, Final, Protocol
 
 from aiokafka import ConsumerRecord, TopicPartition
 
+from services.chassis.batch.storage import Storage
 from services.chassis.restoring.means import Means
-from services.chassis.storage import Storage
 from tests.support.log import Log
 
 __all__ = ["means_of"]

@@ -1,7 +1,7 @@
 """A service's database in memory: rows, inbox, outbox, timers, what is set aside, parked subjects, stored offsets.
 
-It stands behind the chassis' port (``services/chassis/storage.py``). A transaction that raises leaves nothing. What
-only a database has is not here: two transactions at once, and constraints.
+It stands behind the chassis' port (``services/chassis/batch/storage.py``). A transaction that raises leaves nothing.
+Not here is what only a database has: two transactions at once, and constraints.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any, Final, TypeVar
 
 from aiokafka import TopicPartition
 
-from services.chassis.clock import Clock
-from services.chassis.inbox import Name
-from services.chassis.outbox import OutboxRow
-from services.chassis.passed import Place
-from services.chassis.restoring import said
+from services.chassis.base.clock import Clock
+from services.chassis.batch.inbox import Name
+from services.chassis.batch.outbox import OutboxRow
+from services.chassis.batch.passed import Place
+from services.chassis.batch.set_aside import Aside
+from services.chassis.batch.storage import Storage
+from services.chassis.outgoing import said
 from services.chassis.service import Service, Store
-from services.chassis.set_aside import Aside
-from services.chassis.storage import Storage
 from tests.support.life import STATEMENTS, Life, row_of
 from tests.support.memory_storage import MEMORY
 from tests.support.rows_in_memory import RowsInMemory

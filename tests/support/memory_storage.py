@@ -11,15 +11,15 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from services.chassis.database import Batch
+from services.chassis.base.database import Batch
+from services.chassis.batch.inbox import Name, SeenBefore
+from services.chassis.batch.outbox import OutboxRow
+from services.chassis.batch.set_aside import Aside
+from services.chassis.batch.storage import Storage
 from services.chassis.decisions import CancelTimer, States, Timer
-from services.chassis.inbox import Name, SeenBefore
-from services.chassis.outbox import OutboxRow
-from services.chassis.positions import FenceLost
-from services.chassis.records import Record
+from services.chassis.log.positions import FenceLost
+from services.chassis.log.records import Record
 from services.chassis.service import Store
-from services.chassis.set_aside import Aside
-from services.chassis.storage import Storage
 from tests.support.rows_in_memory import RowsInMemory
 from tests.support.said_by_sql import second_locks
 

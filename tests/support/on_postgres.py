@@ -10,16 +10,17 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import TopicPartition
 
-from services.chassis import outbox, positions, set_aside
-from services.chassis.clock import Clock
-from services.chassis.database import Connection, Pool, open_connection, open_pool
-from services.chassis.migrations import migrate
-from services.chassis.outbox import OutboxRow
-from services.chassis.passed import Place
-from services.chassis.restoring import said
+from services.chassis.base.clock import Clock
+from services.chassis.base.database import Connection, Pool, open_connection, open_pool
+from services.chassis.base.migrations import migrate
+from services.chassis.batch import outbox, set_aside
+from services.chassis.batch.outbox import OutboxRow
+from services.chassis.batch.passed import Place
+from services.chassis.batch.set_aside import Aside
+from services.chassis.batch.storage import POSTGRES, Storage
+from services.chassis.log import positions
+from services.chassis.outgoing import said
 from services.chassis.service import Service
-from services.chassis.set_aside import Aside
-from services.chassis.storage import POSTGRES, Storage
 
 __all__ = ["OnPostgres", "on_postgres"]
 

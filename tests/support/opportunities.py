@@ -22,8 +22,8 @@ from contracts.messages.opportunities import (
 )
 from contracts.messages.shifts import Campaign, Category, Place, ProjectPublished, ShiftPublished
 from contracts.topics import OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS, service_source
+from services.chassis.batch.set_aside import Aside
 from services.chassis.decisions import Inbound
-from services.chassis.set_aside import Aside
 from services.opportunities.states import ACTIVE, Outcome, Shift, Signup
 from tests.support.linkage import at_once
 from tests.support.linkages import memory_linkage

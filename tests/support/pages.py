@@ -19,10 +19,10 @@ from contracts.messages import Message, shifts
 from contracts.messages.receipts import CreditAccepted
 from contracts.messages.shifts import Campaign, Category, Place
 from contracts.topics import SIGNUPS, registry_source, registry_topic_for
-from deploy.demo.lines import Letter
-from deploy.demo.publishing import Publisher
-from deploy.local.specs import OPERATOR
-from deploy.local.stack import Stack
+from deploy.operate.lines import Letter
+from deploy.operate.publishing import Publisher
+from deploy.tryout.local.specs import OPERATOR
+from deploy.tryout.local.stack import Stack
 from tests.support.browsers import browser, chromium
 from tests.support.waiting import eventually
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from services.bridge import store
-from services.bridge.operating import heard_out
+from services.bridge.operate.operating import heard_out
 from services.bridge.states import Pause, Transfer
-from services.chassis.database import Pooled
+from services.chassis.base.database import Pooled
 from tests.support.linkage import Member
 from tests.support.memory import Memory
 

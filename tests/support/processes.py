@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from deploy.local.processes import Child
+from deploy.tryout.local.processes import Child
 
 __all__ = ["count_peak_from_here", "held_mebibytes", "lives", "numbers", "peak_mebibytes"]
 

@@ -13,10 +13,10 @@ from aiokafka import AIOKafkaConsumer
 from pydantic import SecretStr
 
 from contracts.envelope import Event, decode
-from deploy.local.broker import Broker
-from services.chassis.runtime import Runtime
+from deploy.tryout.local.broker import Broker
+from services.chassis.base.settings import Settings
+from services.chassis.process.runtime import Runtime
 from services.chassis.service import Service
-from services.chassis.settings import Settings
 from tests.support.every_settings import EverySettings
 from tests.support.naming import SECRET
 from tests.support.waiting import eventually

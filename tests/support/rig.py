@@ -13,10 +13,10 @@ import httpx
 from aiokafka import AIOKafkaProducer
 
 from contracts.envelope import Event
-from deploy.local.ports import LOOPBACK, free_port
-from services.chassis.consuming import Lane
-from services.chassis.runtime import Runtime
-from services.chassis.settings import Settings
+from deploy.tryout.local.ports import LOOPBACK, free_port
+from services.chassis.base.settings import Settings
+from services.chassis.lanes.consuming import Lane
+from services.chassis.process.runtime import Runtime
 from tests.support.tally import Tally, as_record
 from tests.support.waiting import eventually
 

@@ -9,16 +9,16 @@ from typing import Any
 from urllib.parse import quote
 
 import deploy.operator.app
-import deploy.sandbox.kafka_native.app
-import deploy.sandbox.rest_api.app
-from deploy.local.specs import OPERATOR
+import deploy.tryout.sandbox.kafka_native.app
+import deploy.tryout.sandbox.rest_api.app
 from deploy.operator.settings import OperatorSettings
-from deploy.sandbox.settings import SandboxSettings
+from deploy.tryout.local.specs import OPERATOR
+from deploy.tryout.sandbox.settings import SandboxSettings
 from tests.support.pages import Stage
 
 __all__ = ["Route", "faces", "of_pages", "of_services"]
 
-_KINDS = {"gz": deploy.sandbox.kafka_native.app, "sz": deploy.sandbox.rest_api.app}
+_KINDS = {"gz": deploy.tryout.sandbox.kafka_native.app, "sz": deploy.tryout.sandbox.rest_api.app}
 _PLACE = re.compile(r"\{(\w+)[^}]*\}")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from services.bridge import states as bridge
-from services.bridge.rules.names import person_name
+from services.bridge.border.names import person_name
 from services.bridge.store import BridgeStore
 from services.chassis.service import Store
 from services.identity import states as identity

@@ -16,17 +16,17 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-import deploy.sandbox.kafka_native.app
-import deploy.sandbox.rest_api.app
-from deploy.sandbox.database import migrate
-from deploy.sandbox.settings import SandboxSettings
+import deploy.tryout.sandbox.kafka_native.app
+import deploy.tryout.sandbox.rest_api.app
+from deploy.tryout.sandbox.database import migrate
+from deploy.tryout.sandbox.settings import SandboxSettings
 from tests.support.tls import Signed
 from tests.support.waiting import eventually
 
 SYSTEM_TOKEN = "token-of-the-system"
 """What a sandbox of these tests asks of whoever uses its interface."""
-KAFKA_MIGRATIONS = Path(deploy.sandbox.kafka_native.app.__file__).parent / "migrations"
-REST_MIGRATIONS = Path(deploy.sandbox.rest_api.app.__file__).parent / "migrations"
+KAFKA_MIGRATIONS = Path(deploy.tryout.sandbox.kafka_native.app.__file__).parent / "migrations"
+REST_MIGRATIONS = Path(deploy.tryout.sandbox.rest_api.app.__file__).parent / "migrations"
 
 
 @dataclass
@@ -63,7 +63,7 @@ async def rest_api(
     dsn: str, *, ready: bool = True, tls: Signed | None = None, **settings: Any
 ) -> AsyncIterator[Sandbox]:
     """One of the kind rest_api, once it is ``ready``; ``tls``: over https, and to clients of this authority alone."""
-    build = deploy.sandbox.rest_api.app.build
+    build = deploy.tryout.sandbox.rest_api.app.build
     async with _running(build, _settings(dsn, settings), dsn, ready, tls) as sandbox:
         yield sandbox
 
@@ -71,7 +71,7 @@ async def rest_api(
 @contextlib.asynccontextmanager
 async def kafka_native(dsn: str, *, ready: bool = True, **settings: Any) -> AsyncIterator[Sandbox]:
     """One of the kind kafka_native; its topics have to be there before it is ``ready``."""
-    async with _running(deploy.sandbox.kafka_native.app.build, _settings(dsn, settings), dsn, ready) as sandbox:
+    async with _running(deploy.tryout.sandbox.kafka_native.app.build, _settings(dsn, settings), dsn, ready) as sandbox:
         yield sandbox
 
 

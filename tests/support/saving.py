@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.chassis.database import Connection
+from services.chassis.base.database import Connection
 from services.chassis.decisions import States
 from services.chassis.tables import Table
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from services.chassis.database import Pool, open_pool
-from services.chassis.migrations import migrate
-from services.chassis.processing import Processor
+from services.chassis.base.database import Pool, open_pool
+from services.chassis.base.migrations import migrate
+from services.chassis.base.settings import Settings
+from services.chassis.batch.processing import Processor
+from services.chassis.jobs.scheduling import Scheduler
 from services.chassis.schedule import Job
-from services.chassis.scheduling import Scheduler
-from services.chassis.settings import Settings
 from tests.support.clocks import HandClock
 from tests.support.naming import SECRET
 from tests.support.tally import MIGRATION, Tally

@@ -14,7 +14,7 @@ __all__ = ["standing"]
 
 async def standing() -> str:
     """A line for each lane that runs here, with its partitions that have records to apply."""
-    module: Any = sys.modules.get("services.chassis.consuming")
+    module: Any = sys.modules.get("services.chassis.lanes.consuming")
     gc.unfreeze()  # a running service freezes the objects of its start, and frozen objects are not listed
     gc.collect()  # or lanes of services that ended long ago are
     lanes = [] if module is None else [one for one in gc.get_objects() if type(one) is module.Lane]

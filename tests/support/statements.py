@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import asyncpg
 
-from services.chassis.database import Connection
+from services.chassis.base.database import Connection
 
 __all__ = ["rows_read", "statements"]
 

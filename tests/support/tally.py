@@ -17,7 +17,7 @@ from contracts.envelope import Event, encode
 from contracts.messages.receipts import CreditAccepted
 from contracts.messages.refusals import MessageRefused
 from contracts.topic import Leg, TopicEntry
-from services.chassis.database import Batch
+from services.chassis.base.database import Batch
 from services.chassis.decisions import Channel, Decision, Inbound, Send, States, Wait
 from services.chassis.reactions import Reaction
 from services.chassis.schedule import Job, Run

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from deploy.local.ports import free_port
-from deploy.local.processes import Child, own_environment
+from deploy.tryout.local.ports import free_port
+from deploy.tryout.local.processes import Child, own_environment
 from tests.support.naming import SECRET
 from tests.support.rig import Rig, http
 from tests.support.waiting import eventually

@@ -13,12 +13,12 @@ from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
 from contracts.envelope import Event
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
+from services.chassis.base.migrations import migrate
+from services.chassis.base.settings import Settings
 from services.chassis.decisions import Channel, Decision, Inbound, States
-from services.chassis.migrations import migrate
 from services.chassis.service import Service, Stream
-from services.chassis.settings import Settings
 from tests.support.naming import SECRET
 from tests.support.rig import TOKENS, Rig
 from tests.support.tally import MIGRATION, SOURCE, Tally, as_record

@@ -17,18 +17,18 @@ from aiokafka import TopicPartition
 from contracts.envelope import Event, decode, encode
 from contracts.messages import Message
 from contracts.topics import TopicEntry
-from services.chassis import metrics
-from services.chassis.clock import Clock
-from services.chassis.database import Batch, Connection, Pool
+from services.chassis.aside.reentry import Reentry
+from services.chassis.base import metrics
+from services.chassis.base.clock import Clock
+from services.chassis.base.database import Batch, Connection, Pool
+from services.chassis.base.failures import is_transient
+from services.chassis.base.migrations import migrate
+from services.chassis.base.settings import Settings
+from services.chassis.batch.live import LiveBatches
+from services.chassis.batch.processing import Effects, Processor
 from services.chassis.decisions import States
-from services.chassis.failures import is_transient
-from services.chassis.live import LiveBatches
-from services.chassis.migrations import migrate
-from services.chassis.processing import Effects, Processor
-from services.chassis.records import Record, unpack_headers
-from services.chassis.reentry import Reentry
+from services.chassis.log.records import Record, unpack_headers
 from services.chassis.service import Service, Store, Stream
-from services.chassis.settings import Settings
 from tests.support.waiting import eventually
 
 __all__ = ["Unlocked", "overtaken", "unlocked"]

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from services.chassis import set_aside
-from services.chassis.database import Connection
-from services.chassis.reasons import UNDER_WAY
+from services.chassis.base.database import Connection
+from services.chassis.batch import set_aside
+from services.chassis.batch.reasons import UNDER_WAY
+from services.chassis.batch.set_aside import Aside
 from services.chassis.restoring.merging import in_one_batch
-from services.chassis.set_aside import Aside
 
 __all__ = ["Asides", "Moments", "first_batch", "over"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from services.chassis.database import Connection, Pool
-from services.chassis.naming import Cause
-from services.chassis.processing import Processor
-from services.chassis.restoring import said
-from services.chassis.scheduling import Scheduler, next_dues
+from services.chassis.base.database import Connection, Pool
+from services.chassis.batch.naming import Cause
+from services.chassis.batch.processing import Processor
+from services.chassis.jobs.scheduling import Scheduler, next_dues
+from services.chassis.outgoing import said
 
 __all__ = ["Jobs", "earliest"]
 

@@ -13,11 +13,11 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.chassis import kafka
-from services.chassis.database import Connection
-from services.chassis.logs import log
-from services.chassis.records import Record
-from services.chassis.restoring import said
+from services.chassis.base.database import Connection
+from services.chassis.base.logs import log
+from services.chassis.log import kafka
+from services.chassis.log.records import Record
+from services.chassis.outgoing import said
 from services.chassis.restoring.spans import Spans
 
 __all__ = ["Beyond", "is_later", "look", "mark"]

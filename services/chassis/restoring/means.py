@@ -8,11 +8,11 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.chassis import kafka
-from services.chassis.database import Connection
-from services.chassis.processing import Processor
-from services.chassis.settings import Settings
-from services.chassis.storage import POSTGRES, Storage
+from services.chassis.base.database import Connection
+from services.chassis.base.settings import Settings
+from services.chassis.batch.processing import Processor
+from services.chassis.batch.storage import POSTGRES, Storage
+from services.chassis.log import kafka
 
 __all__ = ["PRODUCTION", "Means"]
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import Final, NamedTuple
 
-from services.chassis.records import Record
+from services.chassis.log.records import Record
 
 __all__ = ["TOGETHER", "Merged", "Moment", "Taken", "in_one_batch"]
 

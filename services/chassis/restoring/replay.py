@@ -16,25 +16,25 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.chassis import kafka, positions
-from services.chassis.clock import Clock
-from services.chassis.database import Connection, Pool
-from services.chassis.live import LiveBatches
-from services.chassis.naming import Cause
-from services.chassis.passed import spoken_after
-from services.chassis.processing import Effects, Processor, Work
-from services.chassis.records import Record, decode_record
-from services.chassis.reentry import Reentry
-from services.chassis.restoring import said, silent
+from services.chassis.aside.reentry import Reentry
+from services.chassis.base.clock import Clock
+from services.chassis.base.database import Connection, Pool
+from services.chassis.base.settings import Settings
+from services.chassis.batch.live import LiveBatches
+from services.chassis.batch.naming import Cause
+from services.chassis.batch.passed import spoken_after
+from services.chassis.batch.processing import Effects, Processor, Work
+from services.chassis.batch.set_aside import Aside
+from services.chassis.batch.storage import Storage
+from services.chassis.log import kafka, positions
+from services.chassis.log.records import Record, decode_record
+from services.chassis.outgoing import said, silent
 from services.chassis.restoring.asides import Asides, Moments, over
 from services.chassis.restoring.jobs import Jobs, earliest
 from services.chassis.restoring.means import PRODUCTION, Means
 from services.chassis.restoring.merging import Merged, Moment, Taken
 from services.chassis.restoring.spans import Spans
 from services.chassis.service import Service, Stream
-from services.chassis.set_aside import Aside
-from services.chassis.settings import Settings
-from services.chassis.storage import Storage
 
 __all__ = ["Replay"]
 

@@ -14,17 +14,17 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.envelope import ContractError, Event, decode
-from services.chassis.clock import Clock
-from services.chassis.database import Connection, Pool, transaction
-from services.chassis.faults import CannotStart, Stopped
-from services.chassis.logs import Episode, log
-from services.chassis.restoring import said
+from services.chassis.base.clock import Clock
+from services.chassis.base.database import Connection, Pool, transaction
+from services.chassis.base.faults import CannotStart, Stopped
+from services.chassis.base.logs import Episode, log
+from services.chassis.base.settings import Settings
+from services.chassis.outgoing import said
 from services.chassis.restoring.looking import Beyond, is_later, look, mark
 from services.chassis.restoring.means import PRODUCTION, Means
 from services.chassis.restoring.replay import Replay
 from services.chassis.restoring.spans import Spans
 from services.chassis.service import Service
-from services.chassis.settings import Settings
 
 __all__ = ["Restoring"]
 

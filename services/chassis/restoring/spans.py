@@ -8,7 +8,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.chassis.records import Record, record_of
+from services.chassis.log.records import Record, record_of
 
 __all__ = ["Spans"]
 

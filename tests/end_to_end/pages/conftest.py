@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from deploy.demo.publishing import Publisher
-from deploy.local.options import StackOptions
-from deploy.local.stack import Stack
+from deploy.operate.publishing import Publisher
+from deploy.tryout.local.options import StackOptions
+from deploy.tryout.local.stack import Stack
 from tests.support.pages import Stage, browser, chromium
 
 

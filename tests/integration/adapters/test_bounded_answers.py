@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from services.adapters.rest_api import RestApi
+from services.adapters.kinds.rest_api.client import RestApi
+from services.adapters.kinds.systems import SystemAway
 from services.adapters.states import Credit, Lost
-from services.adapters.systems import SystemAway
 from tests.support.adapters import notice_of
 from tests.support.registries import MORNING, credit, offered, own
 

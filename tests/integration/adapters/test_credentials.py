@@ -12,18 +12,18 @@ from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
 from contracts.registry import Capability
-from deploy.local.registries import CONFIGURED
-from services.adapters.credentials import Credentials, read_credentials
+from deploy.operate.registries import CONFIGURED
+from services.adapters.kinds.credentials import Credentials, read_credentials
+from services.adapters.kinds.rest_api.client import RestApi
 from services.adapters.listening import Listener
 from services.adapters.parts import Part, figures
-from services.adapters.rest_api import RestApi
 from services.adapters.service import build
 from services.adapters.settings import AdapterSettings
 from services.adapters.store import NOTICES
 from services.adapters.worker import Caller, Messenger, persistent
-from services.chassis import migrations
-from services.chassis.configuration import ConfigurationError
-from services.chassis.database import open_pool
+from services.chassis.base import migrations
+from services.chassis.base.configuration import ConfigurationError
+from services.chassis.base.database import open_pool
 from tests.conftest import NewDatabase
 from tests.support.adapters import FOLDER, OURS, Adapter, adapter, notice_of
 from tests.support.registries import credit, offered, own, seat

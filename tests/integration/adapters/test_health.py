@@ -11,7 +11,7 @@ from services.adapters.queries import waiting
 from services.adapters.states import Letter, Waiting
 from services.adapters.store import NOTICES, HeardLetters
 from services.adapters.worker import Caller, Messenger, persistent
-from services.chassis.logs import Episode
+from services.chassis.base.logs import Episode
 from tests.conftest import NewDatabase
 from tests.support.adapters import adapter, notice_of, troubles
 from tests.support.registries import offered, own, seat

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.adapters.asked import Quiet
-from services.adapters.rest_api import RestApi
-from services.adapters.systems import SystemAway
+from services.adapters.kinds.asked import Quiet
+from services.adapters.kinds.rest_api.client import RestApi
+from services.adapters.kinds.systems import SystemAway
 from services.adapters.worker import Caller
 from tests.conftest import NewDatabase
 from tests.support.adapters import OURS, Adapter, adapter, notice_of

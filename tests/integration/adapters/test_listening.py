@@ -20,14 +20,14 @@ from starlette.routing import Route
 from contracts.envelope import Event, decode
 from contracts.messages import Message, volunteers
 from contracts.topics import registry_source
-from deploy.sandbox.rest_api.speech import SpokenVoice
+from deploy.tryout.sandbox.rest_api.speech import SpokenVoice
+from services.adapters.kinds.rest_api.client import RestApi
 from services.adapters.listening import Listener
 from services.adapters.parts import Part
-from services.adapters.rest_api import RestApi
 from services.adapters.worker import persistent
-from services.chassis.database import open_pool
-from services.chassis.migrations import migrate
-from services.chassis.records import unpack_headers
+from services.chassis.base.database import open_pool
+from services.chassis.base.migrations import migrate
+from services.chassis.log.records import unpack_headers
 from tests.conftest import NewDatabase
 from tests.support.adapters import FOLDER, OURS, Adapter, adapter, troubles
 from tests.support.waiting import eventually

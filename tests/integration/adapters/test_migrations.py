@@ -9,8 +9,8 @@ from pathlib import Path
 import asyncpg
 
 from services.adapters.store import Calls
-from services.chassis.database import open_pool
-from services.chassis.migrations import migrate
+from services.chassis.base.database import open_pool
+from services.chassis.base.migrations import migrate
 from tests.support.adapters import FOLDER
 
 

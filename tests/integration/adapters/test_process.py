@@ -16,9 +16,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from contracts.envelope import Event, decode, encode
 from contracts.registry import Capability
 from contracts.topics import DELIVERIES, RECEIPTS, TEMPLATES, registry_topic_for
-from deploy.local.broker import Broker
-from deploy.local.processes import own_environment
-from deploy.local.topics import ensure_topics
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
+from deploy.tryout.local.processes import own_environment
 from tests.conftest import NewDatabase
 from tests.support.naming import SECRET
 from tests.support.registries import attested, credit, decided, link, new_code, offered, own, requested, said, told

@@ -15,14 +15,14 @@ from contracts.messages import Message
 from contracts.messages.receipts import CreditAccepted, CreditRefused, CreditUnknown
 from contracts.registry import Capability
 from contracts.topics import registry_source
-from deploy.local.registries import CONFIGURED
+from deploy.operate.registries import CONFIGURED
 from services.adapters.rules import restored_credit, send
 from services.adapters.service import build
 from services.adapters.settings import AdapterSettings
 from services.adapters.states import Credit
 from services.adapters.store import CREDITS
-from services.chassis import outbox
-from services.chassis.records import unpack_headers
+from services.chassis.batch import outbox
+from services.chassis.log.records import unpack_headers
 from tests.conftest import NewDatabase
 from tests.support.adapters import Adapter, adapter
 from tests.support.registries import MORNING, credit

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from contracts.registry import Capability
-from deploy.local.broker import Broker
+from deploy.tryout.local.broker import Broker
 from tests.conftest import NewDatabase
 from tests.integration.adapters.test_process import adapter_environment, publish, receipts, running
 from tests.support.registries import credit, new_code, offered, own, told

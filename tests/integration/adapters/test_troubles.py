@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.adapters.rest_api import read_answer
+from services.adapters.kinds.rest_api.client import read_answer
 from services.adapters.states import Credit, Notice, Outcome
 from services.adapters.store import NOTICES
 from services.adapters.worker import Messenger

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from services.chassis.database import Connection
+from services.chassis.base.database import Connection
 from tests.support.attendance import NOW
 from tests.support.attendance_store import AttendanceOnPostgres
 

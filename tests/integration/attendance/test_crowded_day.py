@@ -18,7 +18,7 @@ from services.attendance.rules import RECORDS_A_DAY
 from services.attendance.states import Standing
 from services.attendance.store import RECORDS
 from services.attendance.working_copy import WorkingCopy
-from services.chassis.database import Batch
+from services.chassis.base.database import Batch
 from services.chassis.decisions import Inbound, States
 from tests.support.attendance import MONDAY, PROJECT, at, attest, check_in, event_of, signup, told
 from tests.support.attendance_store import AttendanceOnPostgres

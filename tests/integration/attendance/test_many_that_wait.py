@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.chassis.processing import Processor
+from services.chassis.batch.processing import Processor
 from tests.support.attendance import at, attest, check_in, signup
 from tests.support.attendance_store import AttendanceOnPostgres
 

@@ -16,11 +16,11 @@ from contracts.envelope import encode
 from contracts.messages import Message, opportunities
 from contracts.partitioner import partition_for
 from contracts.topics import ATTENDANCE_COMMANDS, ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
 from services.attendance.service import build
-from services.chassis.migrations import migrate
-from services.chassis.runtime import Runtime
+from services.chassis.base.migrations import migrate
+from services.chassis.process.runtime import Runtime
 from services.chassis.service import Service
 from tests.conftest import NewDatabase
 from tests.support.attendance import PROJECT, XIA, at, attest, check_in, event_of, signup

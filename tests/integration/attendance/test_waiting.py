@@ -16,10 +16,10 @@ from pydantic import SecretStr
 
 from contracts.messages import Message
 from contracts.topics import ATTENDANCE_COMMANDS, ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
-from services.chassis.processing import Effects
-from services.chassis.runtime import Runtime
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
+from services.chassis.batch.processing import Effects
+from services.chassis.process.runtime import Runtime
 from tests.support.attendance import LIN, XIA, at, attest, check_in, event_of, signup, told
 from tests.support.attendance_store import AttendanceOnPostgres
 from tests.support.waiting import eventually

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from deploy.backup.wheel import wheel_programs
-from deploy.local.postgres import Postgres
-from services.chassis.migrations import migrate
+from deploy.operate.backup.wheel import wheel_programs
+from deploy.tryout.local.postgres import Postgres
+from services.chassis.base.migrations import migrate
 from tests.conftest import NewDatabase
 from tests.support.tally import MIGRATION
 

@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaProducer
 from contracts.envelope import Event, encode
 from contracts.messages.operations import OperatorActed
 from contracts.topics import OPERATIONS_EVENTS, service_source
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
 from tests.integration.backup.conftest import SECRET, Shelf
 from tests.support.waiting import eventually
 

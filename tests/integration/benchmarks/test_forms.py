@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.local.broker import Broker
-from deploy.local.postgres import Postgres
-from tests.benchmarks.decider import FORMS, decider
-from tests.benchmarks.forms.stopwatch import Stopwatch
-from tests.benchmarks.stage import Stage
+from deploy.tryout.local.broker import Broker
+from deploy.tryout.local.postgres import Postgres
+from tests.lab.benchmarks.decider import FORMS, decider
+from tests.lab.benchmarks.forms.stopwatch import Stopwatch
+from tests.lab.benchmarks.stage import Stage
 
 PERSONS = 12
 KINDS = {form.kind: replace(form, persons=PERSONS) for form in reversed(FORMS)}

@@ -12,10 +12,10 @@ from contracts.envelope import Event, encode
 from contracts.messages.shifts import Category, ProjectPublished
 from contracts.partitioner import partition_for
 from contracts.topics import INBOUND, OPPORTUNITIES, registry_source
-from deploy.local.broker import Broker
-from deploy.local.options import StackOptions
-from deploy.local.specs import ProcessSpec
-from deploy.local.stack import Stack
+from deploy.tryout.local.broker import Broker
+from deploy.tryout.local.options import StackOptions
+from deploy.tryout.local.specs import ProcessSpec
+from deploy.tryout.local.stack import Stack
 from tests.support.batches import CODECS, BatchWriter, RawRecord, batch_bytes
 from tests.support.processes import peak_mebibytes
 from tests.support.waiting import eventually

@@ -11,7 +11,7 @@ from contracts.envelope import Event
 from contracts.messages import Message, opportunities, signups
 from contracts.messages.refusals import MessageRefused
 from contracts.topics import OPPORTUNITIES_COMMANDS
-from services.chassis.records import Record
+from services.chassis.log.records import Record
 from tests.support.bridge_messages import HOST, MINUTE, T0, established, signup
 from tests.support.bridge_store import BridgeOnPostgres, bridge_on
 

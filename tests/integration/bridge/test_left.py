@@ -8,7 +8,7 @@ from pathlib import Path
 from contracts.envelope import Event
 from contracts.messages import receipts
 from contracts.topics import registry_source, service_source
-from deploy.local.broker import Broker
+from deploy.tryout.local.broker import Broker
 from tests.support.bridge_messages import HOME_REF, T0, confirmed, established
 from tests.support.bridge_running import configured, running_border
 from tests.support.waiting import eventually

@@ -16,7 +16,7 @@ from contracts.messages.refusals import MessageRefused
 from contracts.topics import VOLUNTEERS
 from services.bridge import service, store
 from services.bridge.states import Account
-from services.chassis.migrations import migrate
+from services.chassis.base.migrations import migrate
 from tests.support.bridge_messages import (
     HOME,
     HOME_REF,

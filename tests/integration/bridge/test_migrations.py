@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 
 from services.bridge import service
-from services.chassis.migrations import migrate
+from services.chassis.base.migrations import migrate
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, PERSON, T0, record
 
 MIGRATIONS = Path(service.__file__).parent / "migrations"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from contracts.messages import Message, attendance, identity, opportunities, volunteers
-from services.bridge import queries, store
+from services.bridge import store
+from services.bridge.reading import queries
 from tests.support.bridge_messages import HOME, HOST, attested, confirmed, consent, established, person, signup
 from tests.support.bridge_store import BridgeOnPostgres, bridge_on
 

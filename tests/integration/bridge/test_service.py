@@ -15,7 +15,7 @@ from contracts.topics import (
     registry_source,
     service_source,
 )
-from deploy.local.broker import Broker
+from deploy.tryout.local.broker import Broker
 from tests.support.bridge_messages import T0, attested, confirmed, established, person, signup
 from tests.support.bridge_running import Running, running_border
 from tests.support.waiting import eventually

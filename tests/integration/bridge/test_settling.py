@@ -15,7 +15,7 @@ from contracts.ids import transfer_id
 from contracts.messages.deliveries import CreditPosted, CreditReported
 from deploy.cli import transfers
 from deploy.cli.operator_client import OperatorClient
-from deploy.local.errors import LocalError
+from deploy.operate.errors import LocalError
 from tests.support.bridge_http import bridge_http, of
 from tests.support.bridge_messages import HOME, HOST, confirmed, established
 from tests.support.bridge_running import configured

@@ -15,7 +15,8 @@ from contracts.ids import transfer_id
 from contracts.messages import Message, attendance, identity, opportunities, receipts, volunteers
 from contracts.messages.deliveries import CreditPosted, CreditReported, LinkChanged
 from contracts.messages.refusals import MessageRefused
-from services.bridge import queries, store
+from services.bridge import store
+from services.bridge.reading import queries
 from services.bridge.states import (
     Account,
     ConsentState,

@@ -12,7 +12,7 @@ from contracts.envelope import Event
 from contracts.messages import opportunities
 from contracts.messages.refusals import MessageRefused
 from contracts.partitioner import partition_for
-from services.chassis.records import Record
+from services.chassis.log.records import Record
 from tests.support.bridge_messages import HOST, established, signup
 from tests.support.bridge_store import BridgeOnPostgres, bridge_on
 

@@ -13,7 +13,7 @@ from contracts.topics import (
     registry_source,
     service_source,
 )
-from deploy.local.broker import Broker
+from deploy.tryout.local.broker import Broker
 from tests.support.bridge_messages import (
     HOME_REF,
     T0,

@@ -11,10 +11,10 @@ from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
 from contracts.topics import OPERATIONS_EVENTS
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
-from services.chassis.migrations import migrate
-from services.chassis.settings import Settings
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
+from services.chassis.base.migrations import migrate
+from services.chassis.base.settings import Settings
 from tests.support.naming import SECRET
 from tests.support.rig import TOKENS, Rig
 from tests.support.tally import MIGRATION, Tally

@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaConsumer
 from contracts.envelope import Event, decode
 from contracts.messages.operations import OperatorActed
 from contracts.topics import OPERATIONS_EVENTS
-from services.chassis import by_hand
-from services.chassis.outbox import OutboxRow
-from services.chassis.records import unpack_headers
+from services.chassis.batch.outbox import OutboxRow
+from services.chassis.log.records import unpack_headers
+from services.chassis.process import by_hand
 from tests.support.rig import Rig, http, release, standing
 from tests.support.tally import credit
 from tests.support.tally_child import TallyChild

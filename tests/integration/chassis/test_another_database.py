@@ -10,14 +10,14 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from deploy.local import folders
-from deploy.local.broker import Broker
-from deploy.local.postgres import Postgres
-from deploy.local.postgres_embedded import EmbeddedPostgres
-from services.chassis.database import FAILURES, Pool
-from services.chassis.positions import SetBack
-from services.chassis.same_database import SameDatabase
-from services.chassis.settings import Settings
+from deploy.tryout.local import folders
+from deploy.tryout.local.broker import Broker
+from deploy.tryout.local.postgres import Postgres
+from deploy.tryout.local.postgres_embedded import EmbeddedPostgres
+from services.chassis.base.database import FAILURES, Pool
+from services.chassis.base.settings import Settings
+from services.chassis.log.positions import SetBack
+from services.chassis.process.same_database import SameDatabase
 from tests.conftest import NewDatabase
 from tests.support.restoring import living, name_of, said_on, twice
 from tests.support.rig import Rig

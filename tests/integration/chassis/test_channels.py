@@ -10,7 +10,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts.partitioner import partition_for
-from deploy.local.broker import Broker
+from deploy.tryout.local.broker import Broker
 from tests.support.second_node import SecondNode
 from tests.support.tally import credit
 from tests.support.two_cities import Cities, two_cities

@@ -7,8 +7,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from services.chassis.database import add_rows
-from services.chassis.failures import is_transient
+from services.chassis.base.database import add_rows
+from services.chassis.base.failures import is_transient
 from tests.support.database_line import line_to
 from tests.support.waiting import eventually
 

@@ -8,11 +8,11 @@ import asyncpg
 
 from services.attendance.service import build
 from services.attendance.settings import AttendanceSettings
-from services.chassis import set_aside
-from services.chassis.clock import Clock
-from services.chassis.migrations import migrate
-from services.chassis.records import Record
-from services.chassis.set_aside import Aside
+from services.chassis.base.clock import Clock
+from services.chassis.base.migrations import migrate
+from services.chassis.batch import set_aside
+from services.chassis.batch.set_aside import Aside
+from services.chassis.log.records import Record
 from tests.support.statements import rows_read, statements
 
 CROWD: Final = 20_000

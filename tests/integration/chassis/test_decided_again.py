@@ -33,7 +33,7 @@ from contracts.topics import (
 from services.adapters.service import build as adapters
 from services.attendance.service import build as attendance
 from services.bridge.service import build as bridge
-from services.chassis.records import Record
+from services.chassis.log.records import Record
 from services.identity.service import build as identity
 from services.opportunities.service import build as opportunities
 from tests.conftest import NewDatabase

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from services.chassis.failures import is_transient
+from services.chassis.base.failures import is_transient
 from tests.support.database_line import line_to
 from tests.support.waiting import eventually
 

@@ -14,12 +14,14 @@ import pytest
 from aiokafka import TopicPartition
 
 from contracts.envelope import decode
-from services.chassis import database, isolating, records
-from services.chassis.clock import Clock
+from services.chassis.base import database
+from services.chassis.base.clock import Clock
+from services.chassis.batch import isolating
+from services.chassis.batch.live import LiveBatches
+from services.chassis.batch.processing import Processor
 from services.chassis.decisions import Decision, Inbound, Send, States
-from services.chassis.live import LiveBatches
-from services.chassis.processing import Processor
-from services.chassis.records import Candidate, Record
+from services.chassis.log import records
+from services.chassis.log.records import Candidate, Record
 from services.chassis.service import Service, Undecodable
 from tests.support.reacting import with_rows
 from tests.support.refusing import let_in, refusing

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.broker import Broker
+from deploy.tryout.local.broker import Broker
 from tests.support.rig import Rig, http
 from tests.support.tally import credit
 from tests.support.tally_child import TallyChild

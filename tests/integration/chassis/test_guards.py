@@ -13,15 +13,16 @@ import asyncpg
 import pytest
 from aiokafka import TopicPartition
 
-from services.chassis import kafka, set_aside
-from services.chassis.clock import Clock
-from services.chassis.database import Batch, open_connection, open_pool
-from services.chassis.live import LiveBatches
-from services.chassis.positions import FenceLost, LogMismatch
-from services.chassis.processing import Processor
-from services.chassis.records import Record
-from services.chassis.reentry import Reentry
-from services.chassis.runtime import Runtime
+from services.chassis.aside.reentry import Reentry
+from services.chassis.base.clock import Clock
+from services.chassis.base.database import Batch, open_connection, open_pool
+from services.chassis.batch import set_aside
+from services.chassis.batch.live import LiveBatches
+from services.chassis.batch.processing import Processor
+from services.chassis.log import kafka
+from services.chassis.log.positions import FenceLost, LogMismatch
+from services.chassis.log.records import Record
+from services.chassis.process.runtime import Runtime
 from services.chassis.service import Service
 from tests.support.rig import Rig, first_lane, release_raised
 from tests.support.statements import statements

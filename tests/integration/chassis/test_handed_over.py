@@ -15,8 +15,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.chassis.consuming import Lane
-from services.chassis.database import Connection
+from services.chassis.base.database import Connection
+from services.chassis.lanes.consuming import Lane
 from services.chassis.service import Service
 from tests.support.rig import Rig, first_lane
 from tests.support.tally import credit

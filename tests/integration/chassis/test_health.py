@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.broker import Broker
+from deploy.tryout.local.broker import Broker
 from tests.support.rig import Rig, http
 from tests.support.tally import credit
 from tests.support.waiting import eventually

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from aiokafka import TopicPartition
 
-from services.chassis import instance
-from services.chassis.instance import Instance, NumberTaken
-from tests.faults.groups import shares
+from services.chassis.process import instance
+from services.chassis.process.instance import Instance, NumberTaken
+from tests.lab.faults.groups import shares
 from tests.support.rig import Rig
 from tests.support.tally import credit
 from tests.support.tally_child import TallyChild

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 from pydantic import SecretStr
 
-from deploy.local.broker import Broker
+from deploy.tryout.local.broker import Broker
 from services.chassis.schedule import Job, Run
 from tests.conftest import NewDatabase
 from tests.support.restoring import living, name_of, said_on, twice

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from deploy.local.topics import ensure_topics
+from deploy.operate.topics import ensure_topics
 from services.chassis.decisions import Decision, Inbound, States
 from tests.support.rig import Rig
 from tests.support.tally import as_record, credit

@@ -19,9 +19,9 @@ from contracts.topics import (
     registry_source,
 )
 from services.bridge.service import build as bridge
-from services.chassis.faults import CannotStart
-from services.chassis.records import Record
-from services.chassis.runtime import Runtime
+from services.chassis.base.faults import CannotStart
+from services.chassis.log.records import Record
+from services.chassis.process.runtime import Runtime
 from services.identity.service import build as identity
 from tests.conftest import NewDatabase
 from tests.support.books import T0, Batch, Books, Build, TimedLog, books_of

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 import structlog
 
-from services.chassis.database import open_connection
+from services.chassis.base.database import open_connection
+from services.chassis.base.overtaking import Overtaken, decided_again
 from services.chassis.decisions import States
-from services.chassis.overtaking import Overtaken, decided_again
 from services.chassis.tables import Table
 from tests.support.statements import statements
 from tests.support.tally import MIGRATION, Total

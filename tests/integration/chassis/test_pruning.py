@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from services.chassis import pruning
-from services.chassis.database import Batch, forget_names
+from services.chassis.base.database import Batch, forget_names
+from services.chassis.jobs import pruning
 from tests.support.schedule import START, House, all_done, house_of
 from tests.support.waiting import eventually
 

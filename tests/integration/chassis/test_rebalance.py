@@ -9,10 +9,10 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.chassis.consuming import Lane
-from services.chassis.live import LiveBatches
-from services.chassis.positions import FenceLost
-from services.chassis.runtime import Runtime
+from services.chassis.batch.live import LiveBatches
+from services.chassis.lanes.consuming import Lane
+from services.chassis.log.positions import FenceLost
+from services.chassis.process.runtime import Runtime
 from tests.support.rig import Rig, first_lane
 from tests.support.tally import credit
 from tests.support.waiting import eventually

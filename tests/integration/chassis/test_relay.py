@@ -5,9 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from services.chassis import health, relay
-from services.chassis.clock import Clock
-from services.chassis.relay import Relay
+from services.chassis.base.clock import Clock
+from services.chassis.outgoing import relay
+from services.chassis.outgoing.relay import Relay
+from services.chassis.process import health
 from tests.support.rig import Rig, http
 from tests.support.tally import credit
 from tests.support.waiting import eventually

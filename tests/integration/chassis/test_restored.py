@@ -10,10 +10,11 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from deploy.local.broker import Broker
-from services.chassis import by_hand, kafka
-from services.chassis.migrations import migrate
-from services.chassis.positions import SetBack
+from deploy.tryout.local.broker import Broker
+from services.chassis.base.migrations import migrate
+from services.chassis.log import kafka
+from services.chassis.log.positions import SetBack
+from services.chassis.process import by_hand
 from tests.conftest import NewDatabase
 from tests.support.restoring import living, name_of, said_on, twice
 from tests.support.rig import Rig, http, standing

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from contracts.envelope import decode
-from services.chassis.records import unpack_headers
+from services.chassis.log.records import unpack_headers
 from services.chassis.schedule import Job, Run
 from tests.support.schedule import START, House, all_done, house_of
 

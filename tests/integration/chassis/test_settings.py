@@ -16,9 +16,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from deploy.local.topics import ensure_topics
-from services.chassis import kafka
-from services.chassis.runtime import Runtime
+from deploy.operate.topics import ensure_topics
+from services.chassis.log import kafka
+from services.chassis.process.runtime import Runtime
 from tests.support.rig import Rig
 from tests.support.tally import credit
 from tests.support.waiting import eventually

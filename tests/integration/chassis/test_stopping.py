@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from services.chassis.faults import Stopped
-from services.chassis.runtime import Runtime
+from services.chassis.base.faults import Stopped
+from services.chassis.process.runtime import Runtime
 from tests.support.database_line import line_to
 from tests.support.rig import Rig, first_lane
 from tests.support.waiting import eventually

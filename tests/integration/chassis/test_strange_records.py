@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from services.chassis.records import unpack_headers
+from services.chassis.log.records import unpack_headers
 from tests.support.restoring import living
 from tests.support.rig import Rig, first_lane, release, standing
 from tests.support.tally import as_record, credit

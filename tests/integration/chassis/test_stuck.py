@@ -16,15 +16,16 @@ from aiokafka.errors import KafkaConnectionError
 
 from contracts.partitioner import partition_for
 from contracts.topics import TopicEntry
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
-from services.chassis import outbox, sending
-from services.chassis import stuck as stuck_module
-from services.chassis.clock import Clock
-from services.chassis.outbox import OutboxRow
-from services.chassis.records import pack_texts
-from services.chassis.relay import Relay
-from services.chassis.stuck import Stuck
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
+from services.chassis.base.clock import Clock
+from services.chassis.batch import outbox
+from services.chassis.batch.outbox import OutboxRow
+from services.chassis.log.records import pack_texts
+from services.chassis.outgoing import sending
+from services.chassis.outgoing import stuck as stuck_module
+from services.chassis.outgoing.relay import Relay
+from services.chassis.outgoing.stuck import Stuck
 from tests.support.rig import Rig
 from tests.support.second_node import SecondNode
 from tests.support.waiting import eventually

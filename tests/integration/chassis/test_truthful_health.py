@@ -12,9 +12,9 @@ import pytest
 from fastapi import APIRouter
 from pydantic import SecretStr
 
-from services.chassis import health
-from services.chassis.reading import Reads
-from services.chassis.settings import Settings
+from services.chassis.base.reading import Reads
+from services.chassis.base.settings import Settings
+from services.chassis.process import health
 from tests.support.database_line import line_to
 from tests.support.refusing import let_in, refusing
 from tests.support.rig import Rig, first_lane, http, release_raised

@@ -13,15 +13,16 @@ import asyncpg
 import pytest
 
 from contracts.partitioner import partition_for
-from deploy.local.broker import Broker
-from services.chassis import channels, set_aside
-from services.chassis.clock import Clock
-from services.chassis.database import Batch, open_pool
+from deploy.tryout.local.broker import Broker
+from services.chassis import channels
+from services.chassis.aside.reentry import Reentry
+from services.chassis.base.clock import Clock
+from services.chassis.base.database import Batch, open_pool
+from services.chassis.batch import set_aside
+from services.chassis.batch.processing import Processor
+from services.chassis.batch.set_aside import Aside
 from services.chassis.decisions import Channel
-from services.chassis.processing import Processor
-from services.chassis.records import Record
-from services.chassis.reentry import Reentry
-from services.chassis.set_aside import Aside
+from services.chassis.log.records import Record
 from tests.support.tally import as_record, credit
 from tests.support.two_cities import Cities, two_cities
 from tests.support.waiting import eventually
@@ -123,7 +124,7 @@ async def test_a_crowd_that_is_let_back_in_waits_for_its_own_backlog(cities: Cit
 
 
 async def test_what_waited_before_channels_were_kept_is_decided_once_more(database: str) -> None:
-    folder = Path(set_aside.__file__).parent / "migrations"
+    folder = Path(set_aside.__file__).parents[1] / "migrations"
     db = await asyncpg.connect(database)
     row = """INSERT INTO set_aside (reason, subject, fact, deadline, topic, partition, "offset", "timestamp", headers,
         received_at) VALUES ('waiting', 's', 'f', now(), 't', 0, 0, 0, '', now())"""

@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaConsumer
 from contracts.envelope import MAX_BYTES, decode
 from contracts.messages.refusals import MessageRefused
 from contracts.partitioner import partition_for
-from services.chassis.batches import FIRST_BYTES
-from services.chassis.records import unpack_headers
-from services.chassis.runtime import Runtime
+from services.chassis.log.batches import FIRST_BYTES
+from services.chassis.log.records import unpack_headers
+from services.chassis.process.runtime import Runtime
 from tests.support.batches import CODECS, BatchWriter, RawRecord, batch_bytes
 from tests.support.rig import Rig, http, release, release_raised, standing
 from tests.support.tally import as_record, credit

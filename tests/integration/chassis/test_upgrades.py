@@ -12,9 +12,9 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from contracts.topics import TopicEntry
-from deploy.local.topics import ensure_topics
-from services.chassis import kafka
-from services.chassis.runtime import Runtime
+from deploy.operate.topics import ensure_topics
+from services.chassis.log import kafka
+from services.chassis.process.runtime import Runtime
 from tests.support.rig import Rig
 from tests.support.tally import as_record, credit
 from tests.support.waiting import eventually

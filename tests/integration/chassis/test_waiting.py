@@ -15,13 +15,13 @@ from aiokafka import AIOKafkaProducer
 
 from contracts.envelope import Event
 from contracts.partitioner import partition_for
-from services.chassis import set_aside
-from services.chassis.clock import Clock
-from services.chassis.database import Batch, open_pool
-from services.chassis.processing import Processor
-from services.chassis.records import Record
-from services.chassis.reentry import Reentry
-from services.chassis.set_aside import Aside
+from services.chassis.aside.reentry import Reentry
+from services.chassis.base.clock import Clock
+from services.chassis.base.database import Batch, open_pool
+from services.chassis.batch import set_aside
+from services.chassis.batch.processing import Processor
+from services.chassis.batch.set_aside import Aside
+from services.chassis.log.records import Record
 from tests.support.rig import Rig
 from tests.support.tally import as_record, credit
 from tests.support.waiting import eventually

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.stack import Stack
+from deploy.tryout.local.stack import Stack
 from tests.support.backends import Backends
 from tests.support.checker import GatherError, World, check, gather
 from tests.support.checker.scenario import CANARY, options, run

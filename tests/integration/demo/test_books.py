@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from deploy.demo.books import Books
+from deploy.tryout.demo.books import Books
 from services.adapters.store import NOTICES
 from services.adapters.worker import Messenger
 from tests.conftest import NewDatabase

@@ -10,15 +10,15 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from contracts.topics import IDENTITY_COMMANDS, all_topics
-from deploy.demo.books import Books
-from deploy.demo.ends import TopicEnds
-from deploy.demo.quiet import Quiet
-from deploy.local.broker import Broker
-from deploy.local.broker_embedded import EmbeddedBroker, missing
-from deploy.local.ports import free_port
-from deploy.local.topics import ensure_topics
-from services.chassis.migrations import migrate
-from services.chassis.settings import Settings
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.demo.books import Books
+from deploy.tryout.demo.ends import TopicEnds
+from deploy.tryout.demo.quiet import Quiet
+from deploy.tryout.local.broker import Broker
+from deploy.tryout.local.broker_embedded import EmbeddedBroker, missing
+from deploy.tryout.local.ports import free_port
+from services.chassis.base.migrations import migrate
+from services.chassis.base.settings import Settings
 from services.identity.service import build
 from tests.conftest import NewDatabase
 

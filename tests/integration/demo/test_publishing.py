@@ -9,11 +9,11 @@ from contextlib import suppress
 from typing import Any
 
 from contracts.topics import INBOUND
-from deploy.demo.lines import check
-from deploy.demo.play import WEEKEND
-from deploy.demo.publishing import Publisher
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
+from deploy.operate.lines import check
+from deploy.operate.publishing import Publisher
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.demo.play import WEEKEND
+from deploy.tryout.local.broker import Broker
 
 
 async def test_ctrl_c_at_any_step_of_publishing_leaves_nothing_that_the_loop_would_write_on_the_terminal(

@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaConsumer
 
 from contracts.envelope import decode
 from contracts.topics import INBOUND
-from deploy.demo.play import WEEKEND
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.demo.play import WEEKEND
+from deploy.tryout.local.broker import Broker
 
 
 def _send(file: Path, address: str) -> subprocess.CompletedProcess[str]:

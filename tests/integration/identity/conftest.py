@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from contracts.messages import Message
 from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS
-from services.chassis.database import Connection
+from services.chassis.base.database import Connection
 from tests.conftest import NewDatabase
 from tests.support.identity import T0
 from tests.support.linkage import Linkage, Member

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from services.chassis.http import Principal, create_app
-from services.chassis.reading import Reads
+from services.chassis.base.http import Principal, create_app
+from services.chassis.base.reading import Reads
 from tests.integration.identity.conftest import Linker
 from tests.support.identity import Commands, hash_of
 

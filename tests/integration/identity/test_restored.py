@@ -12,9 +12,9 @@ from contracts.envelope import Event
 from contracts.messages import Message
 from contracts.messages.identity import LinkBroken, LinkEstablished
 from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS, service_source
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
-from services.chassis.migrations import migrate
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
+from services.chassis.base.migrations import migrate
 from services.chassis.service import Stream
 from services.identity.service import build
 from tests.conftest import NewDatabase

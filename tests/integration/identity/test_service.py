@@ -14,12 +14,12 @@ from contracts.envelope import Event, decode, encode
 from contracts.messages import Message
 from contracts.messages.identity import LinkEstablished, LinkRefused
 from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS, service_source
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
-from services.chassis.migrations import migrate
-from services.chassis.runtime import Runtime
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
+from services.chassis.base.migrations import migrate
+from services.chassis.base.settings import Settings
+from services.chassis.process.runtime import Runtime
 from services.chassis.service import Stream
-from services.chassis.settings import Settings
 from services.identity.service import build
 from tests.support.identity import T0, Commands
 from tests.support.naming import SECRET

@@ -14,8 +14,8 @@ import pytest
 from contracts.messages import Message
 from contracts.messages.base import AgeBand
 from contracts.messages.identity import LinkEstablished, LinkRefused
-from services.chassis.database import Connection
-from services.chassis.storage import POSTGRES, Storage
+from services.chassis.base.database import Connection
+from services.chassis.batch.storage import POSTGRES, Storage
 from services.identity.states import Account, ConsentState, Link, Offer, Request, Role
 from services.identity.store import ACCOUNTS, CONSENTS, LINKS, IdentityStore
 from tests.integration.identity.conftest import Linker

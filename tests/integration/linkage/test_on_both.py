@@ -12,7 +12,7 @@ from contracts.messages import receipts, volunteers
 from contracts.messages.deliveries import CreditPosted, LinkChanged, SignupChanged
 from contracts.topics import ATTENDANCE_COMMANDS, IDENTITY_EVENTS
 from services.chassis.decisions import Decide, Decision, Inbound, States
-from services.chassis.positions import FenceLost
+from services.chassis.log.positions import FenceLost
 from tests.integration.linkage.conftest import Way
 from tests.support.linkages import MOMENT
 from tests.support.reacting import decided_by

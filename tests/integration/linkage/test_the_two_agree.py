@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from services.chassis.outbox import OutboxRow
-from services.chassis.set_aside import Aside
+from services.chassis.batch.outbox import OutboxRow
+from services.chassis.batch.set_aside import Aside
 from tests.conftest import NewDatabase
 from tests.simulation.faults import clock_of
 from tests.simulation.run import Run

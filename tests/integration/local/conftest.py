@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from deploy.local import folders
-from deploy.local.postgres import Postgres
-from deploy.local.postgres_embedded import EmbeddedPostgres
+from deploy.tryout.local import folders
+from deploy.tryout.local.postgres import Postgres
+from deploy.tryout.local.postgres_embedded import EmbeddedPostgres
 
 
 @pytest.fixture(scope="module")

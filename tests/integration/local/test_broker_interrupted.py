@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import broker_docker, broker_java
-from deploy.local.broker_java import JavaBroker
-from deploy.local.outcome import INTERRUPTED
-from deploy.local.ports import free_port
+from deploy.operate.outcome import INTERRUPTED
+from deploy.tryout.local import broker_docker, broker_java
+from deploy.tryout.local.broker_java import JavaBroker
+from deploy.tryout.local.ports import free_port
 from tests.support.backends import real_kafka_required
 
 ROOT = Path(__file__).parents[3]
 LAUNCHER = """
 import asyncio, sys
-from deploy.local.broker_docker import DockerBroker
-from deploy.local.outcome import outcome
+from deploy.tryout.local.broker_docker import DockerBroker
+from deploy.operate.outcome import outcome
 
 async def main():
     broker = DockerBroker(int(sys.argv[1]))

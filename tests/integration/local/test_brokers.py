@@ -12,11 +12,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from deploy.local import broker_docker, broker_embedded, broker_java, brokers, folders, topics
-from deploy.local.broker import Broker
-from deploy.local.brokers_named import offers_idempotence
-from deploy.local.errors import TopicDrift
-from deploy.local.topics import ensure_topics
+from deploy.operate import topics
+from deploy.operate.brokers import offers_idempotence
+from deploy.operate.errors import TopicDrift
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local import broker_docker, broker_embedded, broker_java, brokers, folders
+from deploy.tryout.local.broker import Broker
 from tests.support.backends import real_kafka_required
 
 MISSING = {"embedded": broker_embedded.missing, "java": broker_java.missing, "docker": broker_docker.missing}

@@ -16,16 +16,16 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.cli.main import app
-from deploy.local import folders
-from deploy.local.errors import EnvironmentProblem
+from deploy.operate.errors import EnvironmentProblem
+from deploy.tryout.local import folders
 
 ROOT = Path(__file__).parents[3]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to another user")
 
 UNDER_ANOTHER_UMASK = """
 import asyncio
-from deploy.local import folders
-from deploy.local.postgres_embedded import EmbeddedPostgres
+from deploy.tryout.local import folders
+from deploy.tryout.local.postgres_embedded import EmbeddedPostgres
 
 async def main():
     server = EmbeddedPostgres(folders.new_run_folder() / "postgresql")

@@ -16,10 +16,10 @@ import yaml
 from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts.topics import all_topics
-from deploy.local.errors import EnvironmentProblem, ProcessFailed
-from deploy.local.options import StackOptions
-from deploy.local.specs import ProcessSpec
-from deploy.local.stack import Stack
+from deploy.operate.errors import EnvironmentProblem, ProcessFailed
+from deploy.tryout.local.options import StackOptions
+from deploy.tryout.local.specs import ProcessSpec
+from deploy.tryout.local.stack import Stack
 from tests.support.processes import lives
 from tests.support.waiting import eventually
 
@@ -149,7 +149,7 @@ LAUNCHER = """
 import asyncio
 from tests.integration.local.test_launcher import TABLE, options, pids
 from deploy.cli.running import run
-from deploy.local.stack import Stack
+from deploy.tryout.local.stack import Stack
 
 async def main():
     async with Stack(options(), table=TABLE) as stack:

@@ -8,12 +8,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from deploy.local import postgres_embedded
-from deploy.local.errors import EnvironmentProblem
-from deploy.local.postgres import ExternalPostgres, Postgres
-from deploy.local.processes import Account
-from services.chassis.database import FAILURES
-from services.chassis.failures import is_transient
+from deploy.operate.errors import EnvironmentProblem
+from deploy.tryout.local import postgres_embedded
+from deploy.tryout.local.postgres import ExternalPostgres, Postgres
+from deploy.tryout.local.processes import Account
+from services.chassis.base.database import FAILURES
+from services.chassis.base.failures import is_transient
 from tests.conftest import NewDatabase
 
 

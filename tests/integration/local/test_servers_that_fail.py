@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from deploy.local.ports import free_port
-from deploy.local.postgres import ExternalPostgres, Postgres
+from deploy.tryout.local.ports import free_port
+from deploy.tryout.local.postgres import ExternalPostgres, Postgres
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -26,8 +26,8 @@ UP_UNTIL_TOLD = """
 import asyncio, sys
 from tests.integration.local.test_launcher import TABLE, options
 from deploy.cli.main import app
-from deploy.local.outcome import outcome
-from deploy.local.stack import Stack
+from deploy.operate.outcome import outcome
+from deploy.tryout.local.stack import Stack
 
 async def main():
     async with Stack(options(), table=TABLE) as stack:

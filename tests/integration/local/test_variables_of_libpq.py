@@ -18,7 +18,7 @@ OTHER = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("module", ["services.identity", "deploy.sandbox.kafka_native"])
+@pytest.mark.parametrize("module", ["services.identity", "deploy.tryout.sandbox.kafka_native"])
 async def test_a_process_reaches_its_own_database(database: str, module: str) -> None:
     told = {"SHUANGCHENG_DATABASE": database, "SHUANGCHENG_REGISTRY": "gz"}
     migration = await asyncio.create_subprocess_exec(

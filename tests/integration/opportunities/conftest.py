@@ -18,13 +18,13 @@ from pydantic import SecretStr
 from contracts.envelope import Event, encode
 from contracts.messages import Message
 from contracts.topics import OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
-from services.chassis.database import Connection
-from services.chassis.migrations import migrate
-from services.chassis.runtime import Runtime
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
+from services.chassis.base.database import Connection
+from services.chassis.base.migrations import migrate
+from services.chassis.base.settings import Settings
+from services.chassis.process.runtime import Runtime
 from services.chassis.service import Service
-from services.chassis.settings import Settings
 from services.opportunities.service import build
 from tests.support.instances import Instance, messages_of
 from tests.support.naming import SECRET

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.chassis.database import open_connection
+from services.chassis.base.database import open_connection
 from services.opportunities import search
 from services.opportunities.states import Shift
 from tests.integration.opportunities.conftest import Books

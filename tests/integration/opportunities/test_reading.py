@@ -11,10 +11,10 @@ from uuid import uuid4
 import asyncpg
 import httpx
 
-from services.chassis.database import open_pool
-from services.chassis.http import Principal, create_app
-from services.chassis.reading import AT_ONCE, IN_LINE, READERS, Reads
-from services.chassis.settings import Settings
+from services.chassis.base.database import open_pool
+from services.chassis.base.http import Principal, create_app
+from services.chassis.base.reading import AT_ONCE, IN_LINE, READERS, Reads
+from services.chassis.base.settings import Settings
 from services.opportunities.api import api
 from tests.integration.opportunities.conftest import Books, Rig
 from tests.support.opportunities import BEFORE, project, request, shift

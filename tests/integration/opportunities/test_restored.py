@@ -15,12 +15,12 @@ from contracts.envelope import encode
 from contracts.messages import Message
 from contracts.partitioner import partition_for
 from contracts.topics import OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
-from services.chassis.migrations import migrate
-from services.chassis.runtime import Runtime
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
+from services.chassis.base.migrations import migrate
+from services.chassis.base.settings import Settings
+from services.chassis.process.runtime import Runtime
 from services.chassis.service import Service
-from services.chassis.settings import Settings
 from services.opportunities.service import build
 from tests.conftest import NewDatabase
 from tests.support.opportunities import event, project, request, shift

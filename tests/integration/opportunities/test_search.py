@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from contracts.messages.shifts import Category
-from services.chassis.database import open_pool
-from services.chassis.http import create_app, read_tokens
-from services.chassis.reading import Reads
-from services.chassis.settings import Settings
+from services.chassis.base.database import open_pool
+from services.chassis.base.http import create_app, read_tokens
+from services.chassis.base.reading import Reads
+from services.chassis.base.settings import Settings
 from services.opportunities.api import api
 from tests.integration.opportunities.conftest import Books
 from tests.support.opportunities import BEFORE, hour, project, report, request, shift, withdraw

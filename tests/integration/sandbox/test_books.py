@@ -13,10 +13,10 @@ from pydantic import SecretStr
 
 from contracts.envelope import Event
 from contracts.messages.refusals import MessageRefused
-from deploy.sandbox import books
-from deploy.sandbox.database import migrate
-from deploy.sandbox.kafka_native.letters import letter
-from deploy.sandbox.settings import SandboxSettings
+from deploy.tryout.sandbox import books
+from deploy.tryout.sandbox.database import migrate
+from deploy.tryout.sandbox.kafka_native.letters import letter
+from deploy.tryout.sandbox.settings import SandboxSettings
 from tests.support.registries import attested, decided, link, one_of_each, own, requested, told
 from tests.support.statements import statements
 

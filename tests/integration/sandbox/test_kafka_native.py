@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from contracts.envelope import Event, decode, encode
 from contracts.messages import deliveries
 from contracts.topics import DELIVERIES, RECEIPTS, TEMPLATES, registry_topic_for
-from deploy.local.broker import Broker
-from deploy.local.topics import ensure_topics
+from deploy.operate.topics import ensure_topics
+from deploy.tryout.local.broker import Broker
 from tests.support.registries import (
     attested,
     credit,

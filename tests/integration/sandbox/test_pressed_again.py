@@ -14,14 +14,14 @@ from pydantic import SecretStr
 
 from contracts.ids import signup_id
 from contracts.messages import Message, deliveries, refusals
-from deploy.sandbox import books, rest_api
-from deploy.sandbox.database import Pool, migrate, open_pool
-from deploy.sandbox.kafka_native.letters import letter
-from deploy.sandbox.rest_api.speech import SpokenVoice
-from deploy.sandbox.settings import SandboxSettings
-from deploy.sandbox.web import views
-from deploy.sandbox.web.accounts import Account
-from deploy.sandbox.web.desk import Desk
+from deploy.tryout.sandbox import books, rest_api
+from deploy.tryout.sandbox.database import Pool, migrate, open_pool
+from deploy.tryout.sandbox.kafka_native.letters import letter
+from deploy.tryout.sandbox.rest_api.speech import SpokenVoice
+from deploy.tryout.sandbox.settings import SandboxSettings
+from deploy.tryout.sandbox.web import views
+from deploy.tryout.sandbox.web.accounts import Account
+from deploy.tryout.sandbox.web.desk import Desk
 from deploy.web.trouble import NotPossible
 from tests.support.bridge_messages import PERSON
 from tests.support.registries import told

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.processes import own_environment
+from deploy.tryout.local.processes import own_environment
 from tests.conftest import NewDatabase
 
 ROOT = Path(__file__).parents[3]
@@ -21,7 +21,7 @@ SEAT = {"SHUANGCHENG_REGISTRY": "gz", "SHUANGCHENG_SYSTEM_TOKEN": "secret-of-the
 async def ends(kind: str, settings: dict[str, str], *arguments: str) -> tuple[int | None, str]:
     """Its exit code, and what it said."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"deploy.sandbox.{kind}", *arguments),
+        *(sys.executable, "-m", f"deploy.tryout.sandbox.{kind}", *arguments),
         env=own_environment({"PATH": os.environ["PATH"], **settings}),
         cwd=ROOT,
         stderr=asyncio.subprocess.PIPE,
@@ -61,7 +61,7 @@ async def test_with_a_setting_missing_or_wrong_it_says_which_in_one_line(
 ) -> None:
     code, said = await ends(kind, settings, *arguments)
     assert (code, said.count("\n")) == (2, 1), said
-    assert said.startswith("deploy.sandbox: ")
+    assert said.startswith("deploy.tryout.sandbox: ")
     assert complaint in said
     assert "secret" not in said
 

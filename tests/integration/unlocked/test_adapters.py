@@ -14,13 +14,13 @@ from contracts.envelope import Event
 from contracts.messages.deliveries import CreditPosted
 from contracts.messages.receipts import CreditAccepted, CreditRefused
 from contracts.topics import service_source
-from deploy.local.registries import CONFIGURED
+from deploy.operate.registries import CONFIGURED
 from services.adapters import rules
 from services.adapters.service import build
 from services.adapters.settings import AdapterSettings
 from services.adapters.states import Credit, Outcome, Posted, Refused
 from services.adapters.store import Calls
-from services.chassis.database import Batch, Pool, open_pool
+from services.chassis.base.database import Batch, Pool, open_pool
 from tests.support.naming import SECRET
 from tests.support.registries import credit, seat
 from tests.support.unlocked import Unlocked, overtaken, unlocked

@@ -13,7 +13,7 @@ from contracts.envelope import Event
 from contracts.messages import Message, bridge, receipts, volunteers
 from contracts.messages.deliveries import CreditPosted
 from contracts.topics import registry_source, service_source
-from deploy.local.registries import CONFIGURED
+from deploy.operate.registries import CONFIGURED
 from services.bridge.service import build
 from services.bridge.settings import BridgeSettings
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, T0, confirmed, consent, established, person

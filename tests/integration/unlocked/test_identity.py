@@ -11,7 +11,7 @@ from contracts.envelope import Event
 from contracts.messages import Message
 from contracts.messages.identity import CommandRefused, LinkEstablished, LinkRefused
 from contracts.topics import service_source
-from services.chassis.settings import Settings
+from services.chassis.base.settings import Settings
 from services.identity.service import build
 from tests.support.clocks import HandClock
 from tests.support.identity import T0, Commands

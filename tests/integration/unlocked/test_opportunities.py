@@ -11,8 +11,8 @@ import pytest
 
 from contracts.messages import Message
 from contracts.messages.opportunities import SignupConfirmed, SignupPromoted, SignupRefused, SignupWithdrawn
-from services.chassis.database import open_pool
-from services.chassis.settings import Settings
+from services.chassis.base.database import open_pool
+from services.chassis.base.settings import Settings
 from services.opportunities.service import build
 from tests.support.naming import SECRET
 from tests.support.opportunities import World, event, project, report, request, shift, withdraw

@@ -11,7 +11,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from deploy.sandbox.kafka_native.names import any_name_taken
+from deploy.tryout.sandbox.kafka_native.names import any_name_taken
 from tests.support.checker.world import INNER_DATABASES, Line, Row, Topics, World, line
 
 __all__ = ["GatherError", "gather", "registries_of"]

@@ -12,7 +12,7 @@ from contracts.messages import Message, service, shifts, signups, volunteers
 from contracts.messages.base import AgeBand, Consent, EvidenceClass
 from contracts.messages.shifts import Campaign, Category, Place
 from contracts.topics import registry_source, registry_topic_for
-from deploy.demo.lines import Letter
+from deploy.operate.lines import Letter
 
 __all__ = ["Play"]
 

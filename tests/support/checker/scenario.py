@@ -20,12 +20,12 @@ from contracts.ids import transfer_id
 from contracts.messages import receipts, volunteers
 from contracts.messages.base import Consent
 from contracts.topics import registry_source
-from deploy.demo.books import Books
-from deploy.demo.lines import Letter
-from deploy.demo.publishing import Publisher
-from deploy.demo.quiet import Quiet
-from deploy.local.options import StackOptions
-from deploy.local.stack import Stack
+from deploy.operate.lines import Letter
+from deploy.operate.publishing import Publisher
+from deploy.tryout.demo.books import Books
+from deploy.tryout.demo.quiet import Quiet
+from deploy.tryout.local.options import StackOptions
+from deploy.tryout.local.stack import Stack
 from tests.support.checker.gather import gather
 from tests.support.checker.play import Play
 from tests.support.checker.report import check

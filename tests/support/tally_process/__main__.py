@@ -1,5 +1,5 @@
 """The tally as a process of its own, started as every service is."""
 
-from services.chassis.command import main
+from services.chassis.process.command import main
 
 main("tests.support.tally_process")

@@ -6,9 +6,9 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+from services.chassis.base.settings import Settings
 from services.chassis.schedule import Job
 from services.chassis.service import Service
-from services.chassis.settings import Settings
 from tests.support.tally import Tally
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from services.adapters import rules
-from services.adapters.rest_api import RestApi, read_answer
+from services.adapters.kinds.rest_api.client import RestApi, read_answer
 from services.adapters.states import Away, Credit, Lost, NotPosted, Posted, Refused
 from tests.support.registries import MORNING, credit, seat
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from services.adapters.asked import retry_after
+from services.adapters.kinds.asked import retry_after
 
 _DATE = "Sun, 29 Nov 2026 12:00:00 GMT"
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.adapters.portions import Unreadable, in_portions
+from services.adapters.kinds.portions import Unreadable, in_portions
+from services.adapters.kinds.systems import SystemAway
 from services.adapters.states import Notice
-from services.adapters.systems import SystemAway
 from tests.support.registries import MORNING
 
 

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from contracts.envelope import parse_structured
-from deploy.sandbox.rest_api.speech import _CATEGORIES, _letter
-from services.adapters.rest_api_said import read
+from deploy.tryout.sandbox.rest_api.speech import _CATEGORIES, _letter
+from services.adapters.kinds.rest_api.said import read
 from tests.support.messages import Example, valid_examples
 
 SPOKEN = [one for one in valid_examples() if one.type in {message.TYPE for message in _CATEGORIES}]

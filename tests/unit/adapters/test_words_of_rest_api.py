@@ -9,16 +9,17 @@ import orjson
 import pytest
 
 from contracts.messages import Message, volunteers
-from deploy.sandbox.kafka_native.letters import letter as as_kafka_reads_it
-from deploy.sandbox.rest_api.forms import Unreadable, read_letter
-from services.adapters import rest_api_told, rules
-from services.adapters.asked import Quiet
-from services.adapters.credentials import Credentials
-from services.adapters.rest_api import RestApi
-from services.adapters.rest_api_words import CATEGORIES
+from deploy.tryout.sandbox.kafka_native.letters import letter as as_kafka_reads_it
+from deploy.tryout.sandbox.rest_api.forms import Unreadable, read_letter
+from services.adapters import rules
+from services.adapters.kinds.asked import Quiet
+from services.adapters.kinds.credentials import Credentials
+from services.adapters.kinds.rest_api import told as rest_api_told
+from services.adapters.kinds.rest_api.client import RestApi
+from services.adapters.kinds.rest_api.words import CATEGORIES
+from services.adapters.kinds.systems import SystemAway
 from services.adapters.service import _reactions
 from services.adapters.states import Notice
-from services.adapters.systems import SystemAway
 from services.chassis.decisions import Inbound, States
 from tests.support.registries import MORNING, one_of_each, own, seat, told
 

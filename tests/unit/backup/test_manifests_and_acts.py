@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from contracts.topics import OPERATIONS_EVENTS
-from deploy.backup.acts import Act, again, lacks, whose
-from deploy.backup.dumps import content
-from deploy.backup.manifest import Database, Position, read_manifest
-from deploy.backup.servers import Direct
-from deploy.local.errors import EnvironmentProblem
+from deploy.operate.backup.acts import Act, again, lacks, whose
+from deploy.operate.backup.dumps import content
+from deploy.operate.backup.manifest import Database, Position, read_manifest
+from deploy.operate.backup.servers import Direct
+from deploy.operate.errors import EnvironmentProblem
 
 MOMENT = datetime(2026, 8, 15, 10, 30, tzinfo=UTC)
 LATER = MOMENT + timedelta(seconds=1)

@@ -13,8 +13,8 @@ from contracts.messages import Message, attendance, identity, opportunities, sig
 from contracts.messages.base import Consent
 from contracts.messages.refusals import MessageRefused
 from contracts.topics import IDENTITY_EVENTS, INBOUND
-from deploy.local.registries import CONFIGURED
-from services.bridge.rules.admission import refusal_of_undecodable
+from deploy.operate.registries import CONFIGURED
+from services.bridge.border.admission import refusal_of_undecodable
 from services.bridge.service import build
 from services.bridge.settings import BridgeSettings
 from services.chassis.service import Undecodable

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.messages import opportunities
-from services.bridge.rules.answers import next_to_act, timeline
+from services.bridge.reading.answers import next_to_act, timeline
 from services.bridge.states import ConsentState, Link, ServiceState, Step, Transfer
 from tests.support.bridge import World
 from tests.support.bridge_messages import (

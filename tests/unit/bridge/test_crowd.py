@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.registry import Capability
-from services.bridge.rules.draft import Draft
+from services.bridge.draft import Draft
 from services.bridge.states import Transfer
 from tests.support.bridge import World, linked
 from tests.support.bridge_messages import broken, restored

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from contracts.messages import Message, identity, signups, volunteers
-from services.bridge.rules.requests import LONGEST
+from services.bridge.border.requests import LONGEST
 from services.bridge.states import LinkUnderWay
 from services.identity.case import MOST_PENDING
 from tests.support.bridge import AWAIT_FACTS, World

@@ -9,7 +9,7 @@ import pytest
 from contracts.messages import deliveries, identity, opportunities, volunteers
 from contracts.messages.attendance import ServiceHeld
 from contracts.messages.refusals import MessageRefused
-from services.bridge.rules.answers import next_to_act
+from services.bridge.reading.answers import next_to_act
 from tests.support.bridge import World, linked, of_kind
 from tests.support.bridge_messages import (
     HOME,

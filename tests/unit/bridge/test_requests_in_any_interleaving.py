@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from contracts.messages import identity, volunteers
-from services.bridge.rules.requests import LONGEST
+from services.bridge.border.requests import LONGEST
 from services.bridge.states import LinkUnderWay
 from tests.support.bridge_and_identity import AWAIT_FACTS, BorderAndIdentity, offer, request
 from tests.support.bridge_messages import HOME, HOST, MINUTE, THIRD, signup

@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from contracts.topics import BRIDGE_COMMANDS, INBOUND
-from deploy.local.registries import CONFIGURED
+from deploy.operate.registries import CONFIGURED
 from services.bridge.crossings import FROM_REGISTRIES
 from services.bridge.policy import policy
 from services.bridge.service import build
 from services.bridge.settings import BridgeSettings
-from services.chassis.configuration import ConfigurationError
+from services.chassis.base.configuration import ConfigurationError
 
 DAY = timedelta(days=1)
 MAY = "2026-05-01T00:00:00+08:00"

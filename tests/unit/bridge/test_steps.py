@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final, get_args
 
 from contracts.messages.deliveries import SignupState, TransferState
-from deploy.demo.showing import _WORDS as SHOWN
-from services.bridge import queries, steps
+from deploy.tryout.demo.showing import _WORDS as SHOWN
+from services.bridge import steps
+from services.bridge.reading import queries
 
 _FAMILY: Final = re.compile(r"'((?:link|consent|signup|service|transfer)_[a-z_]+|checked_(?:in|out))'")
 _QUOTED: Final = re.compile(r"what (?:=|IN|WHEN) ?\(?([^)\n]+)")

@@ -13,8 +13,8 @@ from contracts.messages import Message, attendance, bridge, identity, opportunit
 from contracts.messages import volunteers as said
 from contracts.messages.shifts import Category, Place
 from contracts.topics import registry_source, service_source
+from services.bridge.border.names import account_name
 from services.bridge.crossings import FROM_REGISTRIES, FROM_WITHIN, REACTIONS
-from services.bridge.rules.names import account_name
 from services.chassis.decisions import Decision, Inbound
 from tests.support.bridge import World
 from tests.support.bridge_messages import (

@@ -11,9 +11,9 @@ from contracts.envelope import decode
 from contracts.messages import Message, attendance, opportunities, service, signups, volunteers
 from contracts.topics import IDENTITY_EVENTS, VOLUNTEERS
 from services.bridge.crossings import FROM_REGISTRIES, FROM_WITHIN
+from services.chassis.batch.set_aside import Aside
 from services.chassis.channels import named
 from services.chassis.decisions import Wait
-from services.chassis.set_aside import Aside
 from tests.support.bridge import World
 from tests.support.bridge_and_identity import AWAIT_FACTS, BorderAndIdentity, offer, request
 from tests.support.bridge_messages import (

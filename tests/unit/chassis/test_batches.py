@@ -15,8 +15,8 @@ from aiokafka.record.util import calc_crc32c
 
 from contracts.envelope import MAX_BYTES
 from contracts.limits import MAX_BATCH_RECORDS, MAX_HEADER_BYTES
-from services.chassis.batches import FIRST_BYTES, PartRead, behind_empty, install
-from services.chassis.records import record_of
+from services.chassis.log.batches import FIRST_BYTES, PartRead, behind_empty, install
+from services.chassis.log.records import record_of
 from tests.support.batches import CODECS, RawRecord, batch_bytes
 
 HEADER = DefaultRecordBase.HEADER_STRUCT

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from contracts.registry import Registry
-from deploy.local.seats import write_registries
-from services.chassis.configuration import ConfigurationError, read_folder
-from services.chassis.http import Principal, read_tokens
+from deploy.tryout.local.registries import write_registries
+from services.chassis.base.configuration import ConfigurationError, read_folder
+from services.chassis.base.http import Principal, read_tokens
 
 SECRET = "geheim-geheim-geheim"
 NO_REGISTRY = """

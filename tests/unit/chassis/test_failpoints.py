@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from services.chassis import failpoints
+from services.chassis.base import failpoints
 
 
 def test_an_unknown_failpoint_is_refused_by_name() -> None:
@@ -22,7 +22,7 @@ def test_an_unarmed_failpoint_does_nothing() -> None:
 
 def test_an_armed_failpoint_kills_the_process_at_the_pass_it_was_armed_for() -> None:
     code = (
-        "from services.chassis.failpoints import arm, failpoint\n"
+        "from services.chassis.base.failpoints import arm, failpoint\n"
         "arm('P2:3')\n"
         "for n in (1, 2, 3, 4):\n    print(n, flush=True)\n    failpoint('P2')\n"
     )

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from services.chassis.failures import FailureClass, NotDecidable, OutOfTime, classify
+from services.chassis.base.failures import FailureClass, NotDecidable, OutOfTime, classify
 
 _STATES = {
     "08006": FailureClass.TRANSIENT,

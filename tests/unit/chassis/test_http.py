@@ -8,7 +8,7 @@ import asyncpg
 import httpx
 import pytest
 
-from services.chassis.http import Principal, create_app
+from services.chassis.base.http import Principal, create_app
 
 
 async def _health() -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.chassis.consuming import Lane
-from services.chassis.processing import Processor
+from services.chassis.base.settings import Settings
+from services.chassis.batch.processing import Processor
+from services.chassis.lanes.consuming import Lane
 from services.chassis.service import Stream
-from services.chassis.settings import Settings
 
 PLACES = [TopicPartition("topic", number) for number in range(8)]
 

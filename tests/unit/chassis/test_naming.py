@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from contracts.envelope import Event
 from contracts.messages.receipts import CreditAccepted
-from services.chassis.naming import Cause, Naming
-from services.chassis.records import Record
+from services.chassis.batch.naming import Cause, Naming
+from services.chassis.log.records import Record
 
 NAMING = Naming("from-this-all-ids-of-a-test-follow")
 OTHER = Naming("from-this-all-ids-of-another-linkage")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from services.chassis.passed import Begun, PassedOver, Told, read_passed, spoken_after
-from services.chassis.records import Record
-from services.chassis.restoring.silent import Silent
+from services.chassis.batch.passed import Begun, PassedOver, Told, read_passed, spoken_after
+from services.chassis.log.records import Record
+from services.chassis.outgoing.silent import Silent
 
 START = datetime(2026, 7, 6, 8, tzinfo=UTC)
 

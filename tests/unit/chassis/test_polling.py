@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.chassis.polling import Polling
+from services.chassis.base.polling import Polling
 
 
 @pytest.fixture

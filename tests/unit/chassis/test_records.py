@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contracts.envelope import encode
 from contracts.topics import RECEIPTS, VOLUNTEERS
-from services.chassis.records import Record, appended_at, decode_record, pack_headers, pack_texts, unpack_headers
+from services.chassis.log.records import Record, appended_at, decode_record, pack_headers, pack_texts, unpack_headers
 from tests.support.tally import credit
 
 _NAMES = st.text(st.characters(codec="ascii"), min_size=1, max_size=12)

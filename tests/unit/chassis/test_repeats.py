@@ -9,8 +9,8 @@ import math
 import pytest
 import structlog
 
-from services.chassis import logs
-from services.chassis.repeats import Ended, Repeats, shape
+from services.chassis.base import logs
+from services.chassis.base.repeats import Ended, Repeats, shape
 
 
 def test_lines_that_differ_in_numbers_and_ids_are_of_one_kind() -> None:

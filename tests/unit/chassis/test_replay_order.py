@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from services.chassis.records import Record
+from services.chassis.log.records import Record
 from services.chassis.restoring.asides import first_batch
 from services.chassis.restoring.merging import Merged, Moment
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.chassis.passed import read_passed
-from services.chassis.records import Record
-from services.chassis.restoring.said import of_record
+from services.chassis.batch.passed import read_passed
+from services.chassis.log.records import Record
+from services.chassis.outgoing.said import of_record
 
 OWN = "urn:shuangcheng:service:tally"
 

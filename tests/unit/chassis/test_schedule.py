@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.messages.service import SHANGHAI, shanghai_day
-from services.chassis.clock import Clock
-from services.chassis.naming import Cause, Naming
+from services.chassis.base.clock import Clock
+from services.chassis.batch.naming import Cause, Naming
 from services.chassis.schedule import Job, Run
 
 

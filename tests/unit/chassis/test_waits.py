@@ -15,10 +15,10 @@ from contracts.partitioner import partition_for
 from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS
 from services.attendance.service import build as attendance
 from services.attendance.settings import AttendanceSettings
+from services.chassis.base.settings import Settings
 from services.chassis.channels import named, places, topics
 from services.chassis.decisions import Channel, Decision, Inbound, States
 from services.chassis.service import Service
-from services.chassis.settings import Settings
 from services.opportunities.service import build as opportunities
 from tests.support import attendance as attending
 from tests.support import opportunities as offering
@@ -44,9 +44,9 @@ def test_every_wait_of_every_service_is_looked_at_here_or_beside_the_rules_of_th
     }
     assert found == {
         "attendance/rules.py:_wait",
-        "bridge/rules/admission.py:_too_early",  # by no channel: the moment comes by itself
-        "bridge/rules/people.py:person_unknown",
-        "bridge/rules/people.py:unlinked",
+        "bridge/border/admission.py:_too_early",  # by no channel: the moment comes by itself
+        "bridge/border/people.py:person_unknown",
+        "bridge/border/people.py:unlinked",
         "opportunities/rules/signups.py:request_signup",
     }
 

@@ -23,7 +23,7 @@ def test_a_command_for_operations_loads_no_module_for_a_first_look(arguments: li
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.splitlines()[-1]
     loaded = set(said.split())
     assert "deploy.cli.main" in loaded
-    assert {"deploy.local.stack", "deploy.demo.play", "deploy.cli.up"} & loaded == set()
+    assert {"deploy.tryout.local.stack", "deploy.tryout.demo.play", "deploy.tryout.cli.up"} & loaded == set()
 
 
 @pytest.mark.parametrize("name", TRYOUT)

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from deploy.cli.main import app
 from deploy.cli.operator_client import PORTS, address
 from deploy.cli.set_aside import _printable
-from deploy.local.errors import EnvironmentProblem
-from deploy.local.ports import free_port
+from deploy.operate.errors import EnvironmentProblem
+from deploy.tryout.local.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 PAGES = ("SANDBOX", "OPERATOR")

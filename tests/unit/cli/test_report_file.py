@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli.demo import Wishes, conclude
 from deploy.cli.main import app
-from deploy.demo.report import Report
-from deploy.demo.screen import Screen
+from deploy.tryout.cli.demo import Wishes, conclude
+from deploy.tryout.demo.report import Report
+from deploy.tryout.demo.screen import Screen
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from deploy.compose.secret_files import scram_verifier, write_all
-from services.chassis.settings import read_settings
+from services.chassis.base.settings import read_settings
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 from contracts.envelope import encode_structured, parse_structured
 from contracts.messages import shifts, signups, volunteers
-from deploy.demo import crowd, service, world
-from deploy.demo.lines import Letter
+from deploy.operate.lines import Letter
+from deploy.tryout.demo import crowd, service, world
 
 NOW = datetime(2026, 9, 7, 5, 30, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from deploy.demo.lines import check, days
-from deploy.demo.play import WEEKEND, weekend
-from deploy.local.errors import EnvironmentProblem
+from deploy.operate.errors import EnvironmentProblem
+from deploy.operate.lines import check, days
+from deploy.tryout.demo.play import WEEKEND, weekend
 
 LINES = WEEKEND.read_bytes().splitlines()
 CAME, LEFT = 15, 16

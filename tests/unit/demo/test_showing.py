@@ -11,9 +11,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from contracts.messages.service import SHANGHAI
-from deploy.demo.report import Report
-from deploy.demo.showing import Timeline, show_report, show_timeline
-from deploy.demo.verdict import Audit
+from deploy.tryout.demo.report import Report
+from deploy.tryout.demo.showing import Timeline, show_report, show_timeline
+from deploy.tryout.demo.verdict import Audit
 
 RUN = datetime(2026, 9, 7, 12, 30, tzinfo=SHANGHAI)
 SERVED = datetime(2023, 8, 26, 14, 0, tzinfo=SHANGHAI)

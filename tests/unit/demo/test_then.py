@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from deploy.cli.demo import Wishes, conclude
-from deploy.demo.report import Report
-from deploy.demo.screen import Screen
-from deploy.local.outcome import INTERRUPTED
+from deploy.operate.outcome import INTERRUPTED
+from deploy.tryout.cli.demo import Wishes, conclude
+from deploy.tryout.demo.report import Report
+from deploy.tryout.demo.screen import Screen
 from tests.support.processes import lives, numbers
 from tests.support.waiting import eventually
 
@@ -23,10 +23,10 @@ ROOT = Path(__file__).parents[3]
 _LAST_STEP = """
 import sys
 from pathlib import Path
-from deploy.cli.demo import Wishes, conclude
-from deploy.demo.report import Report
-from deploy.demo.screen import Screen
-from deploy.local.outcome import outcome
+from deploy.tryout.cli.demo import Wishes, conclude
+from deploy.tryout.demo.report import Report
+from deploy.tryout.demo.screen import Screen
+from deploy.operate.outcome import outcome
 sys.exit(outcome(conclude(Wishes(then=sys.argv[1]), Report({"balanced": True}), Path(sys.argv[2]), Screen())))
 """
 """What a demo does last, as a process of its own."""

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from deploy.demo.quiet import Look, readers
-from deploy.demo.report import Report
-from deploy.demo.showing import show_report
-from deploy.demo.verdict import Audit, failures
+from deploy.tryout.demo.quiet import Look, readers
+from deploy.tryout.demo.report import Report
+from deploy.tryout.demo.showing import show_report
+from deploy.tryout.demo.verdict import Audit, failures
 
 GOOD = {"confirmed": 300, "credited": 260, "withheld": 25, "refused": 15, "uncertain": 0, "in_flight": 0, "held": 90}
 WAYS = ("gz->sz", "sz->gz")

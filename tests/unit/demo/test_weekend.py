@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from contracts.messages import Message, service, volunteers
 from contracts.messages.base import AgeBand
-from deploy.demo.play import WEEKEND, XIA, weekend
+from deploy.tryout.demo.play import WEEKEND, XIA, weekend
 
 
 def _said(kind: type[Message]) -> list[Message]:

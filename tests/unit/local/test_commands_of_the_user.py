@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.processes import run_in_shell
+from deploy.tryout.local.processes import run_in_shell
 from tests.support.processes import lives, numbers
 from tests.support.waiting import eventually
 

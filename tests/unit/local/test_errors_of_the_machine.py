@@ -19,11 +19,11 @@ from typer.testing import CliRunner
 
 from deploy.cli.main import app
 from deploy.cli.running import run
-from deploy.local import broker_docker, broker_embedded, broker_java, brokers, folders, ports
-from deploy.local.brokers_named import parse_address
-from deploy.local.errors import EnvironmentProblem, TopicDrift
-from deploy.local.outcome import outcome
-from deploy.local.ports import free_port
+from deploy.operate.brokers import parse_address
+from deploy.operate.errors import EnvironmentProblem, TopicDrift
+from deploy.operate.outcome import outcome
+from deploy.tryout.local import broker_docker, broker_embedded, broker_java, brokers, folders, ports
+from deploy.tryout.local.ports import free_port
 
 Usage = namedtuple("Usage", "total used free")
 

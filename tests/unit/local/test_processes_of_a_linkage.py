@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.local.errors import EnvironmentProblem
-from deploy.local.seats import write_registries
-from deploy.local.specs import databases, process_table
+from deploy.operate.errors import EnvironmentProblem
+from deploy.tryout.local.registries import write_registries
+from deploy.tryout.local.specs import databases, process_table
 
 
 def test_a_registry_with_kafka_needs_no_adapter() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from deploy import addresses
-from deploy.local.processes import own_environment
-from services.chassis import addresses as addresses_of_services
+from deploy.tryout.local.processes import own_environment
+from services.chassis.base import addresses as addresses_of_services
 
 ROOT = Path(__file__).parents[3]
 SECRET = "geheim"
@@ -85,7 +85,7 @@ def test_sandboxes_and_services_judge_addresses_alike() -> None:
     [
         ("services.identity", "SHUANGCHENG_DATABASE"),
         ("services.adapters", "SHUANGCHENG_DATABASE"),
-        ("deploy.sandbox.kafka_native", "SHUANGCHENG_DATABASE"),
+        ("deploy.tryout.sandbox.kafka_native", "SHUANGCHENG_DATABASE"),
         ("deploy.cli.main", "SHUANGCHENG_POSTGRES"),
     ],
 )
@@ -103,13 +103,13 @@ def test_a_password_with_an_unencoded_sign_is_one_line_that_names_the_variable(m
         ("services.identity", "HTTP_PORT", SECRET),
         ("services.identity", "LOG_LEVEL", SECRET),
         ("services.identity", "KAFKA", f"u:{SECRET}@kafka:9092"),
-        ("deploy.sandbox.rest_api", "KAFKA", f"u:{SECRET}@kafka:9092"),
-        ("deploy.sandbox.rest_api", "TRUSTED_PROXIES", SECRET),
+        ("deploy.tryout.sandbox.rest_api", "KAFKA", f"u:{SECRET}@kafka:9092"),
+        ("deploy.tryout.sandbox.rest_api", "TRUSTED_PROXIES", SECRET),
         ("deploy.operator", "TRUSTED_PROXIES", SECRET),
         ("deploy.operator", "LOG_LEVEL", SECRET),
         ("deploy.operator", "SERVICES", f'{{"bridge": "ftp://u:{SECRET}@bridge"}}'),
         ("services.adapters", "SANDBOX_URL", f"u:{SECRET}@home:80"),
-        ("deploy.sandbox.rest_api", "BRIDGE_URL", f"http://u:{SECRET}@bridge:port"),
+        ("deploy.tryout.sandbox.rest_api", "BRIDGE_URL", f"http://u:{SECRET}@bridge:port"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_one_line_without_its_value(module: str, variable: str, value: str) -> None:
@@ -136,7 +136,7 @@ def test_what_send_complains_of_is_shown_in_ascii_too(tmp_path: Path) -> None:
     assert "wrong, nothing was sent" in one_line(done, 1)
 
 
-@pytest.mark.parametrize("name", ["benchmarks", "faults", "fuzz", "simulation", "support/checker"])
+@pytest.mark.parametrize("name", ["lab/benchmarks", "lab/faults", "lab/fuzz", "simulation", "support/checker"])
 def test_what_people_run_by_hand_forgets_what_their_shell_says_of_databases_and_encodings(name: str) -> None:
     begins = (ROOT / "tests" / name / "__main__.py").read_text("utf-8").partition('if __name__ == "__main__":')[2]
     assert "show_what_cannot_be_shown()" in begins

@@ -100,7 +100,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from contracts.messages import deliveries, signups
-from services.adapters.rest_api_words import CATEGORIES
+from services.adapters.kinds.rest_api.words import CATEGORIES
 from tests.support.bridge_and_identity import BorderAndIdentity
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, HOST_REF
 
@@ -172,16 +172,16 @@ _EDITS: Final = (
         "    service.CheckedIn: _crossing(",
     ),
     (
-        "services/bridge/rules/translation.py",
+        "services/bridge/border/translation.py",
         "from contracts.messages import attendance, opportunities,",
         "from contracts.messages import attendance, deliveries, opportunities,",
     ),
     (
-        "services/bridge/rules/translation.py",
+        "services/bridge/border/translation.py",
         '    "presence_recorded",\n',
         '    "late_arrival_announced",\n    "presence_recorded",\n',
     ),
-    ("services/bridge/rules/translation.py", None, _RULE),
+    ("services/bridge/border/translation.py", None, _RULE),
     (
         "CHANGELOG.md",
         "## Unreleased\n",

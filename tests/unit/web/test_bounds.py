@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 
 from deploy.web import bounds
-from services.chassis import bounds as bounds_of_services
+from services.chassis.base import bounds as bounds_of_services
 from tests.support.floods import answer_to
 from tests.support.waiting import eventually
 

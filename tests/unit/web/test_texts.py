@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 import deploy.operator
-import deploy.sandbox.web
+import deploy.tryout.sandbox.web
 import deploy.web
 from deploy.operator.words import TEXTS as OPERATORS
 from deploy.operator.words import Words as OperatorWords
-from deploy.sandbox.web.hours import STOPS
-from deploy.sandbox.web.words import TEXTS as SANDBOXES
-from deploy.sandbox.web.words import Words
+from deploy.tryout.sandbox.web.hours import STOPS
+from deploy.tryout.sandbox.web.words import TEXTS as SANDBOXES
+from deploy.tryout.sandbox.web.words import Words
 from deploy.web.words import SHARED, texts
 
 FRAME = Path(deploy.web.__file__).parent
-APPS = {SANDBOXES: Path(deploy.sandbox.web.__file__).parent, OPERATORS: Path(deploy.operator.__file__).parent}
+APPS = {SANDBOXES: Path(deploy.tryout.sandbox.web.__file__).parent, OPERATORS: Path(deploy.operator.__file__).parent}
 IN_CODE = (
     re.compile(r"""(?:NotPossible|NotFound|NotReached|Forbidden|words|self|key=|__init__)\(?"([a-z_]+)\""""),
     re.compile(r'"key": "([a-z_]+)"'),

@@ -1,0 +1,1 @@
+"""For a first look and for tests: a launcher, a demo, sandbox registries. Nothing here runs in production."""

@@ -1,0 +1,112 @@
+"""`shuangcheng doctor`: what this machine has, what it lacks, and what therefore cannot run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
+
+from deploy.cli.running import run
+from deploy.operate.brokers import offers_idempotence, parse_address, wait_until_answering
+from deploy.operate.errors import LocalError
+from deploy.tryout.local import broker_docker, broker_embedded, broker_java, folders, ports, postgres_embedded
+from deploy.tryout.local.servers import postgres
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check. `needed`: nothing runs here without it. Otherwise it only makes one more kind of broker
+    possible."""
+
+    subject: str
+    ok: bool
+    needed: bool
+    says: str
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+    """Say what this machine lacks for the demo, the tests and each kind of broker. Status 2 when none can run."""
+    run(_doctor(as_json))
+
+
+async def _doctor(as_json: bool) -> int:
+    findings = await examine()
+    lacking = [finding for finding in findings if finding.needed and not finding.ok]
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+    else:
+        for finding in findings:
+            mark = "ok     " if finding.ok else ("MISSING" if finding.needed else "no     ")
+            typer.echo(f"{mark} {finding.subject:<18} {finding.says}")
+        typer.echo("the demo can run here" if not lacking else "the demo cannot run here: see MISSING")
+    return 2 if lacking else 0
+
+
+async def examine() -> list[Finding]:
+    """Check everything, in the order in which a launch needs it."""
+    findings = [
+        Finding("python", True, True, f"{platform.python_version()} on {platform.machine()}"),
+        _probe("folder", _folder, needed=True),
+        _probe("ports", lambda: f"127.0.0.1:{ports.require_free(ports.free_port())} is free", needed=True),
+    ]
+    brokers = [
+        _missing("broker embedded", broker_embedded.missing, "ready"),
+        _missing("broker java", broker_java.missing, "Java and Kafka's jars or Maven are there"),
+        await asyncio.to_thread(_missing, "broker docker", broker_docker.missing, "engine and image are there"),
+    ]
+    given = os.environ.get("SHUANGCHENG_BROKER", "")
+    if ":" in given:
+        brokers.append(await _address(given))
+    if not any(finding.ok for finding in brokers):
+        brokers = [Finding(f.subject, f.ok, True, f.says) for f in brokers]
+    return [*findings, *brokers, await _database()]
+
+
+def _folder() -> str:
+    folder = folders.runs_folder()
+    folders.check_room(folder)
+    return f"{folder}, cache in {folders.cache_folder()}"
+
+
+def _probe(subject: str, look: Callable[[], str], *, needed: bool) -> Finding:
+    try:
+        return Finding(subject, True, needed, look())
+    except LocalError as error:
+        return Finding(subject, False, needed, f"{error.problem}. {error.todo}")
+
+
+def _missing(subject: str, look: Callable[[], str | None], good: str) -> Finding:
+    try:
+        reason = look()
+    except LocalError as error:  # its cache folder has a finding of its own
+        reason = error.problem
+    return Finding(subject, reason is None, False, reason or good)
+
+
+async def _address(address: str) -> Finding:
+    try:
+        parse_address(address)
+        await wait_until_answering(address, seconds=3.0)
+    except LocalError as error:
+        return Finding("broker address", False, True, f"{error.problem}. {error.todo}")
+    idempotent = await offers_idempotence(address)
+    return Finding("broker address", True, False, f"{address} answers, idempotence: {'yes' if idempotent else 'no'}")
+
+
+async def _database() -> Finding:
+    if not os.environ.get("SHUANGCHENG_POSTGRES"):
+        reason = postgres_embedded.missing()
+        return Finding("database", reason is None, True, reason or "embedded PostgreSQL")
+    try:
+        server = postgres(folders.runs_folder())
+        await server.start()
+        await server.stop()
+    except LocalError as error:
+        return Finding("database", False, True, f"{error.problem}. {error.todo}")
+    return Finding("database", True, True, server.describe())

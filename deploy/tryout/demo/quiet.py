@@ -1,0 +1,180 @@
+"""Finds out when nothing is under way any more: no message is unread, unsent, waiting, or without its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, TopicEntry, all_topics
+from deploy.tryout.demo.books import Books
+from deploy.tryout.demo.ends import Ends, TopicEnds
+
+__all__ = ["Ends", "Look", "Quiet", "Stuck", "readers"]
+
+_POLL_SECONDS: Final = 0.2
+PATIENCE_SECONDS: Final = 60.0
+"""The longest time without any change while something is under way."""
+_LONGEST_SECONDS: Final = 600.0
+
+_ASIDE: Final = (
+    "(SELECT count(*) FROM set_aside WHERE reason = 'waiting') AS waiting, "
+    "(SELECT count(*) FROM set_aside WHERE reason = 'ready') AS ready"
+)
+_OUTBOX: Final = "(SELECT count(*) FROM outbox) AS outbox"
+_POSITIONS: Final = "(SELECT json_agg(json_build_array(topic, partition, next_offset)) FROM {table}) AS positions"
+_TRANSFERS: Final = (
+    "(SELECT count(*) FROM transfer WHERE state IN ('queued', 'sent', 'uncertain')) AS transfers_under_way"
+)
+_CALLS: Final = (
+    "(SELECT count(*) FROM credit WHERE state IN ('due', 'calling', 'unknown')) AS calls, "
+    "(SELECT count(*) FROM notice WHERE rejected IS NULL) AS notices"
+)
+_WORDS: Final = {
+    "waiting": "messages wait for a fact",
+    "ready": "messages are about to be decided again",
+    "outbox": "messages are not published yet",
+    "transfers_under_way": "transfers are queued, sent or uncertain",
+    "calls": "credits are not answered by the registry's system",
+    "notices": "letters are not passed on to the registry's system",
+    "unread": "messages are not read yet",
+}
+
+
+class Stuck(Exception):
+    """Something is under way, and nothing moves. The text says what is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Everything that was under way at one moment, but for timers: database, kind of work, how much."""
+
+    work: dict[tuple[str, str], int]
+
+    def total(self, *, waiting: bool) -> int:
+        """How much is under way, with or without messages that wait for a fact."""
+        return sum(count for (_, kind), count in self.work.items() if waiting or kind != "waiting")
+
+    def __str__(self) -> str:
+        """The same in words."""
+        return "; ".join(f"{name}: {count} {_WORDS[kind]}" for (name, kind), count in self.work.items() if count)
+
+
+def readers(databases: Mapping[str, str]) -> dict[str, list[TopicEntry]]:
+    """The topics that the process behind each database reads."""
+    codes = sorted(name.removeprefix("sandbox_") for name in databases if name.startswith("sandbox_"))
+    own = [entry for entry in INBOUND if entry is not RECEIPTS]
+    found: dict[str, list[TopicEntry]] = {}
+    for code in codes:
+        reader = f"adapter_{code}" if f"adapter_{code}" in databases else f"sandbox_{code}"
+        found[reader] = [entry.of(code) for entry in (*own, DELIVERIES, REFUSALS)]
+    for entry in all_topics(codes):
+        for reader in entry.readers:
+            if reader != "registry":
+                found.setdefault(reader, []).append(entry)
+    return found
+
+
+class Quiet:
+    """Looks at all databases and at the ends of all topics, for ``async with``."""
+
+    def __init__(self, books: Books, databases: Mapping[str, str], address: str, died: Callable[[], None]) -> None:
+        self._books = books
+        self._died = died
+        self._readers = readers(databases)
+        self._partitions = {
+            name: [TopicPartition(entry.name, number) for entry in entries for number in range(entry.partitions)]
+            for name, entries in self._readers.items()
+        }
+        self._statements = {name: _statement(name) for name in databases if name in self._readers}
+        self._ends = TopicEnds(address)
+
+    async def __aenter__(self) -> Quiet:
+        await self._ends.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._ends.__aexit__(kind, error, trace)
+
+    async def ends(self) -> Ends:
+        """The end of each partition that a process reads."""
+        wanted = sorted({tp for partitions in self._partitions.values() for tp in partitions})
+        for _ in range(20):
+            try:
+                return await self._ends.of(wanted)
+            except KafkaError:
+                await asyncio.sleep(_POLL_SECONDS)
+        raise Stuck("the broker does not say where its topics end")
+
+    async def look(self) -> Look:
+        """Everything that is under way now.
+
+        The databases are read before the ends of the topics. A message that has left its outbox by then stands before
+        these ends, and counts until a stored position has passed it. So no message can hide between outbox and log.
+        """
+        names = list(self._statements)
+        rows = await asyncio.gather(*(self._books.fetch(name, self._statements[name]) for name in names))
+        ends = await self.ends()
+        work: dict[tuple[str, str], int] = {}
+        for name, (row,) in zip(names, rows, strict=True):
+            work |= {(name, kind): row[kind] for kind in row.keys() if kind != "positions"}  # noqa: SIM118
+            work[name, "unread"] = self._behind(name, row, ends)
+        return Look(work)
+
+    async def until(self, done: Callable[[Look], bool], tell: Callable[[Look], None] = lambda look: None) -> Look:
+        """Look until ``done``. Raises ``Stuck`` when nothing changes for a minute, and the error of a process that
+        died."""
+        loop = asyncio.get_running_loop()
+        begun = changed = loop.time()
+        last: Look | None = None
+        while True:
+            self._died()
+            look = await self.look()
+            tell(look)
+            if done(look):
+                return look
+            now = loop.time()
+            if last is None or last != look:
+                changed, last = now, look
+            if now - changed > PATIENCE_SECONDS or now - begun > _LONGEST_SECONDS:
+                raise Stuck(f"nothing moves after {now - begun:.0f} s: {look}")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def until_read(self, database: str, ends: Ends) -> None:
+        """Wait until a service has applied everything up to these ends. Raises ``Stuck``, and the error of a process
+        that died."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PATIENCE_SECONDS
+        while True:
+            self._died()
+            (row,) = await self._books.fetch(database, self._statements[database])
+            behind = self._behind(database, row, ends)
+            if not behind:
+                return
+            if loop.time() > end:
+                raise Stuck(f"{database} is still {behind} messages behind after {PATIENCE_SECONDS:.0f} s")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _behind(self, name: str, row: Any, ends: Ends) -> int:
+        read = {TopicPartition(t, p): offset for t, p, offset in json.loads(row["positions"] or "[]")}
+        return sum(max(0, ends[tp] - read.get(tp, 0)) for tp in self._partitions.get(name, ()))
+
+
+def _statement(database: str) -> str:
+    kind = database.partition("_")[0]
+    if kind == "sandbox":
+        return f"SELECT {_OUTBOX}, {_POSITIONS.format(table='position')}"
+    parts = [_OUTBOX, _ASIDE, _POSITIONS.format(table="consumed")]
+    if kind == "bridge":
+        parts.append(_TRANSFERS)
+    if kind == "adapter":
+        parts.append(_CALLS)
+    return "SELECT " + ", ".join(parts)

@@ -1,0 +1,53 @@
+"""Waits until processes say over HTTP that they are ready."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from deploy.operate.errors import ProcessFailed
+from deploy.tryout.local.processes import Child
+
+_PAUSE = 0.1
+
+
+async def wait_until_ready(child: Child, url: str, *, seconds: float) -> None:
+    """Return once GET /health/ready answers 200. ProcessFailed when the process dies, or is not ready in time."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    answer = "no answer yet"
+    async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
+        while child.running:
+            try:
+                response = await client.get(f"{url}/health/ready")
+            except httpx.HTTPError as error:
+                answer = f"no answer ({type(error).__name__})"
+            else:
+                if response.status_code == httpx.codes.OK:
+                    return
+                answer = f"{response.status_code} {_why(response)}"
+            if loop.time() >= end:
+                raise ProcessFailed(
+                    f"{child.name} was not ready after {seconds:.0f} s; it says: {answer}",
+                    details=child.tail(),
+                    todo=f"see {child.log}",
+                )
+            await asyncio.sleep(_PAUSE)
+    raise death(child)
+
+
+def _why(response: httpx.Response) -> str:
+    """The process's reasons for not being ready, or else its answer as it is."""
+    try:
+        why = response.json()["why"]
+    except (ValueError, TypeError, KeyError):
+        why = None
+    return "; ".join(map(str, why)) if isinstance(why, list) and why else response.text[:500]
+
+
+def death(child: Child) -> ProcessFailed:
+    """Describe a process that ended unasked, with its last log lines."""
+    status = child.returncode
+    how = f"was ended by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
+    return ProcessFailed(f"{child.name} {how}", details=child.tail(), todo=f"see {child.log}")

@@ -1,0 +1,1 @@
+"""Kinds of outside systems, and what all kinds need to call one."""

@@ -1,0 +1,1 @@
+"""Systems of the kind ``rest_api``: HTTP, with bodies in the registry's own words."""

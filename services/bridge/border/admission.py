@@ -1,0 +1,191 @@
+"""Which messages of registries the border admits: the sender may speak, the registry that it names takes part, and no
+moment in it lies in the future."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
+
+from contracts.envelope import ContractError
+from contracts.messages.base import Origin
+from contracts.messages.refusals import MessageRefused
+from contracts.topics import INBOUND, REFUSALS
+from services.bridge.draft import Draft
+from services.bridge.policy import Policy
+from services.bridge.reasons import BorderRefusal
+from services.bridge.states import Account, ConsentState, Link
+from services.chassis.decisions import Decide, Decision, Inbound, Send, States, Wait
+
+__all__ = ["Admission", "Other", "admitted", "origin", "refusal_of_undecodable", "refuse", "sender"]
+
+AHEAD: Final = timedelta(minutes=5)
+"""How far a registry's clock may be ahead of ours. A message that is further ahead waits until it is no further than
+that: our own clock may be the wrong one."""
+TOO_FAR: Final = timedelta(hours=24)
+"""A message that is further ahead is refused."""
+
+_LONGEST: Final = 300
+
+
+class Other(NamedTuple):
+    """The ``field`` of a message that names a registry. ``own``: whether this registry may be the sender, must be, or
+    may not be."""
+
+    field: str
+    own: Literal["may", "must", "may_not"] = "may_not"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the border asks before it decides a registry's message."""
+
+    names: Other | None
+    begins: bool
+    """The message begins something, so it is refused where it names a registry that is closed."""
+    lowers: Callable[[States, Inbound], bool]
+    """Whether the message takes something back, or answers a question. Such a message is admitted also from a registry
+    that is closed (promise 9); every other message of that registry begins or adds something, and is refused."""
+    past: tuple[str, ...]
+    """The path in its body to a moment that must have come already; ``()`` where there is none."""
+
+
+class Objection(NamedTuple):
+    """Why a message is not admitted; ``pointer`` is a JSON pointer into its body."""
+
+    reason: BorderRefusal
+    pointer: str | None = None
+
+
+def sender(inbound: Inbound) -> str:
+    """The code of the registry that sent it. The chassis has checked that this registry owns the topic."""
+    return inbound.event.source.rpartition(":")[2]
+
+
+def origin(inbound: Inbound) -> Origin:
+    """The message from which a command follows, kept in the command for a later refusal."""
+    event = inbound.event
+    return Origin(registry=sender(inbound), message_id=event.id, message_type=event.type, key=event.key)
+
+
+def admitted(admission: Admission, decide: Decide) -> Decide:
+    """The decision of a registry's message: it is refused, or waits, or ``decide`` decides it."""
+
+    def admit(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
+        latest = max(now, inbound.appended_at or now)
+        moments = _said_to_be_past(admission, inbound)
+        if objection := _objection(admission, policy, states, inbound, latest, moments):
+            return refuse(inbound, now, *objection)
+        if wait := _too_early(moments, latest):
+            return Decision(wait=wait)
+        return decide(states, inbound, now, policy)
+
+    return admit
+
+
+def refuse(
+    inbound: Inbound,
+    now: datetime,
+    reason: BorderRefusal,
+    pointer: str | None = None,
+    *,
+    standing_version: int | None = None,
+) -> Decision:
+    """The decision that refuses the message, and does nothing else."""
+    draft = Draft(inbound, now)
+    draft.refuse(origin(inbound), reason, pointer, standing_version=standing_version)
+    return draft.decision()
+
+
+def _said_to_be_past(admission: Admission, inbound: Inbound) -> list[tuple[datetime, str]]:
+    """The moments of a message that must have come already, each with its JSON pointer."""
+    moments = [(inbound.event.time, "/time")]
+    if admission.past and (moment := _at(inbound.data, admission.past)) is not None:
+        moments.append((moment, "".join(f"/{name}" for name in admission.past)))
+    return moments
+
+
+def _too_early(moments: Iterable[tuple[datetime, str]], latest: datetime) -> Wait | None:
+    farthest = max(moment for moment, _ in moments)
+    return Wait(None, (), farthest - AHEAD) if farthest > latest + AHEAD else None
+
+
+def _objection(
+    admission: Admission,
+    policy: Policy,
+    states: States,
+    inbound: Inbound,
+    latest: datetime,
+    moments: Iterable[tuple[datetime, str]],
+) -> Objection | None:
+    state = policy.seat(sender(inbound)).state
+    if state in ("closed", "left") and not admission.lowers(states, inbound):
+        return Objection("registry_closed" if state == "closed" else "registry_left")
+    for moment, pointer in moments:
+        if moment > latest + TOO_FAR:
+            return Objection("time_in_future", pointer)
+    return None if admission.names is None else _objection_to_other(admission, admission.names, policy, states, inbound)
+
+
+def _objection_to_other(
+    admission: Admission, names: Other, policy: Policy, states: States, inbound: Inbound
+) -> Objection | None:
+    code, data, pointer = sender(inbound), inbound.data, f"/{names.field}"
+    named: str = getattr(data, names.field)
+    if names.own == "must":
+        return None if named == code else Objection("not_yours", pointer)
+    other = policy.registries.get(named)
+    if other is None:
+        takes_back = admission.lowers(states, inbound) and _are_connected(states, code, data.volunteer_ref, named)
+        return None if takes_back else Objection("unknown_registry", pointer)
+    if other.state == "closed" and admission.begins:
+        return Objection("registry_closed", pointer)
+    return Objection("same_registry", pointer) if named == code and names.own == "may_not" else None
+
+
+def _are_connected(states: States, code: str, ref: str, other: str) -> bool:
+    """Whether there is a link or a consent between this volunteer and a registry that has left."""
+    account = states.get(Account, (code, ref))
+    link = None if account is None else states.get(Link, (account.person, other if account.role == "home" else code))
+    linked = link is not None and other in (link.home, link.host)
+    return linked or states.get(ConsentState, (code, ref, other)) is not None
+
+
+def _at(data: Any, path: Iterable[str]) -> datetime | None:
+    for name in path:
+        data = getattr(data, name, None)
+    found: datetime | None = data
+    return found
+
+
+def refusal_of_undecodable(topic: str, place: str, error: ContractError) -> Send | None:
+    """The refusal of a record that is not in the contract, sent to the owner of the topic; None for inner topics.
+
+    Each text of the record may be a stranger's bytes, so it is cut and cleaned. ``place`` replaces an id that cannot be
+    read. The record's key is left out, since nothing says that it is a ref: it may be a document number, put there by
+    mistake, which must not go on to another topic (promise 5). ``refused(wrong_key)`` is such a case.
+    """
+    code = next((topic.split(".")[1] for entry in INBOUND if _is(entry.name, topic)), None)
+    if code is None:
+        return None
+    refused = MessageRefused(
+        message_id=_clean(error.id) or place,
+        message_type=_clean(error.type),
+        reason=error.reason,
+        pointer=_clean(error.pointer),
+        detail=_clean(error.detail),
+        refused_key="-",
+    )
+    return Send(REFUSALS.of(code), refused)
+
+
+def _is(template: str, topic: str) -> bool:
+    head, _, tail = template.partition("{registry}")
+    return topic.startswith(head) and topic.endswith(tail)
+
+
+def _clean(text: str | None) -> str | None:
+    if text is None:
+        return None
+    return "".join(part if part.isprintable() else "\N{REPLACEMENT CHARACTER}" for part in text[:_LONGEST])

@@ -1,0 +1,1 @@
+"""The ledger: transfers of credited minutes, their attempts and their reports. Pure."""

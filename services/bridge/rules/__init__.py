@@ -1,1 +1,0 @@
-"""The border's decisions: pure functions of states, message and moment."""

@@ -1,0 +1,1 @@
+"""Messages that are set aside, and their one way back in."""

@@ -1,0 +1,88 @@
+"""Migrations: numbered SQL files, each applied once in its own transaction, the chassis' before the service's."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from services.chassis.base.database import Connection
+from services.chassis.base.failpoints import failpoint
+from services.chassis.base.faults import Stopped
+from services.chassis.base.logs import log
+
+__all__ = ["CHASSIS", "MigrationError", "applied_at", "migrate", "pending"]
+
+CHASSIS: Final = Path(__file__).parents[1] / "migrations"
+_TABLE = """CREATE TABLE IF NOT EXISTS migration (
+    name text PRIMARY KEY, digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"""
+_APPLIED_AT: Final = "SELECT applied_at FROM migration WHERE name = $1"
+_LOCK: Final = 0x5C_01
+
+
+class MigrationError(Stopped):
+    """A migration that was applied has been changed since; add a new file instead."""
+
+
+def _files(folder: Path) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for part in (CHASSIS, folder):
+        label = "chassis" if part == CHASSIS else "service"
+        found += [(f"{label}/{file.name}", file.read_text()) for file in sorted(part.glob("[0-9]*.sql"))]
+    return found
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def _applied(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, str]:
+    if not await connection.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
+        return {}
+    return {row["name"]: row["digest"] for row in await connection.fetch("SELECT name, digest FROM migration")}
+
+
+async def migrate(dsn: str, folder: Path) -> list[str]:
+    """Bring a database up to date; gives the names applied. Safe to run from several processes at once.
+
+    Raises ``MigrationError`` when an applied file was changed.
+    """
+    connection = await asyncpg.connect(dsn)
+    done: list[str] = []
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await connection.execute(_TABLE)
+        applied = await _applied(connection)
+        for name, text in _files(folder):
+            if name in applied:
+                if applied[name] != _digest(text):
+                    raise MigrationError(f"{name} was changed after it was applied; add a new migration instead")
+                continue
+            async with connection.transaction():
+                await connection.execute(text)
+                await connection.execute("INSERT INTO migration (name, digest) VALUES ($1, $2)", name, _digest(text))
+                failpoint("P9")
+            done.append(name)
+            log().info("migration applied", migration=name)
+    finally:
+        await connection.close()
+    return done
+
+
+async def applied_at(db: Connection, name: str) -> datetime | None:
+    """When this migration was applied to this database; None where it was not."""
+    found: datetime | None = await db.fetchval(_APPLIED_AT, name)
+    return found
+
+
+async def pending(dsn: str, folder: Path) -> list[str]:
+    """Names of migrations that a database still needs."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        applied = await _applied(connection)
+    finally:
+        await connection.close()
+    return [name for name, _ in _files(folder) if name not in applied]

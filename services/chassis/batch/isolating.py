@@ -1,0 +1,96 @@
+"""Finds the message in a batch that cannot be applied: the batch is tried whole, then in halves, down to one message.
+
+A message is given up only for a fault of its own. A failure of the database is counted against no message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+
+from services.chassis.base.database import Connection
+from services.chassis.base.failures import FailureClass, blames_nobody, classify
+from services.chassis.base.logs import Episode
+from services.chassis.batch.storage import POSTGRES, Storage
+from services.chassis.log.positions import FenceLost
+
+__all__ = ["Session", "isolate"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
+"""Seconds between the five failures after which a message is given up."""
+
+
+class Session:
+    """The connection over which messages are applied. ``renew``, if given, opens another in its place."""
+
+    def __init__(
+        self,
+        db: Connection,
+        episode: Episode,
+        renew: Callable[[], Awaitable[Connection]] | None = None,
+        storage: Storage = POSTGRES,
+    ) -> None:
+        self.db = db
+        self.episode = episode
+        self._renew = renew
+        self._storage = storage
+
+    async def blame(self, error: Exception) -> FailureClass:
+        """The class of an error that lies in the messages, or may lie there, since the database takes other writes.
+
+        Raises the error itself where no message is at fault.
+        """
+        kind = classify(error)
+        if isinstance(error, FenceLost) or blames_nobody(error):
+            raise error
+        if kind is FailureClass.OUT_OF_TIME and self._renew is not None:
+            self.db = await self._renew()
+        if kind is not FailureClass.PERMANENT and not await self._storage.takes_writes(self.db):
+            raise error
+        return kind
+
+
+async def isolate(
+    items: Sequence[Item],
+    commit: Callable[[Sequence[Item]], Awaitable[Result]],
+    give_up: Callable[[Item, Exception], Awaitable[Result]],
+    session: Session,
+) -> list[Result]:
+    """Apply messages, in order, each part in a transaction of its own; gives what the parts led to.
+
+    A message that fails alone is given up: at once if it meets a constraint, otherwise after five failures, if the
+    database took another write after each of them. Raises ``FenceLost``, and errors of the database itself.
+    """
+    try:
+        return [await commit(items)]
+    except Exception as error:
+        kind = await session.blame(error)
+        if len(items) == 1:
+            return [await _alone(items[0], commit, give_up, session, error, kind)]
+    middle = len(items) // 2
+    first = await isolate(items[:middle], commit, give_up, session)
+    return first + await isolate(items[middle:], commit, give_up, session)
+
+
+async def _alone(
+    item: Item,
+    commit: Callable[[Sequence[Item]], Awaitable[Result]],
+    give_up: Callable[[Item, Exception], Awaitable[Result]],
+    session: Session,
+    error: Exception,
+    kind: FailureClass,
+) -> Result:
+    for pause in _PAUSES:
+        if kind is FailureClass.PERMANENT:
+            break
+        session.episode.met(error)
+        await asyncio.sleep(pause)
+        try:
+            return await commit([item])
+        except Exception as again:
+            error, kind = again, await session.blame(again)
+    return await give_up(item, error)

@@ -1,0 +1,1 @@
+"""Work that a service begins by itself, when it is due."""

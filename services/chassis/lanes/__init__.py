@@ -1,0 +1,1 @@
+"""The readers of Kafka: a lane per consumer group, and how far each channel is heard."""

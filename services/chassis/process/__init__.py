@@ -1,0 +1,1 @@
+"""A service as a process: start, health, orderly stop, and its commands."""
