@@ -25,8 +25,18 @@ def planted(row: Planted) -> Iterator[None]:
     """While this lasts, the safeguard is not there."""
     with ExitStack() as stack:
         for place, name, instead in row.patches:
-            stack.enter_context(patch.object(place, name, instead))
+            stack.enter_context(_code(place, instead) if name == "__code__" else patch.object(place, name, instead))
         yield
+
+
+@contextmanager
+def _code(function: FunctionType, instead: CodeType) -> Iterator[None]:
+    """``patch`` would delete the changed code before it puts the other back, and a function without code cannot be."""
+    before, function.__code__ = function.__code__, instead
+    try:
+        yield
+    finally:
+        function.__code__ = before
 
 
 def without(what: str, function: Any, *changes: tuple[str, str]) -> Planted:
