@@ -80,7 +80,11 @@ _UNSEEN: Final = (
 Title = Annotated[str, Field(pattern=rf"^[^\x00-\x1f\x7f-\x9f]*[^{_UNSEEN}][^\x00-\x1f\x7f-\x9f]*$")]
 """One line for people with at least one visible character: nobody can make a link of blanks."""
 
-EventId = Annotated[Text, Field(min_length=1, max_length=300, description="The CloudEvents id, a stranger's own text.")]
+LONGEST_ID: Final = 300
+"""Characters of an event's id."""
+EventId = Annotated[
+    Text, Field(min_length=1, max_length=LONGEST_ID, description="The CloudEvents id, a stranger's own text.")
+]
 Key = Annotated[Text, Field(max_length=300)]
 Instant = Annotated[
     AwareDatetime,

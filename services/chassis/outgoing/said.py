@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from contracts.envelope import moment_of
+from contracts.messages.base import LONGEST_ID
 from services.chassis.base.clock import Clock
 from services.chassis.base.database import Connection
 from services.chassis.batch.passed import Place, Told, read_passed
@@ -40,7 +41,6 @@ __all__ = [
 ]
 
 _AT_ONCE: Final = 1000
-_LONGEST_ID: Final = 300
 
 _TELL: Final = """WITH gone AS (DELETE FROM outbox WHERE id = ANY($1))
 INSERT INTO said (topic, partition, next_offset) SELECT * FROM unnest($2::text[], $3::int[], $4::bigint[])
@@ -90,7 +90,7 @@ def of_record(record: Record, source: str) -> Message | None:
         name: (headers.get(f"ce_{name}") or b"").decode("utf-8", "replace")
         for name in ("id", "type", "decidedat", "passed")
     }
-    if not texts["id"].isprintable() or not 0 < len(texts["id"]) <= _LONGEST_ID:
+    if not texts["id"].isprintable() or not 0 < len(texts["id"]) <= LONGEST_ID:
         return None  # no service gives such an id, and the table would refuse it at each start again
     digest = content_digest(texts["type"], record.value)
     return Message(source, texts["id"], digest, _moment(texts["decidedat"]), read_passed(texts["passed"]))
