@@ -123,7 +123,8 @@ class Run:
         taken, dump = self.dumps[name]
         member = self.linkage.members[name]
         for rows in at_once(member.standing()).values():
-            at_once(member.send([row for row in rows if row[0] < self._reached[name]]))
+            if earlier := [row for row in rows if row[0] < self._reached[name]]:
+                at_once(member.send(earlier))
         self._reached[name] = 0
         at_once(member.base.restore(dump))
         self.tell(f"the database of {name} is restored to {taken:%H:%M:%S}")

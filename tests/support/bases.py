@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from aiokafka import TopicPartition
 
-from services.chassis.base.clock import Clock
 from services.chassis.batch.outbox import OutboxRow
-from services.chassis.batch.passed import Place
 from services.chassis.batch.set_aside import Aside
 from services.chassis.batch.storage import Storage
 
@@ -47,12 +45,6 @@ class Base(Protocol):
 
     async def standing(self) -> list[tuple[int, OutboxRow]]:
         """The outbox, in order."""
-
-    async def sift(self, rows: Sequence[tuple[int, OutboxRow]], clock: Clock) -> list[tuple[int, OutboxRow]]:
-        """The rows of the outbox, of those given, that are to be published; the others are done (``said.sift``)."""
-
-    async def tell(self, ids: Sequence[int], ends: Mapping[Place, int]) -> None:
-        """Remove rows of the outbox that were published, and note how far their partitions are written."""
 
     async def fire(self, now: datetime) -> int:
         """Move due timers to the outbox; gives how many."""

@@ -22,7 +22,7 @@ from services.chassis.service import Service
 from tests.support.bridge_messages import T0, inner
 from tests.support.clocks import HandClock
 from tests.support.linkage import Linkage
-from tests.support.linkages import postgres_linkage, services_of, settings_of
+from tests.support.linkages import given, postgres_linkage, services_of, settings_of
 
 Kind = TypeVar("Kind", bound=Message)
 
@@ -114,10 +114,6 @@ class BridgeOnPostgres:
 @asynccontextmanager
 async def bridge_on(dsn: str, registries: Path = CONFIGURED, **settings: Any) -> AsyncIterator[BridgeOnPostgres]:
     """The border on this database."""
-
-    async def database() -> str:
-        return dsn
-
     async with AsyncExitStack() as stack:
-        linkage = await postgres_linkage(stack, database, ["bridge"], T0, registries=registries, **settings)
+        linkage = await postgres_linkage(stack, given(dsn), ["bridge"], T0, registries=registries, **settings)
         yield BridgeOnPostgres(linkage)

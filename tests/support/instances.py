@@ -13,7 +13,7 @@ from services.chassis.base.database import Connection
 from services.chassis.batch.processing import Effects
 from services.chassis.log.records import Record, unpack_headers
 from tests.support.linkage import Member
-from tests.support.linkages import postgres_linkage
+from tests.support.linkages import given, postgres_linkage
 from tests.support.on_postgres import on_postgres
 from tests.support.unlocked import overtaken
 
@@ -30,11 +30,7 @@ class Instance:
     @classmethod
     async def of(cls, stack: AsyncExitStack, dsn: str, name: str, moment: datetime, **settings: Any) -> Self:
         """The only instance of this service, on a new database; the stack closes what is opened."""
-
-        async def there() -> str:
-            return dsn
-
-        linkage = await postgres_linkage(stack, there, (name,), moment, **settings)
+        linkage = await postgres_linkage(stack, given(dsn), (name,), moment, **settings)
         return cls(linkage.members[name], dsn)
 
     async def another(self, stack: AsyncExitStack, number: int) -> Self:

@@ -24,7 +24,7 @@ from contracts.topics import TopicEntry, registry_source, registry_topic_for, se
 from services.chassis import channels
 from services.chassis.aside.reentry import Reentry
 from services.chassis.base.clock import Clock
-from services.chassis.base.database import Pooled
+from services.chassis.base.database import Connection, Pooled
 from services.chassis.base.settings import Settings
 from services.chassis.batch.live import LiveBatches
 from services.chassis.batch.outbox import OutboxRow
@@ -32,10 +32,12 @@ from services.chassis.batch.passed import Place
 from services.chassis.batch.processing import Effects, Processor
 from services.chassis.batch.set_aside import Aside
 from services.chassis.log.records import Record, unpack_headers
+from services.chassis.outgoing import said
 from services.chassis.restoring.restored import Restoring
 from services.chassis.service import Service
 from tests.support.bases import Base
 from tests.support.clocks import HandClock
+from tests.support.life import row_of
 from tests.support.log import Log
 from tests.support.log_reader import means_of
 
@@ -137,13 +139,21 @@ class Member:
 
     async def send(self, rows: Sequence[tuple[int, OutboxRow]], *, forget: bool = True) -> None:
         """Publish these rows of the outbox; where it does not ``forget`` them, it has died before it could."""
-        rows = await self.base.sift(rows, self.clock)
         ends: dict[Place, int] = {}
-        for _, row in rows:
-            written = self.log.write(row.topic, row.key.encode(), unpack_headers(row.headers), row.value)
-            ends[written.topic, written.partition] = written.offset + 1
-        if forget and rows:
-            await self.base.tell([id for id, _ in rows], ends)
+        async with Pooled(self.base.pool) as pooled:
+            if await said.some_open(pooled.db):
+                rows = await self._sifted(pooled.db, rows)
+            for _, row in rows:
+                written = self.log.write(row.topic, row.key.encode(), unpack_headers(row.headers), row.value)
+                ends[written.topic, written.partition] = written.offset + 1
+            if forget and rows:
+                await said.tell(pooled.db, [id for id, _ in rows], ends)
+
+    async def _sifted(self, db: Connection, rows: Sequence[tuple[int, OutboxRow]]) -> list[tuple[int, OutboxRow]]:
+        """The rows of the outbox, of those given, that are to be published; the others are done (``said.sift``)."""
+        kept = await said.sift(db, [row_of(*row) for row in rows], self.clock, self.base.storage)
+        left = {row["id"] for row in kept}
+        return [row for row in rows if row[0] in left]
 
     async def release(self, rows: Sequence[Aside]) -> None:
         """What an operator's release does about messages that raised: they are decided again, in their queues."""

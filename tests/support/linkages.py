@@ -25,7 +25,16 @@ from tests.support.memory import in_memory
 from tests.support.naming import SECRET
 from tests.support.on_postgres import on_postgres
 
-__all__ = ["ALL", "MOMENT", "memory_linkage", "postgres_linkage", "services_of", "settings_of", "with_capabilities"]
+__all__ = [
+    "ALL",
+    "MOMENT",
+    "given",
+    "memory_linkage",
+    "postgres_linkage",
+    "services_of",
+    "settings_of",
+    "with_capabilities",
+]
 
 _BUILD: Final[Mapping[str, Callable[[Any], Service]]] = {
     "identity": identity, "opportunities": opportunities, "attendance": attendance, "bridge": bridge,
@@ -70,6 +79,15 @@ async def postgres_linkage(
         members.append(Member(service, base, chosen, log, HandClock(moment) if own_clocks else clock))
         await members[-1].start()
     return Linkage(members, log, clock)
+
+
+def given(dsn: str) -> Callable[[], Awaitable[str]]:
+    """In place of new databases: this database, for a linkage of one service."""
+
+    async def there() -> str:
+        return dsn
+
+    return there
 
 
 def with_capabilities(service: Service, capabilities: Mapping[str, Capability]) -> Service:

@@ -6,7 +6,7 @@ Not here is what only a database has: two transactions at once, and constraints.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,15 +14,12 @@ from typing import Any, Final, TypeVar
 
 from aiokafka import TopicPartition
 
-from services.chassis.base.clock import Clock
 from services.chassis.batch.inbox import Name
 from services.chassis.batch.outbox import OutboxRow
-from services.chassis.batch.passed import Place
 from services.chassis.batch.set_aside import Aside
 from services.chassis.batch.storage import Storage
-from services.chassis.outgoing import said
 from services.chassis.service import Service, Store
-from tests.support.life import STATEMENTS, Life, row_of
+from tests.support.life import STATEMENTS, Life
 from tests.support.memory_storage import MEMORY
 from tests.support.rows_in_memory import RowsInMemory
 from tests.support.said_by_sql import paused_groups
@@ -113,18 +110,6 @@ class Memory:
     async def standing(self) -> list[tuple[int, OutboxRow]]:
         """The outbox, in order."""
         return [(id, row) for id, (_, row) in self.outbox.items()]
-
-    async def sift(self, rows: Sequence[tuple[int, OutboxRow]], clock: Clock) -> list[tuple[int, OutboxRow]]:
-        """The rows of the outbox, of those given, that are to be published; the others are done (``said.sift``)."""
-        if not self.life.since:
-            return list(rows)
-        kept = await said.sift(self.pool, [row_of(*row) for row in rows], clock, self.storage)
-        left = {row["id"] for row in kept}
-        return [row for row in rows if row[0] in left]
-
-    async def tell(self, ids: Sequence[int], ends: Mapping[Place, int]) -> None:
-        """Remove rows of the outbox that were published, and note how far their partitions are written."""
-        await said.tell(self.pool, ids, ends)
 
     async def fire(self, now: datetime) -> int:
         """Move due timers to the outbox; gives how many."""

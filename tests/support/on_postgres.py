@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,16 +10,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import TopicPartition
 
-from services.chassis.base.clock import Clock
 from services.chassis.base.database import Connection, Pool, open_connection, open_pool
 from services.chassis.base.migrations import migrate
 from services.chassis.batch import outbox, set_aside
 from services.chassis.batch.outbox import OutboxRow
-from services.chassis.batch.passed import Place
 from services.chassis.batch.set_aside import Aside
 from services.chassis.batch.storage import POSTGRES, Storage
 from services.chassis.log import positions
-from services.chassis.outgoing import said
 from services.chassis.service import Service
 
 __all__ = ["OnPostgres", "on_postgres"]
@@ -87,20 +84,6 @@ class OnPostgres:
     async def standing(self) -> list[tuple[int, OutboxRow]]:
         """The outbox, in order."""
         return [(row[0], OutboxRow(*row[1:])) for row in await self.pool.fetch(_OUTBOX)]
-
-    async def sift(self, rows: Sequence[tuple[int, OutboxRow]], clock: Clock) -> list[tuple[int, OutboxRow]]:
-        """The rows of the outbox, of those given, that are to be published; the others are done (``said.sift``)."""
-        async with self.pool.acquire() as db:
-            if not await said.some_open(db):
-                return list(rows)
-            kept = await said.sift(db, [{"id": id, **row._asdict()} for id, row in rows], clock)
-        left = {row["id"] for row in kept}
-        return [row for row in rows if row[0] in left]
-
-    async def tell(self, ids: Sequence[int], ends: Mapping[Place, int]) -> None:
-        """Remove rows of the outbox that were published, and note how far their partitions are written."""
-        async with self.pool.acquire() as db:
-            await said.tell(db, ids, ends)
 
     async def fire(self, now: datetime) -> int:
         """Move due timers to the outbox; gives how many."""

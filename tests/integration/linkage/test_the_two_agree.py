@@ -112,8 +112,6 @@ def said(run: Recorded, linkage: Linkage, upto: int) -> None:
 
 async def the_same(member: Member, rows: Sequence[tuple[int, OutboxRow]]) -> list[tuple[int, OutboxRow]]:
     """As many rows of the same partition as were sent there."""
-    if not rows:
-        return []
     for standing in (await member.standing()).values():
         if standing[0][1] == rows[0][1]:
             return standing[: len(rows)]
