@@ -10,7 +10,7 @@ import pytest
 from contracts import topics
 from contracts.journey import JOURNEY, Step, said
 from contracts.topics import INNER, TEMPLATES
-from tests.support.checker.translated import COMMAND_OF
+from deploy.audit.translated import COMMAND_OF
 
 LEGS = [(step, leg) for step in JOURNEY for leg in said(step)]
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.topics import all_topics
+from deploy.header_names import any_name_taken
 from deploy.tryout.demo.ends import Ends, TopicEnds
-from deploy.tryout.sandbox.kafka_native.names import any_name_taken
 
 __all__ = ["Said", "TopicsRead"]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from deploy.audit import GatherError, World, check, gather
+from deploy.audit.world import Line, Row
 from deploy.tryout.local.stack import Stack
 from tests.support.backends import Backends
-from tests.support.checker import GatherError, World, check, gather
 from tests.support.checker.scenario import CANARY, options, run
-from tests.support.checker.world import Line, Row
 
 ROOT = Path(__file__).parents[3]
 RECORDED = ROOT / "tests" / "unit" / "checker" / "small_run.json.xz"

@@ -15,6 +15,8 @@ import httpx
 from aiokafka import TopicPartition
 
 from contracts.registry import Capability
+from deploy.audit import check, gather
+from deploy.audit.violations import Violation
 from deploy.operate.errors import LocalError, ProcessFailed
 from deploy.operate.lines import Letter
 from deploy.operate.publishing import Publisher
@@ -28,8 +30,6 @@ from tests.lab.faults.books import PatientBooks, holders, judge, set_aside
 from tests.lab.faults.groups import Share, expel, shares
 from tests.lab.faults.load import Story, visits
 from tests.lab.faults.scenes import settled
-from tests.support.checker import check, gather
-from tests.support.checker.violations import Violation
 from tests.support.lines import end_lines
 from tests.support.waiting import eventually
 

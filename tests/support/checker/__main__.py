@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from deploy.addresses import forget_libpq_variables
+from deploy.audit.gather import GatherError, gather
+from deploy.audit.report import check
 from deploy.web.complaints import show_what_cannot_be_shown
 from tests.support.arguments import report_file
-from tests.support.checker.gather import GatherError, gather
-from tests.support.checker.report import check
 
 
 def _arguments() -> argparse.Namespace:

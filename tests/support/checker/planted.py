@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
+from deploy.audit.world import Line
 from tests.support.checker.tampering import Tamper
-from tests.support.checker.world import Line
 
 __all__ = ["Fault", "Faults", "Named", "Offence", "breaks", "of_record"]
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from contracts.messages import attendance, deliveries, opportunities, service, shifts, volunteers
 from contracts.messages import identity as people
+from deploy.audit.world import Line, Row
 from tests.support.checker.planted import Faults, Named, Offence, breaks, of_record
 from tests.support.checker.tampering import Tamper, first_of
-from tests.support.checker.world import Line, Row
 
 __all__ = ["FAULTS"]
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from contracts.messages import attendance, deliveries, opportunities, refusals, service, volunteers
 from contracts.messages import identity as people
+from deploy.audit.world import Line
 from tests.support.checker.planted import Faults, Named, Offence, breaks, of_record
 from tests.support.checker.scenario import CANARY
 from tests.support.checker.tampering import Tamper
-from tests.support.checker.world import Line
 
 __all__ = ["FAULTS"]
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from contracts.messages import attendance, bridge, deliveries, opportunities, refusals, service
 from contracts.messages import identity as people
+from deploy.audit.world import Line
 from tests.support.checker.planted import Fault, Faults, Named, Offence, breaks, of_record
 from tests.support.checker.tampering import Tamper, first_of
-from tests.support.checker.world import Line
 
 __all__ = ["FAULTS"]
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from contracts.messages import attendance, bridge, deliveries, opportunities, receipts, refusals, service, signups
 from contracts.messages import identity as people
+from deploy.audit.world import Line, code_of
 from tests.support.checker.planted import Faults, Offence, breaks, of_record
 from tests.support.checker.tampering import Tamper, first_of
-from tests.support.checker.world import Line, code_of
 
 __all__ = ["FAULTS"]
 

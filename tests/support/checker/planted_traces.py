@@ -7,9 +7,9 @@ from uuid import UUID
 
 from contracts.messages import attendance, bridge, deliveries, opportunities, receipts, service
 from contracts.messages import identity as people
+from deploy.audit.world import Line
 from tests.support.checker.planted import Faults, Named, Offence, breaks, of_record
 from tests.support.checker.tampering import Tamper
-from tests.support.checker.world import Line
 
 __all__ = ["FAULTS"]
 

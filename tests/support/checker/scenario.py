@@ -20,16 +20,16 @@ from contracts.ids import transfer_id
 from contracts.messages import receipts, volunteers
 from contracts.messages.base import Consent
 from contracts.topics import registry_source
+from deploy.audit.gather import gather
+from deploy.audit.report import check
+from deploy.audit.world import World
 from deploy.operate.lines import Letter
 from deploy.operate.publishing import Publisher
 from deploy.tryout.demo.books import Books
 from deploy.tryout.demo.quiet import Quiet
 from deploy.tryout.local.options import StackOptions
 from deploy.tryout.local.stack import Stack
-from tests.support.checker.gather import gather
 from tests.support.checker.play import Play
-from tests.support.checker.report import check
-from tests.support.checker.world import World
 from tests.support.lines import end_lines
 from tests.support.waiting import eventually
 

@@ -14,7 +14,7 @@ from contracts.messages import Message
 from contracts.messages.deliveries import SignupChanged
 from contracts.messages.service import ServiceRecord
 from contracts.partitioner import partition_for
-from tests.support.checker.world import Line, Row, Topics, World, line
+from deploy.audit.world import Line, Row, Topics, World, line
 
 __all__ = ["Tamper", "first_of"]
 

@@ -13,9 +13,9 @@ import uuid_utils
 from contracts.envelope import encode
 from contracts.messages.attendance import RecordCheckIn
 from contracts.messages.service import CheckedIn
-from tests.support.checker import World, check
+from deploy.audit import World, check
+from deploy.audit.world import Line, Topics, line
 from tests.support.checker.tampering import Tamper
-from tests.support.checker.world import Line, Topics, line
 
 RECORDED: Final = World.load(Path(__file__).parent / "small_run.json.xz")
 TOPICS: Final = Topics(RECORDED.registries)

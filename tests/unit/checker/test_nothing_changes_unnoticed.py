@@ -13,10 +13,10 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from contracts.messages import Message
-from tests.support.checker import World, check
-from tests.support.checker.report import INVARIANTS
+from deploy.audit import World, check
+from deploy.audit.report import INVARIANTS
+from deploy.audit.world import Line
 from tests.support.checker.tampering import Tamper
-from tests.support.checker.world import Line
 
 RECORDED: Final = World.load(Path(__file__).parent / "small_run.json.xz")
 CHASSIS: Final = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.messages import attendance, deliveries, service
-from tests.support.checker import World, check
+from deploy.audit import World, check
 from tests.support.checker.tampering import Tamper
 
 RECORDED: Final = World.load(Path(__file__).parent / "small_run.json.xz")

@@ -17,11 +17,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.envelope import ContractError, decode
 from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, TopicEntry, registry_source, service_source
+from deploy.header_names import any_name_taken
 from deploy.tryout.sandbox import books, ledger
 from deploy.tryout.sandbox.database import Connection, Pool
 from deploy.tryout.sandbox.entries import Credit, Letter, Query
 from deploy.tryout.sandbox.kafka_native.letters import letter
-from deploy.tryout.sandbox.kafka_native.names import any_name_taken
 from deploy.tryout.sandbox.kafka_native.receipts import Publisher, write
 from deploy.tryout.sandbox.mischief import Mischief
 from deploy.tryout.sandbox.settings import SandboxSettings, Seat
