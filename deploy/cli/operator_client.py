@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from deploy.linkage import PORTS
 from deploy.operate.errors import EnvironmentProblem, LocalError, words
 
-__all__ = ["PORTS", "OperatorClient", "address", "token"]
+__all__ = ["OperatorClient", "address", "token"]
 
-PORTS = {"identity": 8081, "opportunities": 8082, "attendance": 8083, "bridge": 8084, "adapter_sz": 8093}
-"""The port on which compose publishes each service, unless SHUANGCHENG_<SERVICE>_PORT names another."""
 _SECONDS = 30.0
 
 

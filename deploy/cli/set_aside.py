@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from contracts.reasons import words_of
-from deploy.cli.operator_client import PORTS, OperatorClient, address, token
+from deploy.cli.operator_client import OperatorClient, address, token
 from deploy.cli.running import run
+from deploy.linkage import PORTS
 
 __all__ = ["set_aside"]
 

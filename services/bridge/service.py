@@ -95,11 +95,8 @@ def _streams(registries: Mapping[str, Registry]) -> tuple[Stream, ...]:
         for code, registry in registries.items()
         if registry.state != "paused"
     )
-    inner = Stream(
-        group="bridge",
-        topics=(IDENTITY_EVENTS, OPPORTUNITIES_EVENTS, ATTENDANCE_EVENTS, BRIDGE_COMMANDS),
-        sources=frozenset(service_source(name) for name in ("identity", "opportunities", "attendance", "bridge")),
-    )
+    within = (IDENTITY_EVENTS, OPPORTUNITIES_EVENTS, ATTENDANCE_EVENTS, BRIDGE_COMMANDS)
+    inner = Stream(group="bridge", topics=within, sources=frozenset(service_source(entry.writer) for entry in within))
     return (*outer, inner)
 
 

@@ -18,6 +18,7 @@ from typing import Final
 
 from contracts.messages import Message
 from contracts.topics import DELIVERIES, INBOUND, INNER, RECEIPTS, REFUSALS, TEMPLATES
+from deploy.linkage import SERVICES
 
 __all__ = ["READ", "RULE_ROOMS", "Module", "Service"]
 
@@ -26,7 +27,7 @@ RULE_ROOMS: Final = frozenset({"rules", "border", "links", "ledger"})
 
 READ: Final[dict[str, set[type[Message]]]] = {
     reader: {message for entry in (*TEMPLATES, *INNER) if reader in entry.readers for message in entry.messages}
-    for reader in ("identity", "opportunities", "attendance", "bridge")
+    for reader in SERVICES
 } | {
     # In a registry's place; what is not named there is passed on as its topic entry says.
     "adapters": {

@@ -9,10 +9,11 @@ from typing import Any
 
 import yaml
 
+from deploy.linkage import OPERATOR, PAGES, PORTS, SERVICES
 from deploy.operate.registries import CONFIGURED, configured_codes
 from deploy.operator.settings import OperatorSettings
 from deploy.tryout.local.broker_java import KAFKA_VERSION
-from deploy.tryout.local.specs import SERVICES, process_table
+from deploy.tryout.local.specs import process_table
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FILE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
@@ -48,12 +49,27 @@ def test_every_database_of_the_launcher_is_made_here() -> None:
 def test_the_operators_page_asks_every_service_and_adapter_and_is_given_nothing_else() -> None:
     page = CONTAINERS["operator"]
     asked = json.loads(page["environment"]["SHUANGCHENG_SERVICES"])
-    ours = [spec.name for spec in process_table(KINDS) if spec.module.startswith("services.")]
+    ours = [spec.name for spec in process_table(KINDS) if spec.ours]
     assert asked == {name: f"http://{name.replace('_', '-')}:8080" for name in ours}
     assert page["command"] == ["python", "-m", "deploy.operator"]
     assert "volumes" not in page
     given = {name.removeprefix("SHUANGCHENG_").lower() for name in page["environment"]}
     assert given == set(OperatorSettings.model_fields)
+
+
+def test_every_process_is_published_on_its_port_of_the_catalogue() -> None:
+    for name, port in (PORTS | PAGES).items():
+        published = f"127.0.0.1:${{SHUANGCHENG_{name.upper()}_PORT:-{port}}}:8080"
+        assert CONTAINERS[name.replace("_", "-")]["ports"] == [published]
+    others = {name for name, container in CONTAINERS.items() if container.get("ports")}
+    assert others == {name.replace("_", "-") for name in PORTS | PAGES} | {"kafka"}
+
+
+def test_the_job_of_secrets_has_a_folder_for_each_database_of_the_catalogue() -> None:
+    folders = {
+        found[1] for volume in CONTAINERS["secrets"]["volumes"] if (found := re.search(r":/secrets/(\w+)$", volume))
+    }
+    assert folders == {spec.database for spec in process_table(KINDS)} | {OPERATOR, "postgres"}
 
 
 def test_what_runs_on_is_restarted_and_looked_after_and_what_ends_is_not() -> None:

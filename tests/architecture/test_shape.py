@@ -10,10 +10,10 @@ from typing import Final
 
 import pytest
 
+from deploy.linkage import SERVICES
 from tests.architecture.rows import RULE_ROOMS
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("identity", "opportunities", "attendance", "bridge", "adapters")
 
 
 def _files(*folders: str) -> Iterator[Path]:
@@ -62,7 +62,7 @@ def test_the_readme_of_the_chassis_names_every_module() -> None:
     assert modules - named == set()
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, "adapters"])
 def test_a_service_has_the_common_files(service: str) -> None:
     folder = ROOT / "services" / service
     for name in ("README.md", "__main__.py", "service.py", "store.py", "migrations"):

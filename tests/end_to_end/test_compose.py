@@ -10,11 +10,11 @@ from urllib.request import Request, urlopen
 import httpx
 import pytest
 
+from deploy.linkage import SERVICES
 from tests.support.compose import (
     ATTESTED,
     OTHER,
     PROCESSES,
-    SERVICES,
     WEEKEND,
     ComposeFailed,
     Linkage,

@@ -11,6 +11,7 @@ import pytest
 
 from contracts.messages.base import AgeBand
 from contracts.messages.volunteers import ConsentGiven, ConsentWithdrawn
+from deploy.linkage import SERVICES
 from tests.support.journey import Linkage, Visit
 from tests.support.waiting import eventually
 
@@ -182,7 +183,7 @@ async def test_a_service_killed_in_the_middle_comes_back_and_nothing_is_lost_or_
         await arrived(linkage, visit)
     for visit in visits:
         await linkage.say(visit.attest(77), at=visit.start + timedelta(hours=5))
-    for name in ("identity", "opportunities", "attendance", "bridge"):
+    for name in SERVICES:
         await linkage.stack.start(name)
     for visit in visits:
         await eventually(_is(linkage.posted, visit, [77]), 40)

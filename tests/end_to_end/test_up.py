@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy.linkage import SERVICES
 from tests.support.processes import lives
 from tests.support.waiting import eventually
 
@@ -72,7 +73,7 @@ async def test_up_is_ready_with_every_process_and_leaves_none_after_ctrl_c(
 ) -> None:
     document = await ready(launcher)
     processes = document["processes"]
-    assert {"identity", "opportunities", "attendance", "bridge", "sandbox_gz", "sandbox_sz"} <= set(processes)
+    assert {*SERVICES, "sandbox_gz", "sandbox_sz"} <= set(processes)
     async with httpx.AsyncClient(trust_env=False) as client:
         for name, process in processes.items():
             answer = await client.get(f"{process['url']}/health/ready")

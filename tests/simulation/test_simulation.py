@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from deploy.linkage import SERVICES
 from tests.simulation.failing import failing
 from tests.simulation.faults import FAULTS
 from tests.simulation.planted import PLANTED, README, known, table
@@ -51,7 +52,7 @@ def test_a_seed_is_two_hundred_messages_through_all_services_and_twenty_faults()
         assert run.said >= 200
         assert sum(step.kind in FAULTS for step in steps) >= 20
         topics = {record.topic.split(".")[0] for record in run.log.records}
-        assert topics >= {"registry", "identity", "opportunities", "attendance", "bridge"}
+        assert topics >= {"registry", *SERVICES}
         story += "\n".join(run.story)
     for happened in ("is restored to", "replay is interrupted", "operator pauses", "operator resumes", "uses the id"):
         assert happened in story

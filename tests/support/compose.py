@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pytest
 
+from deploy.linkage import SERVICES
 from deploy.tryout.local.ports import free_port
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "OTHER",
     "PROCESSES",
     "ROOT",
-    "SERVICES",
     "WEEKEND",
     "ComposeFailed",
     "Linkage",
@@ -32,7 +32,6 @@ __all__ = [
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy" / "compose.yaml"
-SERVICES = ("identity", "opportunities", "attendance", "bridge")
 PROCESSES = (*SERVICES, "sandbox-gz", "sandbox-sz", "adapter-sz")
 OTHER = {"gz": "sz", "sz": "gz"}
 ATTESTED = "shuangcheng.service.service_attested.v1"

@@ -19,9 +19,9 @@ from contracts.messages import Message, shifts
 from contracts.messages.receipts import CreditAccepted
 from contracts.messages.shifts import Campaign, Category, Place
 from contracts.topics import SIGNUPS, registry_source, registry_topic_for
+from deploy.linkage import OPERATOR
 from deploy.operate.lines import Letter
 from deploy.operate.publishing import Publisher
-from deploy.tryout.local.specs import OPERATOR
 from deploy.tryout.local.stack import Stack
 from tests.support.browsers import browser, chromium
 from tests.support.waiting import eventually

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import deploy.operator.app
 import deploy.tryout.sandbox.kafka_native.app
 import deploy.tryout.sandbox.rest_api.app
+from deploy.linkage import OPERATOR
 from deploy.operator.settings import OperatorSettings
-from deploy.tryout.local.specs import OPERATOR
 from deploy.tryout.sandbox.settings import SandboxSettings
 from tests.support.pages import Stage
 

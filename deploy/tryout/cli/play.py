@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from deploy.cli.running import run
+from deploy.linkage import OPERATOR
 from deploy.operate.publishing import Publisher
 from deploy.tryout.cli.up import Broker, Kind, Port, addresses, say, until_stopped
 from deploy.tryout.demo.play import weekend
 from deploy.tryout.demo.soon import soon
 from deploy.tryout.local.options import StackOptions
-from deploy.tryout.local.specs import OPERATOR
 from deploy.tryout.local.stack import Stack
 
 

@@ -1,33 +1,27 @@
-"""The processes of a linkage of given registries."""
+"""The processes of a launch: those of the catalogue, for registries of given kinds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
 
+from deploy.linkage import OPERATOR, SERVICES, Process, processes
 from deploy.operate.errors import EnvironmentProblem
 
-SERVICES = ("identity", "opportunities", "attendance", "bridge")
-KINDS = ("kafka_native", "rest_api")
-"""Kinds of sandbox registry. A sandbox without Kafka gets an adapter."""
-OPERATOR = "operator"
-"""The process with the operators' page."""
-_WITHOUT_KAFKA = frozenset({"rest_api"})
+__all__ = ["KINDS", "ProcessSpec", "databases", "process_table"]
+
+_SANDBOXES: Final = Path(__file__).parent.parent / "sandbox"
+KINDS: Final = tuple(sorted(file.parent.name for file in _SANDBOXES.glob("*/__main__.py")))
+"""Kinds of sandbox registry: each is a folder of the sandboxes."""
 
 
 @dataclass(frozen=True)
-class ProcessSpec:
-    """One process: its name, Python module and database, and for a registry's own processes its seat."""
+class ProcessSpec(Process):
+    """A process of the catalogue, of which a launch may have several instances."""
 
-    name: str
-    module: str
-    database: str = ""
-    """The database's name; empty for a process without a database."""
-    registry: str | None = None
     instance: int = 0
-    reads_kafka: bool = True
-    sandbox: str | None = None
-    """For an adapter: the name of the process whose API it calls."""
 
     @property
     def migrates(self) -> bool:
@@ -39,34 +33,22 @@ def process_table(kinds: Mapping[str, str], *, instances: int = 1, pages: bool =
     """Give the processes for registries of these kinds (code → kind), services first; `pages`: the operators' too."""
     if instances < 1:
         raise EnvironmentProblem("instances must be at least 1", todo="give --instances 1 or more")
-    table = [
-        ProcessSpec(
-            name=service if instance == 0 else f"{service}-{instance}",
-            module=f"services.{service}",
-            database=service,
-            instance=instance,
-        )
-        for service in SERVICES
-        for instance in range(instances)
+    if unknown := [kind for kind in kinds.values() if kind not in KINDS]:
+        raise EnvironmentProblem(f"'{unknown[0]}' is no kind of registry", todo=f"choose one of {', '.join(KINDS)}")
+    return [
+        ProcessSpec(**asdict(process) | {"name": name, "instance": instance})
+        for process in processes(kinds)
+        if pages or process.name != OPERATOR
+        for instance, name in _instances(process.name, instances)
     ]
-    for code, kind in kinds.items():
-        table.extend(_registry(code, kind))
-    if pages:
-        table.append(ProcessSpec(OPERATOR, "deploy.operator", reads_kafka=False))
-    return table
 
 
-def _registry(code: str, kind: str) -> Iterable[ProcessSpec]:
-    if kind not in KINDS:
-        raise EnvironmentProblem(f"'{kind}' is no kind of registry", todo=f"choose one of {', '.join(KINDS)}")
-    sandbox = f"sandbox_{code}"
-    reads_kafka = kind not in _WITHOUT_KAFKA
-    yield ProcessSpec(sandbox, f"deploy.tryout.sandbox.{kind}", sandbox, registry=code, reads_kafka=reads_kafka)
-    if not reads_kafka:
-        adapter = f"adapter_{code}"
-        yield ProcessSpec(adapter, "services.adapters", adapter, registry=code, sandbox=sandbox)
+def _instances(name: str, instances: int) -> Iterable[tuple[int, str]]:
+    yield 0, name
+    if name in SERVICES:
+        yield from ((number, f"{name}-{number}") for number in range(1, instances))
 
 
-def databases(table: Iterable[ProcessSpec]) -> list[str]:
+def databases(table: Iterable[Process]) -> list[str]:
     """Give the names of the databases that these processes need, each once."""
     return list(dict.fromkeys(spec.database for spec in table if spec.database))

@@ -225,7 +225,7 @@ class Stack:
         bearers = ["operator", *(f"registry:{code}" for code in self.options.kinds)]
         systems = {f"system:{spec.registry}" for spec in self.specs.values() if spec.registry is not None}
         self.tokens = {bearer: secrets.token_urlsafe(24) for bearer in (*bearers, *systems)}
-        services = [spec for spec in self.specs.values() if spec.module.startswith("services.")]
+        services = [spec for spec in self.specs.values() if spec.ours]
         self.naming_secrets = {name: secrets.token_urlsafe(32) for name in databases(services)}
         self._write_secret("tokens.yaml", {self.tokens[bearer]: bearer for bearer in bearers})
         # The secret lies beside the databases: they may be kept, and are of no use without it.

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.linkage import OPERATOR
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.options import StackOptions
 from deploy.tryout.local.ports import LOOPBACK
-from deploy.tryout.local.specs import OPERATOR, ProcessSpec
+from deploy.tryout.local.specs import ProcessSpec
 
 __all__ = ["Launch", "variables"]
 
@@ -39,7 +40,7 @@ def variables(launch: Launch, spec: ProcessSpec) -> dict[str, str]:
     values = {"HTTP_HOST": LOOPBACK, "HTTP_PORT": str(launch.ports[spec.name])}
     if spec.name == OPERATOR:
         # Addresses alone: the operator who signs in brings the token.
-        asked = {one.name: launch.url(one.name) for one in launch.specs.values() if one.module.startswith("services.")}
+        asked = {one.name: launch.url(one.name) for one in launch.specs.values() if one.ours}
         return values | {"SERVICES": json.dumps(asked)}
     sandbox = spec.module.startswith("deploy.tryout.sandbox.")
     profile = launch.options.profile or ("production" if launch.broker.idempotent else "embedded")
@@ -51,7 +52,7 @@ def variables(launch: Launch, spec: ProcessSpec) -> dict[str, str]:
         "REGISTRIES": str(launch.folder / "registries"),
         "TOKENS_FILE": str(launch.folder / "tokens.yaml"),
     }
-    if spec.module.startswith("services."):
+    if spec.ours:
         values["NAMING_SECRET"] = launch.naming_secrets[spec.database]
         values["READ_SECONDS"] = "5"  # all processes of a linkage, and all who ask them, share this machine
     if spec.reads_kafka:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from deploy.tryout.local.specs import OPERATOR
+from deploy.linkage import OPERATOR
 from tests.support.pages import ORGANISER, Stage
 from tests.support.routes import Route, faces, of_pages, of_services
 from tests.support.secret_forms import SecretForms

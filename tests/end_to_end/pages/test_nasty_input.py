@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from deploy.tryout.local.specs import OPERATOR
+from deploy.linkage import OPERATOR
 from tests.end_to_end.pages.test_forgers import HTML, signed_in
 from tests.support.pages import Stage
 from tests.support.routes import Route, faces, of_pages, of_services

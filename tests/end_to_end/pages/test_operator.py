@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
-from deploy.tryout.local.specs import OPERATOR
+from deploy.linkage import OPERATOR
 from tests.support.pages import Stage, Surfer
 from tests.support.pages_organiser import check_in_and_attest
 from tests.support.secret_forms import SecretForms

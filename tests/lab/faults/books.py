@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from deploy.linkage import SERVICES
 from deploy.tryout.demo.books import Books, Row
 from services.chassis.base.database import FAILURES
 from services.chassis.base.failures import is_transient
@@ -16,7 +17,7 @@ from tests.lab.faults.load import Record, Signups, Story, sums
 
 __all__ = ["PatientBooks", "holders", "judge", "set_aside", "transfers"]
 
-_WITH_INBOX = ("identity", "opportunities", "attendance", "bridge", "adapter_sz")
+_WITH_INBOX = (*SERVICES, "adapter_sz")
 _AGAIN_SECONDS = 60.0
 _STANDS: Final = {"confirmed": "post", "promoted": "post", "refused": None}
 """How a sign-up stands, for a plan; a refused one by its reason."""

@@ -15,6 +15,7 @@ from contracts.messages.service import ServiceAttested
 from contracts.messages.volunteers import LinkOffered, LinkRequested
 from contracts.partitioner import partition_for
 from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS, VOLUNTEERS, TopicEntry
+from deploy.linkage import SERVICES
 from deploy.operate.lines import Letter
 from deploy.tryout.demo.ends import Ends
 from tests.lab.faults.books import judge
@@ -27,7 +28,7 @@ from tests.support.waiting import eventually
 
 __all__ = ["MOMENTS", "RESTORED", "Course"]
 
-RESTORED: Final = ("identity", "opportunities", "attendance", "bridge", "adapter_sz")
+RESTORED: Final = (*SERVICES, "adapter_sz")
 """Whose databases are dumped and put back."""
 MOMENTS: Final = {
     "begin": "before anything was said",

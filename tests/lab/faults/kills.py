@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
+from deploy.linkage import SERVICES
 from services.chassis.base.failpoints import NAMES, Failpoint
 from tests.lab.faults.cell import Cell, Outcome
 from tests.lab.faults.migrating import migration_resumes
@@ -21,7 +22,7 @@ from tests.support.processes import died
 
 __all__ = ["ON_THE_JOURNEY", "WHERE", "matrix"]
 
-ON_THE_JOURNEY: Final = ("identity", "opportunities", "attendance", "bridge", "adapter_sz")
+ON_THE_JOURNEY: Final = (*SERVICES, "adapter_sz")
 WHERE: Final[dict[Failpoint, str]] = {
     "P1": "SIGKILL after fetch",
     "P2": "SIGKILL inside the transaction",

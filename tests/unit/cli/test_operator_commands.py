@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -12,14 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.cli.main import app
-from deploy.cli.operator_client import PORTS, address
+from deploy.cli.operator_client import address
 from deploy.cli.set_aside import _printable
+from deploy.linkage import PORTS, SERVICES
 from deploy.operate.errors import EnvironmentProblem
 from deploy.tryout.local.ports import free_port
 
 ROOT = Path(__file__).parents[3]
-PAGES = ("SANDBOX", "OPERATOR")
-"""What compose publishes beside services and adapters."""
 
 
 @pytest.fixture(autouse=True)
@@ -59,8 +57,8 @@ def refused(*arguments: str, stdin: str = "the-token-of-an-operator") -> str:
 
 
 def test_a_service_is_looked_for_where_compose_publishes_it() -> None:
-    published = re.findall(r"SHUANGCHENG_([A-Z_]+)_PORT:-(\d+)\}:8080", (ROOT / "deploy/compose.yaml").read_text())
-    assert {name.lower(): int(port) for name, port in published if not name.startswith(PAGES)} == PORTS
+    for name in SERVICES:
+        assert address(name, "") == f"http://127.0.0.1:{PORTS[name]}"
     assert address("adapter-sz", "") == address("adapter_sz", "") == "http://127.0.0.1:8093"
 
 
@@ -81,7 +79,7 @@ def test_a_url_of_another_form_is_refused(url: str) -> None:
 def test_a_service_that_is_not_known_is_told_with_those_that_are() -> None:
     said = refused("list", "--service", "ledger", "--token-file", "-")
     assert "where the service 'ledger' listens is not known" in said
-    assert "choose one of identity, opportunities, attendance, bridge, adapter_sz, or give --url" in said
+    assert f"choose one of {', '.join(PORTS)}, or give --url" in said
 
 
 def test_without_a_service_or_a_token_it_says_which_option_gives_one() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from deploy.linkage import SERVICES
 from deploy.tryout.demo.quiet import Look, readers
 from deploy.tryout.demo.report import Report
 from deploy.tryout.demo.showing import show_report
@@ -66,9 +67,9 @@ def test_what_does_not_balance_is_shown() -> None:
 
 
 def test_every_inbound_and_inner_topic_with_a_reader_is_watched() -> None:
-    databases = dict.fromkeys(("identity", "opportunities", "attendance", "bridge", "sandbox_gz", "sandbox_sz"), "dsn")
+    databases = dict.fromkeys((*SERVICES, "sandbox_gz", "sandbox_sz"), "dsn")
     watched = readers(databases | {"adapter_sz": "dsn"})
-    assert sorted(watched) == ["adapter_sz", "attendance", "bridge", "identity", "opportunities", "sandbox_gz"]
+    assert sorted(watched) == sorted((*SERVICES, "adapter_sz", "sandbox_gz"))
     names = {entry.name for entry in watched["adapter_sz"]}
     assert "registry.sz.deliveries.v1" in names
     assert "registry.sz.receipts.v1" not in names

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.linkage import SERVICES
 from deploy.operate.errors import EnvironmentProblem
 from deploy.tryout.local.registries import write_registries
 from deploy.tryout.local.specs import databases, process_table
@@ -15,7 +16,7 @@ from deploy.tryout.local.specs import databases, process_table
 
 def test_a_registry_with_kafka_needs_no_adapter() -> None:
     names = [spec.name for spec in process_table({"gz": "kafka_native"})]
-    assert names == ["identity", "opportunities", "attendance", "bridge", "sandbox_gz"]
+    assert names == [*SERVICES, "sandbox_gz"]
 
 
 def test_a_registry_without_kafka_gets_an_adapter_that_calls_it() -> None:
@@ -47,11 +48,11 @@ def test_two_instances_share_a_database_and_one_of_them_migrates() -> None:
         ("bridge", 0, True),
         ("bridge-1", 1, False),
     ]
-    assert databases(table) == ["identity", "opportunities", "attendance", "bridge"]
+    assert databases(table) == list(SERVICES)
 
 
 def test_every_process_of_a_registry_has_a_database_of_its_own() -> None:
-    assert databases(process_table({"gz": "rest_api", "sz": "kafka_native"}))[4:] == [
+    assert databases(process_table({"gz": "rest_api", "sz": "kafka_native"}))[len(SERVICES) :] == [
         "sandbox_gz",
         "adapter_gz",
         "sandbox_sz",

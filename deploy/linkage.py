@@ -1,0 +1,73 @@
+"""The one catalogue of the linkage: its processes, their modules, databases and ports, and the kinds of registries.
+
+Launcher, command line, jobs of compose, operators' page and tests read it. A test compares compose.yaml and the
+Dockerfile with it. Sandboxes stand in it by the names of their modules alone: production imports none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+__all__ = ["CALLED", "OPERATOR", "PAGES", "PORTS", "SERVICES", "Process", "adapter", "processes", "sandbox"]
+
+SERVICES: Final = ("identity", "opportunities", "attendance", "bridge")
+"""The services: each is a package of ``services`` and has a database of its name."""
+OPERATOR: Final = "operator"
+"""The process with the operators' page."""
+PORTS: Final = {"identity": 8081, "opportunities": 8082, "attendance": 8083, "bridge": 8084, "adapter_sz": 8093}
+"""The port on which compose publishes a process that answers operators, unless SHUANGCHENG_<NAME>_PORT names
+another."""
+PAGES: Final = {"sandbox_gz": 8091, "sandbox_sz": 8092, OPERATOR: 8094}
+"""The same of processes with pages for people."""
+_KINDS: Final = Path(__file__).parent.parent / "services" / "adapters" / "kinds"
+CALLED: Final = frozenset(folder.parent.name for folder in _KINDS.glob("*/__init__.py"))
+"""The kinds of systems without Kafka, which an adapter calls: each is a folder of the adapters."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process: its name, Python module and database, and for a registry's own processes its seat."""
+
+    name: str
+    module: str
+    database: str = ""
+    """The database's name; empty for a process without a database."""
+    registry: str | None = None
+    reads_kafka: bool = True
+    sandbox: str | None = None
+    """For an adapter: the name of the process that stands in for its registry's system."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether it belongs to the linkage, and not to a registry; it answers operators."""
+        return self.module.startswith("services.")
+
+
+def service(name: str) -> Process:
+    """The process of a service."""
+    return Process(name, f"services.{name}", name)
+
+
+def adapter(code: str) -> Process:
+    """The process that speaks for a registry without Kafka."""
+    name = f"adapter_{code}"
+    return Process(name, "services.adapters", name, registry=code, sandbox=sandbox(code, "").name)
+
+
+def sandbox(code: str, kind: str) -> Process:
+    """The process that stands in for the system of a registry."""
+    name = f"sandbox_{code}"
+    return Process(name, f"deploy.tryout.sandbox.{kind}", name, registry=code, reads_kafka=kind not in CALLED)
+
+
+def processes(kinds: Mapping[str, str]) -> Iterator[Process]:
+    """The processes of a linkage with sandboxes of these kinds (code → kind), services first."""
+    yield from map(service, SERVICES)
+    for code, kind in kinds.items():
+        yield sandbox(code, kind)
+        if kind in CALLED:
+            yield adapter(code)
+    yield Process(OPERATOR, "deploy.operator", reads_kafka=False)
