@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +11,6 @@ from services.adapters.kinds.systems import System, SystemAway
 from services.adapters.parts import Part
 from services.adapters.states import Letter
 from services.adapters.store import HeardLetters
-from services.adapters.worker import Backoff
 from services.chassis.base.database import Pool, describe
 from services.chassis.base.failures import blames_nobody
 from services.chassis.base.logs import log
@@ -33,7 +31,6 @@ class Listener:
         self._heard = HeardLetters(pool, registry)
         self._now = now
         self._part = part or Part("listening")
-        self._backoff = Backoff(self._part.away)
         self._polling = Polling(_LONGEST_INTERVAL)
 
     async def session(self) -> None:
@@ -44,10 +41,10 @@ class Listener:
                 letters = await self._system.listen(after)
             except SystemAway as error:
                 self._part.interrupted.over()
-                self._backoff.away(str(error), error.seconds)
-                await asyncio.sleep(self._backoff.left)
+                self._part.takes_nothing(str(error), error.seconds)
+                await self._part.backoff.wait()
                 continue
-            self._backoff.back()
+            self._part.answers()
             new = bool(letters) and await self._keep(after, letters)
             self._part.interrupted.over()
             if new:

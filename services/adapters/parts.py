@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from services.adapters.rules import one_line
 from services.adapters.states import Waiting
+from services.chassis.base.backoff import Backoff
 from services.chassis.base.logs import Episode
 from services.chassis.base.metrics import Figure
 from services.chassis.service import Figures
@@ -15,6 +16,8 @@ from services.chassis.service import Figures
 __all__ = ["PARTS", "Part", "figures"]
 
 PARTS: Final = ("calls", "notices", "listening")
+_SHORTEST_BACKOFF: Final = 0.2
+_LONGEST_BACKOFF: Final = 5.0
 _ABOUT: Final = {
     "system_away_seconds": "Seconds for which the registry's system has not taken this; 0 while it does",
     "system_oldest_due_seconds": "Age of the oldest row that is due to the registry's system",
@@ -22,18 +25,30 @@ _ABOUT: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Part:
-    """One part. ``away``: the system takes nothing from it. ``interrupted``: the part itself fails."""
+    """One part. ``away``: the system takes nothing from it. ``interrupted``: the part itself fails.
 
-    name: str
-    away: Episode = field(init=False)
-    interrupted: Episode = field(init=False)
+    A system that is away is left in peace, longer each time: ``backoff``. This is the system's state, not that of
+    single calls.
+    """
 
-    def __post_init__(self) -> None:
-        """Make the episodes, with the part's name in their log lines."""
-        object.__setattr__(self, "away", Episode("system away", name=self.name))
-        object.__setattr__(self, "interrupted", Episode("calling interrupted", name=self.name))
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.away = Episode("system away", name=name)
+        self.interrupted = Episode("calling interrupted", name=name)
+        self.backoff = Backoff(_SHORTEST_BACKOFF, _LONGEST_BACKOFF)
+
+    def takes_nothing(self, detail: str, seconds: float = 0.0) -> None:
+        """The system took nothing. ``seconds``: for how long it asked to be left in peace; 0 where it did not ask."""
+        if not self.backoff.left:  # calls that were under way when the backoff began lengthen it only if they ask
+            self.backoff.failed()
+            self.away.failed(one_line(detail))
+        self.backoff.at_least(seconds)
+
+    def answers(self) -> None:
+        """The system answers again."""
+        self.backoff.over()
+        self.away.over()
 
 
 def figures(parts: Sequence[Part], waiting: Mapping[str, Waiting]) -> Figures:

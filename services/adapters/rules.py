@@ -20,6 +20,7 @@ from contracts.messages.receipts import CreditAccepted, CreditRefused, CreditUnk
 from contracts.registry import Capability, Registry
 from contracts.topics import RECEIPTS, registry_source
 from services.adapters.states import Away, Credit, Lost, Notice, NotPosted, Outcome, Posted, Refused
+from services.chassis.base.backoff import growing
 from services.chassis.decisions import Decision, Inbound, Send, States
 
 __all__ = [
@@ -215,7 +216,7 @@ def _give_up(credit: Credit) -> tuple[Credit, tuple[Message, ...]]:
 
 def _later(credit: Credit, now: datetime) -> Credit:
     attempts = credit.attempts + 1
-    due_at = now + min(_LONGEST, _SHORTEST * 2 ** min(attempts - 1, 20))
+    due_at = now + growing(_SHORTEST, _LONGEST, attempts)
     return replace(credit, state="unknown", attempts=attempts, due_at=due_at)
 
 

@@ -28,10 +28,11 @@ from services.adapters.queries import waiting
 from services.adapters.settings import AdapterSettings
 from services.adapters.states import Credit, account_name
 from services.adapters.store import AdapterStore, Needs, restore_credits
-from services.adapters.worker import Caller, Messenger, persistent
+from services.adapters.worker import Caller, Messenger
 from services.chassis.base.clock import Clock
 from services.chassis.base.configuration import ConfigurationError, read_folder
 from services.chassis.base.database import Connection, Pool
+from services.chassis.base.persistent import persistent
 from services.chassis.base.settings import Settings
 from services.chassis.decisions import Inbound
 from services.chassis.reactions import Reaction

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from contracts.messages import Message
@@ -16,10 +16,10 @@ from services.adapters.store import Calls
 from services.chassis.base.database import Pool, describe
 from services.chassis.base.failpoints import failpoint
 from services.chassis.base.failures import blames_nobody
-from services.chassis.base.logs import Episode, log
+from services.chassis.base.logs import log
 from services.chassis.base.polling import Polling
 
-__all__ = ["IN_FLIGHT", "Backoff", "Caller", "Messenger", "persistent"]
+__all__ = ["IN_FLIGHT", "Caller", "Messenger"]
 
 IN_FLIGHT = 16
 _LONGEST_INTERVAL = 0.5
@@ -28,50 +28,7 @@ _LOOK_SECONDS = 0.1
 """Seconds at most until a further volunteer's credit is called while other calls are under way."""
 _GATHER_SECONDS = 0.005
 _NOTICES = 500
-_LONGEST_BACKOFF = 5.0
 _LONGEST_WAIT = timedelta(seconds=30)
-
-
-class Backoff:
-    """A registry's system that is away is left in peace, longer each time. This is the system's state, not that of
-    single calls."""
-
-    def __init__(self, away: Episode) -> None:
-        self._away = away
-        self._until = 0.0
-
-    @property
-    def left(self) -> float:
-        """Seconds for which the system is still left in peace."""
-        return max(0.0, self._until - asyncio.get_running_loop().time())
-
-    def away(self, detail: str, seconds: float = 0.0) -> None:
-        """The system took nothing, and is left in peace for longer than the last time. ``seconds``: for how long it
-        asked; 0 where it did not ask."""
-        now = asyncio.get_running_loop().time()
-        if self._until > now:
-            self._until = max(self._until, now + seconds)
-            return
-        self._until = now + max(seconds, min(_LONGEST_BACKOFF, 0.2 * 2 ** min(self._away.count, 10)))
-        self._away.failed(rules.one_line(detail))
-
-    def back(self) -> None:
-        """The system answers again."""
-        self._away.over()
-
-
-async def persistent(work: Callable[[], Awaitable[None]], interrupted: Episode | None = None) -> None:
-    """Run a session again after any failure; all its state is in the database.
-
-    A session that fails again and again stops no other part of the process, and health says that it is interrupted.
-    """
-    episode = interrupted or Episode("calling interrupted")
-    while True:
-        try:
-            await work()
-        except Exception as error:
-            episode.met(error)
-            await asyncio.sleep(1)
 
 
 class Caller:
@@ -93,7 +50,6 @@ class Caller:
         self._now = now
         self._calls = Calls(pool, registry.code)
         self._flights: dict[asyncio.Task[Outcome], Credit] = {}
-        self._backoff = Backoff(self._part.away)
         self._polling = Polling(_LONGEST_INTERVAL, wake)
 
     async def session(self) -> None:
@@ -116,7 +72,7 @@ class Caller:
     async def _turn(self) -> None:
         done = [flight for flight in self._flights if flight.done()]
         landed = [(self._flights.pop(flight), flight.result()) for flight in done]
-        room = 0 if self._backoff.left else IN_FLIGHT - len(self._flights)
+        room = 0 if self._part.backoff.left else IN_FLIGHT - len(self._flights)
         busy = {credit.volunteer_ref for credit in self._flights.values()}
         for credit in await self._saved(landed, room, busy):
             self._flights[asyncio.create_task(self._call(credit))] = credit
@@ -174,9 +130,9 @@ class Caller:
         outcome = await (self._system.post(credit) if step == "post" else self._system.ask(credit))
         failpoint("P7")
         if isinstance(outcome, Away):
-            self._backoff.away(outcome.detail, outcome.seconds)
+            self._part.takes_nothing(outcome.detail, outcome.seconds)
         else:
-            self._backoff.back()
+            self._part.answers()
         if isinstance(outcome, Lost):
             log().warning("answer lost", detail=rules.one_line(outcome.detail), attempt=credit.attempts + 1)
         return outcome
@@ -198,14 +154,13 @@ class Messenger:
         self._calls = Calls(pool, registry)
         self._now = now
         self._part = part or Part("notices")
-        self._backoff = Backoff(self._part.away)
         self._polling = Polling(_LONGEST_INTERVAL, wake)
 
     async def session(self) -> None:
         """Pass on until cancelled or the database is lost."""
         while True:
             # While the system is left in peace, notices that failed before wait, and new notices do not.
-            notices = await self._calls.notices(_NOTICES, self._now(), again=not self._backoff.left)
+            notices = await self._calls.notices(_NOTICES, self._now(), again=not self._part.backoff.left)
             if not notices:
                 self._part.interrupted.over()
                 await self._polling.wait()
@@ -215,8 +170,8 @@ class Messenger:
                 outcomes = await self._system.tell(notices)
             except SystemAway as error:
                 self._part.interrupted.over()
-                self._backoff.away(str(error), error.seconds)
-                await asyncio.sleep(self._backoff.left)
+                self._part.takes_nothing(str(error), error.seconds)
+                await self._part.backoff.wait()
                 continue
             for line, reasons in (("notice rejected", outcomes.rejected), ("notice postponed", outcomes.failed)):
                 for reason in reasons.values():
@@ -224,8 +179,8 @@ class Messenger:
             await self._calls.passed_on(outcomes, self._now())
             self._part.interrupted.over()
             if outcomes.taken or outcomes.rejected:
-                self._backoff.back()
+                self._part.answers()
                 continue
-            self._backoff.away("it fails over whatever it is told")
+            self._part.takes_nothing("it fails over whatever it is told")
             if any(notice.tries == 0 for notice in notices):
-                await asyncio.sleep(self._backoff.left)
+                await self._part.backoff.wait()

@@ -25,10 +25,12 @@ from services.adapters.kinds.credentials import Credentials
 from services.adapters.kinds.rest_api.client import RestApi
 from services.adapters.states import Credit, Notice, Outcome
 from services.adapters.store import CREDITS, AdapterStore
-from services.adapters.worker import Caller, persistent
+from services.adapters.worker import Caller
 from services.chassis.base import migrations
 from services.chassis.base.database import Pool, open_pool
 from services.chassis.base.http import Principal, create_app
+from services.chassis.base.logs import Episode
+from services.chassis.base.persistent import persistent
 from services.chassis.base.reading import Reads
 from services.chassis.base.settings import Settings
 from services.chassis.decisions import Inbound, States
@@ -121,7 +123,7 @@ class Adapter:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(persistent(self.caller.session))
+        task = asyncio.create_task(persistent(self.caller.session, Episode("interrupted")))
         try:
             yield
         finally:

@@ -24,7 +24,7 @@ async def standing() -> str:
 async def _lane(lane: Any) -> str:
     consumer = lane.consumer
     behind = [await _partition(lane, tp) for tp in sorted(consumer.assignment())]
-    known = f"{'ready' if lane.ready.is_set() else 'not ready'}, {lane.movement._failures} failures in a row"
+    known = f"{'ready' if lane.ready.is_set() else 'not ready'}, {lane.movement.failures} failures in a row"
     return f"lane {lane.member}: {known}, {len(behind)} partitions" + "".join(one for one in behind if one)
 
 

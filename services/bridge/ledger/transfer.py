@@ -20,6 +20,7 @@ from services.bridge.ledger.settling import BY_HAND, Outcome, not_settleable
 from services.bridge.policy import Policy
 from services.bridge.reasons import NOT_ACTIVE, ReceiptRefusal
 from services.bridge.states import OPEN, UNDER_WAY, WAITING, ConsentState, Link, ServiceState, Transfer
+from services.chassis.base.backoff import growing
 
 __all__ = ["RecordTransfers"]
 
@@ -232,7 +233,7 @@ class RecordTransfers:
 
     def _await_receipt(self, transfer: Transfer) -> None:
         longest = max(self._receipt_due, _LONGEST_ASKING)
-        after = min(longest, self._receipt_due * 2 ** min(transfer.attempts - 1, 20))
+        after = growing(self._receipt_due, longest, transfer.attempts)
         due = CheckReceipt(
             host=transfer.host, record_ref=transfer.record_ref, transfer_id=transfer.id, attempt=transfer.attempts
         )
@@ -246,7 +247,7 @@ class RecordTransfers:
             # It waits for its next attempt already, or the other attempts are asked about when their receipt is due.
             self._keep(answered)
         elif left != transfer.unanswered or (attempt is None and idempotent):
-            backoff = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(transfer.attempts - 1, 20))
+            backoff = growing(_FIRST_RETRY, _LONGEST_RETRY, transfer.attempts)
             self._queue_again(answered, reason, backoff)
 
     def _not_known(self, transfer: Transfer) -> None:

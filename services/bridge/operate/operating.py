@@ -20,6 +20,7 @@ from services.chassis.base.clock import Clock
 from services.chassis.base.database import Connection, Pool
 from services.chassis.base.http import Operator, Principal
 from services.chassis.base.logs import Episode, log
+from services.chassis.base.persistent import persistent
 from services.chassis.base.reading import Reads
 from services.chassis.base.settings import Settings
 from services.chassis.channels import named
@@ -157,16 +158,14 @@ def _all_of(code: str) -> str:
 async def end_pauses(episode: Episode, pool: Pool, heard: Heard, clock: Clock) -> None:
     """Send credits to registries that were resumed, to each once its messages of the meantime are applied."""
     seen: dict[tuple[str, datetime], datetime] = {}
-    while True:
+
+    async def look() -> None:
         await asyncio.sleep(_LOOK_SECONDS)
-        try:
-            async with pool.acquire() as db:
-                resumed = await store.resuming(db)
-                for code, resumed_at in heard_out(seen, resumed, heard, clock.now()):
-                    if await store.end_pause(db, code, resumed_at, clock.now()):
-                        log().warning("pause ended", name=code)
-        except Exception as error:
-            episode.met(error)
-            await asyncio.sleep(1)
-        else:
-            episode.over()
+        async with pool.acquire() as db:
+            resumed = await store.resuming(db)
+            for code, resumed_at in heard_out(seen, resumed, heard, clock.now()):
+                if await store.end_pause(db, code, resumed_at, clock.now()):
+                    log().warning("pause ended", name=code)
+        episode.over()
+
+    await persistent(look, episode)

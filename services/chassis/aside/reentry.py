@@ -8,14 +8,15 @@ failure of one keeps another's messages waiting.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from services.chassis.base.backoff import Backoff
 from services.chassis.base.database import Connection, Pool, Pooled, describe
 from services.chassis.base.failures import NotDecidable
 from services.chassis.base.logs import Episode, log
 from services.chassis.base.overtaking import decided_again
+from services.chassis.base.persistent import persistent
 from services.chassis.base.polling import Polling
 from services.chassis.batch.isolating import Session, isolate
 from services.chassis.batch.processing import Effects, Processor, Work
@@ -27,6 +28,7 @@ from services.chassis.service import Heard, Stream
 __all__ = ["Reentry"]
 
 _LONGEST_INTERVAL = 1.0
+_SHORTEST_BACKOFF = 2.0
 _LONGEST_BACKOFF = 8.0
 
 
@@ -43,11 +45,9 @@ class Reentry:
         self._heard = heard
         self._episode = Episode("re-entry failed")
         self._entries = processor.service.entries()
-        self._not_before: dict[str, float] = {}
-        """By group: until when, by the monotonic clock, it has no turn after a failure."""
-        self._of_group = {
-            stream.group: Episode("re-entry failed", group=stream.group) for stream in processor.service.streams
-        }
+        groups = [stream.group for stream in processor.service.streams]
+        self._of_group = {group: Episode("re-entry failed", group=group) for group in groups}
+        self._backoffs = {group: Backoff(_SHORTEST_BACKOFF, _LONGEST_BACKOFF) for group in groups}
 
     @property
     def trouble(self) -> Episode | None:
@@ -56,16 +56,14 @@ class Reentry:
 
     async def run(self) -> None:
         """Work until cancelled; what the database is at fault for is tried again."""
-        while True:
-            try:
-                while await self.once():
-                    self._wake_relay.set()
-                    self._polling.found()
-                self._episode.over()
-            except Exception as error:
-                self._episode.met(error)
-                await asyncio.sleep(1)
-            await self._polling.wait()
+        await persistent(self._round, self._episode)
+
+    async def _round(self) -> None:
+        while await self.once():
+            self._wake_relay.set()
+            self._polling.found()
+        self._episode.over()
+        await self._polling.wait()
 
     async def once(self, limit: int = 500) -> int:
         """Decide what is ready and what has waited long enough, of each group up to ``limit`` subjects a topic; gives
@@ -84,7 +82,7 @@ class Reentry:
             if mine := [entry.name for entry in stream.topics if entry.name in active]:
                 done += await self._turn(stream, mine, heard, limit)
             else:
-                self._of_group[stream.group].over()
+                self._works(stream.group)
         return done
 
     def _heard_out(self, over: Sequence[tuple[str, str, datetime]], ready: set[str]) -> dict[str, datetime]:
@@ -99,8 +97,8 @@ class Reentry:
 
     async def _turn(self, stream: Stream, topics: Sequence[str], heard: Mapping[str, datetime], limit: int) -> int:
         """One batch of a group. After a failure the group has no turn for a while; other groups have theirs."""
-        group, clock, episode = stream.group, time.monotonic, self._of_group[stream.group]
-        if clock() < self._not_before.get(group, 0.0):
+        group, episode, backoff = stream.group, self._of_group[stream.group], self._backoffs[stream.group]
+        if backoff.left:
             return 0
         try:
             async with Pooled(self.pool) as pooled:
@@ -113,10 +111,14 @@ class Reentry:
                 done = await self._decide(session, rows, heard, group)
         except Exception as error:
             episode.met(error)
-            self._not_before[group] = clock() + min(_LONGEST_BACKOFF, 2.0 ** min(episode.count, 3))
+            backoff.failed()
             return 0
-        episode.over()
+        self._works(group)
         return done
+
+    def _works(self, group: str) -> None:
+        self._of_group[group].over()
+        self._backoffs[group].over()
 
     async def decide(self, rows: Sequence[Aside], heard: Mapping[str, datetime], stream: Stream) -> int:
         """Decide these rows of a group in a replay; what comes of a failure of the database is raised."""

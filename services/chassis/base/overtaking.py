@@ -6,7 +6,6 @@ written only if it still has the row version that was loaded (``tables``).
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -14,6 +13,7 @@ from typing import TypeVar
 import asyncpg
 
 from services.chassis.base import metrics
+from services.chassis.base.backoff import Backoff
 from services.chassis.base.database import describe
 from services.chassis.base.logs import log
 
@@ -23,6 +23,7 @@ R = TypeVar("R")
 
 _MOST = 10
 _MOST_REFUSED = 3
+_SHORTEST_BACKOFF = 0.005
 _LONGEST_BACKOFF = 0.2
 
 
@@ -41,6 +42,8 @@ async def decided_again(where: str, decide: Callable[[], Awaitable[R]]) -> R:
     time is counted; the log has one line for a batch.
     """
     refused = 0
+    # By chance, so that two writers that met once do not meet again.
+    backoff = Backoff(_SHORTEST_BACKOFF, _LONGEST_BACKOFF, chance=random.random)
     for again in range(_MOST):
         try:
             return await decide()
@@ -51,8 +54,8 @@ async def decided_again(where: str, decide: Callable[[], Awaitable[R]]) -> R:
             if refused == _MOST_REFUSED:
                 raise
             _note(where, error, first=again == 0)
-        # By chance, so that two writers that met once do not meet again.
-        await asyncio.sleep(random.uniform(0, min(_LONGEST_BACKOFF, 0.005 * 2**again)))
+        backoff.failed()
+        await backoff.wait()
     return await decide()
 
 

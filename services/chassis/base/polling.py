@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from services.chassis.base.backoff import Backoff
+
 __all__ = ["Polling"]
 
 _SHORTEST: Final = 0.02
@@ -19,19 +21,14 @@ class Polling:
 
     def __init__(self, longest: float, wake: asyncio.Event | None = None) -> None:
         self.wake = wake or asyncio.Event()
-        self._longest = longest
-        self._next = _SHORTEST
+        self._interval = Backoff(_SHORTEST, longest, wake=self.wake)
 
     def found(self) -> None:
         """There was work: look again soon."""
-        self._next = _SHORTEST
+        self._interval.over()
 
     async def wait(self) -> None:
         """Return when it is time to look again."""
-        seconds, self._next = self._next, min(self._longest, 2 * self._next)
-        try:
-            await asyncio.wait_for(self.wake.wait(), seconds)
-        except TimeoutError:
-            return
-        self.wake.clear()
-        self.found()
+        self._interval.failed()
+        if await self._interval.wait():
+            self.found()

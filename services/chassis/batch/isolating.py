@@ -5,10 +5,10 @@ A message is given up only for a fault of its own. A failure of the database is 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
+from services.chassis.base.backoff import Backoff
 from services.chassis.base.database import Connection
 from services.chassis.base.failures import FailureClass, blames_nobody, classify
 from services.chassis.base.logs import Episode
@@ -20,8 +20,10 @@ __all__ = ["Session", "isolate"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
-"""Seconds between the five failures after which a message is given up."""
+_FAILURES: Final = 5
+"""After so many failures of a single message it is given up."""
+_SHORTEST_BACKOFF: Final = 0.1
+_LONGEST_BACKOFF: Final = 0.8
 
 
 class Session:
@@ -84,11 +86,13 @@ async def _alone(
     error: Exception,
     kind: FailureClass,
 ) -> Result:
-    for pause in _PAUSES:
+    backoff = Backoff(_SHORTEST_BACKOFF, _LONGEST_BACKOFF)
+    for _ in range(_FAILURES - 1):
         if kind is FailureClass.PERMANENT:
             break
         session.episode.met(error)
-        await asyncio.sleep(pause)
+        backoff.failed()
+        await backoff.wait()
         try:
             return await commit([item])
         except Exception as again:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Final
 
+from services.chassis.base.backoff import Backoff
 from services.chassis.base.logs import Episode
 
 __all__ = ["Movement"]
 
-_BACKOFF: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_SHORTEST_BACKOFF: Final = 0.1
+_LONGEST_BACKOFF: Final = 5.0
 
 
 class Movement:
@@ -21,7 +22,7 @@ class Movement:
         self.placing = Episode("positions not read", group=group)
         self.applying = Episode("batch failed, tried again", group=group)
         self.paused = False
-        self._failures = 0
+        self._backoff = Backoff(_SHORTEST_BACKOFF, _LONGEST_BACKOFF)
         self._moved_at = time.monotonic()
 
     @property
@@ -29,11 +30,16 @@ class Movement:
         """What fails at present, None if nothing does."""
         return next((one for one in (self.placing, self.reading, self.applying) if one.active), None)
 
+    @property
+    def failures(self) -> int:
+        """Failures since it last applied something."""
+        return self._backoff.failures
+
     def moved(self) -> None:
         """It has applied something."""
         self.applying.over()
         self.idle()
-        self._failures = 0
+        self._backoff.over()
 
     def idle(self) -> None:
         """There is nothing to apply, or the group is paused."""
@@ -45,6 +51,5 @@ class Movement:
 
     async def back_off(self) -> None:
         """Wait after a failure, longer after each further failure, until something is applied."""
-        seconds = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
-        self._failures += 1
-        await asyncio.sleep(seconds)
+        self._backoff.failed()
+        await self._backoff.wait()

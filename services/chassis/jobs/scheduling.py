@@ -15,9 +15,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from services.chassis.base import metrics
+from services.chassis.base.backoff import Backoff
 from services.chassis.base.database import Connection, Pool, transaction
 from services.chassis.base.failpoints import failpoint
 from services.chassis.base.logs import Episode, log
+from services.chassis.base.persistent import persistent
 from services.chassis.batch import outbox
 from services.chassis.batch.naming import Cause
 from services.chassis.batch.processing import Processor
@@ -28,7 +30,8 @@ __all__ = ["Scheduler"]
 _LONGEST_SLEEP: Final = 30.0
 _LOCKED_SECONDS: Final = 1.0
 """Seconds between two looks at a due that was not done, since its job failed or another process is doing it."""
-_LONGEST_REST: Final = 300.0
+_SHORTEST_BACKOFF: Final = 1.0
+_LONGEST_BACKOFF: Final = 300.0
 _TOLD_SECONDS: Final = 5.0
 """Seconds between two log lines about a job that catches up."""
 _KNOWN: Final = "SELECT name, next_due, portion FROM schedule WHERE name = ANY($1)"
@@ -45,12 +48,18 @@ class _Doing:
 
     job: Job
     failed: Episode = field(init=False)
-    rests_until: float = 0.0
-    """By the loop's clock, as the next one."""
+    backoff: Backoff = field(init=False)
     told_at: float = -math.inf
+    """By the loop's clock."""
 
     def __post_init__(self) -> None:
         self.failed = Episode("job failed, tried again", name=self.job.name)
+        self.backoff = Backoff(_SHORTEST_BACKOFF, _LONGEST_BACKOFF)
+
+    def over(self) -> None:
+        """It does not fail at present."""
+        self.failed.over()
+        self.backoff.over()
 
 
 class Scheduler:
@@ -80,14 +89,12 @@ class Scheduler:
 
     async def run(self) -> None:
         """Do what is due until cancelled."""
-        while True:
-            try:
-                seconds = await self.once()
-                self.interrupted.over()
-            except Exception as error:
-                self.interrupted.met(error)
-                seconds = 1.0
-            await asyncio.sleep(seconds)
+        await persistent(self._round, self.interrupted)
+
+    async def _round(self) -> None:
+        seconds = await self.once()
+        self.interrupted.over()
+        await asyncio.sleep(seconds)
 
     async def once(self) -> float:
         """Do one portion of each job that is due; gives the seconds until there is something to do."""
@@ -97,7 +104,7 @@ class Scheduler:
         done = [await self.portion(name) for name, due in dues.items() if due <= now]
         to_come = {name: due for name, due in dues.items() if due > now}
         for name in to_come:
-            self._jobs[name].failed.over()  # it failed here, and another process has done it
+            self._jobs[name].over()  # it failed here, and another process has done it
         if any(done):
             return 0.0
         longest = _LOCKED_SECONDS if done else _LONGEST_SLEEP
@@ -114,8 +121,8 @@ class Scheduler:
 
     async def portion(self, name: str) -> bool:
         """Do one portion of this job if it is due and no other process is at it; False if nothing was done."""
-        doing, loop = self._jobs[name], asyncio.get_running_loop()
-        if loop.time() < doing.rests_until:
+        doing = self._jobs[name]
+        if doing.backoff.left:
             return False
         try:
             async with self._pool.acquire() as db, transaction(db):
@@ -126,9 +133,9 @@ class Scheduler:
                 sent = await self._do(db, doing.job, due, row["portion"])
         except Exception as error:
             doing.failed.met(error)
-            doing.rests_until = loop.time() + min(_LONGEST_REST, 2.0 ** min(doing.failed.count - 1, 10))
+            doing.backoff.failed()
             return False
-        doing.failed.over()
+        doing.over()
         self._tell(doing, due)
         metrics.job_portions.labels(name).inc()
         if sent:

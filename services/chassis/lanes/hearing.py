@@ -23,6 +23,7 @@ from services.chassis import channels
 from services.chassis.base.clock import Clock
 from services.chassis.base.database import Pool, describe
 from services.chassis.base.logs import Episode, log
+from services.chassis.base.persistent import persistent
 from services.chassis.base.polling import Polling
 from services.chassis.base.settings import Settings
 from services.chassis.lanes.consuming import Lane
@@ -149,19 +150,20 @@ class _GroupHearing:
     async def run(self) -> None:
         """Look until cancelled."""
         try:
-            while True:
-                await self._until_next_look()
-                try:
-                    if await self._look():
-                        self._polling.found()
-                        self._on_heard()
-                    self.failing.over()
-                except Exception as error:
-                    self.failing.met(error)
-                    await self._close()
-                    await asyncio.sleep(1)
+            await persistent(self._round, self.failing)
         finally:
             await self._close()
+
+    async def _round(self) -> None:
+        await self._until_next_look()
+        try:
+            if await self._look():
+                self._polling.found()
+                self._on_heard()
+        except Exception:
+            await self._close()
+            raise
+        self.failing.over()
 
     async def _until_next_look(self) -> None:
         if self._asked or self._open:

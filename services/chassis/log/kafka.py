@@ -15,6 +15,7 @@ from faststream.kafka.message import FAKE_CONSUMER
 
 from contracts.limits import MAX_BATCH_BYTES
 from contracts.topics import TopicEntry
+from services.chassis.base.backoff import Backoff
 from services.chassis.base.faults import CannotStart
 from services.chassis.base.settings import Settings
 from services.chassis.log import batches
@@ -43,6 +44,8 @@ __all__ = [
 ]
 
 _END_SECONDS: Final = 10.0
+_SHORTEST_BACKOFF: Final = 0.1
+_LONGEST_BACKOFF: Final = 1.0
 
 batches.install()
 
@@ -162,6 +165,7 @@ async def wait_for_broker(settings: Settings, seconds: float = 30.0) -> None:
     Raises ``BrokerUnreachable`` after ``seconds``.
     """
     deadline = asyncio.get_running_loop().time() + seconds
+    backoff = Backoff(_SHORTEST_BACKOFF, _LONGEST_BACKOFF)
     while True:
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="shuangcheng-check")
         try:
@@ -171,7 +175,8 @@ async def wait_for_broker(settings: Settings, seconds: float = 30.0) -> None:
                 raise BrokerUnreachable(
                     f"no Kafka broker answers at {settings.kafka} ({error}); set SHUANGCHENG_KAFKA to one that runs"
                 ) from None
-            await asyncio.sleep(0.5)
+            backoff.failed()
+            await backoff.wait()
         else:
             return
         finally:

@@ -24,6 +24,7 @@ from services.chassis.base.clock import Clock
 from services.chassis.base.database import Connection, Opened, describe
 from services.chassis.base.failpoints import failpoint
 from services.chassis.base.logs import Episode
+from services.chassis.base.persistent import persistent
 from services.chassis.base.polling import Polling
 from services.chassis.base.settings import Settings
 from services.chassis.batch import outbox
@@ -82,13 +83,7 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until cancelled; failures are tried again with a fresh connection and producer."""
-        while True:
-            try:
-                await self._session()
-            except Exception as error:
-                self.interrupted.met(error)
-            self.leading = self.alive = False
-            await asyncio.sleep(0.5)
+        await persistent(self._session, self.interrupted)
 
     async def _session(self) -> None:
         db = await self._connect()
@@ -104,6 +99,7 @@ class Relay:
             self.leading = True
             await self._lead(db)
         finally:
+            self.leading = self.alive = False
             db.terminate()
             await self._stuck.end()
             if self.producer is not None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.chassis.base import metrics
+from services.chassis.base.backoff import Backoff
 from services.chassis.base.database import Connection, describe
 from services.chassis.base.logs import Episode
 from services.chassis.base.settings import Settings
@@ -33,9 +34,8 @@ LATERAL (SELECT id, topic, stuck, key, headers, value FROM outbox
 _FREE = """UPDATE outbox SET stuck = NULL FROM unnest($1::text[], $2::int[]) AS place(topic, partition)
 WHERE outbox.topic = place.topic AND outbox.stuck = place.partition"""
 _FREE_ALL = "UPDATE outbox SET stuck = NULL WHERE stuck IS NOT NULL"
-_SHORTEST: Final = 1.0
-_LONGEST: Final = 30.0
-"""Seconds between two trials of one partition."""
+_SHORTEST_BACKOFF: Final = 1.0
+_LONGEST_BACKOFF: Final = 30.0
 _TRIAL_SECONDS: Final = 30.0
 
 
@@ -43,9 +43,8 @@ _TRIAL_SECONDS: Final = 30.0
 class _Trouble:
     reason: str
     since: float
-    backoff: float
-    """Seconds from the last trial to the next."""
-    next: float
+    backoff: Backoff
+    """From its last trial to its next."""
 
 
 @dataclass
@@ -87,11 +86,11 @@ class Stuck:
 
     def add(self, place: Place, reason: str) -> None:
         """This place takes nothing."""
-        now = time.monotonic()
         if place not in self._troubles:
-            self._troubles[place] = _Trouble(reason, now, _SHORTEST, now + _SHORTEST)
+            self._troubles[place] = _Trouble(reason, time.monotonic(), Backoff(_SHORTEST_BACKOFF, _LONGEST_BACKOFF))
             self._count(place[0])
         self._troubles[place].reason = reason
+        self._troubles[place].backoff.failed()
         self._episodes.setdefault(place[0], Episode("topic takes no rows", topic=place[0])).failed(
             reason if place[1] == WHOLE_TOPIC else f"partition {place[1]}: {reason}", level="error"
         )
@@ -129,8 +128,7 @@ class Stuck:
             await self._take(db, trial.result() if error is None else _Trial({}, [], reasons))
 
     async def _begin_trial(self, db: Connection) -> None:
-        now = time.monotonic()
-        self._tried = [place for place, trouble in self._troubles.items() if trouble.next <= now]
+        self._tried = [place for place, trouble in self._troubles.items() if not trouble.backoff.left]
         if self._tried:
             rows = await db.fetch(_FIRST, *_columns(self._tried))
             firsts = {(row["topic"], row["stuck"]): row for row in rows}
@@ -143,9 +141,6 @@ class Stuck:
 
     async def _take(self, db: Connection, trial: _Trial) -> None:
         for place, reason in trial.reasons.items():
-            trouble = self._troubles[place]
-            trouble.backoff = min(_LONGEST, 2 * trouble.backoff)
-            trouble.next = time.monotonic() + trouble.backoff
             self.add(place, reason)
         if free := [*trial.acknowledged, *trial.there]:
             async with db.transaction():

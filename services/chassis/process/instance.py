@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from services.chassis.base.backoff import Backoff
 from services.chassis.base.database import FAILURES
 from services.chassis.base.faults import Stopped
 from services.chassis.base.logs import Episode
@@ -30,7 +31,8 @@ _NUMBERS: Final = 0x5C_05
 _MOST: Final = 1000
 _LOOK_SECONDS: Final = 5.0
 _QUERY_SECONDS: Final = 5.0
-_AGAIN_SECONDS: Final = 0.5
+_SHORTEST_BACKOFF: Final = 0.1
+_LONGEST_BACKOFF: Final = 0.5
 _TAKE = "SELECT pg_try_advisory_lock($1, $2)"
 _HOLDER = """SELECT pid, application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'advisory' AND classid::bigint = $1 AND objid::bigint = $2 AND objsubid = 2 AND granted
@@ -81,8 +83,10 @@ class Instance:
             if await self._held():
                 continue
             self._away.failed("it is taken again as soon as the database answers")
+            backoff = Backoff(_SHORTEST_BACKOFF, _LONGEST_BACKOFF)
             while not await self._taken_again():
-                await asyncio.sleep(_AGAIN_SECONDS)
+                backoff.failed()
+                await backoff.wait()
             self._away.over()
 
     async def close(self) -> None:

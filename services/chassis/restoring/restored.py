@@ -14,10 +14,12 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.envelope import ContractError, Event, decode
+from services.chassis.base.backoff import Backoff
 from services.chassis.base.clock import Clock
 from services.chassis.base.database import Connection, Pool, transaction
 from services.chassis.base.faults import CannotStart, Stopped
 from services.chassis.base.logs import Episode, log
+from services.chassis.base.persistent import LONGEST_BACKOFF, SHORTEST_BACKOFF
 from services.chassis.base.settings import Settings
 from services.chassis.outgoing import said
 from services.chassis.restoring.looking import Beyond, is_later, look, mark
@@ -75,6 +77,7 @@ class Restoring:
 
         Raises ``CannotStart`` and ``Stopped``.
         """
+        backoff = Backoff(SHORTEST_BACKOFF, LONGEST_BACKOFF)
         while True:
             try:
                 await self.once()
@@ -85,7 +88,8 @@ class Restoring:
                 raise
             except Exception as error:
                 self._episode.met(error)
-                await asyncio.sleep(1)
+                backoff.failed()
+                await backoff.wait()
 
     async def once(self) -> None:
         """Look, and replay where the database was restored. Raises whatever database and broker raise."""

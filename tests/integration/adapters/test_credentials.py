@@ -20,10 +20,11 @@ from services.adapters.parts import Part, figures
 from services.adapters.service import build
 from services.adapters.settings import AdapterSettings
 from services.adapters.store import NOTICES
-from services.adapters.worker import Caller, Messenger, persistent
+from services.adapters.worker import Caller, Messenger
 from services.chassis.base import migrations
 from services.chassis.base.configuration import ConfigurationError
 from services.chassis.base.database import open_pool
+from services.chassis.base.persistent import persistent
 from tests.conftest import NewDatabase
 from tests.support.adapters import FOLDER, OURS, Adapter, adapter, notice_of
 from tests.support.registries import credit, offered, own, seat

@@ -10,8 +10,9 @@ from services.adapters.parts import Part, figures
 from services.adapters.queries import waiting
 from services.adapters.states import Letter, Waiting
 from services.adapters.store import NOTICES, HeardLetters
-from services.adapters.worker import Caller, Messenger, persistent
+from services.adapters.worker import Caller, Messenger
 from services.chassis.base.logs import Episode
+from services.chassis.base.persistent import persistent
 from tests.conftest import NewDatabase
 from tests.support.adapters import adapter, notice_of, troubles
 from tests.support.registries import offered, own, seat

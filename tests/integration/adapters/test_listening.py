@@ -24,9 +24,10 @@ from deploy.tryout.sandbox.rest_api.speech import SpokenVoice
 from services.adapters.kinds.rest_api.client import RestApi
 from services.adapters.listening import Listener
 from services.adapters.parts import Part
-from services.adapters.worker import persistent
 from services.chassis.base.database import open_pool
+from services.chassis.base.logs import Episode
 from services.chassis.base.migrations import migrate
+from services.chassis.base.persistent import persistent
 from services.chassis.log.records import unpack_headers
 from tests.conftest import NewDatabase
 from tests.support.adapters import FOLDER, OURS, Adapter, adapter, troubles
@@ -56,7 +57,9 @@ async def sent(ours: Adapter) -> list[str]:
 @contextlib.asynccontextmanager
 async def listening(ours: Adapter) -> AsyncIterator[None]:
     system = RestApi(ours.sandbox.url, "sz", credentials=OURS, seconds=0.5)
-    work = asyncio.create_task(persistent(Listener(ours.pool, system, "sz", lambda: datetime.now(UTC)).session))
+    work = asyncio.create_task(
+        persistent(Listener(ours.pool, system, "sz", lambda: datetime.now(UTC)).session, Episode("interrupted"))
+    )
     try:
         yield
     finally:

@@ -34,7 +34,7 @@ _HUGE = 2**63
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolating, "_PAUSES", (0.01, 0.01, 0.01, 0.01))
+    monkeypatch.setattr(isolating, "_LONGEST_BACKOFF", 0.01)
 
 
 def _unwritable(rig: Rig) -> Service:

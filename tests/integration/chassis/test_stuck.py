@@ -205,7 +205,7 @@ async def test_rows_of_a_topic_that_was_missing_overtake_no_older_row_of_a_stuck
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A topic that vanishes has rows of both kinds: those sent to a partition before, and those read afterwards."""
-    monkeypatch.setattr(stuck_module, "_SHORTEST", 0.0)  # both are due at the first look
+    monkeypatch.setattr(stuck_module, "_SHORTEST_BACKOFF", 0.0)  # both are due at the first look
     topic = rig.tally.outlet.name
     partition = partition_for("key-0", rig.tally.outlet.partitions)
     stuck = Stuck(rig.settings)

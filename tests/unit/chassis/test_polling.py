@@ -1,56 +1,56 @@
-"""How soon whoever polls notices that there is work."""
+"""How soon whoever polls notices that there is work, by a clock that jumps."""
 
 from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from services.chassis.base.polling import Polling
+from tests.support.jumping import jumping
 
 
-@pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that are asked for; none is waited for."""
-    asked: list[float] = []
-
-    async def wait_for(work: object, seconds: float) -> None:
-        work.close()  # type: ignore[attr-defined]
-        asked.append(seconds)
-        raise TimeoutError
-
-    monkeypatch.setattr(asyncio, "wait_for", wait_for)
-    return asked
-
-
-async def test_looks_grow_rarer_while_nothing_is_found_and_no_rarer_than_asked_for(slept: list[float]) -> None:
-    polling = Polling(longest=0.5)
-    for _ in range(8):
-        await polling.wait()
-    assert slept == [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5, 0.5]
-
-
-async def test_once_something_was_found_it_is_looked_for_soon_again(slept: list[float]) -> None:
-    polling = Polling(longest=0.5)
+async def _waited(polling: Polling) -> float:
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
     await polling.wait()
-    await polling.wait()
-    polling.found()
-    await polling.wait()
-    assert slept == [0.02, 0.04, 0.02]
+    return round(loop.time() - begun, 6)
 
 
-async def test_whoever_is_woken_looks_at_once_and_soon_again() -> None:
-    polling = Polling(longest=600.0)
-    for _ in range(4):
-        await polling.wait()
-    polling.wake.set()
-    await asyncio.wait_for(polling.wait(), 60)
-    assert not polling.wake.is_set()
-    await asyncio.wait_for(polling.wait(), 60)
+def test_looks_grow_rarer_while_nothing_is_found_and_no_rarer_than_asked_for() -> None:
+    async def work() -> list[float]:
+        polling = Polling(longest=0.5)
+        return [await _waited(polling) for _ in range(8)]
+
+    assert jumping(work()) == [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5, 0.5]
 
 
-async def test_a_wake_up_while_it_works_is_not_lost() -> None:
-    polling = Polling(longest=600.0)
-    polling.wake.set()
-    await asyncio.wait_for(polling.wait(), 60)
-    assert not polling.wake.is_set()
+def test_once_something_was_found_it_is_looked_for_soon_again() -> None:
+    async def work() -> list[float]:
+        polling = Polling(longest=0.5)
+        first = [await _waited(polling), await _waited(polling)]
+        polling.found()
+        return [*first, await _waited(polling)]
+
+    assert jumping(work()) == [0.02, 0.04, 0.02]
+
+
+def test_whoever_is_woken_looks_at_once_and_soon_again() -> None:
+    async def work() -> list[float]:
+        polling = Polling(longest=600.0)
+        first = [await _waited(polling) for _ in range(4)]
+        asyncio.get_running_loop().call_later(0.1, polling.wake.set)
+        woken = await _waited(polling)
+        assert not polling.wake.is_set()
+        return [*first, woken, await _waited(polling)]
+
+    assert jumping(work()) == [0.02, 0.04, 0.08, 0.16, 0.1, 0.02]
+
+
+def test_a_wake_up_while_it_works_is_not_lost() -> None:
+    async def work() -> float:
+        polling = Polling(longest=600.0)
+        polling.wake.set()
+        waited = await _waited(polling)
+        assert not polling.wake.is_set()
+        return waited
+
+    assert jumping(work()) == 0
