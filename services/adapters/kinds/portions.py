@@ -8,6 +8,7 @@ from uuid import UUID
 from services.adapters.kinds.systems import NoticeOutcomes, SystemAway
 from services.adapters.states import Notice
 from services.chassis.base.database import describe
+from services.chassis.base.halving import Halving
 
 __all__ = ["Send", "Unreadable", "in_portions"]
 
@@ -32,9 +33,9 @@ async def in_portions(portions: Sequence[Sequence[Notice]], send: Send) -> Notic
     outcomes = NoticeOutcomes()
     waiting_keys: set[str] = set()
     failures = 0
-    waiting = list(reversed(portions))
-    while waiting and failures < _FAILURES:
-        portion = [notice for notice in waiting.pop() if notice.key not in waiting_keys]
+    halving = Halving(portions)
+    for whole in halving:
+        portion = [notice for notice in whole if notice.key not in waiting_keys]
         if not portion:
             continue
         try:
@@ -44,15 +45,17 @@ async def in_portions(portions: Sequence[Sequence[Notice]], send: Send) -> Notic
                 break
             raise
         except Exception as error:
-            if len(portion) > 1:
-                middle = len(portion) // 2
-                waiting += [portion[middle:], portion[:middle]]
-            elif isinstance(error, Unreadable):
-                outcomes.rejected[portion[0].id] = str(error)
-            else:
-                outcomes.failed[portion[0].id] = describe(error)
-                waiting_keys.add(portion[0].key)
-                failures += 1
+            notice = halving.failed(portion)
+            if notice is None:
+                continue
+            if isinstance(error, Unreadable):
+                outcomes.rejected[notice.id] = str(error)
+                continue
+            outcomes.failed[notice.id] = describe(error)
+            waiting_keys.add(notice.key)
+            failures += 1
+            if failures == _FAILURES:
+                break
             continue
         failures = 0
         outcomes.rejected.update(rejected)

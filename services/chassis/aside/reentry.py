@@ -138,7 +138,7 @@ class Reentry:
             await self._raise_again(session.db, row, error)
             return 1
 
-        return sum(await isolate(rows, commit, give_up, session))
+        return sum(await isolate([rows], commit, give_up, session))
 
     async def _commit(self, db: Connection, rows: Sequence[Aside], heard: Mapping[str, datetime], group: str) -> int:
         effects = Effects()

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 from services.chassis.base.backoff import Backoff
 from services.chassis.base.database import Connection
 from services.chassis.base.failures import FailureClass, blames_nobody, classify
+from services.chassis.base.halving import Halving
 from services.chassis.base.logs import Episode
 from services.chassis.batch.storage import POSTGRES, Storage
 from services.chassis.log.positions import FenceLost
@@ -57,25 +58,27 @@ class Session:
 
 
 async def isolate(
-    items: Sequence[Item],
+    parts: Sequence[Sequence[Item]],
     commit: Callable[[Sequence[Item]], Awaitable[Result]],
     give_up: Callable[[Item, Exception], Awaitable[Result]],
     session: Session,
 ) -> list[Result]:
-    """Apply messages, in order, each part in a transaction of its own; gives what the parts led to.
+    """Apply these parts of a batch in order, each in a transaction of its own; gives what each transaction led to.
 
     A message that fails alone is given up: at once if it meets a constraint, otherwise after five failures, if the
     database took another write after each of them. Raises ``FenceLost``, and errors of the database itself.
     """
-    try:
-        return [await commit(items)]
-    except Exception as error:
-        kind = await session.blame(error)
-        if len(items) == 1:
-            return [await _alone(items[0], commit, give_up, session, error, kind)]
-    middle = len(items) // 2
-    first = await isolate(items[:middle], commit, give_up, session)
-    return first + await isolate(items[middle:], commit, give_up, session)
+    results: list[Result] = []
+    halving = Halving(parts)
+    for part in halving:
+        try:
+            results.append(await commit(part))
+        except Exception as error:
+            kind = await session.blame(error)
+            item = halving.failed(part)
+            if item is not None:
+                results.append(await _alone(item, commit, give_up, session, error, kind))
+    return results
 
 
 async def _alone(

@@ -15,6 +15,7 @@ from services.chassis.base import metrics
 from services.chassis.base.database import Batch, Connection, describe
 from services.chassis.base.failpoints import failpoint
 from services.chassis.base.failures import FailureClass
+from services.chassis.base.halving import halves
 from services.chassis.base.logs import Episode, log
 from services.chassis.base.overtaking import decided_again
 from services.chassis.batch import inbox
@@ -75,10 +76,9 @@ class LiveBatches:
             # A constraint or the data itself: the second decision sees fresh state and refuses in the ordinary way.
             log().warning("batch decided again", group=self.stream.group, detail=describe(error))
         # What took too long together is not tried together again.
-        middle = len(candidates) // 2 if kind is FailureClass.OUT_OF_TIME else 0
+        parts = halves(candidates) if kind is FailureClass.OUT_OF_TIME else (candidates,)
         commit, give_up = partial(self._commit, fence=fence), partial(self._give_up, fence=fence)
-        parts = [part for part in (candidates[:middle], candidates[middle:]) if part]
-        return _together([one for part in parts for one in await isolate(part, commit, give_up, self.session)])
+        return _together(await isolate(parts, commit, give_up, self.session))
 
     async def _hopefully(self, candidates: Sequence[Candidate], fence: dict[TopicPartition, int]) -> Effects:
         """Take it that nothing was seen before; where something was, nothing has happened and it is done again."""
