@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
+from deploy.addresses import require_url
+from deploy.asking import Asking, NoAnswer, Refused, asking
 from deploy.linkage import PORTS
-from deploy.operate.errors import EnvironmentProblem, LocalError, words
+from deploy.operate.errors import EnvironmentProblem, LocalError
 
-__all__ = ["OperatorClient", "address", "token"]
+__all__ = ["OperatorClient", "address", "operator_client", "token"]
 
 _SECONDS = 30.0
 
@@ -38,55 +39,59 @@ _STATUSES = {
 
 
 class OperatorClient:
-    """A client of one service, with an operator's token, for ``async with``. Every error is a LocalError."""
+    """Asks one service. Every error is a LocalError."""
 
-    def __init__(self, url: str, bearer: str) -> None:
+    def __init__(self, url: str, service: Asking) -> None:
         self._url = url
-        self._http = httpx.AsyncClient(
-            base_url=url, headers={"authorization": f"Bearer {bearer}"}, timeout=_SECONDS, trust_env=False
-        )
-
-    async def __aenter__(self) -> OperatorClient:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._http.aclose()
+        self._service = service
 
     async def get(self, path: str, **parameters: Any) -> dict[str, Any]:
         """The service's answer to a question. Parameters that are None are left out."""
-        given = {name: value for name, value in parameters.items() if value is not None}
-        return await self._asked("GET", path, params=given)
+        return await self._answer(self._service.get(self._url + path, parameters))
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The service's answer to an order."""
-        return await self._asked("POST", path, json=body)
+        return await self._answer(self._service.post(self._url + path, body), order=True)
 
-    async def _asked(self, method: str, path: str, **what: Any) -> dict[str, Any]:
+    async def _answer(self, asked: Awaitable[Any], *, order: bool = False) -> dict[str, Any]:
         try:
-            answer = await self._http.request(method, path, **what)
-        except httpx.HTTPError as error:
+            document = await asked
+        except Refused as error:
+            if not isinstance(error.document, dict):
+                raise self._stranger(error.status) from error
+            raise _refusal(self._url, error) from error
+        except NoAnswer as error:
+            if error.status is not None:
+                raise self._stranger(error.status) from error
+            if order and error.sent:
+                raise LocalError(
+                    f"the service at {self._url} was told, and its answer did not come: {error}",
+                    todo="it may have done it: look before you repeat the command",
+                ) from error
             raise EnvironmentProblem(
-                f"no service answers at {self._url}: {words(error)}",
+                f"no service answers at {self._url}: {error}",
                 todo="see whether it runs, and give its address with --service or --url",
             ) from error
-        try:
-            document = answer.json()
-        except ValueError:
-            document = None
         if not isinstance(document, dict):
-            raise EnvironmentProblem(
-                f"what answers at {self._url} is no service of a linkage (status {answer.status_code})",
-                todo="give the address of a service or adapter with --url",
-            )
-        if answer.status_code == httpx.codes.OK:
-            return document
-        raise _refusal(self._url, answer.status_code, document)
+            raise self._stranger(httpx.codes.OK)
+        return document
+
+    def _stranger(self, status: int) -> EnvironmentProblem:
+        return EnvironmentProblem(
+            f"what answers at {self._url} is no service of a linkage (status {status})",
+            todo="give the address of a service or adapter with --url",
+        )
 
 
-def _refusal(url: str, status: int, document: Mapping[str, Any]) -> LocalError:
-    detail = str(document.get("detail") or document.get("error") or f"status {status}")
+@asynccontextmanager
+async def operator_client(url: str, bearer: str) -> AsyncIterator[OperatorClient]:
+    """A client of the service at this address, with an operator's token."""
+    async with asking(_SECONDS, bearer) as service:
+        yield OperatorClient(url, service)
+
+
+def _refusal(url: str, refused: Refused) -> LocalError:
+    status, detail = refused.status, refused.detail
     said = _STATUSES.get(status)
     if said is not None:
         return EnvironmentProblem(f"the service at {url} {said.problem}: {detail}", todo=said.todo)
@@ -100,14 +105,13 @@ def _refusal(url: str, status: int, document: Mapping[str, Any]) -> LocalError:
 def address(service: str, url: str) -> str:
     """Give the URL of a service: the given URL, or else the address at which compose publishes this service."""
     if url:
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-            raise EnvironmentProblem(f"'{url}' is no URL", todo="give --url http://HOST:PORT")
-        return url.rstrip("/")
+        return _sound(url, "give --url http://HOST:PORT").rstrip("/")
     if not service:
         raise EnvironmentProblem("no service was named", todo="give --service NAME, or --url http://HOST:PORT")
     template = os.environ.get("SHUANGCHENG_SERVICE_URL", "")
     if template:
-        return template.replace("{service}", service.replace("_", "-"))
+        url = template.replace("{service}", service.replace("_", "-"))
+        return _sound(url, "set SHUANGCHENG_SERVICE_URL to http://{service}:PORT, or give --url http://HOST:PORT")
     name = service.replace("-", "_")
     port = os.environ.get(f"SHUANGCHENG_{name.upper()}_PORT") or PORTS.get(name)
     if port is None:
@@ -116,6 +120,14 @@ def address(service: str, url: str) -> str:
             todo=f"choose one of {', '.join(PORTS)}, or give --url http://HOST:PORT",
         )
     return f"http://127.0.0.1:{port}"
+
+
+def _sound(url: str, todo: str) -> str:
+    try:
+        require_url(url)
+    except ValueError as error:
+        raise EnvironmentProblem(f"'{url}' is no URL", todo=todo) from error
+    return url
 
 
 def token(file: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 from contracts.reasons import words_of
-from deploy.cli.operator_client import OperatorClient, address, token
+from deploy.cli.operator_client import OperatorClient, address, operator_client, token
 from deploy.cli.running import run
 from deploy.linkage import PORTS
 
@@ -63,9 +64,9 @@ class Place:
     url: str
     token_file: str
 
-    def client(self) -> OperatorClient:
+    def client(self) -> AbstractAsyncContextManager[OperatorClient]:
         """A client of the chosen service. Raises EnvironmentProblem."""
-        return OperatorClient(address(self.service, self.url), token(self.token_file))
+        return operator_client(address(self.service, self.url), token(self.token_file))
 
 
 set_aside = typer.Typer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from asyncio import sleep as pause
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from uuid import UUID
 import typer
 
 from contracts.reasons import words_of
-from deploy.cli.operator_client import OperatorClient, address, token
+from deploy.cli.operator_client import OperatorClient, address, operator_client, token
 from deploy.cli.running import run
 from deploy.cli.set_aside import Json, TokenFile
 
@@ -75,8 +76,8 @@ def settle(
     run(settled(transfer, outcome, why, url, token_file, as_json))
 
 
-def _bridge(url: str, token_file: str) -> OperatorClient:
-    return OperatorClient(address("bridge", url), token(token_file))
+def _bridge(url: str, token_file: str) -> AbstractAsyncContextManager[OperatorClient]:
+    return operator_client(address("bridge", url), token(token_file))
 
 
 async def _list(url: str, token_file: str, limit: int, as_json: bool) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
-import httpx
 from fastapi import FastAPI
 
+from deploy.asking import asking
 from deploy.operator.console import Console
 from deploy.operator.linkage import Linkage
 from deploy.operator.pages import pages
@@ -16,13 +17,15 @@ from deploy.web.bounds import Bounded
 
 __all__ = ["build"]
 
+_SECONDS: Final = 5.0
+
 
 def build(settings: OperatorSettings) -> FastAPI:
     """The page for the services that the settings name."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+        async with asking(_SECONDS) as client:
             console.linkage = Linkage(client, settings.services)
             yield
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx
-
+from deploy.asking import Asking, NoAnswer, Refused
 from deploy.operator.settings import BRIDGE
 from deploy.web.trouble import Forbidden, NotFound, NotPossible, NotReached, SignInFirst
 
@@ -55,7 +54,7 @@ class Linkage:
     An order whose answer did not come may have been followed: then the key of ``NotReached`` is ``maybe_done``.
     """
 
-    client: httpx.AsyncClient
+    client: Asking
     services: Mapping[str, str]
 
     async def standing(self) -> list[Standing]:
@@ -64,9 +63,10 @@ class Linkage:
 
     async def _standing(self, name: str) -> Standing:
         try:
-            answer = await self.client.get(f"{self.services[name]}/health/ready")
-            said = answer.json()
-        except (httpx.HTTPError, ValueError):
+            said = await self.client.get(f"{self.services[name]}/health/ready")
+        except Refused as error:
+            said = error.document
+        except NoAnswer:
             said = None
         return Standing(name, said if isinstance(said, dict) else None)
 
@@ -86,38 +86,35 @@ class Linkage:
 
     async def ask(self, bearer: str, service: str, path: str, **parameters: Any) -> dict[str, Any]:
         """A service's answer to a question. Parameters that are None are left out."""
-        given = {name: value for name, value in parameters.items() if value is not None}
-        return await self._asked(bearer, "GET", service, path, params=given)
+        return await self._answer(self.client.get(self._url(service) + path, parameters, bearer=bearer), "not_reached")
 
     async def tell(self, bearer: str, service: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """A service's answer to an order."""
-        return await self._asked(bearer, "POST", service, path, json=body, timeout=_ORDER_SECONDS)
+        url = self._url(service) + path
+        return await self._answer(self.client.post(url, body, bearer=bearer, seconds=_ORDER_SECONDS), "maybe_done")
 
-    async def _asked(self, bearer: str, method: str, service: str, path: str, **what: Any) -> dict[str, Any]:
+    def _url(self, service: str) -> str:
         url = self.services.get(service)
         if url is None:
             raise NotFound("not_found")
-        headers = {"authorization": f"Bearer {bearer}"}
+        return url
+
+    async def _answer(self, asked: Awaitable[Any], unanswered: str) -> dict[str, Any]:
         try:
-            answer = await self.client.request(method, url + path, headers=headers, **what)
-            document = answer.json()
-        except httpx.ConnectError:
-            raise NotReached from None
-        except (httpx.HTTPError, ValueError):
-            raise NotReached(_unanswered(method)) from None
-        match answer.status_code:
-            case 200 if isinstance(document, dict):
-                return document
-            case 401:
-                raise SignInFirst
-            case 403:
-                raise Forbidden("not_operator")
-            case 404:
-                raise NotFound("not_found")
-            case 409 | 422:
-                raise NotPossible("not_taken")
-        raise NotReached(_unanswered(method))
-
-
-def _unanswered(method: str) -> str:
-    return "not_reached" if method == "GET" else "maybe_done"
+            document = await asked
+        except NoAnswer as error:
+            raise NotReached(unanswered if error.sent else "not_reached") from None
+        except Refused as error:
+            match error.status:
+                case 401:
+                    raise SignInFirst from None
+                case 403:
+                    raise Forbidden("not_operator") from None
+                case 404:
+                    raise NotFound("not_found") from None
+                case 409 | 422:
+                    raise NotPossible("not_taken") from None
+            raise NotReached(unanswered) from None
+        if not isinstance(document, dict):
+            raise NotReached(unanswered)
+        return document

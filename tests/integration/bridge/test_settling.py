@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from contracts.ids import transfer_id
 from contracts.messages.deliveries import CreditPosted, CreditReported
+from deploy.asking import Asking
 from deploy.cli import transfers
 from deploy.cli.operator_client import OperatorClient
 from deploy.operate.errors import LocalError
@@ -105,10 +107,8 @@ def command(border: BridgeOnPostgres, client: httpx.AsyncClient, monkeypatch: py
     """`shuangcheng transfers` speaks with this border; while the command waits, the border decides what is due."""
     client.headers.update(OPERATOR)
 
-    def bridge(url: str, token_file: str) -> OperatorClient:
-        made = OperatorClient("http://bridge", "token-of-operator")
-        made._http = client
-        return made
+    def bridge(url: str, token_file: str) -> AbstractAsyncContextManager[OperatorClient]:
+        return nullcontext(OperatorClient("http://bridge", Asking(client, 30)))
 
     async def decided(seconds: float) -> None:
         await border.pass_time(timedelta(0))

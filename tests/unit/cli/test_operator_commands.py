@@ -70,7 +70,7 @@ def test_another_port_or_url_of_a_service_is_taken_from_the_environment(monkeypa
     assert address("bridge", "https://bridge.example/") == "https://bridge.example"
 
 
-@pytest.mark.parametrize("url", ["bridge:8080", "ftp://bridge", "http://"])
+@pytest.mark.parametrize("url", ["bridge:8080", "ftp://bridge", "http://", "http://bridge:99999", "http://[::1"])
 def test_a_url_of_another_form_is_refused(url: str) -> None:
     with pytest.raises(EnvironmentProblem, match="is no URL"):
         address("", url)

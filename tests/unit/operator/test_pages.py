@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy.asking import Asking
 from deploy.operator.app import build
 from deploy.operator.linkage import Linkage
 from deploy.operator.settings import OperatorSettings
@@ -48,7 +49,7 @@ async def page(odd: Answer = lambda request: None) -> AsyncIterator[SecretForms]
 
     app = build(OperatorSettings(services={"bridge": "http://bridge", "other": "http://other"}))
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        app.state.console.linkage = Linkage(client, {"bridge": "http://bridge", "other": "http://other"})
+        app.state.console.linkage = Linkage(Asking(client, 5), {"bridge": "http://bridge", "other": "http://other"})
         async with SecretForms("http://page", httpx.ASGITransport(app)) as caller:
             yield caller
 

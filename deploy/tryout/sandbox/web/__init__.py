@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from deploy.tryout.sandbox.web.voice import Voice
 
 __all__ = ["opened", "pages_on"]
+
+_SECONDS: Final = 3.0
+"""For an answer of the linkage, while somebody looks at a page."""
 
 
 def pages_on(app: FastAPI, settings: SandboxSettings, seat: Seat, is_down: Callable[[], bool]) -> Site | None:
@@ -49,8 +52,7 @@ async def opened(site: Site | None, settings: SandboxSettings, pool: Pool, voice
     if site is None:
         yield
         return
-    import httpx
-
+    from deploy.asking import asking
     from deploy.tryout.sandbox.web.accounts import enter_people
     from deploy.tryout.sandbox.web.desk import Desk
     from deploy.tryout.sandbox.web.linkage import Linkage
@@ -59,8 +61,7 @@ async def opened(site: Site | None, settings: SandboxSettings, pool: Pool, voice
     if people.exists():
         await enter_people(pool, people)
     token = "" if settings.token is None else settings.token.get_secret_value()
-    bearer = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(headers=bearer, timeout=3, trust_env=False) as client:
+    async with asking(_SECONDS, token) as client:
         linkage = Linkage(
             client,
             settings.opportunities_url.rstrip("/"),

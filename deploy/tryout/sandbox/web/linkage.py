@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.messages.base import Ref, RegistryCode
+from deploy.asking import Asking, NoAnswer, Refused
 from deploy.web.trouble import NotReached
 
 __all__ = ["Linkage"]
@@ -21,7 +21,7 @@ _PLACE: Final[TypeAdapter[tuple[str, str, str]]] = TypeAdapter(tuple[RegistryCod
 class Linkage:
     """The read APIs of the services. ``NotReached`` is raised when one does not answer in time."""
 
-    client: httpx.AsyncClient
+    client: Asking
     opportunities: str
     bridge: str
     identity: str
@@ -65,13 +65,12 @@ class Linkage:
 
     async def _get(self, url: str, parameters: Sequence[tuple[str, Any]]) -> Any:
         try:
-            answer = await self.client.get(url, params=list(parameters))
-        except httpx.HTTPError as error:
+            return await self.client.get(url, parameters)
+        except NoAnswer as error:
             raise NotReached from error
-        if answer.status_code == 404:
-            return None
-        if answer.status_code == 422:
-            raise ValueError(answer.json()["detail"])
-        if answer.status_code != 200:
-            raise NotReached
-        return answer.json()
+        except Refused as error:
+            if error.status == 404:
+                return None
+            if error.status == 422:
+                raise ValueError(error.detail) from error
+            raise NotReached from error
