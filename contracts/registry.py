@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from contracts.messages.base import RegistryCode
 
-__all__ = ["Capability", "Registry", "Values"]
+__all__ = ["Capability", "Registry", "System", "Values"]
 
 Capability = Literal["idempotent", "queryable", "neither"]
 """What the registry's ledger can do with a transfer id after a lost answer: take it again without posting twice, say
@@ -26,6 +27,41 @@ class Names(BaseModel):
     en: str
 
 
+class System(BaseModel):
+    """The software in a seat."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """The name of the software; for a system that an adapter calls, one of the adapters' kinds."""
+    address: str | None = None
+    """Base URL at which the registry's adapter calls the system. Without it the registry reads and writes its topics
+    itself, and has no adapter."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_map(cls, given: object) -> object:
+        if isinstance(given, str):
+            raise ValueError("is a map of kind and address: {kind: rest_api, address: http://HOST:PORT}, or {kind: …}")
+        return given
+
+    @field_validator("address")
+    @classmethod
+    def _can_be_called(cls, given: str | None) -> str | None:
+        if given is None:
+            return None
+        try:
+            parts = urlsplit(given)
+            sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            sound = False
+        if not sound:
+            raise ValueError("is no http://HOST:PORT, or https")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("holds a name or a password; credentials are the adapter's, not in this file")
+        return given
+
+
 class Values(BaseModel):
     """One version of a seat's policy. For a value that is missing the linkage's settings count."""
 
@@ -39,7 +75,7 @@ class Values(BaseModel):
 
 
 class Registry(BaseModel):
-    """One seat. ``system`` names the software in it; swapping it changes this file only."""
+    """One seat. Swapping the ``system`` in it changes this file only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,7 +87,7 @@ class Registry(BaseModel):
     begin nothing new and no credit is sent to it, but it can take back consent, a link, a post or minutes, and its
     answers count."""
     capability: Capability
-    system: str
+    system: System
     shown_rounding_minutes: Annotated[int, Field(ge=1, le=60)] = 1
     """The minutes to which the registry's own pages round; what is posted is never rounded (rule 75)."""
     settles_within_seconds: Annotated[float, Field(gt=0, le=3600)] = 30

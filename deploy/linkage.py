@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["CALLED", "OPERATOR", "PAGES", "PORTS", "SERVICES", "Process", "adapter", "processes", "sandbox"]
+__all__ = [
+    "CALLED",
+    "OPERATOR",
+    "PAGES",
+    "PORTS",
+    "RECREATED",
+    "SERVICES",
+    "Process",
+    "adapter",
+    "processes",
+    "sandbox",
+]
 
 SERVICES: Final = ("identity", "opportunities", "attendance", "bridge")
 """The services: each is a package of ``services`` and has a database of its name."""
@@ -22,6 +33,8 @@ PORTS: Final = {"identity": 8081, "opportunities": 8082, "attendance": 8083, "br
 another."""
 PAGES: Final = {"sandbox_gz": 8091, "sandbox_sz": 8092, OPERATOR: 8094}
 """The same of processes with pages for people."""
+RECREATED: Final = ("secrets", "topics", "databases", *SERVICES, OPERATOR)
+"""The services of compose that read the seats, jobs first: they are made again after a change of a seat."""
 _KINDS: Final = Path(__file__).parent.parent / "services" / "adapters" / "kinds"
 CALLED: Final = frozenset(folder.parent.name for folder in _KINDS.glob("*/__init__.py"))
 """The kinds of systems without Kafka, which an adapter calls: each is a folder of the adapters."""
@@ -37,8 +50,6 @@ class Process:
     """The database's name; empty for a process without a database."""
     registry: str | None = None
     reads_kafka: bool = True
-    sandbox: str | None = None
-    """For an adapter: the name of the process that stands in for its registry's system."""
 
     @property
     def ours(self) -> bool:
@@ -54,7 +65,7 @@ def service(name: str) -> Process:
 def adapter(code: str) -> Process:
     """The process that speaks for a registry without Kafka."""
     name = f"adapter_{code}"
-    return Process(name, "services.adapters", name, registry=code, sandbox=sandbox(code, "").name)
+    return Process(name, "services.adapters", name, registry=code)
 
 
 def sandbox(code: str, kind: str) -> Process:

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from deploy.addresses import forget_libpq_variables
 from deploy.cli.backup import backup, restore
+from deploy.cli.registries import registries
 from deploy.cli.send import send
 from deploy.cli.set_aside import set_aside
 from deploy.cli.topics import topics
@@ -52,6 +53,7 @@ app.command()(send)
 app.command()(topics)
 app.command()(backup)
 app.command()(restore)
+app.add_typer(registries)
 app.add_typer(set_aside)
 app.add_typer(transfers)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +12,7 @@ from contracts.topics import all_topics
 from deploy.cli.running import run
 from deploy.operate.brokers import parse_address
 from deploy.operate.errors import EnvironmentProblem
-from deploy.operate.registries import CONFIGURED, configured_codes
+from deploy.operate.registries import configured_codes, folder_of_seats
 from deploy.operate.topics import ensure_topics
 
 
@@ -51,7 +49,7 @@ async def _topics(kafka: str, registries: str, replication: int, as_json: bool) 
 def _codes(registries: str) -> list[str]:
     if registries:
         return [code.strip() for code in registries.split(",") if code.strip()]
-    folder = Path(os.environ.get("SHUANGCHENG_REGISTRIES") or CONFIGURED)
+    folder = folder_of_seats()
     codes = configured_codes(folder)
     if not codes:
         raise EnvironmentProblem(f"no registry is configured in {folder}", todo="give --registries, for example gz,sz")

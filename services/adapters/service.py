@@ -41,7 +41,7 @@ from services.chassis.service import Figures, Service, Stream, Worker
 __all__ = ["KINDS", "build"]
 
 KINDS: Final[dict[str, Callable[[str, str, Quiet, Credentials], System]]] = {"rest_api": RestApi}
-"""The client of each kind of outside system; the registry's YAML names its kind as ``system``."""
+"""The client of each kind of outside system; the registry's file names its kind as ``system.kind``."""
 
 Now: TypeAlias = Callable[[], datetime]
 
@@ -51,8 +51,8 @@ _OWN: Final = tuple(entry for entry in INBOUND if entry is not RECEIPTS)
 def build(settings: AdapterSettings) -> Service:
     """The service as the chassis runs it. Raises ``ConfigurationError`` (no seat, unknown kind, no address, credentials
     that cannot be used)."""
-    registry = _registry(settings)
-    credentials = read_credentials(settings)
+    registry, address = _registry(settings)
+    credentials = read_credentials(settings, address)
     code = registry.code
     parts = tuple(Part(name) for name in PARTS)
     return Service(
@@ -79,7 +79,7 @@ def build(settings: AdapterSettings) -> Service:
         speaks_as=registry_source(code),
         restored=partial(_restored, code, Clock(timedelta(seconds=settings.clock_offset))),
         api=api,
-        workers=_workers(registry, settings.sandbox_url or "", parts, credentials),
+        workers=_workers(registry, address, parts, credentials),
         episodes=tuple(part.interrupted for part in parts),
         figures=partial(_figures, parts),
     )
@@ -136,7 +136,7 @@ def _workers(registry: Registry, address: str, parts: Sequence[Part], credential
     ) -> Worker:
         async def work(pool: Pool, settings: Settings, committed: asyncio.Event) -> None:
             clock = Clock(timedelta(seconds=settings.clock_offset))
-            system = KINDS[registry.system](address, registry.code, quiet, credentials)
+            system = KINDS[registry.system.kind](address, registry.code, quiet, credentials)
             try:
                 await persistent(session_of(pool, system, clock.now, committed), part.interrupted)
             finally:
@@ -151,14 +151,18 @@ def _workers(registry: Registry, address: str, parts: Sequence[Part], credential
     )
 
 
-def _registry(settings: AdapterSettings) -> Registry:
+def _registry(settings: AdapterSettings) -> tuple[Registry, str]:
+    """The registry, and the address of its system."""
     if settings.registries is None:
         raise ConfigurationError("set SHUANGCHENG_REGISTRIES to the folder with one YAML file per registry")
     found = read_folder(settings.registries, Registry).get(settings.registry or "")
     if found is None:
         raise ConfigurationError(f"no registry {settings.registry!r}: set SHUANGCHENG_REGISTRY to one of the folder's")
-    if found.system not in KINDS:
-        raise ConfigurationError(f"no adapter for systems of kind {found.system!r}: there is {', '.join(KINDS)}")
-    if not settings.sandbox_url:
-        raise ConfigurationError("set SHUANGCHENG_SANDBOX_URL to the base URL of the registry's system")
-    return found
+    file, system = settings.registries / f"{settings.registry}.yaml", found.system
+    if system.kind not in KINDS:
+        raise ConfigurationError(
+            f"{file}: system.kind: no adapter for systems of kind {system.kind!r}: there is {', '.join(KINDS)}"
+        )
+    if system.address is None:
+        raise ConfigurationError(f"{file}: system.address: set it to the base URL of the registry's system")
+    return found, system.address

@@ -9,7 +9,6 @@ from typing import Final
 
 from pydantic import SecretStr, field_validator
 
-from services.chassis.base.addresses import require_url
 from services.chassis.base.settings import Settings
 
 __all__ = ["AdapterSettings"]
@@ -24,8 +23,6 @@ class AdapterSettings(Settings):
     """Folder with one ``<code>.yaml`` per registry."""
     registry: str | None = None
     """The code of the registry for which the adapter works."""
-    sandbox_url: str | None = None
-    """Base URL of the registry's system."""
     system_token: SecretStr | None = None
     """The token that the adapter sends to its registry's system as ``Authorization: Bearer …`` (RFC 6750)."""
     system_certificate: Path | None = None
@@ -39,13 +36,6 @@ class AdapterSettings(Settings):
     def part(self) -> Mapping[str, str]:
         """The adapter's registry."""
         return {} if self.registry is None else {"registry": self.registry}
-
-    @field_validator("sandbox_url")
-    @classmethod
-    def _can_be_asked(cls, given: str | None) -> str | None:
-        if given:
-            require_url(given)
-        return given
 
     @field_validator("system_token")
     @classmethod

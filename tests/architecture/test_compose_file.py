@@ -19,7 +19,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 FILE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 CONTAINERS: dict[str, dict[str, Any]] = FILE["services"]
 KINDS = {
-    code: yaml.safe_load((CONFIGURED / f"{code}.yaml").read_text(encoding="utf-8"))["system"]
+    code: yaml.safe_load((CONFIGURED / f"{code}.yaml").read_text(encoding="utf-8"))["system"]["kind"]
     for code in configured_codes()
 }
 

@@ -92,7 +92,7 @@ class Books(NamedTuple):
 
 async def books_of(dsn: str, build: Build, batches: Sequence[Batch], secret: SecretStr = SECRET) -> Books:
     """Decide these on a fresh database."""
-    settings = settings_of({"registry": "sz", "sandbox_url": "http://127.0.0.1:1", "naming_secret": secret})
+    settings = settings_of({"registry": "sz", "naming_secret": secret})
     service, clock = build(settings), HandClock(T0)
     async with AsyncExitStack() as stack:
         base = await on_postgres(stack, service, dsn)

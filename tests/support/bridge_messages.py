@@ -19,7 +19,7 @@ from contracts.messages import (
 )
 from contracts.messages.base import AgeBand, Consent, EvidenceClass, Origin
 from contracts.messages.service import ServiceRecord
-from contracts.registry import Capability, Names, Registry
+from contracts.registry import Capability, Names, Registry, System
 from contracts.topics import ATTENDANCE_EVENTS, BRIDGE_COMMANDS, IDENTITY_EVENTS, OPPORTUNITIES_EVENTS, TopicEntry
 from services.chassis.decisions import Inbound
 
@@ -33,7 +33,9 @@ CODE = "c" * 43
 
 def registry(code: str, capability: Capability = "idempotent", state: Any = "active") -> Registry:
     names = Names(zh=code, en=code)
-    return Registry(code=code, names=names, division_code="440000", state=state, capability=capability, system="none")
+    return Registry(
+        code=code, names=names, division_code="440000", state=state, capability=capability, system=System(kind="none")
+    )
 
 
 def inbound(source: str, message: Message) -> Inbound:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
+
+import yaml
 
 from contracts.envelope import Event
 from contracts.messages import Message, deliveries, receipts, refusals, service, shifts, signups, volunteers
@@ -31,10 +34,19 @@ def seat(capability: Capability, *, settles: float = 30) -> Registry:
             "names": {"zh": "试", "en": "test"},
             "division_code": "440300",
             "capability": capability,
-            "system": "rest_api",
+            "system": {"kind": "rest_api", "address": "http://127.0.0.1:1"},
             "settles_within_seconds": settles,
         }
     )
+
+
+def write_seat(folder: Path, code: str, **system: str) -> Path:
+    """The file of a registry without Kafka, with these fields of its ``system``."""
+    content = seat("idempotent").model_dump(mode="json") | {"code": code}
+    content["system"] |= system
+    file = folder / f"{code}.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return file
 
 
 def own(code: str, message: Message, *, id: str | None = None) -> Event:

@@ -17,10 +17,12 @@ def write_registries(
     target: Path,
     kinds: Mapping[str, str],
     *,
+    addresses: Mapping[str, str] | None = None,
     capabilities: Mapping[str, str] | None = None,
     source: Path = CONFIGURED,
 ) -> None:
-    """Copy each registry's file to `target`, with the system and capability that this launch has chosen.
+    """Copy each registry's file to `target`, with the system and capability that this launch has chosen. `addresses`:
+    where adapters call the systems without Kafka.
 
     The rounding on pages belongs to the software. Therefore it is left out when another system takes the seat.
     """
@@ -30,9 +32,11 @@ def write_registries(
         if not origin.is_file():
             raise EnvironmentProblem(f"there is no configuration of the registry '{code}'", todo=f"add {origin}")
         registry = yaml.load(origin.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - text only, 0123 stays
-        if registry.get("system") != kind:
-            registry["system"] = kind
+        if registry.get("system", {}).get("kind") != kind:
             registry.pop("shown_rounding_minutes", None)
+        registry["system"] = {"kind": kind}
+        if addresses and code in addresses:
+            registry["system"]["address"] = addresses[code]
         if capabilities and code in capabilities:
             registry["capability"] = capabilities[code]
         text = yaml.safe_dump(registry, allow_unicode=True, sort_keys=False)

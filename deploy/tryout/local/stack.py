@@ -221,7 +221,10 @@ class Stack:
         first = self.options.first_http_port
         for index, name in enumerate(self.specs):
             self._ports[name] = free_port() if first is None else require_free(first + index)
-        write_registries(self.folder / "registries", self.options.kinds, capabilities=self.options.capabilities)
+        called = {spec.registry: self.url(spec.name) for spec in self.specs.values() if not spec.reads_kafka}
+        addresses = {code: url for code, url in called.items() if code is not None}
+        chosen = self.options.capabilities
+        write_registries(self.folder / "registries", self.options.kinds, addresses=addresses, capabilities=chosen)
         bearers = ["operator", *(f"registry:{code}" for code in self.options.kinds)]
         systems = {f"system:{spec.registry}" for spec in self.specs.values() if spec.registry is not None}
         self.tokens = {bearer: secrets.token_urlsafe(24) for bearer in (*bearers, *systems)}

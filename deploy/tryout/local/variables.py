@@ -60,8 +60,6 @@ def variables(launch: Launch, spec: ProcessSpec) -> dict[str, str]:
     if spec.registry is not None:
         values["REGISTRY"] = spec.registry
         values["SYSTEM_TOKEN"] = launch.tokens[f"system:{spec.registry}"]
-    if spec.sandbox is not None:
-        values["SANDBOX_URL"] = launch.url(spec.sandbox)
     if launch.passcode is not None and sandbox:
         values |= _of_pages(launch, spec.registry or "", launch.passcode)
     return values | dict(launch.options.settings)

@@ -38,13 +38,18 @@ class Credentials:
         return {} if self.token is None else {"authorization": f"Bearer {self.token.get_secret_value()}"}
 
 
-def read_credentials(settings: AdapterSettings) -> Credentials:
-    """Read from the settings. Raises ``ConfigurationError``, which names the setting and never its value."""
+def read_credentials(settings: AdapterSettings, address: str) -> Credentials:
+    """Read from the settings, for the system at this address. Raises ``ConfigurationError``, which names the setting
+    and never its value."""
     certificate, key, authority = settings.system_certificate, settings.system_key, settings.system_ca
     if key is not None and certificate is None:
         raise ConfigurationError("SHUANGCHENG_SYSTEM_KEY: set SHUANGCHENG_SYSTEM_CERTIFICATE to its certificate too")
-    if (certificate or authority) and not (settings.sandbox_url or "").startswith("https:"):
-        raise ConfigurationError("SHUANGCHENG_SANDBOX_URL: certificates are shown over https only")
+    if (certificate or authority) and not address.startswith("https:"):
+        setting = "CERTIFICATE" if certificate else "CA"
+        raise ConfigurationError(
+            f"SHUANGCHENG_SYSTEM_{setting}: certificates are shown over https only, and system.address of the registry "
+            "is not https"
+        )
     context = _anybody() if authority is None else _trusting(authority)
     if certificate is not None:
         try:

@@ -113,7 +113,7 @@ def _shown(registry: Registry, pause: dict[str, Any] | None) -> dict[str, Any]:
         "names": {"zh": registry.names.zh, "en": registry.names.en},
         "state": registry.state,
         "capability": registry.capability,
-        "system": registry.system,
+        "system": registry.system.kind,
         "paused": _paused(pause),
         "open": None,
     }

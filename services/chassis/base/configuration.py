@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from services.chassis.base.faults import CannotStart
 
-__all__ = ["ConfigurationError", "complaint", "read_folder", "read_yaml"]
+__all__ = ["ConfigurationError", "complaint", "parse_yaml", "read_folder", "read_yaml"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -37,15 +37,21 @@ def read_folder(folder: Path, model: type[M]) -> dict[str, M]:
 def read_yaml(file: Path) -> Any:
     """The content of a file, its scalars as text. Raises ``ConfigurationError`` with the line, never with its text."""
     try:
-        return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - makes text only
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}" if mark is not None else "it"
-        raise ConfigurationError(f"{file}: {place} is no YAML") from None
+        return parse_yaml(file.read_text(encoding="utf-8"), str(file))
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file}: it is not UTF-8") from None
     except OSError as error:
         raise ConfigurationError(f"{file}: {error.strerror}") from None
+
+
+def parse_yaml(text: str, name: str) -> Any:
+    """The content of a text, its scalars as text; errors as those of ``read_yaml``, under this name."""
+    try:
+        return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes text only
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}" if mark is not None else "it"
+        raise ConfigurationError(f"{name}: {place} is no YAML") from None
 
 
 def complaint(error: ValidationError, of: str) -> str:

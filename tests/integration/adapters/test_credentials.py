@@ -12,7 +12,6 @@ from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
 from contracts.registry import Capability
-from deploy.operate.registries import CONFIGURED
 from services.adapters.kinds.credentials import Credentials, read_credentials
 from services.adapters.kinds.rest_api.client import RestApi
 from services.adapters.listening import Listener
@@ -27,7 +26,7 @@ from services.chassis.base.database import open_pool
 from services.chassis.base.persistent import persistent
 from tests.conftest import NewDatabase
 from tests.support.adapters import FOLDER, OURS, Adapter, adapter, notice_of
-from tests.support.registries import credit, offered, own, seat
+from tests.support.registries import credit, offered, own, seat, write_seat
 from tests.support.sandboxes import rest_api
 from tests.support.tls import Signed, authority
 from tests.support.waiting import eventually
@@ -41,9 +40,9 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Signed:
     return authority(tmp_path_factory.mktemp("authority"))
 
 
-def settings_of(signed: Signed, url: str, **more: object) -> AdapterSettings:
+def settings_of(signed: Signed, **more: object) -> AdapterSettings:
     shown = {"system_certificate": signed.client, "system_key": signed.client_key, "system_ca": signed.ca}
-    return AdapterSettings.model_validate({"profile": "test", "sandbox_url": url, **shown, **more})
+    return AdapterSettings.model_validate({"profile": "test", **shown, **more})
 
 
 async def credits_stay_due(ours: Adapter, client: RestApi, capability: Capability) -> Part:
@@ -119,10 +118,8 @@ async def test_a_home_that_asks_for_a_certificate_gets_ours_and_without_it_credi
     await migrations.migrate(own_database, FOLDER)
     pool = await open_pool(own_database, size=6, application="test")
     async with rest_api(books, capability=capability, tls=signed) as sandbox:
-        whole = read_credentials(settings_of(signed, sandbox.url, system_token=OURS.token))
-        without = read_credentials(
-            AdapterSettings(sandbox_url=sandbox.url, system_ca=signed.ca, system_token=OURS.token)
-        )
+        whole = read_credentials(settings_of(signed, system_token=OURS.token), sandbox.url)
+        without = read_credentials(AdapterSettings(system_ca=signed.ca, system_token=OURS.token), sandbox.url)
         right, wrong = RestApi(sandbox.url, "sz", credentials=whole), RestApi(sandbox.url, "sz", credentials=without)
         try:
             await right.tell([notice_of(own("sz", offered("H-1")))])
@@ -147,7 +144,7 @@ async def test_whom_another_authority_signed_is_not_believed_to_be_the_system(
     other = authority(tmp_path)
     async with adapter(new_database) as ours, rest_api(await new_database(), tls=signed) as sandbox:
         await ours.due(credit("H-1", 50))
-        shown = read_credentials(settings_of(signed, sandbox.url, system_ca=other.ca, system_token=OURS.token))
+        shown = read_credentials(settings_of(signed, system_ca=other.ca, system_token=OURS.token), sandbox.url)
         client = RestApi(sandbox.url, "sz", credentials=shown)
         try:
             part = await credits_stay_due(ours, client, "neither")
@@ -166,7 +163,6 @@ def test_a_token_that_fits_into_no_header_is_refused_without_being_shown(given: 
 def test_files_that_cannot_be_used_are_named_with_their_setting(signed: Signed, tmp_path: Path) -> None:
     nonsense = tmp_path / "nonsense.pem"
     nonsense.write_text("-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n")
-    url = "https://127.0.0.1:1"
     wrong: list[tuple[dict[str, object], str]] = [
         ({"system_certificate": tmp_path / "none.pem"}, "SHUANGCHENG_SYSTEM_CERTIFICATE: "),
         ({"system_key": nonsense}, "SHUANGCHENG_SYSTEM_CERTIFICATE: "),
@@ -174,12 +170,13 @@ def test_files_that_cannot_be_used_are_named_with_their_setting(signed: Signed, 
         ({"system_ca": tmp_path / "none.pem"}, "SHUANGCHENG_SYSTEM_CA: "),
         ({"system_ca": nonsense}, "SHUANGCHENG_SYSTEM_CA: "),
         ({"system_certificate": None}, "SHUANGCHENG_SYSTEM_KEY: "),
-        ({"sandbox_url": "http://127.0.0.1:1"}, "SHUANGCHENG_SANDBOX_URL: "),
+        ({"registry": "plain"}, "SHUANGCHENG_SYSTEM_CERTIFICATE: certificates are shown over https only"),
     ]
+    for code, scheme in (("sealed", "https"), ("plain", "http")):
+        write_seat(tmp_path, code, address=f"{scheme}://127.0.0.1:1")
     for more, complaint in wrong:
-        changed: dict[str, object] = {"registries": CONFIGURED, "registry": "sz", **more}
         with pytest.raises(ConfigurationError) as refused:
-            build(settings_of(signed, str(changed.pop("sandbox_url", url)), **changed))
+            build(settings_of(signed, **{"registries": tmp_path, "registry": "sealed", **more}))
         assert str(refused.value).startswith(complaint)
         assert "secret" not in str(refused.value)
 

@@ -21,7 +21,19 @@ from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.processes import own_environment
 from tests.conftest import NewDatabase
 from tests.support.naming import SECRET
-from tests.support.registries import attested, credit, decided, link, new_code, offered, own, requested, said, told
+from tests.support.registries import (
+    attested,
+    credit,
+    decided,
+    link,
+    new_code,
+    offered,
+    own,
+    requested,
+    said,
+    told,
+    write_seat,
+)
 from tests.support.sandboxes import SYSTEM_TOKEN, rest_api
 from tests.support.waiting import eventually
 
@@ -50,7 +62,7 @@ async def adapter_environment(
 ) -> AsyncIterator[dict[str, str]]:
     (folder / f"{code}.yaml").write_text(
         f"code: {code}\nnames: {{zh: 试, en: test}}\ndivision_code: '440300'\n"
-        f"capability: {capability}\nsystem: rest_api\nsettles_within_seconds: 2\n"
+        f"capability: {capability}\nsystem: {{kind: rest_api, address: '{url}'}}\nsettles_within_seconds: 2\n"
     )
     await ensure_topics(broker.address, [entry.of(code) for entry in TEMPLATES])
     environment = {
@@ -60,7 +72,6 @@ async def adapter_environment(
         "SHUANGCHENG_NAMING_SECRET": SECRET.get_secret_value(),
         "SHUANGCHENG_REGISTRIES": str(folder),
         "SHUANGCHENG_REGISTRY": code,
-        "SHUANGCHENG_SANDBOX_URL": url,
         "SHUANGCHENG_SYSTEM_TOKEN": SYSTEM_TOKEN,
         "SHUANGCHENG_HTTP_PORT": "0",
         "PATH": os.environ["PATH"],
@@ -153,12 +164,17 @@ async def test_killed_around_a_call_it_goes_on_and_the_credit_stands_once_or_is_
 
 async def test_without_a_seat_or_a_known_kind_it_says_so_and_ends(tmp_path: Path) -> None:
     (tmp_path / "gz.yaml").write_text(
-        "code: gz\nnames: {zh: 试, en: test}\ndivision_code: '440100'\ncapability: idempotent\nsystem: fax\n"
+        "code: gz\nnames: {zh: 试, en: test}\ndivision_code: '440100'\ncapability: idempotent\nsystem: {kind: fax}\n"
     )
+    write_seat(tmp_path, "sz").write_text(write_seat(tmp_path, "sz").read_text().replace("address:", "# address:"))
     for more, complaint in [
         ({}, "SHUANGCHENG_REGISTRIES"),
         ({"SHUANGCHENG_REGISTRIES": str(tmp_path)}, "SHUANGCHENG_REGISTRY"),
-        ({"SHUANGCHENG_REGISTRIES": str(tmp_path), "SHUANGCHENG_REGISTRY": "gz"}, "fax"),
+        (
+            {"SHUANGCHENG_REGISTRIES": str(tmp_path), "SHUANGCHENG_REGISTRY": "gz"},
+            "gz.yaml: system.kind: no adapter for",
+        ),
+        ({"SHUANGCHENG_REGISTRIES": str(tmp_path), "SHUANGCHENG_REGISTRY": "sz"}, "sz.yaml: system.address: set it"),
     ]:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "services.adapters"),

@@ -45,9 +45,7 @@ class Dump:
     async def restore(self, ours: Adapter, said: Sequence[Message], *, hook: bool = True) -> None:
         """As after a replay: the rows are those of the dump, and what was said since is known."""
         events = [Event(str(uuid4()), registry_source("sz"), MORNING, one) for one in said]
-        service = build(
-            AdapterSettings(profile="test", registries=CONFIGURED, registry="sz", sandbox_url="http://127.0.0.1:1")
-        )
+        service = build(AdapterSettings(profile="test", registries=CONFIGURED, registry="sz"))
         assert service.restored is not None
         async with ours.pool.acquire() as db, db.transaction():
             await db.execute("TRUNCATE credit")
@@ -118,9 +116,7 @@ async def test_a_refusal_for_want_of_consent_that_nobody_was_told_is_not_said_of
             transfer_id=one.transfer_id, volunteer_ref="H-1", reason="consent_withdrawn", retry=True, attempt=7
         )
         await Dump([refused]).restore(ours, (), hook=False)
-        service = build(
-            AdapterSettings(profile="test", registries=CONFIGURED, registry="sz", sandbox_url="http://127.0.0.1:1")
-        )
+        service = build(AdapterSettings(profile="test", registries=CONFIGURED, registry="sz"))
         assert service.restored is not None
         async with ours.pool.acquire() as db, db.transaction():
             await outbox.publish(db, [send("sz", told)], "adapters", datetime.now(UTC))

@@ -29,7 +29,7 @@ TABLE = [
     ProcessSpec("one", FAKE, "one"),
     ProcessSpec("one-1", FAKE, "one", instance=1),
     ProcessSpec("two", FAKE, "two", registry="gz", reads_kafka=False),
-    ProcessSpec("three", FAKE, "three", registry="gz", sandbox="two"),
+    ProcessSpec("three", FAKE, "three", registry="gz"),
 ]
 
 
@@ -66,7 +66,7 @@ async def test_every_process_is_told_its_own_environment(stack: Stack) -> None:
     assert one["DATABASE"] == second["DATABASE"] == stack.dsn["one"]
     assert "KAFKA" not in two
     assert two["REGISTRY"] == "gz"
-    assert three["SANDBOX_URL"] == stack.url("two")
+    assert three["REGISTRY"] == "gz"
 
 
 async def test_a_process_reads_the_tokens_that_the_stack_knows(stack: Stack) -> None:

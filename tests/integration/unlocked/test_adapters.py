@@ -30,9 +30,7 @@ NOW = datetime(2026, 7, 20, tzinfo=UTC)
 
 @pytest.fixture
 async def service(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
-    settings = AdapterSettings(
-        profile="test", naming_secret=SECRET, registries=CONFIGURED, registry="sz", sandbox_url="http://127.0.0.1:1"
-    )
+    settings = AdapterSettings(profile="test", naming_secret=SECRET, registries=CONFIGURED, registry="sz")
     async with unlocked(monkeypatch, database, build(settings), settings) as made:
         yield made
 

@@ -17,7 +17,7 @@ code: no
 names: {zh: 某志愿, en: Some Volunteers}
 division_code: 012345
 capability: idempotent
-system: kafka_native
+system: {kind: kafka_native}
 shown_rounding_minutes: 30
 """
 
@@ -74,7 +74,7 @@ def test_a_launch_copies_a_registrys_codes_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "no.yaml").write_text(NO_REGISTRY, "utf-8")
     write_registries(tmp_path / "copy", {"no": "rest_api"}, source=tmp_path)
     registry = read_folder(tmp_path / "copy", Registry)["no"]
-    assert (registry.code, registry.division_code, registry.system) == ("no", "012345", "rest_api")
+    assert (registry.code, registry.division_code, registry.system.kind) == ("no", "012345", "rest_api")
 
 
 def test_a_registrys_file_that_does_not_fit_is_one_line_with_the_field(tmp_path: Path) -> None:

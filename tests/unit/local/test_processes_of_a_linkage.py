@@ -22,7 +22,6 @@ def test_a_registry_with_kafka_needs_no_adapter() -> None:
 def test_a_registry_without_kafka_gets_an_adapter_that_calls_it() -> None:
     table = {spec.name: spec for spec in process_table({"sz": "rest_api"})}
     assert not table["sandbox_sz"].reads_kafka
-    assert table["adapter_sz"].sandbox == "sandbox_sz"
     assert table["adapter_sz"].module == "services.adapters"
     assert table["adapter_sz"].registry == "sz"
 
@@ -67,7 +66,9 @@ def test_an_unknown_kind_is_refused() -> None:
 @pytest.fixture
 def configured(tmp_path: Path) -> Path:
     (tmp_path / "configured").mkdir()
-    text = "code: gz\nnames: {zh: 志愿时}\nsystem: rest_api\ncapability: idempotent\nshown_rounding_minutes: 30\n"
+    text = (
+        "code: gz\nnames: {zh: 志愿时}\nsystem: {kind: rest_api}\ncapability: idempotent\nshown_rounding_minutes: 30\n"
+    )
     (tmp_path / "configured" / "gz.yaml").write_text(text, encoding="utf-8")
     return tmp_path / "configured"
 
@@ -87,7 +88,7 @@ def test_a_swapped_system_brings_its_own_rounding_and_keeps_the_names(configured
     assert written(tmp_path / "target") == {
         "code": "gz",
         "names": {"zh": "志愿时"},
-        "system": "kafka_native",
+        "system": {"kind": "kafka_native"},
         "capability": "queryable",
     }
 

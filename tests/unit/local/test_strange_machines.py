@@ -108,7 +108,6 @@ def test_a_password_with_an_unencoded_sign_is_one_line_that_names_the_variable(m
         ("deploy.operator", "TRUSTED_PROXIES", SECRET),
         ("deploy.operator", "LOG_LEVEL", SECRET),
         ("deploy.operator", "SERVICES", f'{{"bridge": "ftp://u:{SECRET}@bridge"}}'),
-        ("services.adapters", "SANDBOX_URL", f"u:{SECRET}@home:80"),
         ("deploy.tryout.sandbox.rest_api", "BRIDGE_URL", f"http://u:{SECRET}@bridge:port"),
     ],
 )
