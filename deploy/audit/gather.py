@@ -1,4 +1,4 @@
-"""Takes the snapshot: each topic from its first message to its last, each table, both audit views of each registry."""
+"""Takes the snapshot: each topic from its first message to its last, and the audit views of services and registries."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ _AUDITS = {
     "served": "SELECT record_ref, version, volunteer_ref, home, minutes, status FROM audit_served ORDER BY record_ref",
     "credits": "SELECT transfer_id, volunteer_ref, minutes FROM audit_credits ORDER BY transfer_id, minutes",
 }
-_TABLES = """SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = 'public' AND c.relkind = 'r' ORDER BY c.relname"""
+_VIEWS = """SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND c.relkind = 'v' AND c.relname LIKE 'audit\\_%' ORDER BY c.relname"""
+_FACE = "audit_"
+"""What the names of views begin with that a service has for audits. Nothing else of its database is read."""
 
 
 class GatherError(Exception):
@@ -48,7 +50,7 @@ async def gather(kafka_address: str, dsns: Mapping[str, str], registries: Iterab
         raise GatherError(f"no address for the database of {', '.join(missing)}")
     services = [name for name in dsns if not name.startswith("sandbox_")]
     try:
-        found = await asyncio.gather(*(_tables(dsns[name]) for name in services))
+        found = await asyncio.gather(*(_views(name, dsns[name]) for name in services))
         tables = dict(zip(services, found, strict=True))
         audits = await asyncio.gather(*(_audits(dsns[f"sandbox_{code}"]) for code in codes))
     except (OSError, asyncpg.PostgresError) as error:
@@ -83,12 +85,18 @@ async def _connect(dsn: str) -> asyncpg.Connection[Any]:
     return connection
 
 
-async def _tables(dsn: str) -> dict[str, list[Row]]:
+async def _views(database: str, dsn: str) -> dict[str, list[Row]]:
+    """All audit views of a service's database, at one moment, without the beginning of their names."""
     connection = await _connect(dsn)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            names = [row[0] for row in await connection.fetch(_TABLES)]
-            return {name: [dict(row) for row in await connection.fetch(f'TABLE "{name}"')] for name in names}
+            names = [row[0] for row in await connection.fetch(_VIEWS)]
+            if not names:
+                raise GatherError(f"the database of {database} has no audit views: its migrations are not applied")
+            return {
+                name.removeprefix(_FACE): [dict(row) for row in await connection.fetch(f'TABLE "{name}"')]
+                for name in names
+            }
     finally:
         await connection.close()
 

@@ -1,4 +1,4 @@
-"""The results of a run as plain data: lines of all topics, rows of all services, the registries' audit views."""
+"""The results of a run as plain data: lines of all topics, and rows of the audit views of services and registries."""
 
 from __future__ import annotations
 
@@ -133,7 +133,8 @@ def line(
 
 @dataclass(repr=False)  # asyncio.run prints the result of its task, and a World takes seconds to print
 class World:
-    """The snapshot. ``lines`` by topic, in order within each partition; ``tables`` by database, then table."""
+    """The snapshot. ``lines`` by topic, in order within each partition; ``tables``: rows of a service's audit views, by
+    database, then by the view's name without ``audit_``."""
 
     registries: tuple[str, ...]
     lines: dict[str, list[Line]]

@@ -13,6 +13,11 @@ from typing import Final
 import pytest
 
 SERVICES: Final = Path(__file__).parents[2] / "services"
+DEPLOY: Final = SERVICES.parent / "deploy"
+STRANGERS: Final = "tryout/sandbox"
+"""Sandboxes have databases of their own, with tables that are called as services' tables are."""
+MARKS: Final = {"operate/backup/restoring.py": {"restored"}}
+"""A database that was restored is told so before its service starts: nobody else can, and the service waits for it."""
 READ_MODULES: Final = {"adapters": "queries.py", "bridge": "reading/queries.py", "opportunities": "search.py"}
 """What a service is asked over HTTP, where its store would grow too long with it."""
 OF_CHASSIS_TABLES: Final = {
@@ -152,3 +157,50 @@ def test_the_chassis_names_no_table_of_a_service() -> None:
     of_services = _tables(*NAMES) - _tables("chassis")
     named = {name for file in (SERVICES / "chassis").rglob("*.py") for name in _NAMED.findall("\n".join(_sql(file)))}
     assert named & of_services == set()
+
+
+def _named_outside(file: Path) -> set[str]:
+    return set(_NAMED.findall("\n".join(_sql(file)))) & _tables("chassis", *NAMES)
+
+
+def test_nobody_but_a_service_names_its_tables_in_sql() -> None:
+    """The demo counted rows of five services' tables. Whoever else wants a figure asks an API or an audit view."""
+    files = [file for file in sorted(DEPLOY.rglob("*.py")) if STRANGERS not in str(file)]
+    assert len(files) > 50
+    named = {str(file.relative_to(DEPLOY)): found for file in files if (found := _named_outside(file))}
+    assert named == MARKS
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ('A = "SELECT count(*) FROM transfer WHERE state = 1"', {"transfer"}),
+        ('A = f"(SELECT count(*) FROM {x}) + (SELECT 1 FROM set_aside)"', {"set_aside"}),
+        ('A = "SELECT count(*) FROM audit_transfer"', set()),
+        ('A = """A row FROM transfer is told."""', set()),
+    ],
+)
+def test_a_table_of_a_service_in_sql_elsewhere_is_found_and_an_audit_view_is_not(
+    tmp_path: Path, said: str, found: set[str]
+) -> None:
+    file = tmp_path / "elsewhere.py"
+    file.write_text(said)
+    assert _named_outside(file) == found
+
+
+def _views(folder: str) -> dict[str, str]:
+    made = re.compile(r"^CREATE VIEW (\w+) AS\s+SELECT ([^;]*?)\s+FROM (\w+)", re.MULTILINE)
+    files = sorted((SERVICES / folder / "migrations").glob("*.sql"))
+    return {name: of for file in files for name, _, of in made.findall(file.read_text())}
+
+
+@pytest.mark.parametrize("service", ["chassis", *NAMES])
+def test_the_readme_of_a_service_names_its_audit_views_and_all_may_read_them(service: str) -> None:
+    views = _views(service)
+    assert views or not _tables(service)
+    assert all(name.startswith("audit_") for name in views)
+    readme = (SERVICES / service / "README.md").read_text()
+    assert {name for name in views if f"`{name}`" not in readme} == set()
+    sql = "\n".join(file.read_text() for file in (SERVICES / service / "migrations").glob("*.sql"))
+    granted = set(re.findall(r"audit_\w+", " ".join(re.findall(r"GRANT SELECT ON ([^;]*) TO PUBLIC", sql))))
+    assert granted == set(views)

@@ -1,15 +1,17 @@
-"""Everything that the demo reads of services and registries: databases, figures, one volunteer's timeline."""
+"""Everything that the demo reads of services and registries: read APIs, and the audit views of services' databases."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 import asyncpg
 import httpx
 
+from contracts.ids import transfer_id
 from deploy.operate.errors import LocalError
 from deploy.tryout.demo.crowd import Standing
 
@@ -18,33 +20,17 @@ __all__ = ["Books", "Row"]
 Row: TypeAlias = "asyncpg.Record"
 _Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-_STANDING: Final = """
-SELECT host, shift_ref, ref, state, asker, signup_ref FROM signup WHERE host = $1 AND starts_at IS NOT NULL
-"""
-_SERVED: Final = """
-SELECT home, status, count(*) AS records, sum(minutes)::bigint AS minutes FROM audit_served
-WHERE home IS NOT NULL GROUP BY home, status
-"""
-_CREDITS: Final = "SELECT count(*) AS postings, coalesce(sum(minutes), 0)::bigint AS minutes FROM audit_credits"
-_BOOKED_AT: Final = "SELECT at FROM posting WHERE record_ref = $1 ORDER BY number LIMIT 1"
-_CREDITED_AT: Final = """
-SELECT min(changed_at) FROM transfer WHERE host = $1 AND record_ref = $2 AND state = 'credited' AND version = 1
-"""
 _REFUSED_AT_THE_BORDER: Final = """
-SELECT reason, count(*) FROM refusal WHERE message_type LIKE 'shuangcheng.signups.signup_requested.%' GROUP BY reason
+SELECT reason, count(*) FROM audit_refusal WHERE message_type LIKE 'shuangcheng.signups.signup_requested.%'
+GROUP BY reason
 """
-# Two registries know a volunteer whose request was refused, and she is one person: she is counted at home.
-_UNLINKED: Final = """
-SELECT count(*) FROM volunteer AS v
-WHERE NOT EXISTS (SELECT FROM link WHERE link.ref = v.ref AND (link.established OR link.role = 'host'))
-"""
-_SET_ASIDE: Final = "SELECT count(*) FROM set_aside WHERE reason NOT IN ('waiting', 'ready')"
-_REJECTED: Final = "SELECT count(*) FROM notice WHERE rejected IS NOT NULL"
+_SET_ASIDE: Final = "SELECT count(*) FROM audit_set_aside WHERE reason NOT IN ('waiting', 'ready')"
+_REJECTED: Final = "SELECT count(*) FROM audit_notice WHERE rejected"
 
 
 class Books:
-    """One connection to each database and one HTTP client, for ``async with``. ``dsn`` and ``urls`` are by name of
-    process."""
+    """One connection to each service's database, for its audit views, and one HTTP client, for ``async with``. ``dsn``
+    and ``urls`` are by name of process. Of a registry's books its own HTTP face tells."""
 
     def __init__(self, dsn: Mapping[str, str], urls: Mapping[str, str], tokens: Mapping[str, str]) -> None:
         self._dsn, self._urls, self._tokens = dsn, urls, tokens
@@ -85,6 +71,10 @@ class Books:
             raise LocalError(f"{process} did not answer {path}: {error}") from error
         return answer.json()
 
+    async def of_registry(self, code: str, path: str, **parameters: str) -> Any:
+        """The answer of a registry's own system to whoever runs it. Raises ``LocalError`` when there is none."""
+        return await self.get(f"sandbox_{code}", path, bearer=f"system:{code}", **parameters)
+
     async def misbehave(self, registry: str, wanted: Mapping[str, Any]) -> None:
         """Ask a registry's sandbox to misbehave. Raises ``LocalError`` when the sandbox does not accept the request."""
         headers = {"authorization": f"Bearer {self._tokens[f'system:{registry}']}"}
@@ -98,36 +88,37 @@ class Books:
 
     async def standing(self, host: str) -> list[Standing]:
         """The states of sign-ups for a host's shifts, in the host's own books."""
-        return [Standing(*row) for row in await self.fetch(f"sandbox_{host}", _STANDING, host)]
+        return [Standing(**row) for row in await self.of_registry(host, "/sums/signups")]
 
-    async def served(self, host: str) -> list[Row]:
-        """A host's audit of visitors' service: home, status, records, minutes."""
-        return await self.fetch(f"sandbox_{host}", _SERVED)
+    async def sums(self, code: str) -> dict[str, Any]:
+        """A registry's own sums: visitors' service by home and status, its credits, its people who are not linked."""
+        found: dict[str, Any] = await self.of_registry(code, "/sums")
+        return found
 
-    async def credits(self, home: str) -> Row:
-        """A home's audit of its postings: how many, and minutes."""
-        return (await self.fetch(f"sandbox_{home}", _CREDITS))[0]
+    async def under_way(self, code: str) -> dict[str, Any]:
+        """Of a registry that reads Kafka itself: ``outbox``, how many messages it has not published, and
+        ``positions``."""
+        found: dict[str, Any] = await self.of_registry(code, "/books/under-way")
+        return found
 
-    async def booked_at(self, home: str, record_ref: str) -> Any:
-        """The moment at which a home booked the first credit of a record, or None."""
-        return await self.value(f"sandbox_{home}", _BOOKED_AT, record_ref)
+    async def booked_at(self, home: str, record_ref: str) -> datetime | None:
+        """The moment at which a home booked the first credit of a record."""
+        postings = await self.of_registry(home, "/sums/booked", record_ref=record_ref)
+        return datetime.fromisoformat(postings[0]["at"]) if postings else None
 
-    async def credited_at(self, host: str, record_ref: str) -> Any:
-        """The moment at which the linkage learned that the first version of a record was credited, or None."""
-        return await self.value("bridge", _CREDITED_AT, host, record_ref)
+    async def credited_at(self, host: str, record_ref: str) -> datetime | None:
+        """The moment at which the linkage learned that the first version of a record was credited."""
+        transfer = await self.get("bridge", f"/transfers/{transfer_id(host, record_ref, 1)}")
+        return datetime.fromisoformat(transfer["since"]) if transfer["state"] == "credited" else None
 
     async def refused_at_the_border(self) -> dict[str, int]:
         """Sign-ups that the border refused, so that no post was decided, by reason."""
         return {row[0]: row[1] for row in await self.fetch("bridge", _REFUSED_AT_THE_BORDER)}
 
-    async def unlinked(self) -> int:
-        """How many people registries know who are not linked."""
-        return sum([await self.value(name, _UNLINKED) for name in self._dsn if name.startswith("sandbox_")])
-
     async def quarantined(self) -> int:
         """How many messages services and adapters could not apply, and how many a registry's system could not read."""
-        with_inbox = [name for name in self._dsn if not name.startswith("sandbox_")]
-        set_aside: list[int] = [await self.value(name, _SET_ASIDE) for name in with_inbox]
-        adapters = [name for name in with_inbox if name.startswith("adapter_")]
+        services = [name for name in self._dsn if not name.startswith("sandbox_")]
+        set_aside: list[int] = [await self.value(name, _SET_ASIDE) for name in services]
+        adapters = [name for name in services if name.startswith("adapter_")]
         rejected: list[int] = [await self.value(name, _REJECTED) for name in adapters]
         return sum(set_aside) + sum(rejected)

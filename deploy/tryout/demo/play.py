@@ -71,7 +71,8 @@ class Play:
         urls = {name: stack.url(name) for name in stack.processes}
         enter = self._closing.enter_async_context
         try:
-            self.books = await enter(Books(stack.dsn, urls, stack.tokens))
+            services = {name: dsn for name, dsn in stack.dsn.items() if not name.startswith("sandbox_")}
+            self.books = await enter(Books(services, urls, stack.tokens))
             self.quiet = await enter(Quiet(self.books, stack.dsn, stack.broker.address, self._died))
             self.publisher = await enter(Publisher(stack.broker.address))
             if any((await self.quiet.ends()).values()):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -18,23 +18,28 @@ from deploy.tryout.demo.ends import Ends, TopicEnds
 
 __all__ = ["Ends", "Look", "Quiet", "Stuck", "readers"]
 
+Positions: TypeAlias = Sequence[tuple[str, int, int]]
+"""Topic, partition, and the offset of the next message that is read."""
+
 _POLL_SECONDS: Final = 0.2
 PATIENCE_SECONDS: Final = 60.0
 """The longest time without any change while something is under way."""
 _LONGEST_SECONDS: Final = 600.0
 
 _ASIDE: Final = (
-    "(SELECT count(*) FROM set_aside WHERE reason = 'waiting') AS waiting, "
-    "(SELECT count(*) FROM set_aside WHERE reason = 'ready') AS ready"
+    "(SELECT count(*) FROM audit_set_aside WHERE reason = 'waiting') AS waiting, "
+    "(SELECT count(*) FROM audit_set_aside WHERE reason = 'ready') AS ready"
 )
-_OUTBOX: Final = "(SELECT count(*) FROM outbox) AS outbox"
-_POSITIONS: Final = "(SELECT json_agg(json_build_array(topic, partition, next_offset)) FROM {table}) AS positions"
+_OUTBOX: Final = "(SELECT count(*) FROM audit_outbox) AS outbox"
+_POSITIONS: Final = (
+    "(SELECT json_agg(json_build_array(topic, partition, next_offset)) FROM audit_consumed) AS positions"
+)
 _TRANSFERS: Final = (
-    "(SELECT count(*) FROM transfer WHERE state IN ('queued', 'sent', 'uncertain')) AS transfers_under_way"
+    "(SELECT count(*) FROM audit_transfer WHERE state IN ('queued', 'sent', 'uncertain')) AS transfers_under_way"
 )
 _CALLS: Final = (
-    "(SELECT count(*) FROM credit WHERE state IN ('due', 'calling', 'unknown')) AS calls, "
-    "(SELECT count(*) FROM notice WHERE rejected IS NULL) AS notices"
+    "(SELECT count(*) FROM audit_credit WHERE state IN ('due', 'calling', 'unknown')) AS calls, "
+    "(SELECT count(*) FROM audit_notice WHERE NOT rejected) AS notices"
 )
 _WORDS: Final = {
     "waiting": "messages wait for a fact",
@@ -82,7 +87,7 @@ def readers(databases: Mapping[str, str]) -> dict[str, list[TopicEntry]]:
 
 
 class Quiet:
-    """Looks at all databases and at the ends of all topics, for ``async with``."""
+    """Looks at all processes that read, and at the ends of all topics, for ``async with``."""
 
     def __init__(self, books: Books, databases: Mapping[str, str], address: str, died: Callable[[], None]) -> None:
         self._books = books
@@ -92,7 +97,7 @@ class Quiet:
             name: [TopicPartition(entry.name, number) for entry in entries for number in range(entry.partitions)]
             for name, entries in self._readers.items()
         }
-        self._statements = {name: _statement(name) for name in databases if name in self._readers}
+        self._read = [name for name in databases if name in self._readers]
         self._ends = TopicEnds(address)
 
     async def __aenter__(self) -> Quiet:
@@ -117,17 +122,25 @@ class Quiet:
     async def look(self) -> Look:
         """Everything that is under way now.
 
-        The databases are read before the ends of the topics. A message that has left its outbox by then stands before
+        The processes are asked before the ends of the topics. A message that has left its outbox by then stands before
         these ends, and counts until a stored position has passed it. So no message can hide between outbox and log.
         """
-        names = list(self._statements)
-        rows = await asyncio.gather(*(self._books.fetch(name, self._statements[name]) for name in names))
+        found = await asyncio.gather(*(self._progress(name) for name in self._read))
         ends = await self.ends()
         work: dict[tuple[str, str], int] = {}
-        for name, (row,) in zip(names, rows, strict=True):
-            work |= {(name, kind): row[kind] for kind in row.keys() if kind != "positions"}  # noqa: SIM118
-            work[name, "unread"] = self._behind(name, row, ends)
+        for name, (counts, positions) in zip(self._read, found, strict=True):
+            work |= {(name, kind): count for kind, count in counts.items()}
+            work[name, "unread"] = self._behind(name, positions, ends)
         return Look(work)
+
+    async def _progress(self, name: str) -> tuple[dict[str, int], Positions]:
+        """How much of each kind of work a process has, and its positions, of one moment: a registry's system tells it
+        over HTTP, a service by its audit views."""
+        if name.startswith("sandbox_"):
+            told = await self._books.under_way(name.removeprefix("sandbox_"))
+            return {"outbox": told["outbox"]}, told["positions"]
+        (row,) = await self._books.fetch(name, _statement(name))
+        return {kind: row[kind] for kind in row.keys() if kind != "positions"}, json.loads(row["positions"] or "[]")  # noqa: SIM118
 
     async def until(self, done: Callable[[Look], bool], tell: Callable[[Look], None] = lambda look: None) -> Look:
         """Look until ``done``. Raises ``Stuck`` when nothing changes for a minute, and the error of a process that
@@ -155,24 +168,22 @@ class Quiet:
         end = loop.time() + PATIENCE_SECONDS
         while True:
             self._died()
-            (row,) = await self._books.fetch(database, self._statements[database])
-            behind = self._behind(database, row, ends)
+            _, positions = await self._progress(database)
+            behind = self._behind(database, positions, ends)
             if not behind:
                 return
             if loop.time() > end:
                 raise Stuck(f"{database} is still {behind} messages behind after {PATIENCE_SECONDS:.0f} s")
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _behind(self, name: str, row: Any, ends: Ends) -> int:
-        read = {TopicPartition(t, p): offset for t, p, offset in json.loads(row["positions"] or "[]")}
+    def _behind(self, name: str, positions: Positions, ends: Ends) -> int:
+        read = {TopicPartition(topic, partition): offset for topic, partition, offset in positions}
         return sum(max(0, ends[tp] - read.get(tp, 0)) for tp in self._partitions.get(name, ()))
 
 
 def _statement(database: str) -> str:
     kind = database.partition("_")[0]
-    if kind == "sandbox":
-        return f"SELECT {_OUTBOX}, {_POSITIONS.format(table='position')}"
-    parts = [_OUTBOX, _ASIDE, _POSITIONS.format(table="consumed")]
+    parts = [_OUTBOX, _ASIDE, _POSITIONS]
     if kind == "bridge":
         parts.append(_TRANSFERS)
     if kind == "adapter":

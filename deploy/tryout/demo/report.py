@@ -62,8 +62,9 @@ async def read(
     """Read all services and registries, and judge. ``stuck`` says which part did not come to an end."""
     crossing, posts = await books.get("bridge", "/figures"), await books.get("opportunities", "/figures")
     turned_away = await books.refused_at_the_border()
+    sums = {code: await books.sums(code) for code in setting.kinds}
     audits = {
-        f"{host}->{home}": Audit(await _served(books, host, home), (await books.credits(home))["minutes"])
+        f"{host}->{home}": Audit(_served(sums[host], home), sums[home]["credits"]["minutes"])
         for host, home in permutations(setting.kinds, 2)
     }
     # The bridge tells only directions in which somebody served. The other directions count as zero, and are judged too.
@@ -77,7 +78,7 @@ async def read(
         "seconds": round(seconds, 1),
         "broker": dict(setting.broker),
         "kinds": dict(setting.kinds),
-        "people": {"linked": crossing["people"]["linked"], "unlinked": await books.unlinked()},
+        "people": {"linked": crossing["people"]["linked"], "unlinked": sum(one["unlinked"] for one in sums.values())},
         **{name: posts[name] for name in ("campaigns", "projects", "shifts", "posts")},
         "signups": {
             "requested": posts["requested"] + sum(turned_away.values()),
@@ -94,8 +95,8 @@ async def read(
     return Report(document, audits, broken, list(notes))
 
 
-async def _served(books: Books, host: str, home: str) -> int:
-    rows = await books.served(host)
+def _served(sums: Mapping[str, Any], home: str) -> int:
+    rows = sums["served"]
     return sum(row["minutes"] for row in rows if row["home"] == home and row["status"] == "confirmed")
 
 

@@ -18,6 +18,7 @@ from deploy.audit import GatherError, World, check, gather
 from deploy.audit.world import Line, Row
 from deploy.tryout.local.stack import Stack
 from tests.support.backends import Backends
+from tests.support.checker.private import with_private_tables
 from tests.support.checker.scenario import CANARY, options, run
 
 ROOT = Path(__file__).parents[3]
@@ -50,6 +51,14 @@ async def world(stack: Stack) -> World:
 def test_a_fresh_run_is_green(world: World) -> None:
     report = check(world, canaries=[CANARY])
     assert report.green, report.text()
+
+
+async def test_no_table_behind_the_audit_views_holds_a_code_or_a_planted_word(stack: Stack, world: World) -> None:
+    whole = await with_private_tables(world, stack.dsn)
+    report = check(whole, canaries=[CANARY], only=["I14"])
+    assert report.green, report.text()
+    found = {one.what.rpartition(" in ")[2] for one in check(whole, canaries=["river-tue"], only=["I14"]).all}
+    assert "opportunities.shift (private)" in found
 
 
 def test_the_recorded_run_is_still_what_a_run_looks_like(world: World) -> None:

@@ -20,6 +20,9 @@ EVERYWHERE = [
     ("GET", "/books/volunteers/H-1"),
     ("GET", "/books/shifts"),
     ("GET", "/books/returned"),
+    ("GET", "/sums"),
+    ("GET", "/sums/signups"),
+    ("GET", "/sums/booked?record_ref=R-1"),
 ]
 INTERFACE = [
     ("POST", "/接口/入账"),
@@ -53,8 +56,8 @@ CREDIT = {
     ("run", "settings", "routes"),
     [
         (rest_api, {}, EVERYWHERE + INTERFACE),
-        (kafka_native, {"kafka": "127.0.0.1:1"}, EVERYWHERE),
-        (kafka_native, {"kafka": "127.0.0.1:1", "system_token": None}, EVERYWHERE),
+        (kafka_native, {"kafka": "127.0.0.1:1"}, [*EVERYWHERE, ("GET", "/books/under-way")]),
+        (kafka_native, {"kafka": "127.0.0.1:1", "system_token": None}, [*EVERYWHERE, ("GET", "/books/under-way")]),
     ],
     ids=["rest_api", "kafka_native", "kafka_native without a token"],
 )

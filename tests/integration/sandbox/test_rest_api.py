@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -64,6 +65,24 @@ async def test_an_idempotent_ledger_posts_once_and_repeats_its_first_answer(data
         conflict = await post(sandbox, body | {"分钟": 60})
         assert (conflict.status_code, conflict.json()["回执"][0]["原因"]) == (409, "流水号冲突")
         assert await credits(sandbox) == [50]
+
+
+async def test_whoever_runs_it_is_told_the_sums_of_its_books_and_when_a_record_was_booked(database: str) -> None:
+    async with rest_api(database, capability="neither") as sandbox:
+        await introduce(sandbox, "H-1", "H-2")
+        assert (await sandbox.http.get("/sums")).json() == {
+            "served": [],
+            "credits": {"postings": 0, "minutes": 0},
+            "unlinked": 2,
+        }
+        for minutes in (50, -20):
+            await post(sandbox, form(minutes=minutes))
+        sums = (await sandbox.http.get("/sums")).json()
+        assert sums["credits"] == {"postings": 2, "minutes": sum(await credits(sandbox))}
+        first, second = (await sandbox.http.get("/sums/booked", params={"record_ref": "R-1"})).json()
+        assert (first["minutes"], second["minutes"]) == (50, -20)
+        assert datetime.fromisoformat(first["at"]) <= datetime.fromisoformat(second["at"])
+        assert (await sandbox.http.get("/sums/booked", params={"record_ref": "R-9"})).json() == []
 
 
 async def test_an_idempotent_ledger_posts_once_however_many_ask_at_once(database: str) -> None:

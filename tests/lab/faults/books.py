@@ -42,6 +42,12 @@ class PatientBooks(Books):
                     raise
                 await asyncio.sleep(0.3)
 
+    async def under_way(self, code: str) -> dict[str, Any]:
+        """Out of the tables: the registry's process may be the one that is down."""
+        outbox = await self.value(f"sandbox_{code}", "SELECT count(*) FROM outbox")
+        rows = await self.fetch(f"sandbox_{code}", "SELECT topic, partition, next_offset FROM position")
+        return {"outbox": outbox, "positions": [tuple(row) for row in rows]}
+
 
 async def judge(
     books: Books, stories: Sequence[Story], known_aside: Mapping[str, str]

@@ -30,6 +30,7 @@ from tests.lab.faults.books import PatientBooks, holders, judge, set_aside
 from tests.lab.faults.groups import Share, expel, shares
 from tests.lab.faults.load import Story, visits
 from tests.lab.faults.scenes import settled
+from tests.support.checker.private import with_private_tables
 from tests.support.lines import end_lines
 from tests.support.waiting import eventually
 
@@ -261,7 +262,8 @@ class Site:
 
     async def outside(self) -> tuple[bool, list[str]]:
         """The outside checker's verdict on everything since the stack was started, but for what it said before."""
-        world = await gather(self.stack.broker.address, self.stack.dsn)
+        seen = await gather(self.stack.broker.address, self.stack.dsn)
+        world = await with_private_tables(seen, self.stack.dsn)
         report = await asyncio.to_thread(check, world)
         fresh = {name: [one for one in found if one not in self._told] for name, found in report.violations.items()}
         self._told.update(one for found in fresh.values() for one in found)

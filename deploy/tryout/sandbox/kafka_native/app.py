@@ -11,12 +11,14 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from deploy.tryout.sandbox import pages
 from deploy.tryout.sandbox.credentials import bearer_of
 from deploy.tryout.sandbox.database import Pool, open_pool
+from deploy.tryout.sandbox.kafka_native.progress import progress
 from deploy.tryout.sandbox.kafka_native.reader import Reader
 from deploy.tryout.sandbox.kafka_native.receipts import Publisher
 from deploy.tryout.sandbox.kafka_native.voice import OutboxVoice
 from deploy.tryout.sandbox.mischief import Mischief, mischief_routes
 from deploy.tryout.sandbox.server import application, health_routes, running
 from deploy.tryout.sandbox.settings import SandboxSettings
+from deploy.tryout.sandbox.sums import sums_routes
 from deploy.tryout.sandbox.web import opened, pages_on
 
 __all__ = ["build"]
@@ -49,6 +51,7 @@ def build(settings: SandboxSettings) -> FastAPI:
 
     app.include_router(health_routes(pool, lacking))
     app.include_router(mischief_routes(mischief, settings))
+    app.include_router(sums_routes(settings, pool))
     books = APIRouter(prefix="/books", dependencies=[Depends(bearer_of(settings.system_token))])
 
     @books.get("/volunteers/{ref}")
@@ -65,6 +68,10 @@ def build(settings: SandboxSettings) -> FastAPI:
     @books.get("/returned")
     async def returned() -> list[dict[str, Any]]:
         return await pages.returned(pool())
+
+    @books.get("/under-way")
+    async def under_way() -> dict[str, Any]:
+        return await progress(pool())
 
     app.include_router(books)
     return app

@@ -18,6 +18,7 @@ from deploy.tryout.sandbox.rest_api.interface import interface
 from deploy.tryout.sandbox.rest_api.speech import SpokenVoice
 from deploy.tryout.sandbox.server import application, health_routes, running
 from deploy.tryout.sandbox.settings import SandboxSettings
+from deploy.tryout.sandbox.sums import sums_routes
 from deploy.tryout.sandbox.web import opened, pages_on
 
 __all__ = ["build"]
@@ -50,6 +51,7 @@ def build(settings: SandboxSettings) -> FastAPI:
 
     app.include_router(health_routes(pool, list))
     app.include_router(mischief_routes(mischief, settings))
+    app.include_router(sums_routes(settings, pool))
     app.include_router(interface(seat, settings.system_token, mischief, pool, clerk))
     books = APIRouter(prefix="/books", dependencies=[Depends(bearer_of(settings.system_token))])
 
