@@ -20,8 +20,8 @@ Left out, because the journey has nothing to which they apply:
 * Of I16 how long it took, of I17 the span of the shift: the journey has no such rule.
 """
 
-from deploy.audit.gather import GatherError, gather
+from deploy.audit.gather import GatherError, databases_on, gather
 from deploy.audit.report import Report, check
 from deploy.audit.world import World
 
-__all__ = ["GatherError", "Report", "World", "check", "gather"]
+__all__ = ["GatherError", "Report", "World", "check", "databases_on", "gather"]

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from contracts.ids import transfer_id
-from contracts.messages import Message, attendance, bridge, identity, service
+from contracts.messages import Message, attendance, bridge, identity, receipts, service
 from contracts.topics import service_source
 from deploy.audit.world import Line, Row, Topics, World, code_of
 
@@ -217,12 +217,32 @@ class Book:
         return found
 
     @cached_property
+    def unseen(self) -> list[str]:
+        """The registries whose own books were not shown: their words on the log are taken for their books."""
+        return [code for code in self.world.registries if code not in self.world.served]
+
+    def _told_booked(self) -> dict[UUID, tuple[str, Row]]:
+        """Transfer → what an unseen home booked, by its first receipt, or where it gave none by an operator's word."""
+        found: dict[UUID, tuple[str, Row]] = {}
+        for line in self.of(receipts.CreditAccepted):
+            home, said = code_of(line.topic), line.data
+            if home in self.unseen and said.transfer_id in self.transfers:
+                row = {"transfer_id": said.transfer_id, "volunteer_ref": said.volunteer_ref, "minutes": said.delta}
+                found.setdefault(said.transfer_id, (home, row))
+        for transfer, changes in self.transfers.items():
+            last = changes[-1].data
+            if last.state == "credited" and last.home in self.unseen:
+                row = {"transfer_id": transfer, "person": last.person, "minutes": last.delta}
+                found.setdefault(transfer, (last.home, row))
+        return found
+
+    @cached_property
     def postings(self) -> dict[UUID, list[tuple[str, Row]]]:
         """Transfer → postings, each with the home that has it in its ledger."""
         found: defaultdict[UUID, list[tuple[str, Row]]] = defaultdict(list)
-        for home, rows in self.world.credits.items():
-            for row in rows:
-                found[row["transfer_id"]].append((home, row))
+        seen = [(home, row) for home, rows in self.world.credits.items() for row in rows]
+        for home, row in (*seen, *self._told_booked().values()):
+            found[row["transfer_id"]].append((home, row))
         return dict(found)
 
     @cached_property

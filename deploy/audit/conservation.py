@@ -58,7 +58,8 @@ def conservation(book: Book) -> Iterator[Violation]:
     """I1: confirmed = credited + withheld + refused + uncertain + in flight, record by record, in both ledgers."""
     for record in book.records.values():
         home, _ = book.home_of.get(record.person, (record.host, ""))
-        yield from _host_agrees(book, record, home)
+        if record.host not in book.unseen:
+            yield from _host_agrees(book, record, home)
         yield from _home_agrees(book, record, home)
     for (host, ref), row in book.served.items():
         if row["status"] == "confirmed" and (host, ref) not in book.records:

@@ -1,13 +1,13 @@
-"""The verdict: each invariant, green or red, with its first finding."""
+"""The verdict: each invariant, held or broken, with its first findings."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from deploy.audit.answers import answered
 from deploy.audit.book import Book
@@ -22,26 +22,41 @@ from deploy.audit.traces import nothing_from_nowhere
 from deploy.audit.violations import Violation, in_order
 from deploy.audit.world import World
 
-__all__ = ["INVARIANTS", "Report", "check"]
+__all__ = ["INVARIANTS", "Invariant", "Report", "check"]
 
-Invariant: TypeAlias = Callable[[Book], Iterator[Violation]]
 
-INVARIANTS: Final[dict[str, tuple[str, Invariant]]] = {
-    "I1": ("conservation", conservation),
-    "I2": ("at most once", at_most_once),
-    "I4": ("no overlap", no_overlap),
-    "I5": ("no overbooking", no_overbooking),
-    "I6": ("order", order),
-    "I7": ("answered", answered),
-    "I8": ("nothing lost", nothing_lost),
-    "I9": ("nothing from nowhere", nothing_from_nowhere),
-    "I12": ("replay", replay),
-    "I13": ("consent", consent),
-    "I14": ("canaries", canaries),
-    "I15": ("poison", poison),
-    "I16": ("drained", drained),
-    "I17": ("sanity", sanity),
-    "I19": ("minors", minors),
+class Invariant(NamedTuple):
+    """What must hold, who finds where it does not, and what an operator does then."""
+
+    meaning: str
+    find: Callable[[Book], Iterator[Violation]]
+    todo: str
+
+
+_RESTORE: Final = "restore this database from a backup, so that it replays the log (RUNBOOKS, A database is lost)"
+_REPORT: Final = "keep logs and databases as they are, and report it: this is a fault of ours"
+INVARIANTS: Final[dict[str, Invariant]] = {
+    "I1": Invariant(
+        "conservation",
+        conservation,
+        "compare the record in both registries' ledgers; the host says the right minutes in its next version",
+    ),
+    "I2": Invariant("at most once", at_most_once, "agree with the home which of its postings is taken back"),
+    "I4": Invariant("no overlap", no_overlap, "ask both hosts where she was; one of them withdraws or revokes"),
+    "I5": Invariant("no overbooking", no_overbooking, "tell the host: it allots more posts, or withdraws sign-ups"),
+    "I6": Invariant("order", order, _REPORT),
+    "I7": Invariant("answered", answered, "see whether the service that answers is ready, and what it has set aside"),
+    "I8": Invariant("nothing lost", nothing_lost, _RESTORE),
+    "I9": Invariant(
+        "nothing from nowhere", nothing_from_nowhere, "find out who else can write to this topic or ledger"
+    ),
+    "I12": Invariant("replay", replay, _RESTORE),
+    "I13": Invariant("consent", consent, "tell home and host what went without consent, and report it"),
+    "I14": Invariant("canaries", canaries, "treat it as a leak: find who wrote the word there, and who can read it"),
+    "I15": Invariant("poison", poison, "shuangcheng set-aside list --service NAME; then release or discard"),
+    "I16": Invariant("drained", drained, "look again later; what stays, /health/ready of the named service explains"),
+    "I17": Invariant("sanity", sanity, "ask the host to correct the record by its next version"),
+    "I19": Invariant("minors", minors, "tell the host and her home: a minor has a post that she may not have"),
 }
 
 
@@ -53,16 +68,18 @@ class Report:
     directions: dict[str, dict[str, int]]
     messages: int
     seconds: float
+    unseen: Sequence[str] = ()
+    """Registries whose own books were not seen: of them only what they said on the log was judged."""
 
     @property
-    def red(self) -> set[str]:
+    def broken(self) -> set[str]:
         """The names of invariants that do not hold."""
         return {name for name, found in self.violations.items() if found}
 
     @property
-    def green(self) -> bool:
+    def held(self) -> bool:
         """Whether all hold."""
-        return not self.red
+        return not self.broken
 
     @property
     def all(self) -> list[Violation]:
@@ -79,15 +96,17 @@ class Report:
     def document(self) -> dict[str, Any]:
         """The verdict for JSON, and for each invariant the number of findings and the first."""
         return {
-            "schema": 1,
-            "verdict": "green" if self.green else "red",
+            "schema": 2,
+            "verdict": "held" if self.held else "broken",
             "messages": self.messages,
             "seconds": round(self.seconds, 2),
+            "books_not_seen": list(self.unseen),
             "directions": self.directions,
             "invariants": {
                 name: {
-                    "meaning": INVARIANTS[name][0],
-                    "verdict": "red" if found else "green",
+                    "meaning": INVARIANTS[name].meaning,
+                    "verdict": "broken" if found else "held",
+                    "todo": INVARIANTS[name].todo if found else None,
                     "violations": len(found),
                     "first": found[0].document() if found else None,
                 }
@@ -99,11 +118,14 @@ class Report:
         """The verdict as text for people."""
         lines = [f"{self.messages} messages checked in {self.seconds:.1f} s"]
         for name, found in self.violations.items():
-            meaning = INVARIANTS[name][0]
-            lines.append(f"  {name:<4} {meaning:<22} {f'RED, {len(found)} times' if found else 'green'}")
+            invariant = INVARIANTS[name]
+            lines.append(f"  {name:<4} {invariant.meaning:<22} {f'BROKEN, {len(found)} times' if found else 'held'}")
             lines += [f"         {violation}" for violation in found[:3]]
+            lines += [f"         What to do: {invariant.todo}"] if found else []
         for direction, sums in self.directions.items():
             lines.append(f"  {direction}: " + ", ".join(f"{name} {sum_}" for name, sum_ in sums.items()))
+        if self.unseen:
+            lines.append(f"  the books of {', '.join(self.unseen)} were not seen: their words on the log were believed")
         return "\n".join(lines)
 
 
@@ -120,10 +142,10 @@ def check(
     with _no_collection():
         book = Book(world, drained=drained, day_cap=day_cap, canaries=canaries)
         names = list(only) or list(INVARIANTS)
-        violations = {name: in_order(book, INVARIANTS[name][1](book)) for name in names}
+        violations = {name: in_order(book, INVARIANTS[name].find(book)) for name in names}
         sums = directions(book)
     messages = sum(map(len, world.lines.values()))
-    return Report(violations, sums, messages, time.perf_counter() - started)
+    return Report(violations, sums, messages, time.perf_counter() - started, book.unseen)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from deploy.addresses import forget_libpq_variables
+from deploy.cli.audit import audit
 from deploy.cli.backup import backup, restore
 from deploy.cli.registries import registries
 from deploy.cli.send import send
@@ -51,6 +52,7 @@ app = typer.Typer(
 # One command a file: its function is registered here.
 app.command()(send)
 app.command()(topics)
+app.command()(audit)
 app.command()(backup)
 app.command()(restore)
 app.add_typer(registries)

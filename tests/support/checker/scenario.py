@@ -223,7 +223,7 @@ async def settled(stack: Stack) -> World:
         before, seen = seen, sum(map(len, world.lines.values()))
         tables = world.tables
         on_its_way = (
-            check(world, only=("I16",)).red
+            check(world, only=("I16",)).broken
             or any(row["state"] in ("queued", "sent") for row in tables["bridge"]["transfer"])
             or tables["identity"]["request"]
         )

@@ -26,7 +26,7 @@ FAULTS: Final[Faults] = OF_MINUTES | OF_WHAT_IS_TOLD | OF_ROWS | OF_TRACES | OF_
 
 def test_a_clean_run_is_green() -> None:
     report = check(RECORDED, canaries=[CANARY])
-    assert report.green, report.text()
+    assert report.held, report.text()
     assert report.directions["gz->sz"]["withheld"] == 330
 
 
@@ -36,7 +36,7 @@ def test_a_planted_fault_turns_exactly_its_invariants_red_and_is_named_with_who_
     spoiled = Tamper(RECORDED)
     offence = fault(spoiled)
     report = check(spoiled.world, canaries=[CANARY])
-    assert report.red == wanted, report.text()
+    assert report.broken == wanted, report.text()
     for invariant in wanted:
         found = report.violations[invariant]
         assert _names(found[0]) in _wanted(spoiled, offence, invariant), found[0]
@@ -109,4 +109,4 @@ def test_a_verdict_without_a_place_is_about_a_row_that_no_message_speaks_of() ->
 def test_a_run_that_is_still_under_way_is_not_asked_to_be_drained() -> None:
     spoiled = Tamper(RECORDED)
     FAULTS["a_reader_is_behind"][1](spoiled)
-    assert check(spoiled.world, drained=False).green
+    assert check(spoiled.world, drained=False).held

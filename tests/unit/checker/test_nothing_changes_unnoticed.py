@@ -128,7 +128,7 @@ def _noticed(database: str, table: str, column: str) -> bool:
         spoiled = Tamper(RECORDED)
         row = spoiled.rows(database, table)[nth]
         row[column] = "another" if row[column] is None else _other(row[column])
-        if check(spoiled.world, only=("I8", "I12")).red:
+        if check(spoiled.world, only=("I8", "I12")).broken:
             return True
     return False
 
@@ -140,7 +140,7 @@ def test_no_row_is_lost_unnoticed(table: str) -> None:
         spoiled = Tamper(RECORDED)
         gone = spoiled.rows(database, name).pop(nth)
         if gone.get("minutes") != 0:  # of a day on which nothing counts any more
-            assert check(spoiled.world, only=("I8", "I12")).red == {"I8"}
+            assert check(spoiled.world, only=("I8", "I12")).broken == {"I8"}
 
 
 def _messages() -> dict[str, Line]:
@@ -161,6 +161,6 @@ def test_no_field_is_altered_unnoticed(line: Line) -> None:
         fields = {n: getattr(changed, n) for n in type(changed).model_fields}
         (name,) = [n for n, value in fields.items() if value != getattr(line.data, n)]
         spoiled.alter(line, **{name: fields[name]})
-        if not check(spoiled.world, only=OF_MESSAGES).red:
+        if not check(spoiled.world, only=OF_MESSAGES).broken:
             unnoticed.add(name)
     assert unnoticed <= OPEN.get(type(line.data).__name__, set())

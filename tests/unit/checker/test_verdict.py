@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from contracts.messages import attendance, deliveries, service
+from contracts.messages import attendance, deliveries, receipts, service
 from deploy.audit import World, check
 from tests.support.checker.tampering import Tamper
 
@@ -37,7 +37,7 @@ def test_a_longer_run_finds_what_was_found_before_and_it_can_be_taken_off() -> N
     assert {one.invariant for one in known} == {"I1", "I2", "I12", "I16"}
     report = check(later.world)
     assert {one.what for one in report.all}.isdisjoint({one.what for one in known if one.invariant != "I16"})
-    assert report.beyond(known).green
+    assert report.beyond(known).held
     unseen = later.find(service.CheckedOut)
     later.drop_row("bridge", "inbox", id=unseen.id)
     (fresh,) = check(later.world).beyond(known).all
@@ -50,3 +50,45 @@ def test_two_findings_at_one_place_are_two() -> None:
     spoiled.row("attendance", "service_record", record_ref=fact.data.record.record_ref)["version"] += 1
     spoiled.row("bridge", "service_record", record_ref=fact.data.record.record_ref)["total"] += 1
     assert len(check(spoiled.world).violations["I12"]) == 2
+
+
+def without_books(*codes: str) -> Tamper:
+    """The run as somebody sees it to whom these registries do not show their books."""
+    seen = Tamper(RECORDED)
+    for code in codes:
+        del seen.world.served[code], seen.world.credits[code]
+    return seen
+
+
+def test_a_registry_whose_books_are_not_seen_is_believed_and_named_and_the_sums_are_the_same() -> None:
+    whole, believed = check(RECORDED), check(without_books("gz", "sz").world)
+    assert believed.held, believed.text()
+    assert (whole.unseen, believed.unseen) == ([], ["gz", "sz"])
+    assert believed.directions == whole.directions
+    assert "the books of gz, sz were not seen" in believed.text()
+
+
+def test_a_receipt_of_a_home_whose_ledger_is_not_seen_must_have_the_minutes_that_were_confirmed() -> None:
+    seen = without_books("sz")
+    booked = seen.find(receipts.CreditAccepted, where=lambda d: d.volunteer_ref == "sz-eve")
+    assert booked.topic == "registry.sz.receipts.v1"
+    seen.alter(booked, delta=booked.data.delta - 1)
+    assert "I1" in check(seen.world).broken
+
+
+def test_of_a_home_that_gave_no_receipt_an_operators_word_is_taken() -> None:
+    seen = without_books("sz")
+    booked = seen.find(receipts.CreditAccepted, where=lambda d: d.volunteer_ref == "sz-eve")
+    seen.drop(booked)
+    assert check(seen.world, only=["I1", "I2"]).held
+
+
+def test_each_finding_says_what_to_do() -> None:
+    spoiled = Tamper(RECORDED)
+    spoiled.rows("gz", "credits")[0]["minutes"] += 1
+    document = check(spoiled.world).document()
+    told = {name: one["todo"] for name, one in document["invariants"].items()}
+    assert document["verdict"] == "broken"
+    assert {name for name, todo in told.items() if todo} >= {"I1"}
+    assert all((one["verdict"] == "broken") == bool(one["todo"]) for one in document["invariants"].values())
+    assert f"What to do: {told['I1']}" in check(spoiled.world).text()

@@ -16,7 +16,9 @@ _LOADED = (
 )
 
 
-@pytest.mark.parametrize("arguments", [["topics", "--help"], ["send", "--help"], ["transfers", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["topics", "--help"], ["send", "--help"], ["transfers", "--help"], ["audit", "--help"]]
+)
 def test_a_command_for_operations_loads_no_module_for_a_first_look(arguments: list[str]) -> None:
     """Each loaded the launcher, the demo and both kinds of broker."""
     command = [sys.executable, "-c", _LOADED + _SHOW.format(arguments=arguments)]
@@ -24,6 +26,7 @@ def test_a_command_for_operations_loads_no_module_for_a_first_look(arguments: li
     loaded = set(said.split())
     assert "deploy.cli.main" in loaded
     assert {"deploy.tryout.local.stack", "deploy.tryout.demo.play", "deploy.tryout.cli.up"} & loaded == set()
+    assert "deploy.audit.report" not in loaded, "judging is loaded when somebody asks for it"
 
 
 @pytest.mark.parametrize("name", TRYOUT)

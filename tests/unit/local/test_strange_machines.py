@@ -135,7 +135,7 @@ def test_what_send_complains_of_is_shown_in_ascii_too(tmp_path: Path) -> None:
     assert "wrong, nothing was sent" in one_line(done, 1)
 
 
-@pytest.mark.parametrize("name", ["lab/benchmarks", "lab/faults", "lab/fuzz", "simulation", "support/checker"])
+@pytest.mark.parametrize("name", ["lab/benchmarks", "lab/faults", "lab/fuzz", "simulation"])
 def test_what_people_run_by_hand_forgets_what_their_shell_says_of_databases_and_encodings(name: str) -> None:
     begins = (ROOT / "tests" / name / "__main__.py").read_text("utf-8").partition('if __name__ == "__main__":')[2]
     assert "show_what_cannot_be_shown()" in begins

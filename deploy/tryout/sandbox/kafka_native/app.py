@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
@@ -17,7 +17,7 @@ from deploy.tryout.sandbox.kafka_native.receipts import Publisher
 from deploy.tryout.sandbox.kafka_native.voice import OutboxVoice
 from deploy.tryout.sandbox.mischief import Mischief, mischief_routes
 from deploy.tryout.sandbox.server import application, health_routes, running
-from deploy.tryout.sandbox.settings import SandboxSettings
+from deploy.tryout.sandbox.settings import SandboxSettings, Seat
 from deploy.tryout.sandbox.sums import sums_routes
 from deploy.tryout.sandbox.web import opened, pages_on
 
@@ -52,6 +52,12 @@ def build(settings: SandboxSettings) -> FastAPI:
     app.include_router(health_routes(pool, lacking))
     app.include_router(mischief_routes(mischief, settings))
     app.include_router(sums_routes(settings, pool))
+    app.include_router(_books(settings, seat, pool))
+    return app
+
+
+def _books(settings: SandboxSettings, seat: Seat, pool: Callable[[], Pool]) -> APIRouter:
+    """The books over HTTP, for the bearer of the system's token."""
     books = APIRouter(prefix="/books", dependencies=[Depends(bearer_of(settings.system_token))])
 
     @books.get("/volunteers/{ref}")
@@ -73,5 +79,4 @@ def build(settings: SandboxSettings) -> FastAPI:
     async def under_way() -> dict[str, Any]:
         return await progress(pool())
 
-    app.include_router(books)
-    return app
+    return books
