@@ -18,7 +18,7 @@ from contracts.topics import ATTENDANCE_COMMANDS, ATTENDANCE_EVENTS, OPPORTUNITI
 from services.attendance.policy import Policy
 from services.attendance.states import PersonDay, Standing
 from tests.support.linkage import at_once
-from tests.support.linkages import memory_linkage
+from tests.support.one_service import OneService
 
 MONDAY = date(2026, 7, 6)
 XIA = uuid.UUID("11111111-1111-4111-8111-111111111111")
@@ -132,15 +132,14 @@ def event_of(message: Message, time: datetime = NOW) -> Event:
     return Event(str(uuid.uuid4()), service_source(name), time, message)
 
 
-class World:
+class World(OneService):
     """Attendance alone in memory: it is told of one message after another, a second apart.
 
     ``patient``: what needs a fact waits for it; otherwise its time is up at once.
     """
 
     def __init__(self, cap: int = 480, *, patient: bool = True) -> None:
-        self.linkage = memory_linkage(("attendance",), NOW, day_cap_minutes=cap, await_facts=60.0 if patient else 0.5)
-        self.member = self.linkage.members["attendance"]
+        super().__init__("attendance", NOW, day_cap_minutes=cap, await_facts=60.0 if patient else 0.5)
         self.patient = patient
         self._count = 0
 
@@ -175,12 +174,12 @@ class World:
     @property
     def sent(self) -> list[Message]:
         """All that it told, ever."""
-        return [event.data for event in self.linkage.log.events(ATTENDANCE_EVENTS.name)]
+        return self.published(ATTENDANCE_EVENTS)
 
     @property
     def parked(self) -> list[str]:
         """Subjects behind which messages stand."""
-        return sorted({row.subject or "" for row in at_once(self.member.base.set_aside())})
+        return sorted({row.subject or "" for row in self.aside})
 
     @property
     def days(self) -> dict[tuple[uuid.UUID, date], int]:
@@ -189,10 +188,6 @@ class World:
         for row in self.rows(PersonDay):
             found[row.person, row.day] += row.added
         return found
-
-    def rows(self, kind: type[R]) -> list[R]:
-        """All rows of a type."""
-        return at_once(self.member.base.all_of(kind))
 
     def standing(self, ref: str, host: str = "aa") -> Standing:
         """How the linkage stands to a record."""

@@ -21,7 +21,6 @@ from contracts.registry import Capability, Registry
 from contracts.topics import DELIVERIES, REFUSALS
 from services.bridge.policy import Policy
 from services.bridge.states import ServiceState, Transfer
-from services.chassis.batch.set_aside import Aside
 from services.chassis.decisions import States
 from tests.support.bridge_messages import (
     HOME,
@@ -38,8 +37,9 @@ from tests.support.bridge_messages import (
     registry,
 )
 from tests.support.linkage import at_once
-from tests.support.linkages import memory_linkage, services_of, settings_of
+from tests.support.linkages import services_of, settings_of
 from tests.support.memory import Memory
+from tests.support.one_service import OneService
 
 AWAIT_FACTS = timedelta(seconds=60)
 Kind = TypeVar("Kind", bound=Message)
@@ -58,7 +58,7 @@ class Raised(AssertionError):
     """The border set a message aside for an operator: its decision raised, or it is not in the contract."""
 
 
-class World:
+class World(OneService):
     """The border alone, of three registries. gz serves, sz is the home, fs is a third. All that is said is decided at
     once."""
 
@@ -66,8 +66,7 @@ class World:
         self._seats = {
             code: registry(code, capability, (states or {}).get(code, "active")) for code in (HOST, HOME, THIRD)
         }
-        self.linkage = memory_linkage(("bridge",), T0, self._seats)
-        self.member = self.linkage.members["bridge"]
+        super().__init__("bridge", T0, self._seats)
         base = self.member.base
         assert isinstance(base, Memory)
         self.states: States = base.rows
@@ -149,20 +148,6 @@ class World:
                 self._sent.append(Sent(one.topic, event.time, event.data))
         self._seen = len(records)
         return self._sent
-
-    @property
-    def timers(self) -> dict[str, datetime]:
-        """When the timers that stand are due, by name."""
-        return at_once(self.member.base.due())
-
-    @property
-    def aside(self) -> list[Aside]:
-        """What waits, and what came behind it."""
-        return at_once(self.member.base.set_aside())
-
-    def rows(self, kind: type[Row]) -> list[Row]:
-        """All rows of a type."""
-        return at_once(self.member.base.all_of(kind))
 
     def service(self, record_ref: str = "R1") -> ServiceState:
         found = self.states.get(ServiceState, (HOST, record_ref))

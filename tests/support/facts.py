@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import deploy.tryout.sandbox
 import services
 
-__all__ = ["MOMENTS", "Books", "Facts", "differences", "facts_of", "taken"]
+__all__ = ["MOMENTS", "Databases", "Facts", "differences", "facts_of", "taken"]
 
 Facts: TypeAlias = Mapping[str, Counter[str]]
 """Rows by ``database.table``, each as JSON."""
@@ -38,14 +38,14 @@ _ASIDE: Final = "SELECT 'set_aside' AS name, reason || ' ' || coalesce(subject, 
 _TIMERS: Final = "SELECT 'timer' AS name, name AS row FROM timer"
 
 
-class Books(Protocol):
+class Databases(Protocol):
     """Anything that can ask the databases of a linkage."""
 
     async def fetch(self, database: str, sql: str) -> Sequence[Any]:
         """The rows of a statement."""
 
 
-async def taken(books: Books, databases: Iterable[str]) -> dict[str, Counter[str]]:
+async def taken(books: Databases, databases: Iterable[str]) -> dict[str, Counter[str]]:
     """The facts of these databases now."""
     found: dict[str, Counter[str]] = {}
     for database in databases:
@@ -53,7 +53,7 @@ async def taken(books: Books, databases: Iterable[str]) -> dict[str, Counter[str
     return found
 
 
-async def facts_of(books: Books, database: str) -> dict[str, Counter[str]]:
+async def facts_of(books: Databases, database: str) -> dict[str, Counter[str]]:
     """The facts of one database, of all its tables in one statement."""
     tables = _tables(database)
     parts = [_rows(database, table) for table in tables]

@@ -13,7 +13,7 @@ from contracts.messages.base import AgeBand, Consent, Origin
 from contracts.topics import IDENTITY_COMMANDS, IDENTITY_EVENTS
 from services.chassis.decisions import CancelTimer
 from tests.support.linkage import at_once
-from tests.support.linkages import memory_linkage
+from tests.support.one_service import OneService
 
 T0 = datetime(2026, 7, 18, 6, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -82,13 +82,12 @@ class Commands:
         return messages.RestoreLink(**self._head("restore", "sz", "S1", "gz", sender=by), by=by)
 
 
-class World(Commands):
+class World(OneService, Commands):
     """Identity alone on a log in memory. It reads each command by itself."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.linkage = memory_linkage(("identity",), T0)
-        self.member = self.linkage.members["identity"]
+        Commands.__init__(self)
+        OneService.__init__(self, "identity", T0)
         self._timers_set: set[str] = set()
 
     def take(self, command: Message, *, at: datetime | None = None) -> list[Message]:
@@ -127,14 +126,5 @@ class World(Commands):
         return self._facts_since(0)
 
     def _facts_since(self, already: int) -> list[Message]:
-        assert at_once(self.member.base.set_aside()) == [], "a decision of identity raised: it waits for nothing"
-        return [event.data for event in self.linkage.log.events(IDENTITY_EVENTS.name, already)]
-
-    @property
-    def timers(self) -> dict[str, datetime]:
-        """The timers that stand, by name, and when they are due."""
-        return at_once(self.member.base.due())
-
-    def rows(self, kind: type[R]) -> list[R]:
-        """All rows of a type."""
-        return at_once(self.member.base.all_of(kind))
+        assert self.aside == [], "a decision of identity raised: it waits for nothing"
+        return self.published(IDENTITY_EVENTS, already)

@@ -22,11 +22,10 @@ from contracts.messages.opportunities import (
 )
 from contracts.messages.shifts import Campaign, Category, Place, ProjectPublished, ShiftPublished
 from contracts.topics import OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS, service_source
-from services.chassis.batch.set_aside import Aside
 from services.chassis.decisions import Inbound
 from services.opportunities.states import ACTIVE, Outcome, Shift, Signup
 from tests.support.linkage import at_once
-from tests.support.linkages import memory_linkage
+from tests.support.one_service import OneService
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R")
@@ -176,15 +175,14 @@ def inbound(command: Message) -> Inbound:
     return Inbound(event(command), OPPORTUNITIES_COMMANDS.name, uuid4(), BEFORE)
 
 
-class World:
+class World(OneService):
     """Opportunities alone in memory: it is told of one command after another, and each moves on all that it can.
 
     The clock stands still until ``time_is`` sets it, whatever time a command bears.
     """
 
     def __init__(self) -> None:
-        self.linkage = memory_linkage(("opportunities",), BEFORE)
-        self.member = self.linkage.members["opportunities"]
+        super().__init__("opportunities", BEFORE)
         self.commands: dict[str, Message] = {}
         """All that it was told of, by id."""
 
@@ -215,20 +213,8 @@ class World:
         log = self.linkage.log
         already = len(log.records)
         at_once(self.linkage.settle())
-        assert {row.reason for row in self.aside()} <= {"waiting", "behind"}
+        assert {row.reason for row in self.aside} <= {"waiting", "behind"}
         return log.events(OPPORTUNITIES_EVENTS.name, already)
-
-    def aside(self) -> list[Aside]:
-        """What waits for its shift, and what stands behind it."""
-        return at_once(self.member.base.set_aside())
-
-    def due(self) -> dict[str, datetime]:
-        """The timers of lines, by name."""
-        return at_once(self.member.base.due())
-
-    def rows(self, kind: type[R]) -> list[R]:
-        """All rows of a type."""
-        return at_once(self.member.base.all_of(kind))
 
     @property
     def outcomes(self) -> list[Outcome]:

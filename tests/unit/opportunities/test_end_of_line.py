@@ -58,9 +58,9 @@ def test_a_line_that_is_empty_or_unknown_is_closed_without_a_word() -> None:
     assert world.told(close(), _CLOSED) == []
     world.all_told(shift(waitlist=2), request(uuid4()), request(she), withdraw(she))
     before = [world.rows(table.row) for table in world.member.service.store.tables]
-    assert len(world.due()) == 1
+    assert len(world.timers) == 1
     assert world.time_is(_CLOSED) == []
-    assert world.due() == {}
+    assert world.timers == {}
     assert [world.rows(table.row) for table in world.member.service.store.tables] == before
 
 
@@ -70,23 +70,23 @@ def test_the_line_closes_a_quarter_of_an_hour_after_the_start_by_one_timer_of_it
         shift(waitlist=2), shift("s2", window=(13, 14), waitlist=1), request(uuid4()), request(uuid4(), "s2")
     )
     only(SignupWaitlisted, world.told(request(uuid4())))
-    [first] = world.due().items()
+    [first] = world.timers.items()
     last = only(SignupWaitlisted, world.told(request(uuid4())))
-    assert [first] == list(world.due().items())
+    assert [first] == list(world.timers.items())
     world.told(request(uuid4(), "s2"))
-    [elsewhere] = world.due().items() - {first}
+    [elsewhere] = world.timers.items() - {first}
     assert (first[1], elsewhere[1]) == (_CLOSED, hour(13.25))
     world.time_is(_CLOSED)
     [closed] = world.linkage.log.told(OPPORTUNITIES_COMMANDS.name, CloseWaitlist)
     assert (closed.key, closed.shift_ref, closed.origin) == ("gz:p1", "s1", last.origin)
-    assert dict([elsewhere]) == world.due()
+    assert dict([elsewhere]) == world.timers
 
 
 def test_who_gets_a_post_or_nothing_starts_no_timer() -> None:
     world = World()
     told = world.all_told(shift(), request(uuid4()), request(uuid4()))
     assert [type(message) for message in told] == [SignupConfirmed, SignupRefused]
-    assert world.due() == {}
+    assert world.timers == {}
 
 
 def test_what_is_told_long_after_its_day_gets_its_quarter_of_an_hour_too() -> None:
@@ -96,7 +96,7 @@ def test_what_is_told_long_after_its_day_gets_its_quarter_of_an_hour_too() -> No
     late = hour(24 * 900)
     world.time_is(late)
     only(SignupWaitlisted, world.told(request(uuid4()), BEFORE))
-    assert list(world.due().values()) == [late + timedelta(minutes=15)]
+    assert list(world.timers.values()) == [late + timedelta(minutes=15)]
 
 
 def test_after_the_line_was_closed_a_withdrawal_of_before_finds_nobody_and_a_late_request_may_join() -> None:

@@ -62,7 +62,7 @@ def test_the_window_of_a_shift_does_not_move() -> None:
 def test_a_shift_stands_before_its_project_and_is_made_known_as_a_fact() -> None:
     world = World()
     assert world.told(request(uuid4())) == []
-    assert [row.fact for row in world.aside()] == [shift_name("gz", "p1", "s1")]
+    assert [row.fact for row in world.aside] == [shift_name("gz", "p1", "s1")]
     only(SignupConfirmed, world.told(shift(posts=2)))
     only(SignupConfirmed, world.told(request(uuid4())))
 

@@ -35,11 +35,11 @@ def test_a_sign_up_takes_a_post_and_says_when_and_to_whom() -> None:
 def test_a_request_waits_for_its_shift_and_is_refused_when_its_time_is_up() -> None:
     world = World()
     assert world.told(request(uuid4())) == []
-    [waiting] = world.aside()
+    [waiting] = world.aside
     assert (waiting.reason, waiting.fact) == ("waiting", shift_name("gz", "p1", "s1"))
     assert world.time_is(BEFORE + timedelta(seconds=59)) == []
     refused = only(SignupRefused, world.time_is(BEFORE + timedelta(seconds=60)))
-    assert (refused.reason, world.aside()) == ("shift_unknown", [])
+    assert (refused.reason, world.aside) == ("shift_unknown", [])
     assert [outcome.reason for outcome in world.outcomes] == ["shift_unknown"]
 
 

@@ -113,7 +113,7 @@ class _Followed:
             self._line(messages)
             if isinstance(self.world.commands.get(cause), OfSignup):
                 self._answer(self.unanswered.pop(cause), messages)
-        aside = {decode(row.record.value, row.record.headers).id: row.reason for row in self.world.aside()}
+        aside = {decode(row.record.value, row.record.headers).id: row.reason for row in self.world.aside}
         assert aside.keys() == self.unanswered.keys()
         assert all(isinstance(self.unanswered[id], RequestSignup) for id in aside if aside[id] == "waiting")
         _check_books(self.world)
