@@ -33,7 +33,7 @@ from tests.support.own_topics import under_names
 
 
 @dataclass(frozen=True)
-class Books(Instance):
+class Opportunities(Instance):
     """The service's database, and its decisions on it batch by batch."""
 
     async def apply(self, batch: Sequence[tuple[Message, datetime]]) -> list[Message]:
@@ -56,10 +56,10 @@ class Books(Instance):
 
 
 @pytest.fixture
-async def books(database: str) -> AsyncIterator[Books]:
+async def books(database: str) -> AsyncIterator[Opportunities]:
     """A migrated database."""
     async with AsyncExitStack() as stack:
-        yield await Books.of(stack, database, "opportunities", BEFORE)
+        yield await Opportunities.of(stack, database, "opportunities", BEFORE)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from services.chassis.base.http import Principal, create_app
 from services.chassis.base.reading import AT_ONCE, IN_LINE, READERS, Reads
 from services.chassis.base.settings import Settings
 from services.opportunities.api import api
-from tests.integration.opportunities.conftest import Books, Rig
+from tests.integration.opportunities.conftest import Opportunities, Rig
 from tests.support.opportunities import BEFORE, project, request, shift
 from tests.support.waiting import eventually
 
@@ -63,7 +63,9 @@ async def test_searches_wait_for_their_turn_and_too_many_are_told_to_come_again_
         assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_a_question_that_takes_too_long_is_given_up_and_says_what_to_do(books: Books, database: str) -> None:
+async def test_a_question_that_takes_too_long_is_given_up_and_says_what_to_do(
+    books: Opportunities, database: str
+) -> None:
     pool = await open_pool(database, size=1, application="test")
     readers = await open_pool(database, size=READERS, application="test-reads", seconds=0.3)
     blocker: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(database)
@@ -81,7 +83,9 @@ async def test_a_question_that_takes_too_long_is_given_up_and_says_what_to_do(bo
         await pool.close()
 
 
-async def test_what_no_text_can_hold_is_refused_and_not_asked_of_the_database(books: Books, database: str) -> None:
+async def test_what_no_text_can_hold_is_refused_and_not_asked_of_the_database(
+    books: Opportunities, database: str
+) -> None:
     pool = await open_pool(database, size=1, application="test")
     async with asking(Reads(pool, pool)) as client:
         for name in ("text", "campaign"):

@@ -16,14 +16,14 @@ from services.chassis.base.http import create_app, read_tokens
 from services.chassis.base.reading import Reads
 from services.chassis.base.settings import Settings
 from services.opportunities.api import api
-from tests.integration.opportunities.conftest import Books
+from tests.integration.opportunities.conftest import Opportunities
 from tests.support.opportunities import BEFORE, hour, project, report, request, shift, withdraw
 
 APP, OPERATOR = "a-token-of-sz-0001", "a-token-of-operators"
 
 
 @pytest.fixture
-async def client(books: Books, database: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def client(books: Opportunities, database: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The app of a registry."""
     tokens = tmp_path / "tokens.yaml"
     tokens.write_text(f"{APP}: registry:sz\n{OPERATOR}: operator\n")
@@ -47,7 +47,7 @@ async def _refs(client: httpx.AsyncClient, **parameters: Any) -> list[str]:
     return [found["shift_ref"] for found in answer.json()["shifts"]]
 
 
-async def _some(books: Books) -> None:
+async def _some(books: Opportunities) -> None:
     await books.all(
         project("p1", title="Green Station", category=Category.ECOLOGY, campaign="summer"),
         project("p2", host="sz", title="AED 急救课", category=Category.CITY_SAFETY),
@@ -82,13 +82,13 @@ _FOUND: list[tuple[dict[str, Any], list[str]]] = [
 ]  # fmt: skip
 
 
-async def test_what_is_asked_for_is_found_in_order_of_start(books: Books, client: httpx.AsyncClient) -> None:
+async def test_what_is_asked_for_is_found_in_order_of_start(books: Opportunities, client: httpx.AsyncClient) -> None:
     await _some(books)
     for parameters, found in _FOUND:
         assert await _refs(client, **parameters) == found, parameters
 
 
-async def test_a_shift_is_shown_with_what_is_left_of_it(books: Books, client: httpx.AsyncClient) -> None:
+async def test_a_shift_is_shown_with_what_is_left_of_it(books: Opportunities, client: httpx.AsyncClient) -> None:
     await _some(books)
     await books.all(
         shift("late", version=2, window=(15, 17), posts=1, waitlist=3, place="River Park", district="440104")
@@ -124,7 +124,7 @@ async def test_a_shift_is_shown_with_what_is_left_of_it(books: Books, client: ht
 
 
 async def test_pages_follow_each_other_without_gap_or_repeat_while_shifts_fill(
-    books: Books, client: httpx.AsyncClient
+    books: Opportunities, client: httpx.AsyncClient
 ) -> None:
     # Many start at the same time: only the whole key tells them apart.
     await books.all(project(), *(shift(f"s{n:02}", window=(9 + n % 3, 13), posts=1) for n in range(25)))
@@ -143,7 +143,7 @@ async def test_pages_follow_each_other_without_gap_or_repeat_while_shifts_fill(
     assert seen == expected
 
 
-async def test_campaigns_are_summed_over_their_projects(books: Books, client: httpx.AsyncClient) -> None:
+async def test_campaigns_are_summed_over_their_projects(books: Opportunities, client: httpx.AsyncClient) -> None:
     await _some(books)
     await books.all(project("p4", campaign="summer"), request(uuid4(), "late"))
     await books.all(project("p5", campaign="summer", state="closed"), shift("s5", of="p5", posts=9))
@@ -153,7 +153,7 @@ async def test_campaigns_are_summed_over_their_projects(books: Books, client: ht
     }
 
 
-async def test_figures_count_every_request_once_and_add_up(books: Books, client: httpx.AsyncClient) -> None:
+async def test_figures_count_every_request_once_and_add_up(books: Opportunities, client: httpx.AsyncClient) -> None:
     people = [uuid4() for _ in range(6)]
     await books.all(project(campaign="summer"), shift(posts=2, waitlist=2), shift("old", posts=9, state="cancelled"))
     await books.all(*(request(person, ref="r") for person in people), request(people[0], ref="r"))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.messages import Message
 from contracts.messages.opportunities import SignupNoted, SignupPromoted, SignupWaitlisted, SignupWithdrawn
 from services.opportunities.states import ACTIVE
-from tests.integration.opportunities.conftest import Books
+from tests.integration.opportunities.conftest import Opportunities
 from tests.support.opportunities import World, close, hour, project, report, request, shift, withdraw
 from tests.support.opportunities_streams import opening, steps
 from tests.support.statements import statements
@@ -22,7 +22,7 @@ from tests.support.statements import statements
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(steps, min_size=20, max_size=80), st.lists(st.integers(1, 25), min_size=5, max_size=20))
 async def test_in_batches_from_the_database_the_same_is_decided_as_one_by_one_in_memory(
-    books: Books, stream: list[tuple[Message, datetime]], cuts: list[int]
+    books: Opportunities, stream: list[tuple[Message, datetime]], cuts: list[int]
 ) -> None:
     await books.clear()
     world = World()
@@ -39,7 +39,7 @@ async def test_in_batches_from_the_database_the_same_is_decided_as_one_by_one_in
     assert await books.db.fetchval("SELECT count(*) FROM signup_outcome") == len(world.outcomes)
 
 
-async def test_everything_said_of_a_shift_and_a_project_comes_back_from_the_database(books: Books) -> None:
+async def test_everything_said_of_a_shift_and_a_project_comes_back_from_the_database(books: Opportunities) -> None:
     first = [project(campaign="summer"), shift(minimum_age=14, posts=3, waitlist=2)]
     assert await books.all(*first) == []
     assert await books.all(*first) == [], "the same version again is recognised as the same"
@@ -51,7 +51,7 @@ async def test_everything_said_of_a_shift_and_a_project_comes_back_from_the_data
     assert tuple(stored) == (she, "gz", "own-1", hour(9), asked.origin.message_id)
 
 
-async def test_a_cancelled_shift_withdraws_all_of_its_hundreds_at_once(books: Books) -> None:
+async def test_a_cancelled_shift_withdraws_all_of_its_hundreds_at_once(books: Opportunities) -> None:
     people = [uuid4() for _ in range(300)]
     await books.all(shift(posts=200, waitlist=100), shift("s2", window=(14, 15), posts=9))
     await books.all(*map(request, people), request(people[0], "s2"))
@@ -61,7 +61,9 @@ async def test_a_cancelled_shift_withdraws_all_of_its_hundreds_at_once(books: Bo
     assert await books.states() == {"confirmed": 1, "withdrawn": 300}
 
 
-async def test_a_line_that_closes_withdraws_all_of_its_hundreds_at_once_and_nobody_who_has_a_post(books: Books) -> None:
+async def test_a_line_that_closes_withdraws_all_of_its_hundreds_at_once_and_nobody_who_has_a_post(
+    books: Opportunities,
+) -> None:
     people = [uuid4() for _ in range(300)]
     await books.all(shift(posts=200, waitlist=100), *map(request, people))
     await books.all(*(report(person, window=(11, 13)) for person in people[-50:]))
@@ -72,14 +74,14 @@ async def test_a_line_that_closes_withdraws_all_of_its_hundreds_at_once_and_nobo
     assert await books.states() == {"confirmed": 200, "withdrawn": 100, "reported": 50}
 
 
-async def test_a_line_has_one_timer_however_many_join_it(books: Books) -> None:
+async def test_a_line_has_one_timer_however_many_join_it(books: Opportunities) -> None:
     await books.all(shift(waitlist=9), *(request(uuid4()) for _ in range(5)))
     await books.all(*(request(uuid4()) for _ in range(4)))
     timers = await books.db.fetch("SELECT name, due, topic, key FROM timer")
     assert [tuple(row) for row in timers] == [("line:shift:gz:p1:s1", hour(9.25), "opportunities.commands.v1", "gz:p1")]
 
 
-async def test_raised_posts_and_withdrawals_in_one_batch_promote_the_heads_of_a_long_line(books: Books) -> None:
+async def test_raised_posts_and_withdrawals_in_one_batch_promote_the_heads_of_a_long_line(books: Opportunities) -> None:
     people = [uuid4() for _ in range(60)]
     told = await books.all(shift(posts=5, waitlist=100), *map(request, people))
     assert sum(isinstance(message, SignupWaitlisted) for message in told) == 55
@@ -90,7 +92,7 @@ async def test_raised_posts_and_withdrawals_in_one_batch_promote_the_heads_of_a_
     assert await books.states() == {"confirmed": 10, "waitlisted": 47, "withdrawn": 3}
 
 
-async def test_the_number_of_statements_does_not_depend_on_the_number_of_messages(books: Books) -> None:
+async def test_the_number_of_statements_does_not_depend_on_the_number_of_messages(books: Opportunities) -> None:
     async def taken(*commands: Message) -> int:
         with statements(books.db) as seen:
             await books.all(*commands)
@@ -122,14 +124,14 @@ async def test_the_number_of_statements_does_not_depend_on_the_number_of_message
     assert await mixed(1, 0) == await mixed(80, 1)
 
 
-async def test_the_database_itself_refuses_an_overbooked_shift(books: Books) -> None:
+async def test_the_database_itself_refuses_an_overbooked_shift(books: Opportunities) -> None:
     await books.all(shift(posts=1), request(uuid4()))
     with pytest.raises(asyncpg.CheckViolationError, match="shift_never_overbooked"):
         await books.db.execute("UPDATE shift SET confirmed = confirmed + 1")
 
 
 @pytest.mark.parametrize("state", ["confirmed", "waitlisted", "reported"])
-async def test_the_database_itself_refuses_two_places_at_a_time(books: Books, state: str) -> None:
+async def test_the_database_itself_refuses_two_places_at_a_time(books: Opportunities, state: str) -> None:
     she = uuid4()
     await books.all(shift(posts=1), shift("s2", window=(12, 14)), request(she), request(she, "s2"))
     with pytest.raises(asyncpg.ExclusionViolationError, match="signup_one_place_at_a_time"):

@@ -12,26 +12,26 @@ import pytest
 
 from contracts.messages import Message
 from contracts.messages.opportunities import SignupNoted, SignupWithdrawn
-from tests.integration.opportunities.conftest import Books
+from tests.integration.opportunities.conftest import Opportunities
 from tests.support.opportunities import report, request, shift, withdraw
 from tests.support.statements import statements
 
 
 @pytest.fixture
-async def lanes(books: Books) -> AsyncIterator[list[Books]]:
+async def lanes(books: Opportunities) -> AsyncIterator[list[Opportunities]]:
     """Three instances on the same database."""
     async with AsyncExitStack() as stack:
         yield [books, *[await books.another(stack, number) for number in (2, 3)]]
 
 
-async def taken(books: Books, *commands: Message) -> int:
+async def taken(books: Opportunities, *commands: Message) -> int:
     with statements(books.db) as seen:
         await books.all(*commands)
     return len(seen)
 
 
 async def test_a_cancelled_shift_of_thousands_lets_in_their_windows_in_as_many_statements_as_one_of_one(
-    books: Books,
+    books: Opportunities,
 ) -> None:
     people = [uuid4() for _ in range(3000)]
     shifts = {"warm": people[:1], "one": people[1:2], "many": people[2:]}
@@ -45,7 +45,7 @@ async def test_a_cancelled_shift_of_thousands_lets_in_their_windows_in_as_many_s
     assert await books.states() == {"reported": 3000, "withdrawn": 3000}
 
 
-async def test_a_withdrawal_finds_what_lost_days_ago_and_what_that_loses_to_now(books: Books) -> None:
+async def test_a_withdrawal_finds_what_lost_days_ago_and_what_that_loses_to_now(books: Opportunities) -> None:
     she = uuid4()
     await books.all(shift(), shift("s2", window=(14, 15)), request(she), request(she, "s2"))
     await books.all(report(she, "h1", window=(8, 16)), report(she, "h2", window=(11, 13)))
@@ -60,7 +60,7 @@ async def test_a_withdrawal_finds_what_lost_days_ago_and_what_that_loses_to_now(
 
 
 async def test_of_300_races_between_what_ends_a_winner_and_the_report_that_loses_to_it_none_loses_the_window(
-    lanes: list[Books],
+    lanes: list[Opportunities],
 ) -> None:
     books, one, other = lanes
     first = second = 0
@@ -79,7 +79,7 @@ async def test_of_300_races_between_what_ends_a_winner_and_the_report_that_loses
 
 
 async def test_shifts_of_the_same_people_cancelled_and_asked_for_at_once_never_wait_in_a_circle(
-    lanes: list[Books],
+    lanes: list[Opportunities],
 ) -> None:
     """Whose time a cancellation frees is known only after its shift is locked: a lock taken out of order deadlocks."""
     people = [uuid4() for _ in range(40)]

@@ -10,7 +10,7 @@ import pytest
 
 from services.opportunities import search
 from services.opportunities.search import Query
-from tests.integration.opportunities.conftest import Books
+from tests.integration.opportunities.conftest import Opportunities
 from tests.support.opportunities import BEFORE, hour
 from tests.support.statements import rows_read
 
@@ -28,19 +28,19 @@ SELECT 'gz', 'p' || 1 + n % $2, 's' || n, 1, starts_at, starts_at + interval '2 
        LATERAL (SELECT $3::timestamptz + n * interval '1 minute' AS starts_at)"""
 
 
-async def _filled(books: Books, titles: list[tuple[str, str | None]], places: list[str]) -> None:
+async def _filled(books: Opportunities, titles: list[tuple[str, str | None]], places: list[str]) -> None:
     await books.db.execute(_PROJECTS, [title for title, _ in titles], [campaign for _, campaign in titles])
     await books.db.execute(_SHIFTS, places, len(titles), hour(0))
 
 
-async def _refs(books: Books, text: str | None, *, limit: int = MANY, after: str | None = None) -> list[str]:
+async def _refs(books: Opportunities, text: str | None, *, limit: int = MANY, after: str | None = None) -> list[str]:
     rows = await search.find(books.db, Query(at=BEFORE, limit=limit, text=text, after=after))
     return [row["shift_ref"] for row in rows]
 
 
 @pytest.mark.parametrize("near", [0, 7, 1000])
 async def test_by_the_index_the_same_is_found_as_by_reading_everything(
-    books: Books, monkeypatch: pytest.MonkeyPatch, near: int
+    books: Opportunities, monkeypatch: pytest.MonkeyPatch, near: int
 ) -> None:
     monkeypatch.setattr(search, "_NEAR", near)
     draw = random.Random(near)
@@ -63,7 +63,7 @@ async def test_by_the_index_the_same_is_found_as_by_reading_everything(
         assert await _refs(books, text, limit=limit) == expected[:limit], text
 
 
-async def _rows_read(books: Books, text: str) -> int:
+async def _rows_read(books: Opportunities, text: str) -> int:
     """Rows that the statements of this search took from tables, as PostgreSQL counted them."""
     asked: list[tuple[str, Iterable[Any]]] = []
     with books.db.query_logger(lambda record: asked.append((record.query, record.args))):
@@ -71,7 +71,7 @@ async def _rows_read(books: Books, text: str) -> int:
     return sum([await rows_read(books.db, sql, *arguments) for sql, arguments in asked])
 
 
-async def test_a_word_that_is_rare_or_nowhere_reads_few_of_20000_shifts(books: Books) -> None:
+async def test_a_word_that_is_rare_or_nowhere_reads_few_of_20000_shifts(books: Opportunities) -> None:
     """It read all of them: ten such searches of 200,000 shifts kept everybody from an answer."""
     titles: list[tuple[str, str | None]] = [(f"图书馆志愿服务 {n}", "志愿一夏" if n % 3 else None) for n in range(2000)]
     titles[1234] = ("萤火虫夜观", None)
@@ -92,7 +92,7 @@ async def test_a_word_that_is_rare_or_nowhere_reads_few_of_20000_shifts(books: B
         assert await _rows_read(books, text) <= most, text
 
 
-async def test_a_sign_up_pays_nothing_for_the_index(books: Books) -> None:
+async def test_a_sign_up_pays_nothing_for_the_index(books: Opportunities) -> None:
     """The words of its shift stay the same, so the new row needs no entry (a heap-only update)."""
     await _filled(books, [("图书馆", None)], ["天河公园"])
     await books.db.execute("UPDATE shift SET confirmed = 1")
