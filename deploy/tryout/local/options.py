@@ -25,6 +25,8 @@ class StackOptions:
     first_http_port: int | None = None
     """The first of the HTTP ports. By default free ports are taken."""
     ready_seconds: float = 180.0
+    real_kafka: bool = False
+    """Whether only Apache Kafka will do. Any other broker is refused before anything else is started."""
     keep_folder: bool = False
     pages: bool = False
     """Whether the sandboxes and the operators have pages."""

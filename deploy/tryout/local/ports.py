@@ -14,6 +14,11 @@ LOOPBACK = "127.0.0.1"
 _given: set[int] = set()
 
 
+def url_of(port: int) -> str:
+    """The URL of what a process answers over HTTP on this loopback port."""
+    return f"http://{LOOPBACK}:{port}"
+
+
 def free_port() -> int:
     """Give a loopback port on which nobody listens. A process never gets the same port twice."""
     for _ in range(200):

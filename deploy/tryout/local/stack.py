@@ -14,13 +14,13 @@ import yaml
 
 import deploy
 from contracts.topics import all_topics
-from deploy.operate.errors import LocalError, ProcessFailed
+from deploy.operate.errors import EnvironmentProblem, LocalError, ProcessFailed
 from deploy.operate.topics import ensure_topics
 from deploy.tryout.local import brokers, folders
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.health import death, wait_until_ready
 from deploy.tryout.local.options import StackOptions
-from deploy.tryout.local.ports import LOOPBACK, free_port, require_free
+from deploy.tryout.local.ports import free_port, require_free, url_of
 from deploy.tryout.local.postgres import Postgres
 from deploy.tryout.local.processes import Child, own_environment, to_the_end
 from deploy.tryout.local.registries import write_registries
@@ -119,7 +119,7 @@ class Stack:
 
     def url(self, name: str) -> str:
         """Give the base URL of a process."""
-        return f"http://{LOOPBACK}:{self._ports[name]}"
+        return url_of(self._ports[name])
 
     def add(self, spec: ProcessSpec) -> None:
         """Add a process, for example a second instance. `start` starts it."""
@@ -196,6 +196,7 @@ class Stack:
         self._folder = await asyncio.to_thread(folders.new_run_folder)
         choice = await brokers.choose(self.options.broker, self.folder / "broker", default=self.options.default_broker)
         self.broker, self.broker_reason = choice.broker, choice.reason
+        self._require_kafka()
         await self.broker.check()
         await asyncio.to_thread(self._write_files)
         self.postgres = postgres(self.folder / "postgresql")
@@ -207,8 +208,16 @@ class Stack:
         self._progress(f"starting {len(self.specs)} processes")
         await _together(*(self.start(name) for name in self.specs))
 
+    def _require_kafka(self) -> None:
+        if self.options.real_kafka and not self.broker.real_kafka:
+            raise EnvironmentProblem(
+                f"the broker is not Apache Kafka: {self.broker.kind}, {self.broker_reason}",
+                todo="give --broker java, docker or the HOST:PORT of an Apache Kafka",
+            )
+
     async def _start_broker(self) -> None:
         await self.broker.start()
+        self._require_kafka()  # of a broker at an address only its answers tell
         await ensure_topics(self.broker.address, all_topics(self.options.kinds))
 
     async def _start_postgres(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from deploy.linkage import OPERATOR
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.options import StackOptions
-from deploy.tryout.local.ports import LOOPBACK
+from deploy.tryout.local.ports import LOOPBACK, url_of
 from deploy.tryout.local.specs import ProcessSpec
 
 __all__ = ["Launch", "variables"]
@@ -32,7 +32,7 @@ class Launch:
 
     def url(self, name: str) -> str:
         """The address of a process."""
-        return f"http://{LOOPBACK}:{self.ports[name]}"
+        return url_of(self.ports[name])
 
 
 def variables(launch: Launch, spec: ProcessSpec) -> dict[str, str]:

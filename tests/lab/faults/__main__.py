@@ -10,7 +10,7 @@ import sys
 import time
 
 from deploy.addresses import forget_libpq_variables
-from deploy.operate.errors import EnvironmentProblem, LocalError
+from deploy.operate.errors import LocalError
 from deploy.web.complaints import show_what_cannot_be_shown
 from tests.lab.faults import report, table
 from tests.lab.faults.cell import Cell
@@ -37,10 +37,8 @@ def _arguments() -> argparse.Namespace:
 async def _run(asked: argparse.Namespace, cells: list[Cell]) -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every fault that is done on purpose
     begun, load_before = time.monotonic(), os.getloadavg()[0]
-    async with site(asked.broker, keep=asked.keep) as place:
+    async with site(asked.broker, keep=asked.keep, real_kafka=True) as place:
         broker = place.stack.broker
-        if not broker.real_kafka:
-            raise EnvironmentProblem(f"{broker.kind} is not Apache Kafka", todo="--broker java, docker or HOST:PORT")
         about = {"kind": broker.kind, "version": broker.version}
         print(f"broker: {broker.describe()} ({place.stack.broker_reason}); {place.stack.postgres.describe()}")
         print(f"{len(cells)} cells, seed {asked.seed}, load average {load_before:.1f}; logs in {place.stack.folder}")

@@ -110,7 +110,7 @@ _ASIDE = """SELECT seq, topic, partition, "offset", (to_jsonb(s) ->> 'last_offse
 @contextlib.asynccontextmanager
 async def border(broker: str | None) -> AsyncIterator[Border]:
     """A bridge alone, ready, between two registries that only this test speaks for."""
-    options = StackOptions(broker=broker, default_broker="java", profile="test", settings=_SETTINGS)
+    options = StackOptions(broker=broker, default_broker="java", profile="test", settings=_SETTINGS, real_kafka=True)
     table = [ProcessSpec("bridge", "services.bridge", "bridge")]
     async with contextlib.AsyncExitStack() as closing:
         stack = await closing.enter_async_context(Stack(options, table=table))
