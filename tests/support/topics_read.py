@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.topics import all_topics
 from deploy.header_names import any_name_taken
-from deploy.tryout.demo.ends import Ends, TopicEnds
+from deploy.operate.ends import Ends, TopicEnds
 
 __all__ = ["Said", "TopicsRead"]
 

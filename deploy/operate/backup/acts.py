@@ -16,12 +16,13 @@ from contracts.envelope import ContractError, decode
 from contracts.messages.operations import OperatorActed
 from contracts.topics import OPERATIONS_EVENTS
 from deploy.operate.backup.manifest import Database
+from deploy.operate.ends import TopicEnds
 from deploy.operate.errors import LocalError
 
 __all__ = ["Act", "acts_since", "again", "lacks", "module_of", "whose"]
 
 _ADAPTER: Final = "adapter_"
-_IDLE_MS: Final = 300
+_WAIT_MS: Final = 300
 _SECONDS: Final = 60.0
 
 
@@ -105,20 +106,17 @@ async def _all(kafka: str) -> list[tuple[int, int, OperatorActed]]:
     await consumer.start()
     try:
         consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        deadline = asyncio.get_running_loop().time() + _SECONDS
-        while True:
-            batches = await consumer.getmany(timeout_ms=_IDLE_MS)
-            for place, records in batches.items():
-                for record in records:
-                    if (said := _said(record.value, record.headers)) is not None:
-                        found.append((place.partition, record.offset, said))
-            # Some brokers tell an end that is too low. Therefore reading stops when nothing more comes, and not before
-            # the told ends.
-            if not batches and all([await consumer.position(place) >= ends[place] for place in places]):
-                return found
-            if asyncio.get_running_loop().time() > deadline:
-                raise LocalError(f"{OPERATIONS_EVENTS.name} was not read to its end within {_SECONDS:.0f} s")
+        async with TopicEnds(kafka) as asked:
+            ends = await asked.of(places)
+        async with asyncio.timeout(_SECONDS):
+            while not all([await consumer.position(place) >= ends[place] for place in places]):
+                for place, records in (await consumer.getmany(timeout_ms=_WAIT_MS)).items():
+                    for record in records:
+                        if (said := _said(record.value, record.headers)) is not None:
+                            found.append((place.partition, record.offset, said))
+        return found
+    except TimeoutError as error:
+        raise LocalError(f"{OPERATIONS_EVENTS.name} was not read to its end within {_SECONDS:.0f} s") from error
     finally:
         await consumer.stop()
 

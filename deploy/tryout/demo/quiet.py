@@ -13,8 +13,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, TopicEntry, all_topics
+from deploy.operate.ends import Ends, TopicEnds
 from deploy.tryout.demo.books import Books
-from deploy.tryout.demo.ends import Ends, TopicEnds
 
 __all__ = ["Ends", "Look", "Quiet", "Stuck", "readers"]
 

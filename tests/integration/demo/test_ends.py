@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from contracts.topics import IDENTITY_COMMANDS, all_topics
+from contracts.envelope import Event
+from contracts.messages.operations import OperatorActed
+from contracts.topics import IDENTITY_COMMANDS, OPERATIONS_EVENTS, all_topics, service_source
+from deploy.operate.backup.acts import acts_since
+from deploy.operate.backup.manifest import Database
+from deploy.operate.ends import TopicEnds
+from deploy.operate.lines import Letter
+from deploy.operate.publishing import Publisher
 from deploy.operate.topics import ensure_topics
 from deploy.tryout.demo.books import Books
-from deploy.tryout.demo.ends import TopicEnds
 from deploy.tryout.demo.quiet import Quiet
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.broker_embedded import EmbeddedBroker, missing
@@ -23,6 +31,7 @@ from services.identity.service import build
 from tests.conftest import NewDatabase
 
 BATCH = 400
+MOMENT = datetime(2026, 8, 15, 10, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -70,6 +79,26 @@ async def test_the_embedded_broker_told_the_begin_of_a_batch_of_400_as_the_end(e
 
 async def test_the_ends_are_right_on_the_broker_of_this_session(broker: Broker, unique: Callable[[str], str]) -> None:
     assert await ends_after_batches_of((7, BATCH), broker, unique("ends")) == [BATCH + 7, 0, 1]
+
+
+async def test_a_restored_database_is_told_all_acts_of_one_batch_and_of_the_batches_before(embedded: Broker) -> None:
+    await ensure_topics(embedded.address, [OPERATIONS_EVENTS])
+    written = [f"opportunities.commands.v1/5/{number}" for number in range(BATCH + 7)]
+    async with Publisher(embedded.address) as publisher:
+        for portion in (written[:7], written[7:]):
+            await publisher.publish([_act(about) for about in portion])
+    one = Database(
+        file="x.dump", bytes=1, sha256="0" * 64, owner="x", taken_at=MOMENT, server="18.6", pg_dump="18.6",
+        service=True, migrations=[], consumed=[], said=[], rows={},
+    )  # fmt: skip
+    found = await acts_since(embedded.address, {"opportunities": one, "bridge": one})
+    assert [act.about for act in found["opportunities"]] == written
+    assert found["bridge"] == []
+
+
+def _act(about: str) -> Letter:
+    act = OperatorActed(service="opportunities", act="release", about=about, operator="mei", at=MOMENT)
+    return Letter(OPERATIONS_EVENTS.name, Event(str(uuid.uuid4()), service_source("opportunities"), MOMENT, act))
 
 
 async def test_a_step_was_over_while_399_messages_of_one_batch_were_still_unread(

@@ -15,7 +15,7 @@ from contracts.messages import Message
 from contracts.messages.deliveries import CreditPosted, CreditQueried
 from contracts.messages.receipts import CreditAccepted, CreditRefused
 from contracts.topics import DELIVERIES, RECEIPTS
-from deploy.tryout.demo.ends import Ends
+from deploy.operate.ends import Ends
 from tests.lab.faults.cell import Cell, Outcome
 from tests.lab.faults.load import DIRECTIONS, LATE, Record, Story, letter, letters, visits
 from tests.lab.faults.reading import read

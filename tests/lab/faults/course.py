@@ -16,8 +16,8 @@ from contracts.messages.volunteers import LinkOffered, LinkRequested
 from contracts.partitioner import partition_for
 from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS, VOLUNTEERS, TopicEntry
 from deploy.linkage import SERVICES
+from deploy.operate.ends import Ends
 from deploy.operate.lines import Letter
-from deploy.tryout.demo.ends import Ends
 from tests.lab.faults.books import judge
 from tests.lab.faults.cast import EARLY, Cast, Line, project_of
 from tests.lab.faults.load import LATE, Story, letters, spread, told

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from deploy.tryout.demo.ends import Ends
+from deploy.operate.ends import Ends
 from tests.lab.faults.answers import deliveries
 from tests.lab.faults.cell import Cell, Outcome
 from tests.lab.faults.load import DIRECTIONS, Story

@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.envelope import ContractError, Event, decode
 from contracts.topics import TopicEntry
-from deploy.tryout.demo.ends import Ends
+from deploy.operate.ends import Ends
 from tests.lab.faults.site import Site
 
 __all__ = ["read"]

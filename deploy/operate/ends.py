@@ -1,7 +1,8 @@
 """The ends of topics. Apache Kafka is asked; of another broker a fetch is read, since its answer may be wrong.
 
 Asked for the end of a partition, the embedded broker gives the *begin* of its last batch, and a batch may hold hundreds
-of messages. The high watermark in each of its fetches is right.
+of messages. The high watermark in each of its fetches is right. The services have the same for a reader that they have
+opened already (`ends` in their `log/kafka.py`); the outside checker shares nothing, and reads until no more comes.
 """
 
 from __future__ import annotations
