@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from contracts.messages import attendance, deliveries
 from contracts.messages.service import ServiceRecord
 from deploy.audit.book import Book, Record
 from deploy.audit.projections.expected import Expected, Key, OneOf
+from deploy.audit.told_rest import SERVICE_STATES
 from deploy.audit.world import Line, Row
 
 __all__ = ["transfers"]
 
-_STATES: Final[dict[type[Any], str]] = {
-    attendance.ServiceConfirmed: "confirmed",
-    attendance.ServiceHeld: "held",
-    attendance.ServiceRevoked: "revoked",
-}
 _ENDED: Final = ("credited", "refused", "superseded")
 
 
@@ -82,7 +78,7 @@ def _record(book: Book, known: Record) -> Row:
         "person": known.person,
         "home": book.home_of.get(known.person, (None, None))[0],
         "record": last.record,
-        "state": _STATES[type(last)],
+        "state": SERVICE_STATES[type(last)],
         "reason": last.reason if isinstance(last, attendance.ServiceHeld) else None,
         "minutes": last.minutes,
         "settled_version": 0 if settled is None else settled.data.record.version,
