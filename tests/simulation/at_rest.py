@@ -84,7 +84,7 @@ class _End:
             yield f"the bridge has links that identity has not, or the other way round: {self.border.keys() ^ made}"
         refs = [(row.host, row.host_ref) for row in made.values()]
         if len(refs) != len(set(refs)):
-            yield "an account of a host is tied to two persons"
+            yield "an account of a host is linked to two persons"
         for key, link in made.items():
             mine = self.border[key]
             if (mine.state == "active", mine.link_version) != (link.active, link.version):

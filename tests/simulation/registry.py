@@ -67,7 +67,7 @@ class Registry:
     signups: dict[tuple[str, str], SignupChanged] = field(default_factory=dict)
     """The last word on each sign-up, by id and number."""
     links: dict[tuple[str, str], LinkChanged] = field(default_factory=dict)
-    """The last word on each tie, by ref and the other registry."""
+    """The last word on each link, by ref and the other registry."""
     answers: dict[str, LinkChanged] = field(default_factory=dict)
     """To requests for a link, by their ids."""
     refusals: dict[str, str] = field(default_factory=dict)

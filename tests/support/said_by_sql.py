@@ -40,7 +40,7 @@ def second_locks(store: Store, needs: Any, rows: Rows) -> Iterable[str]:
     if isinstance(store, BridgeStore):
         return _persons(needs, rows)
     if isinstance(store, IdentityStore):
-        return _ties(needs, rows)
+        return _links(needs, rows)
     if isinstance(store, OpportunitiesStore):
         return _windows(needs, rows)
     return ()
@@ -58,7 +58,7 @@ def _persons(needs: Any, rows: Rows) -> Iterable[str]:
     return [person_name(person) for person in found | needs.persons]
 
 
-def _ties(needs: Any, rows: Rows) -> Iterable[str]:
+def _links(needs: Any, rows: Rows) -> Iterable[str]:
     asked = {
         (request.host, request.host_ref)
         for request in rows.all_of(identity.Request)

@@ -48,7 +48,7 @@ async def rows(stage: Stage) -> Counter[str]:
 
 
 async def visitors(stage: Stage, host: str, home_ref: str) -> list[str]:
-    """Accounts at the host that are tied to this volunteer, and whatever was made beside them."""
+    """Accounts at the host that are linked to this volunteer, and whatever was made beside them."""
     async with stage.stack.postgres.connection("identity") as db:
         found = await db.fetch(
             "SELECT host_ref FROM link JOIN account USING (person) WHERE home_ref = $1 AND host = $2", home_ref, host

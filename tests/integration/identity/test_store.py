@@ -172,7 +172,7 @@ async def race(first: Linker, second: Linker, one: Message, other: Message) -> l
     return await first.facts()
 
 
-async def test_two_offers_at_once_whose_requests_name_one_host_account_tie_it_once(
+async def test_two_offers_at_once_whose_requests_name_one_host_account_link_it_once(
     pair: tuple[Linker, Linker],
 ) -> None:
     first, second = pair

@@ -69,7 +69,7 @@ async def test_home_is_given_for_linked_visitors_only(connection: Connection) ->
     assert [(row[2], row[3]) for row in await served(connection)] == [("G-1", "sz"), ("G-2", None), ("G-3", None)]
 
 
-async def test_a_visitor_keeps_her_home_when_the_tie_rests_or_a_second_request_is_refused(
+async def test_a_visitor_keeps_her_home_when_the_link_is_broken_or_a_second_request_is_refused(
     connection: Connection,
 ) -> None:
     await keep(connection, *VISITOR, *gz(attested("G-1", "R-1")))

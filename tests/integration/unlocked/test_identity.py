@@ -58,15 +58,15 @@ async def test_a_host_account_that_two_persons_ask_for_at_once_becomes_one_of_th
     assert await service.aside() == []
 
 
-async def test_an_account_that_is_tied_as_a_guests_and_offered_as_a_home_at_once_is_one_of_both(
+async def test_an_account_that_is_linked_as_a_guests_and_offered_as_a_home_at_once_is_one_of_both(
     service: Unlocked,
 ) -> None:
     await alone(service, ask.offer())
     await together(service, ask.request(), ask.offer(home="gz", home_ref="G1", host="hz"))
-    tied = len(await service.told(LinkEstablished))
+    linked = len(await service.told(LinkEstablished))
     refused = [message.reason for message in await service.told(CommandRefused)]
     refused += [message.reason for message in await service.told(LinkRefused)]
-    assert refused == (["guest_account"] if tied else ["already_linked"])
+    assert refused == (["guest_account"] if linked else ["already_linked"])
     assert [tuple(row) for row in await service.db.fetch("SELECT registry, ref FROM role ORDER BY 1")] == [
         ("gz", "G1"),
         ("sz", "S1"),

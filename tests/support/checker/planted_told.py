@@ -148,7 +148,7 @@ _LINK_EVENTS: Final = (people.LinkEstablished, people.LinkRefused, people.LinkBr
 
 
 @breaks(FAULTS, "I7")
-def nobody_is_told_of_any_tie(t: Tamper) -> Offence:
+def nobody_is_told_of_any_link(t: Tamper) -> Offence:
     t.drop(*t.all(deliveries.LinkChanged))
     return first_of([line for kind in _LINK_EVENTS for line in t.all(kind)])
 
@@ -164,7 +164,7 @@ def _to(code: str, kind: Any) -> Any:
 
 
 @breaks(FAULTS, "I7")
-def a_home_is_told_that_a_new_tie_is_broken(t: Tamper) -> Offence:
+def a_home_is_told_that_a_new_link_is_broken(t: Tamper) -> Offence:
     told = _to("sz", deliveries.LinkChanged)(t, lambda d: (d.volunteer_ref, d.state) == ("sz-ann", "established"))
     return t.alter(told[0], state="broken")
 

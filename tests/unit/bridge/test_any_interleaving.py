@@ -43,7 +43,7 @@ class Conversation(RuleBasedStateMachine):
         self.total = 0
         self.consent_version = 1
         self.link_version = 1
-        self.allowed, self.tied = True, True
+        self.allowed, self.link_active = True, True
         self.post: list[CreditPosted | CreditQueried] = []
         self.answers: list[Message] = []
         self.given: list[Message] = []
@@ -55,7 +55,7 @@ class Conversation(RuleBasedStateMachine):
         for send in self.world.sent[self.seen :]:
             if isinstance(send.message, CreditPosted):
                 assert self.allowed, "sent without consent"
-                assert self.tied, "sent under a broken link"
+                assert self.link_active, "sent under a broken link"
                 self._look_at(send.message)
             if isinstance(send.message, CreditPosted | CreditQueried):
                 self.post.append(send.message)
@@ -162,7 +162,7 @@ class Conversation(RuleBasedStateMachine):
                 if transfer.state == "queued" and not transfer.attempts:
                     assert any(other.in_the_way for other in self._transfers())
                 if transfer.state == "withheld":
-                    assert not (self.allowed and self.tied)
+                    assert not (self.allowed and self.link_active)
 
     def teardown(self) -> None:
         """With consent, link and a home that answers, all comes to rest and the home has the last total."""
@@ -171,9 +171,9 @@ class Conversation(RuleBasedStateMachine):
         self.consent_version += 1
         self.allowed = True
         self.world.give(self.consent_version)
-        if not self.tied:
+        if not self.link_active:
             self.link_version += 1
-            self.tied = True
+            self.link_active = True
             self.world.hear(restored(self.link_version))
         self._look()
         for _ in range(60):
@@ -246,19 +246,19 @@ class OneRecord(Conversation):
         self.world.withdraw(self.consent_version)
         self._look()
 
-    @precondition(lambda self: self.tied)
+    @precondition(lambda self: self.link_active)
     @rule()
     def the_link_is_broken(self) -> None:
         self.link_version += 1
-        self.tied = False
+        self.link_active = False
         self.world.hear(broken(self.link_version))
         self._look()
 
-    @precondition(lambda self: not self.tied)
+    @precondition(lambda self: not self.link_active)
     @rule()
     def the_link_is_restored(self) -> None:
         self.link_version += 1
-        self.tied = True
+        self.link_active = True
         self.world.hear(restored(self.link_version))
         self._look()
 

@@ -69,7 +69,7 @@ class Watch:
         self.requests: dict[str, tuple[RequestLink, timedelta]] = {}
         self.withdrawn: set[tuple[str, int]] = set()
         self.persons: dict[tuple[str, str], UUID] = {}
-        self.tied: dict[tuple[UUID, str], str] = {}
+        self.linked: dict[tuple[UUID, str], str] = {}
         self.versions: defaultdict[tuple[UUID, str], list[Message]] = defaultdict(list)
         self.refused: Counter[str] = Counter()
         self.established: Counter[str] = Counter()
@@ -108,13 +108,13 @@ class Watch:
         assert kept.consent == fact.consent
         withdrawn = [version for (host, version) in self.withdrawn if fact.home_ref == "S1" and fact.host == host]
         assert all(fact.consent.version > version for version in withdrawn)
-        if key in self.tied:
-            assert self.tied[key] == fact.host_ref
+        if key in self.linked:
+            assert self.linked[key] == fact.host_ref
             return
-        guests = {(host, ref) for (_, host), ref in self.tied.items()}
+        guests = {(host, ref) for (_, host), ref in self.linked.items()}
         assert (fact.host, fact.host_ref) not in guests, "a host account of two persons"
         assert (fact.home, fact.home_ref) not in guests, "a guest's account became a home"
-        self.tied[key] = fact.host_ref
+        self.linked[key] = fact.host_ref
         assert any(
             request.code_hash == offer.code_hash and T0 + asked < offer.expires_at
             for request, asked in self.requests.values()
@@ -141,7 +141,7 @@ class Watch:
         persons = list(self.accounts().values())
         assert len(set(persons)) == len(persons)
         links = self.world.rows(Link)
-        assert {(link.person, link.host): link.host_ref for link in links} == self.tied
+        assert {(link.person, link.host): link.host_ref for link in links} == self.linked
 
     def accounts(self) -> dict[tuple[str, str], UUID]:
         return {(account.home, account.home_ref): account.person for account in self.world.rows(Account)}
