@@ -28,31 +28,38 @@ Dsn = Annotated[
     str,
     typer.Option(
         "--postgres", metavar="DSN", envvar="SHUANGCHENG_POSTGRES", show_default=False,
-        help="A superuser's address; needs PostgreSQL's programs here (SHUANGCHENG_PG_BIN, PATH, or the wheel).",
+        help="Address of a superuser. PostgreSQL's programs must be here (SHUANGCHENG_PG_BIN, PATH, or the wheel).",
     ),
 ]  # fmt: skip
 Compose = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", show_default=False, help="A compose file instead, as deploy/compose.yaml; needs docker."
+        metavar="FILE",
+        show_default=False,
+        help="In place of --postgres: a compose file, such as deploy/compose.yaml. Docker must be here.",
     ),
 ]
 Folder = Annotated[
     Path | None,
     typer.Option(
-        "--secrets", metavar="FOLDER", show_default=False, help="With --postgres: secrets, one folder a role."
+        "--secrets",
+        metavar="FOLDER",
+        show_default=False,
+        help="With --postgres: the folder of the secrets. It has a folder for each role.",
     ),
 ]
 WithoutSecrets = Annotated[
-    bool, typer.Option("--without-secrets", help="With --postgres: you keep the naming secrets yourself.")
+    bool, typer.Option("--without-secrets", help="With --postgres: leave out the naming secrets; you keep them.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def backup(
-    to: Annotated[Path, typer.Argument(metavar="TO", help="A new folder.", show_default=False)],
+    to: Annotated[Path, typer.Argument(metavar="TO", help="The folder that is made.", show_default=False)],
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Databases: bridge, …")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All databases that a role of their own owns.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every database that has a role of its own as its owner.")
+    ] = False,
     postgres: Dsn = "",
     compose: Compose = None,
     secrets: Folder = None,
@@ -71,7 +78,7 @@ def backup(
 
 
 def restore(
-    source: Annotated[Path, typer.Argument(metavar="FROM", help="A folder of `backup`.", show_default=False)],
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="A folder that `backup` made.", show_default=False)],
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Databases: bridge, …", show_default=False)],
     postgres: Dsn = "",
     compose: Compose = None,
@@ -81,20 +88,21 @@ def restore(
         bool, typer.Option("--with-secret", help="Put the backup's naming secret in place of another one, or of none.")
     ] = False,
     drop_old: Annotated[
-        bool, typer.Option("--drop-old", help="Drop the database that was there; else it stays as NAME_before_TIME.")
+        bool, typer.Option("--drop-old", help="Drop the old database; otherwise it is kept as NAME_before_TIME.")
     ] = False,
     kafka: Annotated[
         str,
         typer.Option(
             metavar="HOST:PORT", envvar="SHUANGCHENG_KAFKA", show_default=False,
-            help="Broker, to tell what operators did since; with --compose its own.",
+            help="Broker, which has the acts of operators since the backup; with --compose that of the file.",
         ),
     ] = "",
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Restore databases of a backup, all of them or none, and list what operators have done since the backup.
 
-    Who uses them must be stopped. Each is made whole under another name first, so nothing is lost if it fails.
+    Stop the processes that use these databases first. Each database is restored under another name, and takes its own
+    name at the end. Therefore nothing is lost if the command fails.
 
     Example: shuangcheng restore backups/2026-08-15 bridge --compose deploy/compose.yaml
     """
@@ -224,7 +232,7 @@ def _print(report: dict[str, dict[str, object]], unread: str | None) -> None:
     for name, one in report.items():
         typer.echo(f"{name}: restored as of {one['taken_at']}, {one['rows']} rows")
         if one["old"]:
-            typer.echo(f"  the one that was there is {one['old']} now; once all is well: {one['drop']}")
+            typer.echo(f"  the old database is {one['old']} now; when all is well: {one['drop']}")
         for command in one["start"]:  # type: ignore[attr-defined]
             typer.echo(f"  next: {command}")
         if one["marked"]:
@@ -232,10 +240,10 @@ def _print(report: dict[str, dict[str, object]], unread: str | None) -> None:
                 "  then look at its /health/ready: it replays what was said since, and says under `why` how far it is"
             )
         for act in one["acts"]:  # type: ignore[attr-defined]
-            typer.echo(f"  since then {act['operator']} did at {act['at']}: {act['act']} {act['about']}")
-            typer.echo(f"    to do it again, once it is ready: {act['again']}")
+            typer.echo(f"  not in the backup: {act['operator']} did at {act['at']}: {act['act']} {act['about']}")
+            typer.echo(f"    to repeat it when the service is ready: {act['again']}")
     if unread is not None:
-        typer.echo(f"what operators did since could not be read: {unread}")
+        typer.echo(f"what operators did since the backup could not be read: {unread}")
 
 
 def _service(database: str) -> str:

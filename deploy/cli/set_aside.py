@@ -30,15 +30,19 @@ TokenFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
-After = Annotated[int, typer.Option(min=0, help="Only those with a higher number.")]
-Limit = Annotated[int, typer.Option(min=1, help="So many at most.")]
+After = Annotated[int, typer.Option(min=0, help="Only messages with a higher number.")]
+Limit = Annotated[int, typer.Option(min=1, help="The greatest number of messages that are shown.")]
 Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Numbers that `list` shows.")]
-AllOf = Annotated[str, typer.Option(metavar="REASON", help="Instead of numbers: all that are set aside for it now.")]
+AllOf = Annotated[
+    str,
+    typer.Option(metavar="REASON", help="In place of numbers: all messages that are set aside now for this reason."),
+]
 At = Annotated[
     list[str] | None,
     typer.Option(
         metavar="TOPIC/PARTITION/OFFSET",
-        help="Instead of numbers: what came from there. A restored database has other numbers and the same places.",
+        help="In place of numbers: the message from this place of the log. A restored database has other numbers, and "
+        "the same places.",
     ),
 ]
 
@@ -73,7 +77,8 @@ set_aside = typer.Typer(
     name="set-aside",
     no_args_is_help=True,
     help="Look at messages that a service could not apply, and release or discard them.",
-    epilog="Exit status: 0 done; 1 some were kept, it says why; 2 wrong usage, no answer, or a token not taken.",
+    epilog="Exit status: 0 done; 1 some messages stay set aside, with the reason of each; 2 wrong usage, no answer, or "
+    "a token that is refused.",
 )
 
 
@@ -82,7 +87,7 @@ def list_(
     service: Service = "",
     url: Url = "",
     token_file: TokenFile = "",
-    reason: Annotated[str, typer.Option(help="Only those of this reason.")] = "",
+    reason: Annotated[str, typer.Option(help="Only messages that are set aside for this reason.")] = "",
     after: After = 0,
     limit: Limit = 100,
     as_json: Json = False,
@@ -126,7 +131,9 @@ def release(
 
 @set_aside.command()
 def discard(
-    why: Annotated[str, typer.Option(metavar="TEXT", help="Stays on record.", show_default=False)],
+    why: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why they are given up. It is kept on record.", show_default=False)
+    ],
     numbers: Numbers = None,
     all_of: AllOf = "",
     at: At = None,

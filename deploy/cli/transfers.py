@@ -29,8 +29,8 @@ transfers = typer.Typer(
     name="transfers",
     no_args_is_help=True,
     help="Look at uncertain transfers, and settle them.",
-    epilog="Exit status: 0 done; 1 the transfer was not settled, it says why; 2 wrong usage, no answer, or a token not"
-    " taken.",
+    epilog="Exit status: 0 done; 1 the transfer was not settled, with the reason; 2 wrong usage, no answer, or a token"
+    " that is refused.",
 )
 
 
@@ -45,7 +45,9 @@ class Outcome(StrEnum):
 def list_(
     url: Url = "",
     token_file: TokenFile = "",
-    limit: Annotated[int, typer.Option(min=1, max=500, help="So many at most, the oldest first.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=500, help="The greatest number of transfers that are shown, the oldest first.")
+    ] = 100,
     as_json: Json = False,
 ) -> None:
     """Show uncertain transfers, and open transfers to a home whose file is gone.
@@ -59,7 +61,9 @@ def list_(
 def settle(
     transfer: Annotated[UUID, typer.Argument(help="Id that `list` shows.")],
     outcome: Annotated[Outcome, typer.Option("--as", help="What the home says that it did.", show_default=False)],
-    why: Annotated[str, typer.Option(metavar="TEXT", help="How you know. Stays on record.", show_default=False)],
+    why: Annotated[
+        str, typer.Option(metavar="TEXT", help="How you know it. It is kept on record.", show_default=False)
+    ],
     url: Url = "",
     token_file: TokenFile = "",
     as_json: Json = False,

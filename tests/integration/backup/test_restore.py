@@ -233,5 +233,5 @@ async def test_without_a_broker_it_is_restored_and_says_that_acts_were_not_read(
     await taken(shelf)
     ended = await shelf.restore("--kafka", "127.0.0.1:1")
     assert ended.status == 0
-    assert "what operators did since could not be read" in ended.out
+    assert "what operators did since the backup could not be read" in ended.out
     assert await shelf.totals() == {"early": 1}
