@@ -117,6 +117,8 @@ def audit(
 def _asked(
     kafka: str, postgres: str, databases: str, registries: Path | None, save: Path | None, judged_by: _JudgedBy
 ) -> _Asked:
+    if not postgres and not databases:
+        postgres = _of_secrets()
     document = _document(databases) if databases else {}
     named = document.get("databases", document)
     # A report of the demo names its own broker and registries, whatever stands in the environment of its reader.
@@ -137,6 +139,17 @@ def _asked(
     if save is not None and not os.access(save if save.exists() else save.absolute().parent, os.W_OK):
         raise EnvironmentProblem(f"cannot write {save}", todo="give --save a file in a folder that can be written")
     return _Asked(kafka, postgres, named, codes, save, judged_by)
+
+
+def _of_secrets() -> str:
+    """The address in the folder of this role's secrets, as compose gives it; empty without such a file."""
+    file = Path(os.environ.get("SHUANGCHENG_SECRETS", "")) / "shuangcheng_postgres"
+    try:
+        return file.read_text(encoding="ascii").strip() if "SHUANGCHENG_SECRETS" in os.environ else ""
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot read {file}: {error.strerror}", todo="mount it for this user") from error
 
 
 def _document(text: str) -> dict[str, Any]:

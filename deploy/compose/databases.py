@@ -1,4 +1,5 @@
-"""``python -m deploy.compose.databases NAME…``: a database and the role that owns it, for each name.
+"""``python -m deploy.compose.databases NAME…``: a database and the role that owns it, for each name, and the auditor's
+role, which may connect to all of them.
 
 Safe to repeat: what is missing is made, and a role's password becomes the one that its process reads. The server and
 the superuser are those of PGHOST and PGUSER; the passwords are in the folder SHUANGCHENG_SECRETS.
@@ -27,6 +28,9 @@ SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING ''UTF8'''
               ' LOCALE_PROVIDER builtin BUILTIN_LOCALE ''C.UTF-8''', $1::text, $1::text)
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = $1::text)
 """
+_AUDITOR = "audit"
+"""Owns nothing. The audit views of services are for whoever may connect."""
+_LET_IN = f"SELECT format('GRANT CONNECT ON DATABASE %I TO {_AUDITOR}', $1::text)"
 _CLOSE = "SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', $1::text)"
 
 
@@ -37,16 +41,19 @@ async def prepare(names: list[str], secrets: Path) -> int:
     """
     password = _secret(secrets / "superuser")
     verifiers = {name: _secret(secrets / f"{name}.scram") for name in names}
+    auditor = _secret(secrets / f"{_AUDITOR}.scram")
     admin = await _entered("postgres", password)
     try:
         await admin.execute("SELECT pg_advisory_lock(1)")  # two of these jobs may run at once
         await admin.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
+        await admin.execute(await admin.fetchval(_ROLE, _AUDITOR, auditor))
         for name, verifier in verifiers.items():
             await admin.execute(await admin.fetchval(_ROLE, name, verifier))
             create = await admin.fetchval(_DATABASE, name)
             if create is not None:
                 await admin.execute(create)
             await admin.execute(await admin.fetchval(_CLOSE, name))
+            await admin.execute(await admin.fetchval(_LET_IN, name))
             await _extend(name, password)
             print(f"{name}: {'was there already' if create is None else 'created'}")
     finally:

@@ -24,6 +24,8 @@ from deploy.operate.registries import configured_codes
 
 __all__ = ["scram_verifier", "write_all"]
 
+_AUDITOR = "audit"
+"""The role of `shuangcheng audit` has no process and no database of its own."""
 _NOT_ROLES = frozenset({"operator", "postgres"})
 _SANDBOX = "sandbox_"
 """Sandboxes stand for strangers: they get their own registry's token, and a passcode for their pages."""
@@ -41,8 +43,11 @@ def write_all(root: Path, codes: list[str]) -> None:
         if role in _NOT_ROLES:
             continue
         password = _once(folder / "password")
-        _write(folder / "shuangcheng_database", f"postgresql://{role}:{password}@postgres:5432/{role}")
         _write(root / "postgres" / f"{role}.scram", scram_verifier(password, os.urandom(16)))
+        if role == _AUDITOR:
+            _write(folder / "shuangcheng_postgres", f"postgresql://{role}:{password}@postgres:5432/identity")
+            continue
+        _write(folder / "shuangcheng_database", f"postgresql://{role}:{password}@postgres:5432/{role}")
         code = role.partition("_")[2]
         if role.startswith((_SANDBOX, _ADAPTER)):
             _write(folder / "shuangcheng_system_token", _once(root / "operator" / f"system_{code}"))

@@ -69,7 +69,17 @@ def test_the_job_of_secrets_has_a_folder_for_each_database_of_the_catalogue() ->
     folders = {
         found[1] for volume in CONTAINERS["secrets"]["volumes"] if (found := re.search(r":/secrets/(\w+)$", volume))
     }
-    assert folders == {spec.database for spec in process_table(KINDS)} | {OPERATOR, "postgres"}
+    assert folders == {spec.database for spec in process_table(KINDS)} | {OPERATOR, "postgres", "audit"}
+
+
+def test_the_auditor_is_given_its_own_role_alone_and_the_registries_files() -> None:
+    auditor = CONTAINERS["audit"]
+    assert auditor["entrypoint"] == ["shuangcheng", "audit"]
+    assert auditor["volumes"] == [
+        "secrets-audit:/run/shuangcheng:ro",
+        "./registries:/etc/shuangcheng/registries:ro",
+    ]
+    assert auditor["networks"] == ["inside"]
 
 
 def test_what_runs_on_is_restarted_and_looked_after_and_what_ends_is_not() -> None:

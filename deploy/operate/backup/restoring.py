@@ -30,6 +30,10 @@ _CREATE: Final = """
 CREATE DATABASE {beside} OWNER {role} TEMPLATE template0 ENCODING 'UTF8'
 LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'"""
 _CLOSE: Final = "REVOKE ALL ON DATABASE {beside} FROM PUBLIC"
+_AUDITOR: Final = """
+SELECT coalesce(string_agg(format('GRANT CONNECT ON DATABASE %I TO %I', {beside}, rolname), '; '), 'SELECT')
+FROM pg_roles WHERE rolname = 'audit'"""
+"""The statement that lets the auditor in, where this server has the role; else a statement that does nothing."""
 _DROP: Final = "DROP DATABASE IF EXISTS {database}"
 _RENAME: Final = "ALTER DATABASE {old} RENAME TO {new}"
 _KNOWS_MARKERS: Final = "SELECT to_regclass('restored') IS NOT NULL"
@@ -163,6 +167,8 @@ async def _made_beside(name: str, one: Database, file: Path, role: str, wanted: 
     await server.ask("postgres", _DROP.format(database=quoted(beside)))  # left by a restoration that was killed
     await server.ask("postgres", _CREATE.format(beside=quoted(beside), role=quoted(role)))
     await server.ask("postgres", _CLOSE.format(beside=quoted(beside)))
+    [[let_in]] = await server.ask("postgres", _AUDITOR.format(beside=literal(beside)))
+    await server.ask("postgres", let_in)
     await server.ask(beside, "CREATE EXTENSION btree_gist")  # as the superuser: a role need not be allowed to
     how = ("--exit-on-error", "--single-transaction", "--no-owner", f"--role={role}", "--no-comments")
     with file.open("rb") as opened:

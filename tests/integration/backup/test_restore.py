@@ -51,6 +51,18 @@ async def test_the_role_owns_all_of_it_nobody_else_enters_and_the_extension_is_t
     await shelf.say(next=3)  # as its role
 
 
+async def test_the_auditor_was_let_in_and_is_let_in_again(shelf: Shelf) -> None:
+    await shelf.ask("postgres", "CREATE ROLE audit")
+    try:
+        await taken(shelf)
+        assert (await shelf.restore()).status == 0
+        assert await shelf.ask("postgres", f"SELECT has_database_privilege('audit', '{shelf.service}', 'CONNECT')")
+    finally:
+        for database in await shelf.databases():
+            await shelf.ask("postgres", f'REVOKE ALL ON DATABASE "{shelf.service}{database}" FROM audit')
+        await shelf.ask("postgres", "DROP ROLE audit")
+
+
 async def test_a_strangers_database_is_restored_without_a_mark(shelf: Shelf) -> None:
     await shelf.take(shelf.stranger)
     db = await asyncpg.connect(shelf.dsn[shelf.stranger])

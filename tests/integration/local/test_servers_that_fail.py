@@ -12,7 +12,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+import pytest
 
+from deploy.audit import databases_on
 from deploy.tryout.local.ports import free_port
 from deploy.tryout.local.postgres import ExternalPostgres, Postgres
 from tests.support.waiting import eventually
@@ -183,7 +185,7 @@ class TestJobsOfCompose:
     async def test_databases_that_the_server_does_not_let_in_is_one_message(
         self, tmp_path: Path, postgres: Postgres
     ) -> None:
-        for name in ("superuser", "identity.scram", "bridge.scram"):
+        for name in ("superuser", "identity.scram", "bridge.scram", "audit.scram"):
             (tmp_path / name).write_text("wrong")
         where = urlsplit(postgres.admin_dsn)
         said = await refused(
@@ -195,7 +197,7 @@ class TestJobsOfCompose:
     async def test_databases_are_made_where_the_server_lets_it_in(self, tmp_path: Path, own_postgres: Postgres) -> None:
         where = urlsplit(own_postgres.admin_dsn)
         (tmp_path / "superuser").write_text(str(where.password))
-        for name in ("identity", "bridge"):
+        for name in ("identity", "bridge", "audit"):
             (tmp_path / f"{name}.scram").write_text("a password")
         told = {"PGUSER": "postgres", "PGHOST": str(where.hostname), "PGPORT": str(where.port)}
         for _ in range(2):
@@ -203,6 +205,17 @@ class TestJobsOfCompose:
             assert ended == Ended(0, "")
         place = f"{where.hostname}:{where.port}"
         connection = await asyncpg.connect(f"postgresql://bridge:a%20password@{place}/bridge")
+        await connection.execute(
+            "CREATE TABLE transfer (id int); CREATE VIEW audit_transfer AS SELECT id FROM transfer"
+        )
+        await connection.execute("GRANT SELECT ON audit_transfer TO PUBLIC")
+        await connection.close()
+        auditor = await databases_on(f"postgresql://audit:a%20password@{place}/identity")
+        assert set(auditor) == {"identity", "bridge"}
+        connection = await asyncpg.connect(auditor["bridge"])
+        assert await connection.fetch("TABLE audit_transfer") == []
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("TABLE transfer")
         await connection.close()
 
     async def test_secrets_without_its_volumes_names_the_place_and_what_to_mount(self, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from services.chassis.base.settings import read_settings
 
 @pytest.fixture
 def volumes(tmp_path: Path) -> Path:
-    for name in ("operator", "postgres", "bridge", "sandbox_gz", "sandbox_sz", "adapter_sz"):
+    for name in ("operator", "postgres", "bridge", "audit", "sandbox_gz", "sandbox_sz", "adapter_sz"):
         (tmp_path / name).mkdir()
     write_all(tmp_path, ["gz", "sz"])
     return tmp_path
@@ -35,6 +35,8 @@ def test_each_process_gets_its_own_files_and_a_sandbox_its_own_registrys_token_o
         "operator/registry_gz",
         "operator/registry_sz",
         "postgres/superuser",
+        "audit/password",
+        "audit/shuangcheng_postgres",
         "bridge/password",
         "bridge/shuangcheng_database",
         "bridge/shuangcheng_naming_secret",
