@@ -176,7 +176,8 @@ def _own(number: int, entry: TopicEntry) -> TopicEntry:
 
 def overtaken() -> float:
     """How many batches have been decided again in this process."""
-    return sum(s.value for metric in metrics.overtaken.collect() for s in metric.samples if s.name.endswith("_total"))
+    collected = metrics.own().overtaken.collect()
+    return sum(s.value for metric in collected for s in metric.samples if s.name.endswith("_total"))
 
 
 def event_of(source: str, message: Message, at: Any) -> Event:

@@ -14,21 +14,29 @@ from __future__ import annotations
 
 import os
 import signal
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 if TYPE_CHECKING:  # a migration passes P9, and needs no contracts
     from contracts.envelope import Event
 
-__all__ = ["NAMES", "Failpoint", "RaisedOnRequest", "arm", "failpoint", "raise_if_asked"]
+__all__ = ["NAMES", "Failpoint", "RaisedOnRequest", "arm", "begin", "failpoint", "raise_if_asked"]
 
 Failpoint = Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10"]
 NAMES: Final[tuple[Failpoint, ...]] = get_args(Failpoint)
 
-_armed: dict[str, int] = {}
+_of_the_process: Final[dict[str, int]] = {}
+_armed: ContextVar[dict[str, int]] = ContextVar("armed", default=_of_the_process)
+"""The points of the service that runs in this context, each with the passings that are left."""
 
 
 class RaisedOnRequest(RuntimeError):
     """A decision raised because a test asked for it."""
+
+
+def begin() -> None:
+    """Give the service that this context begins points of its own, where several services run in one process."""
+    _armed.set({})
 
 
 def arm(text: str) -> None:
@@ -36,17 +44,18 @@ def arm(text: str) -> None:
     name, _, count = text.partition(":")
     if name not in NAMES or (count and (not count.isdigit() or int(count) < 1)):
         raise ValueError(f"failpoint {text!r}: expected one of {', '.join(NAMES)}, with :n for the n-th passing")
-    _armed[name] = int(count or 1)
+    _armed.get()[name] = int(count or 1)
 
 
 def failpoint(name: Failpoint) -> None:
     """Die here if this point is armed and its count is up."""
-    if not _armed:
+    armed = _armed.get()
+    if not armed:
         return
-    left = _armed.get(name)
+    left = armed.get(name)
     if left is None:
         return
-    _armed[name] = left - 1
+    armed[name] = left - 1
     if left == 1:
         os.kill(os.getpid(), signal.SIGKILL)
 

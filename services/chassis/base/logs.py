@@ -12,19 +12,20 @@ import math
 import re
 import threading
 import time
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 from structlog.exceptions import DropEvent
-from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from services.chassis.base import metrics
 from services.chassis.base.database import describe
 from services.chassis.base.failures import classify, is_transient
 from services.chassis.base.repeats import QUIET_SECONDS, Repeats, shape
 
-__all__ = ["ALLOWED", "Episode", "Logger", "about", "configure", "log", "raised"]
+__all__ = ["ALLOWED", "Episode", "Logger", "about", "begin", "configure", "end", "form", "log", "raised"]
 
 Logger = FilteringBoundLogger
 
@@ -84,9 +85,18 @@ _PASSING: Final = re.compile(r"CoordinatorNotAvailable|CoordinatorLoadInProgress
 _MOST_DETAILS: Final = 5
 """Kinds of detail that one episode says."""
 
-_about: dict[str, object] = {}
-_repeats = Repeats()
-_sweeping = threading.Lock()
+
+@dataclass(frozen=True)
+class _Own:
+    """What belongs to the lines of one service: fields that all of them carry, and lines that are counted."""
+
+    about: dict[str, object] = field(default_factory=dict)
+    repeats: Repeats = field(default_factory=Repeats)
+    sweeping: threading.Lock = field(default_factory=threading.Lock)
+
+
+_of_the_process: Final = _Own()
+_own: ContextVar[_Own] = ContextVar("own", default=_of_the_process)
 _judged: ContextVar[bool] = ContextVar("judged", default=False)
 
 
@@ -102,7 +112,7 @@ def _writes(level: str, event: EventDict) -> bool:
         return True
     key, told = _kind(event)
     passes = _PASSING.search(f"{event.get('event')} {event.get('detail', '')}") is not None
-    written = _repeats.writes((level, *key), told, time.monotonic(), passes=passes)
+    written = _own.get().repeats.writes((level, *key), told, time.monotonic(), passes=passes)
     _sweep_later()
     return written
 
@@ -114,28 +124,30 @@ def _once(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
 
 
 def _sweep_later() -> None:
-    if _sweeping.acquire(blocking=False):
-        timer = threading.Timer(QUIET_SECONDS / 3, _sweep)
+    if _own.get().sweeping.acquire(blocking=False):
+        # A thread begins with an empty context. Its lines are those of the service whose lines it counts.
+        timer = threading.Timer(QUIET_SECONDS / 3, copy_context().run, [_sweep])
         timer.daemon = True
         timer.start()
 
 
 def _sweep() -> None:
+    own = _own.get()
     try:
         _tell_ended(time.monotonic())
     finally:
-        _sweeping.release()
-    if _repeats.counting:
+        own.sweeping.release()
+    if own.repeats.counting:
         _sweep_later()
 
 
 def _tell_ended(now: float) -> None:
-    for ended in _repeats.ended(now):
+    for ended in _own.get().repeats.ended(now):
         log().info("no longer repeated", **ended.about, count=ended.count, seconds=ended.seconds)
 
 
 def _with_about(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {**_about, **event}
+    return {**_own.get().about, **event}
 
 
 def _allow_list(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -212,7 +224,7 @@ class Episode:
 
     def met(self, error: BaseException) -> None:
         """It failed with this error: a warning if the error is transient, else an error."""
-        metrics.failures.labels(classify(error).value).inc()
+        metrics.own().failures.labels(classify(error).value).inc()
         self.failed(describe(error), level="warning" if is_transient(error) else "error")
 
     def over(self) -> None:
@@ -232,35 +244,52 @@ def _as_judged(level: str, line: dict[str, Any]) -> None:
         _judged.reset(token)
 
 
+def begin(service: str) -> None:
+    """Give the service that this context begins lines of its own, where several services run in one process."""
+    _own.set(_Own())
+    about(service=service)
+
+
+def end() -> None:
+    """Tell how often lines came that are still counted: the service ends."""
+    _tell_ended(math.inf)
+
+
+def form() -> tuple[list[Processor], logging.Handler]:
+    """How a service's lines are made: processors of structlog, and the handler for lines of libraries."""
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _once,
+        _with_about,
+        _allow_list,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ], _ToStructlog()
+
+
 def configure(level: str, service: str) -> None:
     """Set up structlog and the standard library's root logger for this process."""
+    processors, handler = form()
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _once,
-            _with_about,
-            _allow_list,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=structlog.PrintLoggerFactory(),
         cache_logger_on_first_use=True,
     )
     about(service=service)
     root = logging.getLogger()
-    root.handlers = [_ToStructlog()]
+    root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    atexit.register(_tell_ended, math.inf)
+    atexit.register(end)
 
 
 def about(**fields: object) -> None:
-    """Fields that every line of this process carries from now on."""
-    _about.update(fields)
+    """Fields that every line of this service carries from now on."""
+    _own.get().about.update(fields)
 
 
 def log() -> Logger:
-    """The process's logger."""
+    """The logger of the service that runs in this context."""
     logger: Logger = structlog.get_logger()
     return logger

@@ -8,38 +8,72 @@ change.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-
-__all__ = [
-    "Figure",
-    "count",
-    "exposition",
-    "failures",
-    "job_portions",
-    "messages",
-    "overtaken",
-    "relay_stuck",
-    "relayed",
-    "traces_dropped",
-]
-
-messages = Counter("shuangcheng_messages_total", "Messages by what became of them", ["group", "outcome"])
-batch_seconds = Histogram(
-    "shuangcheng_batch_seconds",
-    "Seconds from fetch to commit of one batch",
-    ["group"],
-    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
 )
-traces_dropped = Counter(
-    "shuangcheng_traceparents_dropped_total", "Messages whose traceparent could not be handed on", ["group"]
-)
-relay_stuck = Gauge("shuangcheng_relay_stuck", "Partitions that take no rows, or 1 for a missing topic", ["topic"])
-relayed = Counter("shuangcheng_relayed_total", "Outbox rows acknowledged by the broker")
-overtaken = Counter("shuangcheng_overtaken_total", "Batches decided again: another writer was there first", ["group"])
-job_portions = Counter("shuangcheng_job_portions_total", "Portions of jobs that were done", ["job"])
-failures = Counter("shuangcheng_failures_total", "What kept a part of the service from moving, by class", ["class"])
+
+__all__ = ["Figure", "Metrics", "begin", "count", "exposition", "own"]
+
+
+class Metrics:
+    """The counters of one service, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        self.messages = Counter(
+            "shuangcheng_messages_total", "Messages by what became of them", ["group", "outcome"], registry=registry
+        )
+        self.batch_seconds = Histogram(
+            "shuangcheng_batch_seconds",
+            "Seconds from fetch to commit of one batch",
+            ["group"],
+            buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+            registry=registry,
+        )
+        self.traces_dropped = Counter(
+            "shuangcheng_traceparents_dropped_total",
+            "Messages whose traceparent could not be handed on",
+            ["group"],
+            registry=registry,
+        )
+        self.relay_stuck = Gauge(
+            "shuangcheng_relay_stuck",
+            "Partitions that take no rows, or 1 for a missing topic",
+            ["topic"],
+            registry=registry,
+        )
+        self.relayed = Counter("shuangcheng_relayed_total", "Outbox rows acknowledged by the broker", registry=registry)
+        self.overtaken = Counter(
+            "shuangcheng_overtaken_total",
+            "Batches decided again: another writer was there first",
+            ["group"],
+            registry=registry,
+        )
+        self.job_portions = Counter(
+            "shuangcheng_job_portions_total", "Portions of jobs that were done", ["job"], registry=registry
+        )
+        self.failures = Counter(
+            "shuangcheng_failures_total",
+            "What kept a part of the service from moving, by class",
+            ["class"],
+            registry=registry,
+        )
+
+
+_of_the_process: Final = Metrics()
+_own: ContextVar[Metrics] = ContextVar("metrics", default=_of_the_process)
 
 _HELP: Final = {
     "ready": "1 while the service can do its work",
@@ -63,12 +97,23 @@ class Figure(NamedTuple):
     help: str = ""
 
 
+def begin() -> None:
+    """Give the service that this context begins counters of its own, where several services run in one process."""
+    _own.set(Metrics())
+
+
+def own() -> Metrics:
+    """The counters of the service that runs in this context."""
+    return _own.get()
+
+
 def count(group: str, records: int, applied: int, set_aside: int, seconds: float) -> None:
     """One batch that was committed."""
-    batch_seconds.labels(group).observe(seconds)
-    messages.labels(group, "applied").inc(applied)
-    messages.labels(group, "set_aside").inc(set_aside)
-    messages.labels(group, "duplicate").inc(records - applied - set_aside)
+    metrics = own()
+    metrics.batch_seconds.labels(group).observe(seconds)
+    metrics.messages.labels(group, "applied").inc(applied)
+    metrics.messages.labels(group, "set_aside").inc(set_aside)
+    metrics.messages.labels(group, "duplicate").inc(records - applied - set_aside)
 
 
 def exposition(figures: Iterable[Figure]) -> bytes:
@@ -80,4 +125,4 @@ def exposition(figures: Iterable[Figure]) -> bytes:
         if name not in gauges:
             gauges[name] = Gauge(f"shuangcheng_{name}", text or _HELP[name], list(labels), registry=read_now)
         (gauges[name].labels(**labels) if labels else gauges[name]).set(value)
-    return generate_latest() + generate_latest(read_now)
+    return generate_latest(own().registry) + generate_latest(read_now)

@@ -60,6 +60,6 @@ async def decided_again(where: str, decide: Callable[[], Awaitable[R]]) -> R:
 
 
 def _note(where: str, error: Exception, *, first: bool) -> None:
-    metrics.overtaken.labels(where).inc()
+    metrics.own().overtaken.labels(where).inc()
     if first:
         log().warning("batch overtaken, decided again", group=where, detail=describe(error))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from services.chassis.base.addresses import require_address, require_brokers
 
@@ -75,9 +75,13 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.await_facts)
 
 
-def read_settings(kind: type[Settings] = Settings) -> Settings:
-    """The settings from the environment; what it does not say, from files of the folder ``SHUANGCHENG_SECRETS``.
+def read_settings(kind: type[Settings] = Settings, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings from an environment; what it does not say, from files of the folder ``SHUANGCHENG_SECRETS``.
 
     A file has the name of the variable in lower case: ``shuangcheng_database``. ``kind``: with the fields of a service.
+    ``environment``: that of this service alone, where several run in one process; by default that of the process.
     """
-    return kind(_secrets_dir=os.environ.get("SHUANGCHENG_SECRETS"))
+    given = os.environ if environment is None else environment
+    variables = EnvSettingsSource(kind)
+    variables.env_vars = {name.lower(): value for name, value in given.items()}
+    return kind(_build_sources=((variables, SecretsSettingsSource(kind, given.get("SHUANGCHENG_SECRETS"))), {}))

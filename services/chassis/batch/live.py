@@ -108,7 +108,7 @@ class LiveBatches:
         records = [candidate.record for candidate in candidates]
         effects = await self._moved(records, fence, partial(self._decide, candidates, failed, hopeful))
         dropped = sum(candidate.event is not None and candidate.event.trace_dropped for candidate in candidates)
-        metrics.traces_dropped.labels(self.stream.group).inc(dropped)
+        metrics.own().traces_dropped.labels(self.stream.group).inc(dropped)
         return effects
 
     async def _moved(

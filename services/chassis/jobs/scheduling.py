@@ -137,7 +137,7 @@ class Scheduler:
             return False
         doing.over()
         self._tell(doing, due)
-        metrics.job_portions.labels(name).inc()
+        metrics.own().job_portions.labels(name).inc()
         if sent:
             self._wake_relay.set()
         return True

@@ -167,7 +167,7 @@ class Relay:
         if acknowledged:
             ends = {place: one.end for place, one in sent.items() if one.end is not None}
             await said.tell(db, acknowledged, ends)
-            metrics.relayed.inc(len(acknowledged))
+            metrics.own().relayed.inc(len(acknowledged))
         failed = {place: one for place, one in sent.items() if one.error is not None}
         if failed:
             for place in await self._judged(failed):

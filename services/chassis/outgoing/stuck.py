@@ -147,7 +147,7 @@ class Stuck:
                 rows = trial.acknowledged
                 await said.tell(db, [id for id, _ in rows.values()], {place: end for place, (_, end) in rows.items()})
                 await db.execute(_FREE, *_columns(free))
-            metrics.relayed.inc(len(trial.acknowledged))
+            metrics.own().relayed.inc(len(trial.acknowledged))
             for place in free:
                 self._remove(place)
 
@@ -158,7 +158,7 @@ class Stuck:
 
     def _count(self, topic: str) -> int:
         count = sum(place[0] == topic for place in self._troubles)
-        metrics.relay_stuck.labels(topic).set(count)
+        metrics.own().relay_stuck.labels(topic).set(count)
         return count
 
 

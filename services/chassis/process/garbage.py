@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Iterable
 from typing import Final
 
 __all__ = ["collect_rarely"]
@@ -16,8 +17,11 @@ __all__ = ["collect_rarely"]
 _SECONDS: Final = 60.0
 
 
-async def collect_rarely() -> None:
-    """Exempt the objects of the start from collection, then look for cycles once a minute; until cancelled."""
+async def collect_rarely(begun: Iterable[asyncio.Event]) -> None:
+    """Once all that this process runs has begun, exempt the objects of the start from collection. Then look for cycles
+    once a minute, until cancelled. It belongs to a process, however many services run in it."""
+    for each in begun:
+        await each.wait()
     gc.collect()
     gc.freeze()
     # A quarter of Python's time went into looking for cycles that are not there (`make bench`).

@@ -62,6 +62,7 @@ class Runtime:
         self.clock = clock or Clock(timedelta(seconds=settings.clock_offset))
         self.fatal: Exception | None = None
         self.stopping = asyncio.Event()
+        self.begun = asyncio.Event()
         self.lanes: list[Lane] = []
         self.relay = Relay(settings, service.name, self.clock)
         self.processor = Processor(service, settings, self.clock)
@@ -134,7 +135,7 @@ class Runtime:
             self._wakes.append(committed)
             self._start(worker(self.pool, self.settings, committed))
         await broker.start()
-        self._start(collect_rarely())
+        self.begun.set()
         lanes, profile = self.settings.lanes, self.settings.profile
         log().info("started", kind=self.service.name, lanes=lanes, profile=profile)
 
@@ -278,4 +279,8 @@ async def run(service: Service, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, runtime.stopping.set)
-    await runtime.run()
+    collecting = asyncio.create_task(collect_rarely([runtime.begun]))
+    try:
+        await runtime.run()
+    finally:
+        collecting.cancel()

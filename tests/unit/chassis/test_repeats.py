@@ -49,15 +49,15 @@ def test_kinds_beyond_what_is_kept_are_counted_together() -> None:
 
 
 @pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> object:
+def lines(capsys: pytest.CaptureFixture[str]) -> object:
     """What was written since the last look."""
     before = structlog.get_config()
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
-    monkeypatch.setattr(logs, "_repeats", Repeats())
-    monkeypatch.setattr(logs, "_about", {})
+    before_it = logs._own.set(logs._Own())
     logs.configure("INFO", "tally")
     yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    logs._own.reset(before_it)
     structlog.configure(**before)
     root.handlers = handlers
     root.setLevel(level)
