@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.addresses import require_url
-from deploy.web.proxies import TrustedProxies
+from deploy.web.settings import PageSettings
 
 __all__ = ["BRIDGE", "OperatorSettings"]
 
 BRIDGE: Final = "bridge"
 
 
-class OperatorSettings(BaseSettings):
+class OperatorSettings(PageSettings):
     """Settings of the page; each field is the variable ``SHUANGCHENG_<NAME>``."""
-
-    model_config = SettingsConfigDict(env_prefix="SHUANGCHENG_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     services: dict[str, str]
     """Where the linkage's services and adapters are, as JSON: ``{"bridge": "http://…"}``."""
-    http_host: str = "127.0.0.1"
     http_port: int = Field(default=8094, ge=0, le=65535)
-    trusted_proxies: TrustedProxies = "127.0.0.1"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("services")
     @classmethod

@@ -11,14 +11,15 @@ import re
 import sys
 import threading
 import time
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 from structlog.exceptions import DropEvent
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-__all__ = ["Repeats", "configure"]
+__all__ = ["Repeats", "configure", "form"]
 
 QUIET_SECONDS: Final = 30.0
 PATIENCE_SECONDS: Final = 30.0
@@ -73,7 +74,8 @@ class Repeats:
             return True
 
     def _sweep_later(self) -> None:
-        self._timer = threading.Timer(self._quiet / 3, self.sweep)
+        # A thread begins with an empty context, in which nobody knows any more whose lines these are.
+        self._timer = threading.Timer(self._quiet / 3, copy_context().run, [self.sweep])
         self._timer.daemon = True
         self._timer.start()
 
@@ -125,25 +127,30 @@ class _ToStructlog(logging.Handler):
         write(" ".join(record.getMessage().split())[:500], **fields)
 
 
-def configure(level: str, service: str) -> None:
-    """Set up structlog and the standard library's root logger for this process."""
-    number = logging.getLevelNamesMapping()[level]
+def form(service: str) -> tuple[list[Processor], logging.Handler]:
+    """How lines are made: processors of structlog, and the handler for lines of libraries."""
 
     def with_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         return {"service": service, **event}
 
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _without_trace,
+        Repeats(),
+        with_service,
+        structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+    ], _ToStructlog()
+
+
+def configure(level: str, service: str) -> None:
+    """Set up structlog and the standard library's root logger for this process."""
+    processors, handler = form(service)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _without_trace,
-            Repeats(),
-            with_service,
-            structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(),
     )
     root = logging.getLogger()
-    root.handlers = [_ToStructlog()]
+    root.handlers = [handler]
     root.setLevel(logging.WARNING)

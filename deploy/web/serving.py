@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import sys
+from collections.abc import Iterator
 
 import uvicorn
 from fastapi import FastAPI
 
 from deploy.web.bounds import SERVER
 
-__all__ = ["listen", "serve"]
+__all__ = ["listen", "serve", "serve_until"]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -29,7 +31,51 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(app: FastAPI, listener: socket.socket, trusted_proxies: str) -> None:
     """Serve until SIGTERM or SIGINT. Exits with 1 when the application does not start."""
-    config = uvicorn.Config(
+    server = uvicorn.Server(_config(app, trusted_proxies))
+    with listener, contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(1)
+
+
+async def serve_until(
+    stopping: asyncio.Event, app: FastAPI, listener: socket.socket, trusted_proxies: str, *, begun: asyncio.Event
+) -> None:
+    """Serve as a part of a process, which handles the signals. ``begun`` is set once it answers.
+
+    Raises ``ValueError`` when the application does not start; its log says why.
+    """
+    server = _Part(_config(app, trusted_proxies), begun)
+    with listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        asked = asyncio.create_task(stopping.wait())
+        await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        server.should_exit = True
+        await serving
+    if not server.started:
+        raise ValueError("the application did not start; its lines above say why")
+
+
+class _Part(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, begun: asyncio.Event) -> None:
+        super().__init__(config)
+        self._begun = begun
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # the application did not start; other parts of the process are still to stop in order
+            return
+        self._begun.set()
+
+
+def _config(app: FastAPI, trusted_proxies: str) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
@@ -38,8 +84,3 @@ def serve(app: FastAPI, listener: socket.socket, trusted_proxies: str) -> None:
         timeout_graceful_shutdown=5,
         **SERVER,
     )
-    server = uvicorn.Server(config)
-    with listener, contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
-    if not server.started:
-        sys.exit(1)

@@ -107,6 +107,7 @@ _DOMAIN: Final = re.compile(
 _OF_LIBRARIES: Final = (
     "CollectorRegistry",
     "TypeAdapter",
+    "registry=kept",
     "registry=read_now",
     'person=b"naming"',
     "transfer-encoding",

@@ -33,7 +33,8 @@ SHELL = {
 
 @pytest.fixture
 async def launcher(request: pytest.FixtureRequest) -> AsyncIterator[asyncio.subprocess.Process]:
-    command = ["-m", "deploy.cli.main", getattr(request, "param", "up"), "--json", "--broker", "embedded"]
+    arguments = getattr(request, "param", "up").split()
+    command = ["-m", "deploy.cli.main", *arguments, "--json", "--broker", "embedded"]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, *command),
         cwd=ROOT,
@@ -68,8 +69,9 @@ def left(folder: str) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize(("launcher", "count"), [("up", 7), ("up --one-process", 1)], indirect=["launcher"])
 async def test_up_is_ready_with_every_process_and_leaves_none_after_ctrl_c(
-    launcher: asyncio.subprocess.Process,
+    launcher: asyncio.subprocess.Process, count: int
 ) -> None:
     document = await ready(launcher)
     processes = document["processes"]
@@ -78,6 +80,7 @@ async def test_up_is_ready_with_every_process_and_leaves_none_after_ctrl_c(
         for name, process in processes.items():
             answer = await client.get(f"{process['url']}/health/ready")
             assert answer.status_code == 200, f"{name}: {answer.text}"
+    assert len({process["pid"] for process in processes.values()}) == count
     assert set(document["tokens"]) == {"operator", "registry:gz", "registry:sz", "system:gz", "system:sz"}
     launcher.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(launcher.wait(), timeout=30) == 0
@@ -105,3 +108,25 @@ async def test_play_says_where_the_pages_are_and_how_to_sign_in_and_has_shifts_t
     launcher.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(launcher.wait(), timeout=30) == 0
     assert not left(document["folder"])
+
+
+@pytest.mark.parametrize("launcher", ["play --processes"], indirect=True)
+async def test_play_with_processes_starts_again_what_dies(launcher: asyncio.subprocess.Process) -> None:
+    document = await ready(launcher)
+    bridge = document["processes"]["bridge"]
+    assert len({process["pid"] for process in document["processes"].values()}) == len(document["processes"])
+    os.kill(bridge["pid"], signal.SIGKILL)
+    await eventually(lambda: not lives(bridge["pid"]), what="the end of the bridge")
+    async with httpx.AsyncClient(trust_env=False) as client:
+
+        async def answers() -> bool:
+            try:
+                return (await client.get(f"{bridge['url']}/health/ready")).status_code == httpx.codes.OK
+            except httpx.HTTPError:
+                return False
+
+        await eventually(answers, what="another bridge at the same address")
+    launcher.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(launcher.wait(), timeout=30) == 0
+    assert launcher.stderr is not None
+    assert b"bridge was ended by signal 9; it is started again" in await launcher.stderr.read()

@@ -10,6 +10,7 @@ import typer
 
 from deploy.cli.running import run
 from deploy.linkage import OPERATOR
+from deploy.operate.errors import ProcessFailed
 from deploy.operate.publishing import Publisher
 from deploy.tryout.cli.up import Broker, Kind, Port, addresses, say, until_stopped
 from deploy.tryout.demo.play import weekend
@@ -23,6 +24,9 @@ def play(
     host_kind: Kind = "kafka_native",
     home_kind: Kind = "rest_api",
     first_port: Port = None,
+    processes: Annotated[
+        bool, typer.Option("--processes", help="A process each; one that dies is started again. Else all in one.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print addresses, databases and tokens as JSON.")] = False,
 ) -> None:
     """Keep a linkage up whose registries have pages, and print the pages' addresses. Ctrl-C stops it.
@@ -31,13 +35,22 @@ def play(
     stops.
     """
     options = StackOptions(
-        kinds={"gz": host_kind, "sz": home_kind}, broker=broker, first_http_port=first_port, pages=True
+        kinds={"gz": host_kind, "sz": home_kind},
+        broker=broker,
+        first_http_port=first_port,
+        one_process=not processes,
+        start_again=processes,
+        pages=True,
     )
     run(_play(options, as_json))
 
 
+def _died(failure: ProcessFailed) -> None:
+    say(f"{failure.problem}; it is started again. {failure.todo}")
+
+
 async def _play(options: StackOptions, as_json: bool) -> int:
-    async with Stack(options, progress=say, on_death=lambda failure: None) as stack:
+    async with Stack(options, progress=say, on_death=_died if options.start_again else lambda failure: None) as stack:
         say("loading the weekend, and shifts that begin soon")
         async with Publisher(stack.broker.address) as publisher:
             await publisher.publish(weekend())

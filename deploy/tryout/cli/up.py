@@ -28,6 +28,9 @@ def up(
     home_kind: Kind = "rest_api",
     instances: Annotated[int, typer.Option(min=1, max=8, help="Processes of each service.")] = 1,
     first_port: Port = None,
+    one_process: Annotated[
+        bool, typer.Option("--one-process", help="All services, adapters and sandboxes in one process: ready sooner.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print addresses, databases and tokens as JSON.")] = False,
 ) -> None:
     """Start broker, PostgreSQL, services and two sandbox registries (gz, sz), and keep them up until Ctrl-C.
@@ -35,7 +38,11 @@ def up(
     Nothing is kept when it stops. Use it to look around, and to try a system against the linkage.
     """
     options = StackOptions(
-        kinds={"gz": host_kind, "sz": home_kind}, broker=broker, instances=instances, first_http_port=first_port
+        kinds={"gz": host_kind, "sz": home_kind},
+        broker=broker,
+        instances=instances,
+        first_http_port=first_port,
+        one_process=one_process,
     )
     run(_up(options, as_json))
 
@@ -64,7 +71,7 @@ def addresses(stack: Stack) -> dict[str, object]:
     broker = stack.broker
     return {
         "broker": {"kind": broker.kind, "version": broker.version, "address": broker.address},
-        "processes": {name: {"url": stack.url(name), "pid": child.pid} for name, child in stack.processes.items()},
+        "processes": {name: {"url": stack.url(name), "pid": stack.process_of(name).pid} for name in stack.specs},
         "databases": stack.dsn,
         "tokens": stack.tokens,
         "folder": str(stack.folder),
@@ -75,7 +82,7 @@ def _print_addresses(stack: Stack) -> None:
     typer.echo(f"broker     {stack.broker.describe()}  ({stack.broker_reason})")
     typer.echo(f"database   {stack.postgres.describe()}")
     typer.echo(f"logs       {stack.folder / 'logs'}")
-    for name in sorted(stack.processes):
+    for name in sorted(stack.specs):
         typer.echo(f"{name:<16} {stack.url(name)}   {stack.dsn[stack.specs[name].database]}")
     for bearer, token in stack.tokens.items():
         typer.echo(f"token      {bearer:<14} {token}")

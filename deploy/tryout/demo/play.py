@@ -68,7 +68,7 @@ class Play:
 
     async def __aenter__(self) -> Play:
         stack = self.stack
-        urls = {name: stack.url(name) for name in stack.processes}
+        urls = {name: stack.url(name) for name in stack.specs}
         enter = self._closing.enter_async_context
         try:
             services = {name: dsn for name, dsn in stack.dsn.items() if not name.startswith("sandbox_")}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from typing import Final
 
 import httpx
 
@@ -10,14 +12,19 @@ from deploy.operate.errors import ProcessFailed
 from deploy.tryout.local.processes import Child
 
 _PAUSE = 0.1
+_NO_AUTHORITY: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Loopback is asked without TLS. Every client would else read all authorities of the machine, 60 ms of a processor."""
 
 
-async def wait_until_ready(child: Child, url: str, *, seconds: float) -> None:
-    """Return once GET /health/ready answers 200. ProcessFailed when the process dies, or is not ready in time."""
+async def wait_until_ready(child: Child, url: str, *, seconds: float, part: str = "") -> None:
+    """Return once GET /health/ready answers 200. ProcessFailed when the process dies, or is not ready in time.
+
+    `part`: the name of what answers there, where the process has several parts.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     answer = "no answer yet"
-    async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=5.0, trust_env=False, verify=_NO_AUTHORITY) as client:
         while child.running:
             try:
                 response = await client.get(f"{url}/health/ready")
@@ -29,7 +36,7 @@ async def wait_until_ready(child: Child, url: str, *, seconds: float) -> None:
                 answer = f"{response.status_code} {_why(response)}"
             if loop.time() >= end:
                 raise ProcessFailed(
-                    f"{child.name} was not ready after {seconds:.0f} s; it says: {answer}",
+                    f"{part or child.name} was not ready after {seconds:.0f} s; it says: {answer}",
                     details=child.tail(),
                     todo=f"see {child.log}",
                 )

@@ -28,5 +28,10 @@ class StackOptions:
     real_kafka: bool = False
     """Whether only Apache Kafka will do. Any other broker is refused before anything else is started."""
     keep_folder: bool = False
+    one_process: bool = False
+    """Whether all services, adapters, sandboxes and the operators' page run in one process, named `linkage`. None of
+    them can then be killed or started again by itself."""
+    start_again: bool = False
+    """Whether a process that dies is started again, however often. Otherwise its death ends `Stack.wait`."""
     pages: bool = False
     """Whether the sandboxes and the operators have pages."""

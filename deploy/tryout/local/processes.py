@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import deploy
+
+_ROOT = Path(deploy.__file__).parent.parent
 Result = TypeVar("Result")
 _PR_SET_PDEATHSIG = 1
 _SHELL_GRACE = 5.0
@@ -41,6 +44,8 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     grace: float = 10.0
+    listens: bool = False
+    """Whether it reads its standard input, which `tell` writes."""
     expected_end: bool = field(default=False, init=False)
     _process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
@@ -70,7 +75,7 @@ class Child:
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *self.command,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE if self.listens else asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
                 env=dict(self.env) if self.env is not None else None,
@@ -79,6 +84,15 @@ class Child:
                 preexec_fn=_bind_to_parent(self.death_signal),
                 **identity,  # type: ignore[arg-type]
             )
+
+    async def tell(self, text: str) -> None:
+        """Write this to its standard input, and end the input. Nothing happens when it has ended already."""
+        assert self._process is not None
+        assert self._process.stdin is not None, "it does not listen"
+        with contextlib.suppress(ConnectionError):
+            self._process.stdin.write(text.encode())
+            await self._process.stdin.drain()
+        self._process.stdin.close()
 
     async def wait(self) -> int:
         """Wait for its end and give the exit status."""
@@ -121,6 +135,20 @@ class Child:
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self.running:
             _signal_group(self._process.pid, number)
+
+
+def module(
+    name: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], *, listens: bool = False
+) -> Child:
+    """A Python module of ours as a process of a launch, with its log in the run folder."""
+    return Child(
+        name=name,
+        command=[sys.executable, "-m", *arguments],
+        log=folder / "logs" / f"{name}.log",
+        env=environment,
+        folder=_ROOT,
+        listens=listens,
+    )
 
 
 async def run_in_shell(command: str, environment: Mapping[str, str]) -> int:

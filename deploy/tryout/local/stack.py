@@ -1,4 +1,5 @@
-"""The launcher: a whole linkage on this machine, every service, adapter and sandbox as a process of its own."""
+"""The launcher: a whole linkage on this machine, each service, adapter and sandbox as a process of its own, or all of
+them in one process."""
 
 from __future__ import annotations
 
@@ -6,29 +7,30 @@ import asyncio
 import secrets
 import shutil
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-import yaml
-
-import deploy
 from contracts.topics import all_topics
-from deploy.operate.errors import EnvironmentProblem, LocalError, ProcessFailed
+from deploy.operate.errors import EnvironmentProblem, ProcessFailed
 from deploy.operate.topics import ensure_topics
 from deploy.tryout.local import brokers, folders
+from deploy.tryout.local.again import start_again
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.health import death, wait_until_ready
 from deploy.tryout.local.options import StackOptions
 from deploy.tryout.local.ports import free_port, require_free, url_of
 from deploy.tryout.local.postgres import Postgres
-from deploy.tryout.local.processes import Child, own_environment, to_the_end
-from deploy.tryout.local.registries import write_registries
+from deploy.tryout.local.processes import Child, module, own_environment, to_the_end
+from deploy.tryout.local.run_files import write_files
 from deploy.tryout.local.servers import postgres
 from deploy.tryout.local.specs import ProcessSpec, databases, process_table
-from deploy.tryout.local.variables import Launch, variables
+from deploy.tryout.local.steps import together, tried
+from deploy.tryout.local.variables import Launch, environment, parts
 
-_ROOT = Path(deploy.__file__).parent.parent
+LINKAGE = "linkage"
+"""The process of a linkage that runs in one process."""
 
 
 def _print_death(failure: ProcessFailed) -> None:
@@ -36,7 +38,8 @@ def _print_death(failure: ProcessFailed) -> None:
 
 
 class Stack:
-    """A running linkage: `async with Stack(options) as stack`. A process that dies is reported, not restarted."""
+    """A running linkage: `async with Stack(options) as stack`. A process that dies is reported, and started again only
+    if the options say so."""
 
     def __init__(
         self,
@@ -54,9 +57,9 @@ class Stack:
         self.deaths: list[ProcessFailed] = []
         self.dsn: dict[str, str] = {}
         """Database of each process, by the database's name (`bridge`, `sandbox_gz`, …)."""
-        self.tokens: dict[str, str] = {}
+        self.tokens: Mapping[str, str] = {}
         """Tokens of `operator`, of each `registry:<code>`, and of each registry's own system (`system:<code>`)."""
-        self.naming_secrets: dict[str, str] = {}
+        self.naming_secrets: Mapping[str, str] = {}
         """The naming secret of each database, the same for all processes on it."""
         self.passcode = secrets.token_urlsafe(9) if self.options.pages else None
         """The passcode of the pages."""
@@ -68,6 +71,7 @@ class Stack:
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._died = asyncio.Event()
         self._awaited: set[str] = set()
+        self._starting_again: set[asyncio.Task[None]] = set()
         self._servers: list[Broker | Postgres] = []
         self._folder: Path | None = None
         self._kept = False
@@ -114,12 +118,16 @@ class Stack:
         )
 
     def port(self, name: str) -> int:
-        """Give the HTTP port of a process."""
+        """Give the HTTP port of a service, adapter, sandbox or page."""
         return self._ports[name]
 
     def url(self, name: str) -> str:
-        """Give the base URL of a process."""
+        """Give the base URL of a service, adapter, sandbox or page."""
         return url_of(self._ports[name])
+
+    def process_of(self, name: str) -> Child:
+        """Give the process in which a service, adapter, sandbox or page runs."""
+        return self.processes[LINKAGE if self.options.one_process else name]
 
     def add(self, spec: ProcessSpec) -> None:
         """Add a process, for example a second instance. `start` starts it."""
@@ -131,29 +139,42 @@ class Stack:
         self._awaited.add(name)
         try:
             await self.launch(name, settings=settings)
-            await wait_until_ready(self.processes[name], self.url(name), seconds=self.options.ready_seconds)
+            await self._until_ready(self.processes[name])
         finally:
             self._awaited.discard(name)
 
+    async def _until_ready(self, child: Child) -> None:
+        for part in self.specs if child.name == LINKAGE else [child.name]:
+            await wait_until_ready(child, self.url(part), seconds=self.options.ready_seconds, part=part)
+
     async def launch(self, name: str, *, settings: Mapping[str, str] | None = None) -> None:
         """Start a process (again) without waiting until it is ready."""
-        spec = self.specs[name]
         watcher = self._watchers.pop(name, None)
         if watcher is not None:
             await watcher  # the killed process must be gone before its port is used again
-        child = Child(
-            name=name,
-            command=[sys.executable, "-m", spec.module],
-            log=self.folder / "logs" / f"{name}.log",
-            env=own_environment(self.environment(spec, settings or {})),
-            folder=_ROOT,
-        )
+        if name == LINKAGE:
+            child = await self._load()
+            await child.tell(parts(self._launch(), settings or {}))
+        else:
+            spec = self.specs[name]
+            own = own_environment(self.environment(spec, settings or {}))
+            child = module(name, [spec.module], self.folder, own)
+            await child.start()
+        self._supervise(child)
+
+    def _supervise(self, child: Child) -> None:
+        self.processes[child.name] = child
+        self._watchers[child.name] = asyncio.create_task(self._watch(child), name=f"watch {child.name}")
+
+    async def _load(self) -> Child:
+        """Start the one process. It loads its libraries, then waits until it is told its parts."""
+        arguments = ["deploy.tryout.local.together", *sorted({spec.module for spec in self.specs.values()})]
+        child = module(LINKAGE, arguments, self.folder, own_environment({}), listens=True)
         await child.start()
-        self.processes[name] = child
-        self._watchers[name] = asyncio.create_task(self._watch(child), name=f"watch {name}")
+        return child
 
     async def wait(self) -> None:
-        """Wait until a process dies unasked, and raise its ProcessFailed."""
+        """Wait until a process dies unasked and is not started again, and raise its ProcessFailed."""
         await self._died.wait()
         raise self.deaths[-1]
 
@@ -163,11 +184,14 @@ class Stack:
         await to_the_end(self._stop_all())
 
     async def _stop_all(self) -> None:
+        for task in self._starting_again:
+            task.cancel()
+        await tried(self._starting_again)
         for child in self.processes.values():
             child.expected_end = True
-        results = await _tried(child.stop() for child in self.processes.values())
-        results += await _tried(self._watchers.values())
-        results += await _tried(server.stop() for server in self._servers)
+        results = await tried(child.stop() for child in self.processes.values())
+        results += await tried(self._watchers.values())
+        results += await tried(server.stop() for server in self._servers)
         if self._folder is not None and not self._kept and not self.options.keep_folder:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         for result in results:
@@ -189,8 +213,7 @@ class Stack:
 
     def environment(self, spec: ProcessSpec, settings: Mapping[str, str]) -> dict[str, str]:
         """Give the SHUANGCHENG_ variables of a process. ``settings`` override all others."""
-        values = variables(self._launch(), spec) | dict(settings)
-        return {f"SHUANGCHENG_{name}": value for name, value in values.items()}
+        return environment(self._launch(), spec, settings)
 
     async def _start_all(self) -> None:
         self._folder = await asyncio.to_thread(folders.new_run_folder)
@@ -202,11 +225,14 @@ class Stack:
         self.postgres = postgres(self.folder / "postgresql")
         self._servers = [self.broker, self.postgres]
         self._progress(f"starting broker ({self.broker.kind}) and PostgreSQL")
-        await _together(self._start_broker(), self._start_postgres())
+        if self.options.one_process:
+            await self._start_in_one()
+            return
+        await together(self._start_broker(), self._start_postgres())
         self._progress("creating tables")
-        await _together(*(self._migrate(spec) for spec in self.specs.values() if spec.migrates))
+        await together(*(self._migrate(spec) for spec in self.specs.values() if spec.migrates))
         self._progress(f"starting {len(self.specs)} processes")
-        await _together(*(self.start(name) for name in self.specs))
+        await together(*(self.start(name) for name in self.specs))
 
     def _require_kafka(self) -> None:
         if self.options.real_kafka and not self.broker.real_kafka:
@@ -214,6 +240,17 @@ class Stack:
                 f"the broker is not Apache Kafka: {self.broker.kind}, {self.broker_reason}",
                 todo="give --broker java, docker or the HOST:PORT of an Apache Kafka",
             )
+
+    async def _start_in_one(self) -> None:
+        """The process loads its libraries while broker and database start."""
+        self._awaited.add(LINKAGE)
+        child = await self._load()
+        self._supervise(child)
+        await together(self._start_broker(), self._start_postgres())
+        self._progress(f"starting {len(self.specs)} parts in one process")
+        await child.tell(parts(self._launch(), {}))
+        await self._until_ready(child)
+        self._awaited.discard(LINKAGE)
 
     async def _start_broker(self) -> None:
         await self.broker.start()
@@ -226,36 +263,15 @@ class Stack:
             self.dsn[name] = await self.postgres.create_database(name)
 
     def _write_files(self) -> None:
-        (self.folder / "logs").mkdir()
         first = self.options.first_http_port
         for index, name in enumerate(self.specs):
             self._ports[name] = free_port() if first is None else require_free(first + index)
-        called = {spec.registry: self.url(spec.name) for spec in self.specs.values() if not spec.reads_kafka}
-        addresses = {code: url for code, url in called.items() if code is not None}
-        chosen = self.options.capabilities
-        write_registries(self.folder / "registries", self.options.kinds, addresses=addresses, capabilities=chosen)
-        bearers = ["operator", *(f"registry:{code}" for code in self.options.kinds)]
-        systems = {f"system:{spec.registry}" for spec in self.specs.values() if spec.registry is not None}
-        self.tokens = {bearer: secrets.token_urlsafe(24) for bearer in (*bearers, *systems)}
-        services = [spec for spec in self.specs.values() if spec.ours]
-        self.naming_secrets = {name: secrets.token_urlsafe(32) for name in databases(services)}
-        self._write_secret("tokens.yaml", {self.tokens[bearer]: bearer for bearer in bearers})
-        # The secret lies beside the databases: they may be kept, and are of no use without it.
-        self._write_secret("naming.yaml", self.naming_secrets)
-
-    def _write_secret(self, name: str, content: Mapping[str, str]) -> None:
-        path = self.folder / name
-        path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(dict(content)))
+        made = write_files(self.folder, self.options, self.specs.values(), self.url)
+        self.tokens, self.naming_secrets = made.tokens, made.naming
 
     async def _migrate(self, spec: ProcessSpec) -> None:
-        job = Child(
-            name=f"{spec.name} migrate",
-            command=[sys.executable, "-m", spec.module, "migrate"],
-            log=self.folder / "logs" / f"{spec.name}.migrate.log",
-            env=own_environment(self.environment(spec, {})),
-            folder=_ROOT,
-        )
+        own = own_environment(self.environment(spec, {}))
+        job = module(f"{spec.name}.migrate", [spec.module, "migrate"], self.folder, own)
         if await job.run() != 0:
             raise death(job)
 
@@ -265,24 +281,11 @@ class Stack:
             return
         failure = death(child)
         self.deaths.append(failure)
-        self._died.set()
-        if child.name not in self._awaited:  # otherwise `start` raises it
-            self._on_death(failure)
-
-
-async def _together(*steps: Awaitable[object]) -> None:
-    """Run steps at the same time. The first error ends the other steps, and is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for step in steps:
-                group.create_task(_run(step))
-    except BaseExceptionGroup as errors:
-        raise (errors.subgroup(LocalError) or errors).exceptions[0] from None
-
-
-async def _tried(steps: Iterable[Awaitable[object]]) -> list[object]:
-    return list(await asyncio.gather(*steps, return_exceptions=True))
-
-
-async def _run(step: Awaitable[object]) -> None:
-    await step
+        if not self.options.start_again:
+            self._died.set()
+        if child.name in self._awaited:
+            return  # `start` raises it
+        self._on_death(failure)
+        if self.options.start_again:
+            again = start_again(partial(self.start, child.name), self._on_death)
+            self._starting_again.add(asyncio.create_task(again, name=f"start {child.name} again"))

@@ -13,7 +13,7 @@ from deploy.tryout.local.options import StackOptions
 from deploy.tryout.local.ports import LOOPBACK, url_of
 from deploy.tryout.local.specs import ProcessSpec
 
-__all__ = ["Launch", "variables"]
+__all__ = ["Launch", "environment", "parts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,28 @@ class Launch:
         return url_of(self.ports[name])
 
 
-def variables(launch: Launch, spec: ProcessSpec) -> dict[str, str]:
+def environment(launch: Launch, spec: ProcessSpec, settings: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a process. ``settings`` override all others."""
+    values = _variables(launch, spec) | dict(settings)
+    return {f"SHUANGCHENG_{name}": value for name, value in values.items()}
+
+
+def parts(launch: Launch, settings: Mapping[str, str]) -> str:
+    """What the one process of a linkage is told of its parts (``together``)."""
+    return json.dumps(
+        [
+            {
+                "name": spec.name,
+                "module": spec.module,
+                "migrates": spec.migrates,
+                "environment": environment(launch, spec, settings),
+            }
+            for spec in launch.specs.values()
+        ]
+    )
+
+
+def _variables(launch: Launch, spec: ProcessSpec) -> dict[str, str]:
     """Its variables without their prefix."""
     values = {"HTTP_HOST": LOOPBACK, "HTTP_PORT": str(launch.ports[spec.name])}
     if spec.name == OPERATOR:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
 
 from contracts.messages.base import RegistryCode
 from contracts.registry import Capability, Registry
 from deploy.addresses import require_address, require_brokers, require_url
-from deploy.web.proxies import TrustedProxies
+from deploy.web.settings import PageSettings
 
 __all__ = ["SandboxSettings", "Seat"]
-
-Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +30,16 @@ class Seat:
         return -((self.rounding - 2 * minutes) // (2 * self.rounding)) * self.rounding
 
 
-class SandboxSettings(BaseSettings):
+class SandboxSettings(PageSettings):
     """Settings of one sandbox process; each field is the variable ``SHUANGCHENG_<NAME>``."""
-
-    model_config = SettingsConfigDict(env_prefix="SHUANGCHENG_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     registry: RegistryCode
     profile: Literal["production", "embedded", "test"] = "production"
     kafka: str = "127.0.0.1:9092"
     database: SecretStr = SecretStr("postgresql://127.0.0.1/sandbox")
-    http_host: str = "127.0.0.1"
-    http_port: int = Field(default=8090, ge=0, le=65535)
     registries: Path | None = None
     capability: Capability | None = None
     """The capability. It overrides the registry's YAML."""
-    log_level: Level = "INFO"
-    trusted_proxies: TrustedProxies = "127.0.0.1"
     passcode: SecretStr | None = None
     """The passcode with which people sign in to the pages. Without it there are no pages."""
     people: Path | None = None
@@ -60,7 +51,7 @@ class SandboxSettings(BaseSettings):
     opportunities_url: str = "http://127.0.0.1:8082"
     bridge_url: str = "http://127.0.0.1:8084"
     identity_url: str = "http://127.0.0.1:8081"
-    neighbours: dict[RegistryCode, str] = {}
+    neighbours: dict[RegistryCode, str] = Field(default={})
     """The addresses of other registries' pages, as JSON: ``{"sz": "https://…"}``."""
 
     @field_validator("database")

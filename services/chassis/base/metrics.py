@@ -26,49 +26,49 @@ __all__ = ["Figure", "Metrics", "begin", "count", "exposition", "own"]
 
 
 class Metrics:
-    """The counters of one service, in a registry of its own."""
+    """The counters of one service, apart from those of any other."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        self.kept = kept = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=registry)
+            collector(registry=kept)
         self.messages = Counter(
-            "shuangcheng_messages_total", "Messages by what became of them", ["group", "outcome"], registry=registry
+            "shuangcheng_messages_total", "Messages by what became of them", ["group", "outcome"], registry=kept
         )
         self.batch_seconds = Histogram(
             "shuangcheng_batch_seconds",
             "Seconds from fetch to commit of one batch",
             ["group"],
             buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
-            registry=registry,
+            registry=kept,
         )
         self.traces_dropped = Counter(
             "shuangcheng_traceparents_dropped_total",
             "Messages whose traceparent could not be handed on",
             ["group"],
-            registry=registry,
+            registry=kept,
         )
         self.relay_stuck = Gauge(
             "shuangcheng_relay_stuck",
             "Partitions that take no rows, or 1 for a missing topic",
             ["topic"],
-            registry=registry,
+            registry=kept,
         )
-        self.relayed = Counter("shuangcheng_relayed_total", "Outbox rows acknowledged by the broker", registry=registry)
+        self.relayed = Counter("shuangcheng_relayed_total", "Outbox rows acknowledged by the broker", registry=kept)
         self.overtaken = Counter(
             "shuangcheng_overtaken_total",
             "Batches decided again: another writer was there first",
             ["group"],
-            registry=registry,
+            registry=kept,
         )
         self.job_portions = Counter(
-            "shuangcheng_job_portions_total", "Portions of jobs that were done", ["job"], registry=registry
+            "shuangcheng_job_portions_total", "Portions of jobs that were done", ["job"], registry=kept
         )
         self.failures = Counter(
             "shuangcheng_failures_total",
             "What kept a part of the service from moving, by class",
             ["class"],
-            registry=registry,
+            registry=kept,
         )
 
 
@@ -125,4 +125,4 @@ def exposition(figures: Iterable[Figure]) -> bytes:
         if name not in gauges:
             gauges[name] = Gauge(f"shuangcheng_{name}", text or _HELP[name], list(labels), registry=read_now)
         (gauges[name].labels(**labels) if labels else gauges[name]).set(value)
-    return generate_latest(own().registry) + generate_latest(read_now)
+    return generate_latest(own().kept) + generate_latest(read_now)

@@ -47,7 +47,8 @@ class ServicePart:
         """How its lines are made."""
         return logs.form()
 
-    def in_a_line(self, error: BaseException) -> str:
+    @staticmethod
+    def in_a_line(error: Exception) -> str:
         """Why it ended."""
         return starting.in_a_line(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import Collection, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
@@ -51,6 +52,13 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # the runtime handles signals; uvicorn would stop the HTTP face first and leave the rest
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # it would end the process, with whatever else runs in it
+            place = f"{self.config.host}:{self.config.port}"
+            raise ConfigurationError(f"SHUANGCHENG_HTTP_PORT: {place} cannot be had; the line above says why") from None
 
 
 class Runtime:

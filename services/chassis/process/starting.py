@@ -66,7 +66,7 @@ def build(package: str, settings: Settings) -> Service:
     return service
 
 
-def in_a_line(error: BaseException) -> str:
+def in_a_line(error: Exception) -> str:
     """Why it cannot start, with the setting on which that depends."""
     if isinstance(error, ValidationError):
         name, _, what = complaint(error, "settings").partition(": ")

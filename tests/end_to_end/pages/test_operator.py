@@ -46,7 +46,7 @@ async def test_hours_that_arrive_are_seen_without_a_reload(stage: Stage, surf: B
     await expect(ours).to_contain_text(f"({int(before[1]) + 1} records)", timeout=30_000)
     await operator.sees("", "Bars: service credited each minute")
     assert await operator.page.locator("svg rect").count() > 0
-    for name in stage.stack.processes:
+    for name in stage.stack.specs:
         if not name.startswith("sandbox") and name != OPERATOR:
             await expect(operator.page.locator("tr", has_text=name)).to_contain_text(operator.words("正常", "Ready"))
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -52,14 +53,14 @@ async def stack() -> AsyncIterator[Stack]:
         yield running
 
 
-async def told(stack: Stack, name: str) -> dict[str, str]:
+async def told_by(stack: Stack, name: str) -> dict[str, str]:
     async with httpx.AsyncClient(trust_env=False) as client:
         answer: dict[str, str] = (await client.get(stack.url(name))).json()
     return {key.removeprefix("SHUANGCHENG_"): value for key, value in answer.items()}
 
 
 async def test_every_process_is_told_its_own_environment(stack: Stack) -> None:
-    one, second, two, three = [await told(stack, name) for name in ("one", "one-1", "two", "three")]
+    one, second, two, three = [await told_by(stack, name) for name in ("one", "one-1", "two", "three")]
     assert one["KAFKA"] == stack.broker.address
     assert one["PROFILE"] == "embedded"
     assert one["AWAIT_FACTS"] == "5"
@@ -70,7 +71,7 @@ async def test_every_process_is_told_its_own_environment(stack: Stack) -> None:
 
 
 async def test_a_process_reads_the_tokens_that_the_stack_knows(stack: Stack) -> None:
-    text, mode = contents((await told(stack, "one"))["TOKENS_FILE"])
+    text, mode = contents((await told_by(stack, "one"))["TOKENS_FILE"])
     assert yaml.safe_load(text) == {stack.tokens["operator"]: "operator"}
     assert mode & 0o077 == 0
 
@@ -98,7 +99,7 @@ async def test_a_killed_process_is_started_again_at_the_same_address(stack: Stac
     await stack.start("one", settings={"FAILPOINT": "P3"})
     assert stack.processes["one"].pid != before
     assert stack.url("one") == url
-    assert (await told(stack, "one"))["FAILPOINT"] == "P3"
+    assert (await told_by(stack, "one"))["FAILPOINT"] == "P3"
     assert not stack.deaths
 
 
@@ -110,6 +111,27 @@ async def test_a_process_that_dies_unasked_is_reported_with_its_last_lines(stack
         await asyncio.wait_for(stack.wait(), timeout=5)
     assert "dying as asked" in str(raised.value)
     await stack.start("three")
+
+
+async def test_a_process_that_dies_is_started_again_where_that_is_wanted() -> None:
+    wanted = replace(options(), start_again=True)
+    told: list[str] = []
+    async with Stack(wanted, table=TABLE[:1], on_death=lambda failure: told.append(str(failure))) as stack:
+        before = stack.processes["one"].pid
+        assert before is not None
+        os.kill(before, signal.SIGKILL)
+
+        async def answers() -> bool:
+            return stack.processes["one"].pid not in (None, before) and bool(await told_of(stack))
+
+        async def told_of(stack: Stack) -> dict[str, str]:
+            try:
+                return await told_by(stack, "one")
+            except httpx.HTTPError:
+                return {}
+
+        await eventually(answers)
+        assert ["one was ended by signal 9" in text for text in told] == [True]
 
 
 async def test_nothing_is_left_behind() -> None:

@@ -51,7 +51,7 @@ class _Phase:
 async def run(stack: Stack) -> World:
     """Play the run, phase by phase. Gives the snapshot of the end."""
     play = Play(datetime.now(UTC))
-    urls = {name: stack.url(name) for name in stack.processes}
+    urls = {name: stack.url(name) for name in stack.specs}
     address = stack.broker.address
     async with (
         Publisher(address) as publisher,

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -34,10 +34,10 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
     root.setLevel(level)
 
 
-async def as_parts(**work: Callable[[], Awaitable[Any]]) -> list[Any]:
+async def as_parts(**work: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
     """Do each of these as a service of the same event loop, which has the name given."""
 
-    async def part(name: str, does: Callable[[], Awaitable[Any]]) -> Any:
+    async def part(name: str, does: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         ServicePart(f"services.{name}", {"SHUANGCHENG_PROFILE": "test"})
         # Of what a service begins, most is done by tasks that its first task makes.
         return await asyncio.create_task(does())
@@ -46,7 +46,7 @@ async def as_parts(**work: Callable[[], Awaitable[Any]]) -> list[Any]:
 
 
 async def test_each_service_writes_lines_with_its_own_fields(lines: Lines) -> None:
-    def saying(instance: int) -> Callable[[], Awaitable[None]]:
+    def saying(instance: int) -> Callable[[], Coroutine[Any, Any, None]]:
         async def say() -> None:
             logs.about(instance=instance)
             await asyncio.sleep(0)
