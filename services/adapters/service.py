@@ -153,10 +153,9 @@ def _workers(registry: Registry, address: str, parts: Sequence[Part], credential
 
 def _registry(settings: AdapterSettings) -> tuple[Registry, str]:
     """The registry, and the address of its system."""
-    if settings.registries is None:
-        raise ConfigurationError("set SHUANGCHENG_REGISTRIES to the folder with one YAML file per registry")
-    found = read_folder(settings.registries, Registry).get(settings.registry or "")
-    if found is None:
+    registries = read_folder(settings.registries, Registry, named_by="code", variable="SHUANGCHENG_REGISTRIES")
+    found = registries.get(settings.registry or "")
+    if found is None or settings.registries is None:
         raise ConfigurationError(f"no registry {settings.registry!r}: set SHUANGCHENG_REGISTRY to one of the folder's")
     file, system = settings.registries / f"{settings.registry}.yaml", found.system
     if system.kind not in KINDS:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from contracts.registry import Capability, Registry
 from services.bridge.settings import BridgeSettings
-from services.chassis.base.configuration import ConfigurationError, read_folder
+from services.chassis.base.configuration import read_folder
 
 __all__ = ["Policy", "Seat", "policy"]
 
@@ -49,14 +48,5 @@ class Policy:
 
 def policy(settings: BridgeSettings) -> Policy:
     """Read from the settings and the files of the registries. Raises ``ConfigurationError``."""
-    return Policy(_registries(settings.registries), timedelta(seconds=settings.receipt_due))
-
-
-def _registries(folder: Path | None) -> dict[str, Registry]:
-    if folder is None:
-        raise ConfigurationError("SHUANGCHENG_REGISTRIES must name the folder of <code>.yaml files")
-    registries = read_folder(folder, Registry)
-    for name, registry in registries.items():
-        if registry.code != name:
-            raise ConfigurationError(f"{folder / name}.yaml speaks of registry {registry.code!r}")
-    return registries
+    registries = read_folder(settings.registries, Registry, named_by="code", variable="SHUANGCHENG_REGISTRIES")
+    return Policy(registries, timedelta(seconds=settings.receipt_due))

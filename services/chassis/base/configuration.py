@@ -23,15 +23,21 @@ class ConfigurationError(CannotStart):
     """Configuration that a process cannot start with; the message names the file and what is wrong."""
 
 
-def read_folder(folder: Path, model: type[M]) -> dict[str, M]:
-    """Read every ``*.yaml`` of a folder as a ``model``, by file name without suffix.
+def read_folder(folder: Path | None, model: type[M], *, named_by: str, variable: str) -> dict[str, M]:
+    """Read every ``*.yaml`` of a folder as a ``model``, by the field ``named_by``, which is also the name of its file.
 
-    Raises ``ConfigurationError``.
+    ``variable`` names the folder. Raises ``ConfigurationError``.
     """
+    if folder is None:
+        raise ConfigurationError(f"set {variable} to the folder of <{named_by}>.yaml files")
     files = sorted(folder.glob("*.yaml"))
     if not files:
         raise ConfigurationError(f"no *.yaml files in {folder}")
-    return {file.stem: _read(file, model) for file in files}
+    found = {file.stem: _read(file, model) for file in files}
+    for name, one in found.items():
+        if (other := getattr(one, named_by)) != name:
+            raise ConfigurationError(f"{folder / name}.yaml: {named_by}: it is {other!r}, unlike the file's name")
+    return found
 
 
 def read_yaml(file: Path) -> Any:

@@ -56,7 +56,7 @@ def test_a_paused_registry_is_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"code": "sz"}, "speaks of registry 'sz'"),
+        ({"code": "sz"}, "code: it is 'sz', unlike the file's name"),
         ({"capability": "perhaps"}, "gz.yaml: capability"),
         ({"colour": "red"}, "gz.yaml: colour"),
         ({"policy": [{"valid_from": "2026-01-01T00:00:00"}]}, r"gz.yaml: policy.0.valid_from: .*timezone"),

@@ -64,21 +64,36 @@ def test_a_tokens_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_tokens(tmp_path / "nowhere.yaml")
 
 
+def _read(folder: Path | None) -> dict[str, Registry]:
+    return read_folder(folder, Registry, named_by="code", variable="SHUANGCHENG_REGISTRIES")
+
+
+def test_a_registrys_file_under_another_name_is_refused_to_every_service_that_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "yes.yaml").write_text(NO_REGISTRY, "utf-8")
+    with pytest.raises(ConfigurationError, match=r"yes\.yaml: code: it is 'no', unlike the file's name"):
+        _read(tmp_path)
+
+
+def test_a_folder_that_no_variable_names_is_asked_for() -> None:
+    with pytest.raises(ConfigurationError, match=r"set SHUANGCHENG_REGISTRIES to the folder of <code>\.yaml files"):
+        _read(None)
+
+
 def test_a_registrys_codes_need_no_quotes(tmp_path: Path) -> None:
     (tmp_path / "no.yaml").write_text(NO_REGISTRY, "utf-8")
-    registry = read_folder(tmp_path, Registry)["no"]
+    registry = _read(tmp_path)["no"]
     assert (registry.code, registry.division_code, registry.shown_rounding_minutes) == ("no", "012345", 30)
 
 
 def test_a_launch_copies_a_registrys_codes_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "no.yaml").write_text(NO_REGISTRY, "utf-8")
     write_registries(tmp_path / "copy", {"no": "rest_api"}, source=tmp_path)
-    registry = read_folder(tmp_path / "copy", Registry)["no"]
+    registry = _read(tmp_path / "copy")["no"]
     assert (registry.code, registry.division_code, registry.system.kind) == ("no", "012345", "rest_api")
 
 
 def test_a_registrys_file_that_does_not_fit_is_one_line_with_the_field(tmp_path: Path) -> None:
     (tmp_path / "no.yaml").write_text(NO_REGISTRY.replace("012345", "45"), "utf-8")
     with pytest.raises(ConfigurationError, match=r"no\.yaml: division_code: String should match") as refused:
-        read_folder(tmp_path, Registry)
+        _read(tmp_path)
     assert "\n" not in str(refused.value)
