@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeAlias
 
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 
 from contracts.envelope import Event
 from contracts.messages.refusals import MessageRefused
+from deploy.tryout.local.postgres import Postgres
 from deploy.tryout.sandbox import books
 from deploy.tryout.sandbox.database import migrate
 from deploy.tryout.sandbox.kafka_native.letters import letter
@@ -145,6 +147,25 @@ async def test_every_letter_takes_effect_once(connection: Connection) -> None:
     assert await keep(connection, *events) == 0
     assert await _everything(connection) == before
     assert all(before.values())
+
+
+async def test_a_role_that_owns_nothing_reads_both_audit_views_and_no_table(
+    connection: Connection, postgres: Postgres
+) -> None:
+    """They were said to be for anyone, and were for the registry's own role alone."""
+    auditor = f"auditor_{uuid.uuid4().hex[:12]}"
+    async with postgres.connection() as admin:
+        await admin.execute(f"CREATE ROLE {auditor}")
+        try:
+            database = await connection.fetchval("SELECT current_database()")
+            async with postgres.connection(database.removeprefix(postgres.prefix)) as inside:
+                await inside.execute(f"SET ROLE {auditor}")
+                for view in ("audit_served", "audit_credits"):
+                    assert await inside.fetch(f"TABLE {view}") == []
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await inside.fetch("TABLE posting")
+        finally:
+            await admin.execute(f"DROP ROLE {auditor}")
 
 
 async def _everything(connection: Connection) -> dict[str, list[object]]:
