@@ -18,6 +18,7 @@ from deploy.cli.send import send
 from deploy.cli.set_aside import set_aside
 from deploy.cli.topics import topics
 from deploy.cli.transfers import transfers
+from deploy.cli.upgrade import upgrade
 from deploy.web.complaints import show_what_cannot_be_shown
 
 TRYOUT: Final = ("demo", "up", "play", "doctor")
@@ -58,6 +59,7 @@ app.command()(restore)
 app.add_typer(registries)
 app.add_typer(set_aside)
 app.add_typer(transfers)
+app.add_typer(upgrade)
 
 
 def _show_version(wanted: bool) -> None:

@@ -32,6 +32,7 @@ OF_CHASSIS_TABLES: Final = {
         "outgoing/relay",
         "outgoing/stuck",
         "process/health",
+        "process/upgrading",
         "restoring/looking",
         "restoring/restored",
         "outgoing/said",
@@ -43,8 +44,8 @@ OF_CHASSIS_TABLES: Final = {
     "said_passed": {"outgoing/silent"},
     "said_since": {"process/health", "outgoing/said", "outgoing/silent"},
     "schedule": {"jobs/scheduling"},
-    "set_aside": {"aside/quarantine", "restoring/asides", "outgoing/said", "batch/set_aside"},
-    "timer": {"batch/outbox", "outgoing/said"},
+    "set_aside": {"aside/quarantine", "restoring/asides", "outgoing/said", "batch/set_aside", "process/upgrading"},
+    "timer": {"batch/outbox", "outgoing/said", "process/upgrading"},
 }
 """Each table of the chassis, and every module whose SQL names it."""
 OF_NO_TABLE: Final = {"process/instance", "base/reading", "process/same_database", "tables"}

@@ -173,6 +173,23 @@ async def test_who_still_stands_in_line_once_the_shift_has_begun_is_told_so_at_h
     assert await linkage.stands(first) == ("confirmed", None)
 
 
+async def test_a_drained_linkage_has_nothing_to_do_and_what_was_said_meanwhile_counts_afterwards(
+    linkage: Linkage,
+) -> None:
+    before, meanwhile = Visit("sz", "gz"), Visit("sz", "gz")
+    for visit in (before, meanwhile):
+        await arrived(linkage, visit)
+    await linkage.say(before.attest(60), at=before.start + timedelta(hours=5))
+    drained = await linkage.upgrade("drain")
+    assert drained["paused"] == ["gz", "sz"]
+    await linkage.say(meanwhile.attest(90), at=meanwhile.start + timedelta(hours=5))
+    assert (await linkage.upgrade("drain"))["paused"] == [], "both are paused already"
+    assert await linkage.posted(meanwhile) == []
+    assert await linkage.upgrade("resume") == {"resumed": ["gz", "sz"]}
+    await eventually(_is(linkage.posted, before, [60]), 40)
+    await eventually(_is(linkage.posted, meanwhile, [90]), 40)
+
+
 async def test_a_service_killed_in_the_middle_comes_back_and_nothing_is_lost_or_doubled(linkage: Linkage) -> None:
     visits = [Visit("sz", "gz") for _ in range(12)]
     for visit in visits[:6]:

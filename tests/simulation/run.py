@@ -240,10 +240,7 @@ class Run:
                         self.watch.applied(member, group)
                         self.tick()
                         moved = True
-                while at_once(member.reenter()):
-                    self.watch.applied(member, "re-entry")
-                    self.tick()
-                    moved = True
+                moved |= self._reenter_all(member)
                 for rows in at_once(member.standing()).values():
                     at_once(member.send(rows))
                     moved = True
@@ -255,6 +252,14 @@ class Run:
             if not moved:
                 return
         raise Broken("it never comes to rest")
+
+    def _reenter_all(self, member: Member) -> bool:
+        for turn in range(_MOST_TURNS):
+            if not at_once(member.reenter()):
+                return turn > 0
+            self.watch.applied(member, "re-entry")
+            self.tick()
+        raise Broken("re-entry never comes to rest")
 
     def _is_quiet(self) -> bool:
         return not any(at_once(member.base.due()) or self._waits(member) for member in self.members)

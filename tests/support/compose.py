@@ -27,6 +27,7 @@ __all__ = [
     "ComposeFailed",
     "Linkage",
     "lines",
+    "prepared",
     "running",
 ]
 
@@ -74,10 +75,14 @@ class Linkage:
         self._environment["COMPOSE_ENV_FILES"] = os.devnull
         self._environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{self._environment['PATH']}"
 
+    @property
+    def _command(self) -> list[str]:
+        project = ["--project-name", _PROJECT, "--file", str(FILE), "--env-file", os.devnull]
+        return ["docker", "compose", *project, "--profile", "sandbox"]
+
     def compose(self, *arguments: str, stdin: str | None = None, seconds: float = 120) -> str:
         """Run `docker compose … ARGUMENTS` and give its standard output. Raises ComposeFailed."""
-        command = ["docker", "compose", "--project-name", _PROJECT, "--file", str(FILE), "--env-file", os.devnull]
-        return self._run([*command, "--profile", "sandbox", *arguments], stdin, seconds)
+        return self._run([*self._command, *arguments], stdin, seconds)
 
     def shell(self, command: str, **variables: object) -> str:
         """Run a command of a runbook as it stands there and give its standard output. Raises ComposeFailed."""
@@ -92,6 +97,15 @@ class Linkage:
             state = self.compose("ps", "--all")
             logs = self.compose("logs", "--tail", "15", "--no-color")
             raise ComposeFailed(f"{error}\n{state}\n{logs}") from None
+
+    def unpack(self, service: str, folder: str, archive: bytes) -> None:
+        """Unpack a tar archive in a folder of a service's container, which is a volume. The service need not run."""
+        tar = ["run", "--rm", "--no-deps", "-T", "--entrypoint", "tar", service, "-C", folder, "-x", "-f", "-"]
+        done = subprocess.run(
+            [*self._command, *tar], input=archive, capture_output=True, timeout=120, check=False, env=self._environment
+        )
+        if done.returncode:
+            raise ComposeFailed(f"status {done.returncode}: unpack\n{done.stderr.decode()[-4000:]}")
 
     def down(self) -> None:
         """Remove containers, networks, volumes and the image."""
@@ -134,9 +148,9 @@ class Linkage:
 
 
 @contextlib.contextmanager
-def running(session: pytest.Session) -> Iterator[Linkage]:
-    """A linkage for the tests of one file. Where compose cannot run they fail; where nothing else was asked for, the
-    session ends and says why once."""
+def prepared(session: pytest.Session) -> Iterator[Linkage]:
+    """A linkage for the tests of one file, not started. Where compose cannot run they fail; where nothing else was
+    asked for, the session ends and says why once."""
     if reason := _missing():
         if all(item.get_closest_marker("compose") for item in session.items):
             pytest.exit(reason, returncode=1)
@@ -144,10 +158,17 @@ def running(session: pytest.Session) -> Iterator[Linkage]:
     linkage = Linkage()
     linkage.down()  # what a test that was killed has left
     try:
-        linkage.up()
         yield linkage
     finally:
         linkage.down()
+
+
+@contextlib.contextmanager
+def running(session: pytest.Session) -> Iterator[Linkage]:
+    """The same, started and healthy."""
+    with prepared(session) as linkage:
+        linkage.up()
+        yield linkage
 
 
 def lines(events: list[dict[str, Any]]) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import json
 import secrets
+import sys
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -238,6 +241,18 @@ class Linkage:
         async with httpx.AsyncClient(headers=headers) as client:
             answer = await client.post(f"{self.stack.url(f'sandbox_{code}')}/misbehave", json=how)
             answer.raise_for_status()
+
+    async def upgrade(self, command: str) -> Any:
+        """What `shuangcheng upgrade` prints for machines."""
+        at = [f"--at={spec.name}={self.stack.url(spec.name)}" for spec in self.stack.specs.values() if spec.ours]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "deploy.cli.main", "upgrade", command, "--json", "--token-file=-", *at),
+            stdin=pipe, stdout=pipe, stderr=pipe,
+        )  # fmt: skip
+        out, said = await process.communicate(f"{self.stack.tokens['operator']}\n".encode())
+        assert process.returncode == 0, said.decode()
+        return json.loads(out)
 
     async def quarantined(self) -> int:
         """Messages that a service could not decide or read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,7 @@ _LOCK: Final = 0x5C_01
 
 
 class MigrationError(Stopped):
-    """A migration that was applied has been changed since; add a new file instead."""
+    """A migration that was applied is another one in this version, or this version lacks it."""
 
 
 def _files(folder: Path) -> list[tuple[str, str]]:
@@ -48,7 +49,7 @@ async def _applied(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, 
 async def migrate(dsn: str, folder: Path) -> list[str]:
     """Bring a database up to date; gives the names applied. Safe to run from several processes at once.
 
-    Raises ``MigrationError`` when an applied file was changed.
+    Raises ``MigrationError`` when an applied file was changed, or a later version has migrated the database.
     """
     connection = await asyncpg.connect(dsn)
     done: list[str] = []
@@ -56,6 +57,7 @@ async def migrate(dsn: str, folder: Path) -> list[str]:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         await connection.execute(_TABLE)
         applied = await _applied(connection)
+        _require_no_later(applied, folder)
         for name, text in _files(folder):
             if name in applied:
                 if applied[name] != _digest(text):
@@ -79,10 +81,22 @@ async def applied_at(db: Connection, name: str) -> datetime | None:
 
 
 async def pending(dsn: str, folder: Path) -> list[str]:
-    """Names of migrations that a database still needs."""
+    """Names of migrations that a database still needs.
+
+    Raises ``MigrationError`` when a later version has migrated it.
+    """
     connection = await asyncpg.connect(dsn)
     try:
         applied = await _applied(connection)
     finally:
         await connection.close()
+    _require_no_later(applied, folder)
     return [name for name, _ in _files(folder) if name not in applied]
+
+
+def _require_no_later(applied: Iterable[str], folder: Path) -> None:
+    if later := sorted(set(applied) - {name for name, _ in _files(folder)}):
+        raise MigrationError(
+            f"a later version has migrated this database ({', '.join(later)}); "
+            "start that version, or restore the backup that was taken before"
+        )

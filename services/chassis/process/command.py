@@ -17,12 +17,13 @@ from services.chassis.process import starting
 
 __all__ = ["main"]
 
-_USAGE: Final = "migrate, or forget-positions TOPIC…, or restored, or nothing"
+_USAGE: Final = "migrate, or migrate --check, or forget-positions TOPIC…, or restored, or nothing"
 
 
 def main(package: str) -> None:
-    """``python -m services.<name> [migrate | forget-positions TOPIC… | restored]``: exit 0, 1 stopped, 2 usage.
+    """``python -m services.<name> [migrate [--check] | forget-positions TOPIC… | restored]``: 0, 1 stopped, 2 usage.
 
+    ``migrate --check`` changes nothing: it prints what an upgrade of the database would meet, one line of JSON.
     ``package`` has a module ``service`` with ``build(settings)`` and a folder ``migrations``; where it has settings of
     its own, a module ``settings`` too.
     """
@@ -46,6 +47,8 @@ def main(package: str) -> None:
 def _job(package: str, arguments: list[str], settings: Settings) -> Coroutine[Any, Any, object]:
     if arguments == ["migrate"]:
         return starting.migrate(package, settings)
+    if arguments == ["migrate", "--check"]:
+        return starting.check(package, settings)
     forgetting = arguments[:1] == ["forget-positions"] and len(arguments) > 1
     restored = arguments == ["restored"]
     if arguments and not forgetting and not restored:

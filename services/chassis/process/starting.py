@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 from pydantic import ValidationError
 
-from services.chassis.base import failpoints, migrations
+from services.chassis.base import failpoints
 from services.chassis.base.configuration import complaint
 from services.chassis.base.faults import CannotStart
 from services.chassis.base.settings import Settings, read_settings
+from services.chassis.process import upgrading
 
 if TYPE_CHECKING:
     from services.chassis.service import Service
 
-__all__ = ["NOT_LET_IN", "UNUSABLE", "build", "in_a_line", "migrate", "settings_of"]
+__all__ = ["NOT_LET_IN", "UNUSABLE", "build", "check", "in_a_line", "migrate", "settings_of"]
 
 NOT_LET_IN: Final = (
     asyncpg.ClientConfigurationError,
@@ -56,8 +57,13 @@ def settings_of(package: str, environment: Mapping[str, str] | None = None) -> S
 
 
 async def migrate(package: str, settings: Settings) -> None:
-    """Bring the service's database up to date."""
-    await migrations.migrate(settings.database.get_secret_value(), Path(str(files(package))) / "migrations")
+    """Bring the service's database up to date. Raises ``CannotUpgrade`` and ``MigrationError``."""
+    await upgrading.upgrade(settings.database.get_secret_value(), Path(str(files(package))) / "migrations")
+
+
+async def check(package: str, settings: Settings) -> None:
+    """Print what ``migrate`` would meet, and change nothing. Raises the same."""
+    await upgrading.check(settings.database.get_secret_value(), Path(str(files(package))) / "migrations")
 
 
 def build(package: str, settings: Settings) -> Service:

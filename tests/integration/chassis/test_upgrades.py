@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from contracts.topics import TopicEntry
 from deploy.operate.topics import ensure_topics
+from services.chassis.base.migrations import MigrationError, migrate, pending
 from services.chassis.log import kafka
+from services.chassis.log.records import pack_texts
+from services.chassis.process import upgrading
 from services.chassis.process.runtime import Runtime
 from tests.support.rig import Rig
-from tests.support.tally import as_record, credit
+from tests.support.tally import SOURCE, as_record, credit
 from tests.support.waiting import eventually
 
 
@@ -81,3 +86,65 @@ async def test_a_running_service_stops_when_a_topic_gets_more_partitions(
     with pytest.raises(kafka.PartitionDrift, match="has 5 partitions"):
         await asyncio.wait_for(running, 30)
     assert await rig.total("v") == 1
+
+
+_OLD = [("ce_specversion", "1.0"), ("ce_id", "m-1"), ("ce_source", SOURCE), ("ce_type", "shuangcheng.gone.v1")]
+_OLD += [("ce_time", "2026-01-01T00:00:00Z"), ("content-type", "application/json")]
+
+
+def _earlier(rig: Rig, folder: Path) -> Path:
+    """A folder with which the database that a rig made is one migration behind."""
+    shutil.copytree(rig.tally.migrations, folder)
+    (folder / "0002_later.sql").write_text("CREATE TABLE later (id int)")
+    return folder
+
+
+async def _set_aside(rig: Rig, reason: str) -> None:
+    await rig.db.execute(
+        """
+        INSERT INTO set_aside (reason, subject, topic, partition, "offset", "timestamp", headers, value, received_at)
+        VALUES ($1, 'v', $2, 0, 7, 0, $3, '{}', now())
+        """,
+        reason,
+        rig.tally.inlet.name,
+        pack_texts(_OLD),
+    )
+
+
+@pytest.mark.parametrize("table", ["outbox", "timer"])
+async def test_a_database_whose_messages_this_version_cannot_read_is_refused_and_left_as_it_is(
+    rig: Rig, tmp_path: Path, table: str
+) -> None:
+    name, columns, values = {
+        "outbox": ("rows of the outbox", "", ""),
+        "timer": ("timers", "name, due, ", "'a timer', now(), "),
+    }[table]
+    await rig.db.execute(
+        f"INSERT INTO {table} ({columns}topic, key, headers, value) VALUES ({values}'some.topic', 'k', $1, '{{}}')",
+        pack_texts(_OLD),
+    )
+    dsn, folder = rig.settings.database.get_secret_value(), _earlier(rig, tmp_path / "later")
+    with pytest.raises(upgrading.CannotUpgrade, match=rf"cannot read {name}: 1 \(first .*unknown_type") as refused:
+        await upgrading.upgrade(dsn, folder)
+    assert "\n" not in str(refused.value)
+    assert await pending(dsn, folder) == ["service/0002_later.sql"]
+
+
+async def test_what_is_set_aside_and_no_longer_in_the_contract_is_listed_and_kept(rig: Rig, tmp_path: Path) -> None:
+    await _set_aside(rig, "raised")
+    await _set_aside(rig, "schema")  # no version could read it: the upgrade changes nothing for it
+    dsn, folder = rig.settings.database.get_secret_value(), _earlier(rig, tmp_path / "later")
+    found = await upgrading.look(dsn, folder)
+    assert [row.place for row in found.set_aside] == [f"{rig.tally.inlet.name}/0/7"]
+    assert found.obstacle is None
+    assert await upgrading.upgrade(dsn, folder) == ["service/0002_later.sql"]
+    assert await rig.db.fetchval("SELECT count(*) FROM set_aside") == 2
+
+
+async def test_a_database_that_a_later_version_has_migrated_is_refused_at_start_in_one_line(
+    rig: Rig, tmp_path: Path
+) -> None:
+    await migrate(rig.settings.database.get_secret_value(), _earlier(rig, tmp_path / "later"))
+    runtime = Runtime(rig.tally.service(), rig.settings)
+    with pytest.raises(MigrationError, match=r"a later version has migrated this database \(service/0002_later.sql\)"):
+        await asyncio.wait_for(runtime.run(), 120)
