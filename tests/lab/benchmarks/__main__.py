@@ -21,9 +21,10 @@ from tests.lab.benchmarks.decider import FORMS, decider
 from tests.lab.benchmarks.latency import latency
 from tests.lab.benchmarks.report import Result, document, table
 from tests.lab.benchmarks.stage import Stage
+from tests.lab.benchmarks.start import start
 from tests.support.arguments import report_file
 
-_WORKLOADS = ("decider", "latency")
+_WORKLOADS = ("start", "decider", "latency")
 
 
 def _arguments() -> argparse.Namespace:
@@ -53,13 +54,18 @@ async def _stage(broker: str | None) -> AsyncIterator[Stage]:
 async def _all(arguments: argparse.Namespace) -> int:
     load_before = os.getloadavg()[0]
     results: list[Result] = []
-    async with _stage(arguments.broker) as stage:
-        if arguments.only != "latency":
-            forms = tuple(form for form in FORMS if not arguments.form or form.name in arguments.form)
-            results.extend(await decider(stage, arguments.rounds, forms, _say))
-        if arguments.only != "decider" and not arguments.form:
-            results.extend(await latency(stage, _say))
-        whole = document(results, stage.broker.describe(), stage.postgres.describe(), load_before)
+    servers = ("embedded", "embedded")
+    if arguments.only in (None, "start") and not arguments.form:
+        results.extend(await start(arguments.rounds, _say))
+    if arguments.only != "start":
+        async with _stage(arguments.broker) as stage:
+            servers = (stage.broker.describe(), stage.postgres.describe())
+            if arguments.only != "latency":
+                forms = tuple(form for form in FORMS if not arguments.form or form.name in arguments.form)
+                results.extend(await decider(stage, arguments.rounds, forms, _say))
+            if arguments.only != "decider" and not arguments.form:
+                results.extend(await latency(stage, _say))
+    whole = document(results, *servers, load_before)
     print(table(results))
     if arguments.json is not None:
         text = json.dumps(whole, indent=2, ensure_ascii=False)
