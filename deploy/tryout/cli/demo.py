@@ -80,7 +80,6 @@ async def perform(wishes: Wishes) -> int:
         broker=wishes.broker,
         instances=wishes.instances,
         settings=SETTINGS,
-        one_process=wishes.calm and wishes.instances == 1,  # else it kills processes, or shows several of each service
     )
     with Screen() as screen:
         async with Stack(options, progress=screen.starting) as stack:
