@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 __all__ = [
+    "ADAPTERS",
     "CALLED",
     "OPERATOR",
     "PAGES",
@@ -20,21 +23,25 @@ __all__ = [
     "SERVICES",
     "Process",
     "adapter",
+    "called_seats",
+    "container_of",
     "processes",
     "sandbox",
+    "secrets_of",
 ]
 
 SERVICES: Final = ("identity", "opportunities", "attendance", "bridge")
 """The services: each is a package of ``services`` and has a database of its name."""
 OPERATOR: Final = "operator"
 """The process with the operators' page."""
-PORTS: Final = {"identity": 8081, "opportunities": 8082, "attendance": 8083, "bridge": 8084, "adapter_sz": 8093}
-"""The port on which compose publishes a process that answers operators, unless SHUANGCHENG_<NAME>_PORT names
-another."""
+PORTS: Final = {"identity": 8081, "opportunities": 8082, "attendance": 8083, "bridge": 8084, "adapters": 8093}
+"""The port on which compose publishes what answers operators, unless SHUANGCHENG_<NAME>_PORT names another."""
 PAGES: Final = {"sandbox_gz": 8091, "sandbox_sz": 8092, OPERATOR: 8094}
 """The same of processes with pages for people."""
-RECREATED: Final = ("secrets", "topics", "databases", *SERVICES, OPERATOR)
-"""The services of compose that read the seats, jobs first: they are made again after a change of a seat."""
+ADAPTERS: Final = "adapters"
+"""The container with all adapters. Each is reached below its name: /adapter_sz/health/ready."""
+RECREATED: Final = ("secrets", "topics", "databases", *SERVICES, ADAPTERS)
+"""The services of compose that read the seats when they start, jobs first."""
 _KINDS: Final = Path(__file__).parent.parent / "services" / "adapters" / "kinds"
 CALLED: Final = frozenset(folder.parent.name for folder in _KINDS.glob("*/__init__.py"))
 """The kinds of systems without Kafka, which an adapter calls: each is a folder of the adapters."""
@@ -66,6 +73,31 @@ def adapter(code: str) -> Process:
     """The process that speaks for a registry without Kafka."""
     name = f"adapter_{code}"
     return Process(name, "services.adapters", name, registry=code)
+
+
+def container_of(database: str) -> str:
+    """The service of compose whose processes use a database."""
+    return ADAPTERS if database.startswith(adapter("").name) else database.replace("_", "-")
+
+
+def secrets_of(database: str) -> str:
+    """The folder of the secrets of a database's role, below that of all secrets."""
+    return f"{ADAPTERS}/{database}" if container_of(database) == ADAPTERS else database
+
+
+def called_seats(folder: Path) -> list[str]:
+    """The codes of the seats whose files give an address, at which an adapter calls; sorted. A file that is no YAML is
+    passed over: `registries check` and every service say what is wrong with it."""
+    return sorted(file.stem for file in folder.glob("*.yaml") if _is_called(file))
+
+
+def _is_called(file: Path) -> bool:
+    try:
+        seat = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - makes text only
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
+    system = seat.get("system") if isinstance(seat, dict) else None
+    return isinstance(system, dict) and bool(system.get("address"))
 
 
 def sandbox(code: str, kind: str) -> Process:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from deploy.cli.running import run
+from deploy.linkage import container_of
 from deploy.operate.backup import acts
 from deploy.operate.backup.manifest import Manifest, read_manifest
 from deploy.operate.backup.programs import output
@@ -138,7 +139,7 @@ class _Place:
         if self.compose is None:
             return f"the processes of {acts.module_of(name)} on it" if "_" not in name else f"the processes of {name}"
         twin = "" if "_" in name else f" {name}-twin"
-        return f"docker compose -f {self.compose} stop {_service(name)}{twin}"
+        return f"docker compose -f {self.compose} stop {container_of(name)}{twin}"
 
     def drop(self, name: str) -> str:
         """The command that drops a database that is no longer needed."""
@@ -151,15 +152,12 @@ class _Place:
     def start(self, one: Restored, service: bool) -> list[str]:
         """The commands that start the processes again. A dump of an old version cannot say that it was restored: then
         commands that say so come first."""
-        service_of_compose, module = _service(one.name), acts.module_of(one.name)
         late = service and not one.marked
+        command = acts.run(one.name, self.compose)
+        told = [f"{command} migrate", f"{command} restored"] if late else []
         if self.compose is None:
-            told = [f"python -m {module} migrate", f"python -m {module} restored"] if late else []
             return [*told, f"start the processes of {one.name}"]
-        docker = f"docker compose -f {self.compose}"
-        job = f"{docker} run --rm -T migrate-{service_of_compose}"
-        told = [job, f"{docker} run --rm -T {service_of_compose} python -m {module} restored"] if late else []
-        return [*told, f"{docker} up -d --wait --wait-timeout 600 {service_of_compose}"]
+        return [*told, f"docker compose -f {self.compose} up -d --wait --wait-timeout 600 {container_of(one.name)}"]
 
 
 async def _backup(to: Path, names: Sequence[str], place: _Place, as_json: bool) -> int:
@@ -244,10 +242,6 @@ def _print(report: dict[str, dict[str, object]], unread: str | None) -> None:
             typer.echo(f"    to repeat it when the service is ready: {act['again']}")
     if unread is not None:
         typer.echo(f"what operators did since the backup could not be read: {unread}")
-
-
-def _service(database: str) -> str:
-    return database.replace("_", "-")
 
 
 def _say(step: str) -> None:

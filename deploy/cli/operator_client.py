@@ -8,18 +8,20 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from deploy.addresses import require_url
 from deploy.asking import Asking, NoAnswer, Refused, asking
-from deploy.linkage import PORTS
+from deploy.linkage import ADAPTERS, PORTS, SERVICES, container_of
 from deploy.operate.errors import EnvironmentProblem, LocalError
 
-__all__ = ["OperatorClient", "address", "operator_client", "token"]
+__all__ = ["CHOICES", "OperatorClient", "address", "operator_client", "token"]
 
 _SECONDS = 30.0
+CHOICES: Final = f"{', '.join(SERVICES)}, adapter_CODE"
+"""The services that answer operators, as commands name them."""
 
 
 @dataclass(frozen=True)
@@ -109,17 +111,20 @@ def address(service: str, url: str) -> str:
     if not service:
         raise EnvironmentProblem("no service was named", todo="give --service NAME, or --url http://HOST:PORT")
     template = os.environ.get("SHUANGCHENG_SERVICE_URL", "")
-    if template:
-        url = template.replace("{service}", service.replace("_", "-"))
-        return _sound(url, "set SHUANGCHENG_SERVICE_URL to http://{service}:PORT, or give --url http://HOST:PORT")
     name = service.replace("-", "_")
-    port = os.environ.get(f"SHUANGCHENG_{name.upper()}_PORT") or PORTS.get(name)
+    container = container_of(name)
+    below = f"/{name}" if container == ADAPTERS else ""
+    if template:
+        url = template.replace("{service}", container)
+        todo = "set SHUANGCHENG_SERVICE_URL to http://{service}:PORT, or give --url http://HOST:PORT"
+        return _sound(url, todo).rstrip("/") + below
+    port = os.environ.get(f"SHUANGCHENG_{container.upper()}_PORT") or PORTS.get(container)
     if port is None:
         raise EnvironmentProblem(
             f"where the service '{service}' listens is not known",
-            todo=f"choose one of {', '.join(PORTS)}, or give --url http://HOST:PORT",
+            todo=f"choose one of {CHOICES}, or give --url http://HOST:PORT",
         )
-    return f"http://127.0.0.1:{port}"
+    return f"http://127.0.0.1:{port}{below}"
 
 
 def _sound(url: str, todo: str) -> str:

@@ -151,8 +151,8 @@ async def _topics(code: str, address: str, replication: int) -> tuple[str, list[
 
 def _next(added: _Added) -> list[tuple[str, str]]:
     """What an operator of compose does next: a sentence and a command each."""
-    folder = added.file.parent
-    told = "" if folder.resolve() == CONFIGURED.resolve() else f"SHUANGCHENG_REGISTRIES={shlex.quote(str(folder))} "
+    folder = added.file.parent.resolve()
+    told = "" if folder == CONFIGURED.resolve() else f"SHUANGCHENG_SEATS={shlex.quote(str(folder))} "
     compose = f"{told}docker compose -f deploy/compose.yaml"
     code = added.registry.code
     steps = [

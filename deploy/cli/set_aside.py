@@ -12,16 +12,15 @@ from typing import Annotated, Any
 import typer
 
 from contracts.reasons import words_of
-from deploy.cli.operator_client import OperatorClient, address, operator_client, token
+from deploy.cli.operator_client import CHOICES, OperatorClient, address, operator_client, token
 from deploy.cli.running import run
-from deploy.linkage import PORTS
 
 __all__ = ["set_aside"]
 
 _AT_ONCE = 500
 """The most sequences, or rows of a page, that a service takes at once."""
 
-Service = Annotated[str, typer.Option(help=f"Service, as compose publishes it: {', '.join(PORTS)}.")]
+Service = Annotated[str, typer.Option(help=f"Service, as compose publishes it: {CHOICES}.")]
 Url = Annotated[str, typer.Option("--url", metavar="URL", help="Base URL of a service that listens elsewhere.")]
 TokenFile = Annotated[
     str,

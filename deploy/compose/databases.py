@@ -1,5 +1,6 @@
-"""``python -m deploy.compose.databases NAME…``: a database and the role that owns it, for each name, and the auditor's
-role, which may connect to all of them.
+"""``python -m deploy.compose.databases [NAME…]``: a database and the role that owns it for each name, and the auditor's
+role, which may connect to all of them. Without names: for each service, and each adapter of the seats of
+SHUANGCHENG_REGISTRIES.
 
 Safe to repeat: what is missing is made, and a role's password becomes the one that its process reads. The server and
 the superuser are those of PGHOST and PGUSER; the passwords are in the folder SHUANGCHENG_SECRETS.
@@ -13,6 +14,7 @@ from pathlib import Path
 import asyncpg
 
 from deploy.compose.variables import variable
+from deploy.linkage import SERVICES, adapter, called_seats
 from deploy.operate.errors import EnvironmentProblem
 from deploy.operate.outcome import outcome
 
@@ -91,8 +93,13 @@ async def _extend(name: str, password: str) -> None:
         await inside.close()
 
 
+def _all() -> list[str]:
+    seats = Path(variable("SHUANGCHENG_REGISTRIES", "the folder of the registries' YAML files"))
+    return [*SERVICES, *(adapter(code).database for code in called_seats(seats))]
+
+
 async def _job(names: list[str]) -> int:
-    return await prepare(names, Path(variable("SHUANGCHENG_SECRETS", "the folder of PostgreSQL's passwords")))
+    return await prepare(names or _all(), Path(variable("SHUANGCHENG_SECRETS", "the folder of PostgreSQL's passwords")))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 the process that it is for.
 
 ``/secrets`` holds one volume a folder: ``operator`` (tokens), ``postgres`` (the superuser's password and what the
-server keeps of the others) and one for each database role, which its process reads as ``SHUANGCHENG_SECRETS``.
+server keeps of the others) and one for each database role, which its process reads as ``SHUANGCHENG_SECRETS``. The
+roles of all adapters have a folder each in the volume ``adapters``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import yaml
 
 from deploy.compose.variables import variable
+from deploy.linkage import ADAPTERS, adapter, called_seats, secrets_of
 from deploy.operate.errors import EnvironmentProblem
 from deploy.operate.outcome import outcome
 from deploy.operate.registries import configured_codes
@@ -26,19 +28,22 @@ __all__ = ["scram_verifier", "write_all"]
 
 _AUDITOR = "audit"
 """The role of `shuangcheng audit` has no process and no database of its own."""
-_NOT_ROLES = frozenset({"operator", "postgres"})
+_NOT_ROLES = frozenset({"operator", "postgres", ADAPTERS})
 _SANDBOX = "sandbox_"
 """Sandboxes stand for strangers: they get their own registry's token, and a passcode for their pages."""
 _ADAPTER = "adapter_"
 """An adapter talks to strangers: of the tokens for our APIs it knows the operator's alone."""
 
 
-def write_all(root: Path, codes: list[str]) -> None:
-    """Make what is missing, keep what is there. `codes`: the registries whose apps get a token."""
+def write_all(root: Path, codes: list[str], called: list[str]) -> None:
+    """Make what is missing, keep what is there. `codes`: the registries whose apps get a token; `called`: those that
+    have an adapter."""
     _once(root / "postgres" / "superuser")
     operators = {_once(root / "operator" / "operator"): "operator"}
     registries = {_once(root / "operator" / f"registry_{code}"): f"registry:{code}" for code in codes}
-    for folder in sorted(root.iterdir()):
+    for code in called:
+        (root / secrets_of(adapter(code).database)).mkdir(mode=0o750, parents=True, exist_ok=True)
+    for folder in sorted([*root.iterdir(), *(root / ADAPTERS).glob("*/")]):
         role = folder.name
         if role in _NOT_ROLES:
             continue
@@ -90,9 +95,9 @@ def _write(file: Path, text: str) -> None:
 
 
 async def _job(root: Path) -> int:
-    codes = configured_codes(Path(variable("SHUANGCHENG_REGISTRIES", "the folder of the registries' YAML files")))
+    seats = Path(variable("SHUANGCHENG_REGISTRIES", "the folder of the registries' YAML files"))
     try:
-        write_all(root, codes)
+        write_all(root, configured_codes(seats), called_seats(seats))
     except OSError as error:
         raise EnvironmentProblem(
             f"cannot write {error.filename}: {error.strerror}",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
+from deploy.linkage import ADAPTERS, adapter, called_seats
 from deploy.operate.backup.programs import output
 from deploy.operate.backup.servers import Composed
 from deploy.operate.errors import EnvironmentProblem, LocalError
@@ -14,6 +16,7 @@ __all__ = ["Checked", "checked"]
 
 _JOB: Final = ["python", "-m"]
 _MIGRATE: Final = "migrate"
+_SEATS: Final = "/etc/shuangcheng/registries"
 
 
 @dataclass(slots=True)
@@ -21,7 +24,7 @@ class Checked:
     """What ``migrate --check`` says of one database. ``obstacle``: why it cannot be upgraded; None where it can."""
 
     job: str
-    """The service of the compose file."""
+    """The service of the compose file, or the name of an adapter."""
     obstacle: str | None
     pending: list[str] = field(default_factory=list)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
@@ -34,10 +37,12 @@ class Checked:
 async def checked(server: Composed) -> list[Checked]:
     """Ask the migrate jobs of our services one after the other. Raises LocalError."""
     text = await output(server.compose("docker compose config", "config", "--format", "json"))
-    jobs = {name: command for name, one in json.loads(text)["services"].items() if (command := _migrates(one))}
+    services = json.loads(text)["services"]
+    jobs = {name: (name, command) for name, one in services.items() if (command := _migrates(one))}
+    jobs |= _of_adapters(services.get(ADAPTERS, {}))
     if not jobs:
         raise EnvironmentProblem(f"{server.file} has no job that migrates", todo="give --compose deploy/compose.yaml")
-    return [await _asked(server, name, command) for name, command in jobs.items()]
+    return [await _asked(server, name, *job) for name, job in jobs.items()]
 
 
 def _migrates(service: dict[str, Any]) -> list[str]:
@@ -46,8 +51,15 @@ def _migrates(service: dict[str, Any]) -> list[str]:
     return list(command) if ours else []
 
 
-async def _asked(server: Composed, job: str, command: list[str]) -> Checked:
-    asked = server.compose(f"{job} --check", "run", "--rm", "--no-deps", "-T", job, *command, "--check")
+def _of_adapters(container: dict[str, Any]) -> dict[str, tuple[str, list[str]]]:
+    """The same of each adapter, which its container prepares: by the seats that are mounted there."""
+    folders = [Path(one["source"]) for one in container.get("volumes", ()) if one["target"] == _SEATS]
+    codes = [code for folder in folders for code in called_seats(folder)]
+    return {adapter(code).name: (ADAPTERS, [*container["command"], code, _MIGRATE]) for code in codes}
+
+
+async def _asked(server: Composed, job: str, service: str, command: list[str]) -> Checked:
+    asked = server.compose(f"{job} --check", "run", "--rm", "--no-deps", "-T", service, *command, "--check")
     try:
         told = json.loads((await output(asked)).splitlines()[-1])
     except LocalError as error:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from deploy.asking import Asking, NoAnswer, Refused
-from deploy.operator.settings import BRIDGE
+from deploy.linkage import adapter, called_seats
+from deploy.operator.settings import BRIDGE, OperatorSettings
 from deploy.web.trouble import Forbidden, NotFound, NotPossible, NotReached, SignInFirst
 
-__all__ = ["Linkage", "Standing"]
+__all__ = ["Addresses", "Linkage", "Standing"]
 
 _ALL_WHO_ANSWER: Final = "/operations/set-aside"
 _ORDER_SECONDS: Final = 30
@@ -47,6 +48,28 @@ class Standing:
         return None if found is None else sum(found.values())
 
 
+class Addresses(Mapping[str, str]):
+    """The address of each service and adapter by name. The seats are read when they are asked for, so that a new seat's
+    adapter is there without another start."""
+
+    def __init__(self, settings: OperatorSettings) -> None:
+        self._settings = settings
+
+    def _now(self) -> dict[str, str]:
+        folder, url = self._settings.registries, self._settings.adapters_url
+        seats = [] if folder is None or url is None else called_seats(folder)
+        return self._settings.services | {name: f"{url}/{name}" for name in (adapter(code).name for code in seats)}
+
+    def __getitem__(self, name: str) -> str:
+        return self._now()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+
 @dataclass(frozen=True, slots=True)
 class Linkage:
     """All services by name. Raises ``NotReached``, and ``SignInFirst`` when the token is none any more.
@@ -59,11 +82,11 @@ class Linkage:
 
     async def standing(self) -> list[Standing]:
         """The health of every service, all asked at the same time."""
-        return list(await asyncio.gather(*(self._standing(name) for name in self.services)))
+        return list(await asyncio.gather(*(self._standing(*one) for one in self.services.items())))
 
-    async def _standing(self, name: str) -> Standing:
+    async def _standing(self, name: str, url: str) -> Standing:
         try:
-            said = await self.client.get(f"{self.services[name]}/health/ready")
+            said = await self.client.get(f"{url}/health/ready")
         except Refused as error:
             said = error.document
         except NoAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from pydantic import Field, field_validator
@@ -19,7 +20,18 @@ class OperatorSettings(PageSettings):
 
     services: dict[str, str]
     """Where the linkage's services and adapters are, as JSON: ``{"bridge": "http://…"}``."""
+    registries: Path | None = None
+    """Folder with one ``<code>.yaml`` per registry; with ``adapters_url`` the page knows the adapter of each seat."""
+    adapters_url: str | None = None
+    """Where the adapters are, each below its name."""
     http_port: int = Field(default=8094, ge=0, le=65535)
+
+    @field_validator("adapters_url")
+    @classmethod
+    def _can_be_asked(cls, given: str | None) -> str | None:
+        if given:
+            require_url(given)
+        return given.rstrip("/") if given else None
 
     @field_validator("services")
     @classmethod

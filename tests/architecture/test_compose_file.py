@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from deploy.linkage import OPERATOR, PAGES, PORTS, SERVICES
+from deploy.linkage import ADAPTERS, OPERATOR, PAGES, PORTS, RECREATED, SERVICES, container_of
 from deploy.operate.registries import CONFIGURED, configured_codes
 from deploy.operator.settings import OperatorSettings
 from deploy.tryout.local.broker_java import KAFKA_VERSION
@@ -26,6 +26,8 @@ KINDS = {
 
 def test_every_process_of_the_launcher_runs_here_after_its_own_migration() -> None:
     for spec in process_table(KINDS):
+        if container_of(spec.name) == ADAPTERS:
+            continue  # see below
         name = spec.name.replace("_", "-")
         job = f"migrate-{name}"
         assert CONTAINERS[name]["command"] == ["python", "-m", spec.module]
@@ -35,24 +37,39 @@ def test_every_process_of_the_launcher_runs_here_after_its_own_migration() -> No
         assert CONTAINERS[name]["environment"].get("SHUANGCHENG_REGISTRY") == spec.registry
 
 
+def test_all_adapters_run_in_one_container_that_reads_the_seats_and_names_none() -> None:
+    container = CONTAINERS[ADAPTERS]
+    assert container["command"] == ["python", "-m", "deploy.compose.adapters"]
+    assert "SHUANGCHENG_REGISTRY" not in container["environment"]
+    assert not [name for name in (*CONTAINERS, *FILE["volumes"]) if "adapter" in name and not name.endswith(ADAPTERS)]
+
+
+def test_whoever_reads_the_seats_reads_the_folder_that_the_operator_names() -> None:
+    seats = "${SHUANGCHENG_SEATS:-./registries}:/etc/shuangcheng/registries:ro"
+    for name in (*RECREATED, OPERATOR):
+        assert seats in CONTAINERS[name]["volumes"], name
+    assert "registries:/etc" not in (DEPLOY / "Dockerfile").read_text("utf-8")
+
+
 def test_each_service_has_a_twin_without_a_port_of_which_there_are_none_by_default() -> None:
     for name in SERVICES:
         assert CONTAINERS[f"{name}-twin"] == CONTAINERS[name] | {"ports": [], "scale": 0}
         assert "SHUANGCHENG_INSTANCE" not in CONTAINERS[name]["environment"]
 
 
-def test_every_database_of_the_launcher_is_made_here() -> None:
-    made = [name for job in ("databases", "databases-sandbox") for name in CONTAINERS[job]["command"][3:]]
-    assert sorted(made) == sorted({spec.database for spec in process_table(KINDS)})
+def test_the_databases_of_services_and_adapters_follow_from_the_catalogue_and_the_seats() -> None:
+    assert CONTAINERS["databases"]["command"] == ["python", "-m", "deploy.compose.databases"]
+    of_sandboxes = {spec.database for spec in process_table(KINDS) if spec.database and not spec.ours}
+    assert set(CONTAINERS["databases-sandbox"]["command"][3:]) == of_sandboxes
 
 
 def test_the_operators_page_asks_every_service_and_adapter_and_is_given_nothing_else() -> None:
     page = CONTAINERS["operator"]
     asked = json.loads(page["environment"]["SHUANGCHENG_SERVICES"])
-    ours = [spec.name for spec in process_table(KINDS) if spec.ours]
-    assert asked == {name: f"http://{name.replace('_', '-')}:8080" for name in ours}
+    assert asked == {name: f"http://{name}:8080" for name in SERVICES}
+    assert page["environment"]["SHUANGCHENG_ADAPTERS_URL"] == f"http://{ADAPTERS}:8080"
     assert page["command"] == ["python", "-m", "deploy.operator"]
-    assert "volumes" not in page
+    assert len(page["volumes"]) == 1, "the seats, and no secret"
     given = {name.removeprefix("SHUANGCHENG_").lower() for name in page["environment"]}
     assert given == set(OperatorSettings.model_fields)
 
@@ -69,7 +86,8 @@ def test_the_job_of_secrets_has_a_folder_for_each_database_of_the_catalogue() ->
     folders = {
         found[1] for volume in CONTAINERS["secrets"]["volumes"] if (found := re.search(r":/secrets/(\w+)$", volume))
     }
-    assert folders == {spec.database for spec in process_table(KINDS)} | {OPERATOR, "postgres", "audit"}
+    of_roles = {spec.database for spec in process_table(KINDS) if container_of(spec.name) != ADAPTERS}
+    assert folders == of_roles | {ADAPTERS, OPERATOR, "postgres", "audit"}
 
 
 def test_the_auditor_is_given_its_own_role_alone_and_the_registries_files() -> None:
@@ -77,7 +95,7 @@ def test_the_auditor_is_given_its_own_role_alone_and_the_registries_files() -> N
     assert auditor["entrypoint"] == ["shuangcheng", "audit"]
     assert auditor["volumes"] == [
         "secrets-audit:/run/shuangcheng:ro",
-        "./registries:/etc/shuangcheng/registries:ro",
+        "${SHUANGCHENG_SEATS:-./registries}:/etc/shuangcheng/registries:ro",
     ]
     assert auditor["networks"] == ["inside"]
 
@@ -111,7 +129,7 @@ def test_the_image_has_a_folder_for_each_volume_of_secrets() -> None:
 def test_nobody_who_replays_is_called_unhealthy_while_the_runbook_waits() -> None:
     # `up --wait` ends at once with status 1 when its container is unhealthy, whatever its --wait-timeout says
     waits = [int(found) for found in re.findall(r"--wait-timeout (\d+)", (DEPLOY / "RUNBOOKS.md").read_text("utf-8"))]
-    for name in (*SERVICES, "adapter-sz"):
+    for name in (*SERVICES, ADAPTERS):
         period = re.fullmatch(r"(\d+)h", CONTAINERS[name]["healthcheck"]["start_period"])
         assert period is not None, name
         assert int(period[1]) * 3600 > max(waits), name

@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 import httpx
 import pytest
 
-from deploy.linkage import SERVICES
+from deploy.linkage import ADAPTERS, SERVICES
 from tests.support.compose import (
     ATTESTED,
     OTHER,
@@ -138,7 +138,7 @@ def test_the_operators_page_shows_every_service_ready_and_holds_no_secret(linkag
     assert page.count("正常") == len(SERVICES) + 1
     assert "志愿时" in page
     found = linkage.inspect("operator")
-    assert found["Mounts"] == []
+    assert [mount["Destination"] for mount in found["Mounts"]] == ["/etc/shuangcheng/registries"]
     assert found["HostConfig"]["ReadonlyRootfs"]
     assert token not in json.dumps(found)
 
@@ -173,9 +173,10 @@ def test_a_service_sees_its_own_secrets_only_and_no_password_is_in_its_environme
         of_pages = ["shuangcheng_passcode", "shuangcheng_token"]
         tokens = of_pages if name.startswith("sandbox") else ["tokens.yaml", "shuangcheng_naming_secret"]
         between = ["shuangcheng_system_token"] if name.startswith(("sandbox", "adapter")) else []
-        expected = {f"/run/shuangcheng/{file}" for file in ["password", "shuangcheng_database", *tokens, *between]}
+        own = "/run/shuangcheng/adapter_sz" if name == ADAPTERS else "/run/shuangcheng"
+        expected = {f"{own}/{file}" for file in ["password", "shuangcheng_database", *tokens, *between]}
         assert set(files) == expected
-        password = linkage.compose("exec", "-T", name, "cat", "/run/shuangcheng/password")
+        password = linkage.compose("exec", "-T", name, "cat", f"{own}/password")
         assert len(password) >= 40
         assert password not in json.dumps(linkage.inspect(name))
         passwords.add(password)

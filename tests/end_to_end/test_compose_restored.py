@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from contracts.topics import RECEIPTS
-from deploy.linkage import SERVICES
+from deploy.linkage import SERVICES, container_of
 from tests.support.compose import ATTESTED, OTHER, WEEKEND, Linkage, lines, running
 from tests.support.facts import Facts, differences, taken
 from tests.support.runbooks import commands
@@ -124,7 +124,7 @@ async def at_rest(linkage: Linkage) -> Facts:
 async def test_a_database_comes_back_by_the_runbook_and_nothing_is_otherwise(
     name: str, linkage: Linkage, monday: Monday
 ) -> None:
-    service = name.replace("_", "-")
+    service = container_of(name)
     told = restored(linkage, monday, name, service)
     assert f"{name}: restored as of " in told
     assert re.findall(r"did at \S+: (.+)", told) == ACTS.get(name, []), "what operators did since, in order"

@@ -6,16 +6,19 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from deploy.linkage import SERVICES
+from deploy.linkage import ADAPTERS, SERVICES
+from deploy.operate.registries import CONFIGURED
 from deploy.tryout.local.ports import free_port
 
 __all__ = [
@@ -33,7 +36,7 @@ __all__ = [
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy" / "compose.yaml"
-PROCESSES = (*SERVICES, "sandbox-gz", "sandbox-sz", "adapter-sz")
+PROCESSES = (*SERVICES, "sandbox-gz", "sandbox-sz", ADAPTERS)
 OTHER = {"gz": "sz", "sz": "gz"}
 ATTESTED = "shuangcheng.service.service_attested.v1"
 _WEEKEND = (ROOT / "deploy" / "examples" / "weekend.jsonl").read_text(encoding="utf-8")
@@ -42,6 +45,7 @@ WEEKEND: Final[list[dict[str, Any]]] = [json.loads(line) for line in _WEEKEND.sp
 _SEPARATOR = "\x1f"
 _PROJECT = "shuangcheng-test"
 _IMAGE = "shuangcheng:test"
+_STRANGER = f"shuangcheng.stranger={_PROJECT}"
 _TODO = "make test-compose needs a running Docker engine and compose v2 (docker compose version)"
 
 
@@ -61,15 +65,16 @@ def _missing() -> str:
 
 
 class Linkage:
-    """One running project, apart from any other on the same engine."""
+    """One running project, apart from any other on the same engine, with a copy of the committed seats."""
 
-    def __init__(self) -> None:
+    def __init__(self, seats: Path) -> None:
+        self.seats = shutil.copytree(CONFIGURED, seats)
         names = ("KAFKA", "OPERATOR", *(process.upper().replace("-", "_") for process in PROCESSES))
         self.ports = {name: str(free_port()) for name in names}
         # an operator's own settings must not leak in
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("SHUANGCHENG_")}
         self._environment |= {f"SHUANGCHENG_{name}_PORT": port for name, port in self.ports.items()}
-        self._environment["SHUANGCHENG_IMAGE"] = _IMAGE
+        self._environment |= {"SHUANGCHENG_IMAGE": _IMAGE, "SHUANGCHENG_SEATS": str(seats)}
         # What `docker compose` of an operator's own command reads
         self._environment |= {"COMPOSE_PROJECT_NAME": _PROJECT, "COMPOSE_PROFILES": "sandbox"}
         self._environment["COMPOSE_ENV_FILES"] = os.devnull
@@ -109,6 +114,9 @@ class Linkage:
 
     def down(self) -> None:
         """Remove containers, networks, volumes and the image."""
+        strangers = self._run(["docker", "ps", "--all", "--quiet", "--filter", f"label={_STRANGER}"], None, 30).split()
+        if strangers:
+            self._run(["docker", "rm", "--force", *strangers], None, 60)
         self.compose("--profile", "tools", "down", "--volumes", "--remove-orphans")
         subprocess.run(["docker", "image", "rm", "--force", _IMAGE], capture_output=True, timeout=60, check=False)
 
@@ -130,6 +138,27 @@ class Linkage:
     def token(self) -> str:
         """An operator's token."""
         return self.compose("run", "--rm", "-T", "secrets", "cat", "/secrets/operator/operator").strip()
+
+    def system(self, code: str) -> None:
+        """A registry's own system without Kafka, as a stranger runs it: a container of its own, called system-CODE."""
+        database, password = f"sandbox_{code}", secrets.token_hex(16)
+        self.query("postgres", f"CREATE ROLE {database} LOGIN PASSWORD '{password}'")
+        self.query("postgres", f"CREATE DATABASE {database} OWNER {database}")
+        self.query(database, "CREATE EXTENSION btree_gist")
+        token = self.compose("run", "--rm", "-T", "secrets", "cat", f"/secrets/operator/system_{code}").strip()
+        known = {
+            "REGISTRY": code,
+            "PROFILE": "test",
+            "DATABASE": f"postgresql://{database}:{password}@postgres:5432/{database}",
+            "HTTP_HOST": "0.0.0.0",
+            "HTTP_PORT": "8080",
+            "SYSTEM_TOKEN": token,
+        }
+        given = [part for name, value in known.items() for part in ("--env", f"SHUANGCHENG_{name}={value}")]
+        network = ["--network", f"{_PROJECT}_inside", "--network-alias", f"system-{code}"]
+        module = "python -m deploy.tryout.sandbox.rest_api"
+        command = [_IMAGE, "sh", "-c", f"{module} migrate && exec {module}"]
+        self._run(["docker", "run", "--detach", "--label", _STRANGER, *network, *given, *command], None, 60)
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What the engine knows of a service's container."""
@@ -155,12 +184,14 @@ def prepared(session: pytest.Session) -> Iterator[Linkage]:
         if all(item.get_closest_marker("compose") for item in session.items):
             pytest.exit(reason, returncode=1)
         pytest.fail(reason, pytrace=False)
-    linkage = Linkage()
-    linkage.down()  # what a test that was killed has left
-    try:
-        yield linkage
-    finally:
-        linkage.down()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # containers read it as another user
+        linkage = Linkage(Path(folder) / "seats")
+        linkage.down()  # what a test that was killed has left
+        try:
+            yield linkage
+        finally:
+            linkage.down()
 
 
 @contextlib.contextmanager

@@ -15,11 +15,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from contracts.envelope import ContractError, decode
 from contracts.messages.operations import OperatorActed
 from contracts.topics import OPERATIONS_EVENTS
+from deploy.linkage import container_of
 from deploy.operate.backup.manifest import Database
 from deploy.operate.ends import TopicEnds
 from deploy.operate.errors import LocalError
 
-__all__ = ["Act", "acts_since", "again", "lacks", "module_of", "whose"]
+__all__ = ["Act", "acts_since", "again", "lacks", "module_of", "run", "whose"]
 
 _ADAPTER: Final = "adapter_"
 _WAIT_MS: Final = 300
@@ -65,7 +66,7 @@ def again(name: str, act: Act, compose: Path | None) -> str:
             f'-d \'{{"why": "restored"}}\' http://127.0.0.1:8084/registries/{about}/{act.act}'
         )
     if act.act == "forget_positions":
-        return f"{_run(name, compose)} forget-positions {about}"
+        return f"{run(name, compose)} forget-positions {about}"
     if act.act in ("settle_credited", "settle_refused"):
         return "nothing to do: the log does it again; only who settled it and why is lost"
     return f"{act.act} {about}: no command of this version does it; ask {shlex.quote(act.operator)}"
@@ -76,9 +77,16 @@ def module_of(name: str) -> str:
     return "services.adapters" if name.startswith(_ADAPTER) else f"services.{name}"
 
 
-def _run(name: str, compose: Path | None) -> str:
-    within = "" if compose is None else f"docker compose -f {compose} run --rm -T {name.replace('_', '-')} "
-    return f"{within}python -m {module_of(name)}"
+def run(name: str, compose: Path | None) -> str:
+    """The command, without its arguments, that runs something of the process that uses this database."""
+    if compose is None:
+        return f"python -m {module_of(name)}"
+    return f"docker compose -f {compose} run --rm -T {container_of(name)} {_within(name)}"
+
+
+def _within(name: str) -> str:
+    code = whose(name)[1]
+    return f"python -m {module_of(name)}" if code is None else f"python -m deploy.compose.adapters {code}"
 
 
 def whose(name: str) -> tuple[str, str | None]:

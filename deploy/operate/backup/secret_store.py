@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Final
 
+from deploy.linkage import ADAPTERS, secrets_of
 from deploy.operate.backup.programs import Program, output
 from deploy.operate.backup.servers import Composed
 from deploy.operate.errors import EnvironmentProblem, words
@@ -17,7 +18,8 @@ __all__ = ["NAMING", "ComposedSecrets", "NoSecrets", "SecretFolder", "Secrets"]
 
 NAMING: Final = "shuangcheng_naming_secret"
 _DIGESTS: Final = "cd /secrets && find . -type f ! -name '.*' -exec sha256sum {} +"
-_READ: Final = f'for file in /secrets/*/{NAMING}; do [ ! -f "$file" ] || (cat "$file"; echo " $file"); done'
+_EACH: Final = f"/secrets/*/{NAMING} /secrets/{ADAPTERS}/*/{NAMING}"
+_READ: Final = f'for file in {_EACH}; do [ ! -f "$file" ] || (cat "$file"; echo " $file"); done'
 _WRITE: Final = 'umask 0227 && cat > "$0.part" && mv -f "$0.part" "$0"'
 
 
@@ -26,7 +28,7 @@ class Secrets(ABC):
 
     @abstractmethod
     async def digests(self) -> dict[str, str]:
-        """SHA-256 by ``<role>/<file>``."""
+        """SHA-256 by the file's path: ``<role>/<file>``, ``adapters/<role>/<file>``."""
 
     @abstractmethod
     async def naming(self) -> dict[str, str]:
@@ -54,7 +56,7 @@ class NoSecrets(Secrets):
 
 
 class SecretFolder(Secrets):
-    """A folder with one folder a role, as the compose job `secrets` writes it."""
+    """A folder with one folder a role, as the compose job `secrets` writes it; adapters have theirs in `adapters`."""
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -63,16 +65,17 @@ class SecretFolder(Secrets):
 
     async def digests(self) -> dict[str, str]:
         """The digests of all files of all roles."""
-        files = [path for path in sorted(self.folder.glob("*/*")) if path.is_file() and not path.name.startswith(".")]
+        files = [path for path in sorted(self.folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
         return {str(path.relative_to(self.folder)): hashlib.sha256(_bytes(path)).hexdigest() for path in files}
 
     async def naming(self) -> dict[str, str]:
         """The naming secrets of the roles that have one."""
-        return {path.parent.name: _bytes(path).decode("ascii") for path in self.folder.glob(f"*/{NAMING}")}
+        return {path.parent.name: _bytes(path).decode("ascii") for path in self.folder.rglob(NAMING)}
 
     async def put_naming(self, role: str, secret: Path) -> None:
         """Replace the secret in one step."""
-        _put(self.folder / role / NAMING, _bytes(secret))
+        there = next(self.folder.rglob(role), self.folder / secrets_of(role))
+        _put(there / NAMING, _bytes(secret))
 
 
 class ComposedSecrets(Secrets):
@@ -95,7 +98,7 @@ class ComposedSecrets(Secrets):
     async def put_naming(self, role: str, secret: Path) -> None:
         """The job's user writes the secret, since this user owns the volumes."""
         with secret.open("rb") as opened:
-            await output(self._run("sh", "-c", _WRITE, f"/secrets/{role}/{NAMING}"), opened)
+            await output(self._run("sh", "-c", _WRITE, f"/secrets/{secrets_of(role)}/{NAMING}"), opened)
 
     def _run(self, *command: str) -> Program:
         return self._server.compose("the job secrets", "run", "--rm", "-T", "--no-deps", "secrets", *command)
@@ -110,7 +113,7 @@ def _bytes(file: Path) -> bytes:
 
 def _put(target: Path, secret: bytes) -> None:
     try:
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, part = tempfile.mkstemp(prefix=f".{NAMING}", dir=target.parent)
         with os.fdopen(descriptor, "wb") as out:
             out.write(secret)

@@ -35,6 +35,7 @@ ALLOWED: Final = frozenset(
         "level",
         "timestamp",
         "service",
+        "registry",
         "instance",
         "lane",
         "group",

@@ -33,6 +33,7 @@ def main(package: str) -> None:
     try:
         settings = starting.settings_of(package)
         logs.configure(settings.log_level, name)
+        logs.about(**settings.part)
         job = _job(package, sys.argv[1:], settings)
     except (ValidationError, ValueError, *starting.UNUSABLE) as error:
         sys.exit(_say(package, error, 2))

@@ -67,7 +67,8 @@ def test_an_act_is_told_with_the_command_that_does_it_again(act: str, about: str
 def test_in_compose_a_command_of_the_services_program_is_run_in_its_container() -> None:
     told = again("adapter_sz", Act("forget_positions", "a.v1", "command", MOMENT), Path("deploy/compose.yaml"))
     assert told == (
-        "docker compose -f deploy/compose.yaml run --rm -T adapter-sz python -m services.adapters forget-positions a.v1"
+        "docker compose -f deploy/compose.yaml run --rm -T adapters "
+        "python -m deploy.compose.adapters sz forget-positions a.v1"
     )
 
 

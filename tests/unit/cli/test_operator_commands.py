@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.cli.main import app
-from deploy.cli.operator_client import address
+from deploy.cli.operator_client import CHOICES, address
 from deploy.cli.set_aside import _printable
 from deploy.linkage import PORTS, SERVICES
 from deploy.operate.errors import EnvironmentProblem
@@ -59,14 +59,14 @@ def refused(*arguments: str, stdin: str = "the-token-of-an-operator") -> str:
 def test_a_service_is_looked_for_where_compose_publishes_it() -> None:
     for name in SERVICES:
         assert address(name, "") == f"http://127.0.0.1:{PORTS[name]}"
-    assert address("adapter-sz", "") == address("adapter_sz", "") == "http://127.0.0.1:8093"
+    assert address("adapter-sz", "") == address("adapter_sz", "") == "http://127.0.0.1:8093/adapter_sz"
 
 
 def test_another_port_or_url_of_a_service_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHUANGCHENG_BRIDGE_PORT", "9084")
     assert address("bridge", "") == "http://127.0.0.1:9084"
     monkeypatch.setenv("SHUANGCHENG_SERVICE_URL", "http://{service}:8080")
-    assert address("adapter_sz", "") == "http://adapter-sz:8080"
+    assert address("adapter_sz", "") == "http://adapters:8080/adapter_sz"
     assert address("bridge", "https://bridge.example/") == "https://bridge.example"
 
 
@@ -79,7 +79,7 @@ def test_a_url_of_another_form_is_refused(url: str) -> None:
 def test_a_service_that_is_not_known_is_told_with_those_that_are() -> None:
     said = refused("list", "--service", "ledger", "--token-file", "-")
     assert "where the service 'ledger' listens is not known" in said
-    assert f"choose one of {', '.join(PORTS)}, or give --url" in said
+    assert f"choose one of {CHOICES}, or give --url" in said
 
 
 def test_without_a_service_or_a_token_it_says_which_option_gives_one() -> None:

@@ -53,7 +53,7 @@ def test_a_seat_is_added_as_one_file_that_the_services_of_another_user_can_read(
 def test_the_operator_is_told_the_whole_command_that_comes_next_and_where_the_tokens_are(seats: Path) -> None:
     said = done(f"add fs {FS}")
     [command] = [line.strip() for line in said.splitlines() if "--force-recreate" in line]
-    compose = f"SHUANGCHENG_REGISTRIES={seats} docker compose -f deploy/compose.yaml"
+    compose = f"SHUANGCHENG_SEATS={seats.resolve()} docker compose -f deploy/compose.yaml"
     assert command == f"{compose} up -d --wait --wait-timeout 300 --force-recreate {' '.join(RECREATED)}"
     assert {"secrets", "topics", "databases", *SERVICES} <= set(command.split())
     assert f"{compose} run --rm -T secrets cat /secrets/operator/system_fs" in said

@@ -16,9 +16,9 @@ from services.chassis.base.settings import read_settings
 
 @pytest.fixture
 def volumes(tmp_path: Path) -> Path:
-    for name in ("operator", "postgres", "bridge", "audit", "sandbox_gz", "sandbox_sz", "adapter_sz"):
+    for name in ("operator", "postgres", "bridge", "audit", "sandbox_gz", "sandbox_sz", "adapters"):
         (tmp_path / name).mkdir()
-    write_all(tmp_path, ["gz", "sz"])
+    write_all(tmp_path, ["gz", "sz"], ["sz"])
     return tmp_path
 
 
@@ -54,11 +54,11 @@ def test_each_process_gets_its_own_files_and_a_sandbox_its_own_registrys_token_o
         "sandbox_sz/shuangcheng_passcode",
         "sandbox_sz/shuangcheng_system_token",
         "sandbox_sz/shuangcheng_token",
-        "adapter_sz/password",
-        "adapter_sz/shuangcheng_naming_secret",
-        "adapter_sz/shuangcheng_database",
-        "adapter_sz/shuangcheng_system_token",
-        "adapter_sz/tokens.yaml",
+        "adapters/adapter_sz/password",
+        "adapters/adapter_sz/shuangcheng_naming_secret",
+        "adapters/adapter_sz/shuangcheng_database",
+        "adapters/adapter_sz/shuangcheng_system_token",
+        "adapters/adapter_sz/tokens.yaml",
     }
     found = files(volumes)
     assert found["sandbox_gz/shuangcheng_token"] == found["operator/registry_gz"]
@@ -71,8 +71,10 @@ def test_an_adapter_brings_the_token_that_its_own_registrys_system_asks_for_and_
 ) -> None:
     found = files(volumes)
     asked = found["sandbox_sz/shuangcheng_system_token"]
-    assert found["adapter_sz/shuangcheng_system_token"] == asked != found["sandbox_gz/shuangcheng_system_token"]
-    assert yaml.safe_load(found["adapter_sz/tokens.yaml"]) == {found["operator/operator"]: "operator"}
+    assert (
+        found["adapters/adapter_sz/shuangcheng_system_token"] == asked != found["sandbox_gz/shuangcheng_system_token"]
+    )
+    assert yaml.safe_load(found["adapters/adapter_sz/tokens.yaml"]) == {found["operator/operator"]: "operator"}
 
 
 def test_nobody_else_may_read_them(volumes: Path) -> None:
@@ -82,10 +84,21 @@ def test_nobody_else_may_read_them(volumes: Path) -> None:
 def test_a_second_run_keeps_what_is_there_and_makes_what_is_missing(volumes: Path) -> None:
     before = files(volumes)
     (volumes / "bridge" / "password").unlink()
-    write_all(volumes, ["gz", "sz"])
+    write_all(volumes, ["gz", "sz"], ["sz"])
     after = files(volumes)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"bridge/password", "bridge/shuangcheng_database"}
+
+
+def test_a_new_seat_gets_secrets_of_its_own_and_those_of_others_stay(volumes: Path) -> None:
+    before = files(volumes)
+    write_all(volumes, ["fs", "gz", "sz"], ["fs", "sz"])
+    after = files(volumes)
+    assert {name for name in before if before[name] != after[name]} == {"bridge/tokens.yaml"}
+    adapters = volumes / "adapters"
+    assert files(adapters / "adapter_fs").keys() == files(adapters / "adapter_sz").keys()
+    assert after["adapters/adapter_fs/shuangcheng_system_token"] == after["operator/system_fs"]
+    assert after["adapters/adapter_fs/shuangcheng_naming_secret"] not in before.values()
 
 
 def test_a_process_reads_its_database_from_the_folder_unless_its_environment_says_otherwise(
