@@ -157,7 +157,7 @@ def _free_port() -> int:
 
 def _log(event: str, code: str, **fields: object) -> None:
     """A line as the adapters' own lines are."""
-    line = {"service": "adapters", "registry": code, **fields, "event": event, "level": "warning"}
+    line = {"service": f"adapters {code}", **fields, "event": event, "level": "warning"}
     print(json.dumps(line | {"timestamp": datetime.now(UTC).isoformat()}, ensure_ascii=False), flush=True)
 
 

@@ -90,5 +90,5 @@ def test_the_log_of_an_adapter_names_its_seat_and_all_adapters_end_in_order(link
     linkage.compose("stop", "adapters")
     assert linkage.inspect("adapters")["State"]["ExitCode"] == 0
     said = linkage.compose("logs", "--no-log-prefix", "adapters").splitlines()
-    seats = {json.loads(line).get("registry") for line in said if line.startswith("{")}
-    assert seats >= {"fs", "sz"}
+    seats = {json.loads(line).get("service") for line in said if line.startswith("{")}
+    assert seats >= {"adapters fs", "adapters sz"}

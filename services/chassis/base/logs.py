@@ -35,7 +35,6 @@ ALLOWED: Final = frozenset(
         "level",
         "timestamp",
         "service",
-        "registry",
         "instance",
         "lane",
         "group",

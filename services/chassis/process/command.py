@@ -32,8 +32,7 @@ def main(package: str) -> None:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # characters its encoding lacks
     try:
         settings = starting.settings_of(package)
-        logs.configure(settings.log_level, name)
-        logs.about(**settings.part)
+        logs.configure(settings.log_level, " ".join([name, *settings.part.values()]))
         job = _job(package, sys.argv[1:], settings)
     except (ValidationError, ValueError, *starting.UNUSABLE) as error:
         sys.exit(_say(package, error, 2))

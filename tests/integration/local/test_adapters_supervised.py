@@ -109,7 +109,7 @@ async def test_an_adapter_that_dies_is_started_again_alone_and_a_wrong_seat_is_n
             process.kill()
             await process.wait()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert {line.get("registry") for line in lines} == {one, two, wrong}
-    assert [line["detail"] for line in lines if line["event"] == "adapter ended" and line["registry"] == one] == [
-        "status -9: "
-    ]
+    assert {line["service"] for line in lines} == {f"adapters {code}" for code in (one, two, wrong)}
+    assert [
+        line["detail"] for line in lines if line["event"] == "adapter ended" and line["service"] == f"adapters {one}"
+    ] == ["status -9: "]
