@@ -110,6 +110,10 @@ async def test_a_service_that_is_killed_restarts_and_the_correction_sent_meanwhi
     assert linkage.inspect("bridge")["RestartCount"] == 1
 
 
+def test_an_audit_of_the_weekend_holds(linkage: Linkage, sent: dict[str, int]) -> None:
+    assert json.loads(linkage.compose("run", "--rm", "-T", "audit", "--json"))["verdict"] == "held"
+
+
 @pytest.mark.parametrize(("code", "port"), [("gz", "SANDBOX_GZ"), ("sz", "SANDBOX_SZ")])
 def test_both_cities_have_pages_on_which_shifts_can_be_found(linkage: Linkage, code: str, port: str) -> None:
     passcode = linkage.compose("run", "--rm", "-T", "secrets", "cat", f"/secrets/operator/passcode_{code}").strip()

@@ -113,6 +113,18 @@ async def test_the_books_of_both_cities_balance(linkage: Linkage, upgraded: dict
     await eventually(balanced, 120, every=1, what="what was confirmed is credited")
 
 
+async def test_minutes_are_credited_once_as_an_audit_counts_them(linkage: Linkage, upgraded: dict[str, str]) -> None:
+    """It judges by the rules of this version. The first version told a transfer twice, and kept no request of a link:
+    an audit of both versions together finds that, and is no verdict on what the services do now.
+    """
+    await eventually(lambda: transfers(linkage).get(QUEUED) == "credited", 120, every=1)
+    said = linkage.shell("docker compose -f deploy/compose.yaml run --rm -T audit --json --wait 0 || true")
+    invariants = json.loads(said)["invariants"]
+    assert {name: invariants[name]["verdict"] for name in ("I1", "I2", "I4", "I5", "I9")} == dict.fromkeys(
+        ("I1", "I2", "I4", "I5", "I9"), "held"
+    )
+
+
 async def test_a_sign_up_that_waited_for_a_shift_is_answered_and_what_nobody_could_read_is_still_there(
     linkage: Linkage, upgraded: dict[str, str]
 ) -> None:

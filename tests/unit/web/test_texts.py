@@ -28,6 +28,7 @@ IN_CODE = (
     re.compile(r'said, status = "([a-z_]+)"'),
     re.compile(r'page\(visit, "([a-z_]+)"'),
     re.compile(r'\b4\d\d: "([a-z_]+)"'),
+    re.compile(r'_answer\(.*, "([a-z_]+)"\)'),
     re.compile(r'_change\(visit, "[a-z]+", "([a-z_]+)"'),
 )
 FAMILIES = ("state_", "signup_", "reason_", "next_", "cap_")
