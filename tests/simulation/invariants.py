@@ -71,8 +71,12 @@ class Watch:
             case "attendance":
                 self._days()
                 self._versions.clear()
+                # Who died before it noted what it had published has published it again: the first time counts.
+                said: dict[str, Any] = {}
                 for event in self.linkage.log.events(ATTENDANCE_EVENTS.name):
-                    self._record_version(event.data)
+                    said.setdefault(event.id, event.data)
+                for data in said.values():
+                    self._record_version(data)
                 self._record_versions(fresh)
             case "bridge":
                 self._books()
