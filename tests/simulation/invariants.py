@@ -72,10 +72,8 @@ class Watch:
                 self._days()
                 self._versions.clear()
                 # Who died before it noted what it had published has published it again: the first time counts.
-                said: dict[str, Any] = {}
-                for event in self.linkage.log.events(ATTENDANCE_EVENTS.name):
-                    said.setdefault(event.id, event.data)
-                for data in said.values():
+                events = self.linkage.log.events(ATTENDANCE_EVENTS.name)
+                for data in {event.id: event.data for event in events}.values():
                     self._record_version(data)
                 self._record_versions(fresh)
             case "bridge":

@@ -54,7 +54,8 @@ OPERATOR = "the-token-of-an-operator"
 
 def configured(folder: Path, *codes: str) -> Path:
     for code in codes:
-        (folder / f"{code}.yaml").write_text(yaml.safe_dump(registry(code).model_dump(mode="json")))
+        content = registry(code).model_dump(mode="json", exclude_none=True)
+        (folder / f"{code}.yaml").write_text(yaml.safe_dump(content))
     return folder
 
 

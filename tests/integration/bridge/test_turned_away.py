@@ -6,12 +6,12 @@ from dataclasses import replace
 from zlib import crc32
 
 import pytest
-from prometheus_client import REGISTRY
 
 from contracts.envelope import Event
 from contracts.messages import opportunities
 from contracts.messages.refusals import MessageRefused
 from contracts.partitioner import partition_for
+from services.chassis.base import metrics
 from services.chassis.log.records import Record
 from tests.support.bridge_messages import HOST, established, signup
 from tests.support.bridge_store import BridgeOnPostgres, bridge_on
@@ -90,4 +90,4 @@ async def test_a_message_with_two_traces_is_applied_and_counted(border: BridgeOn
 
 
 def _dropped(group: str) -> float:
-    return REGISTRY.get_sample_value("shuangcheng_traceparents_dropped_total", {"group": group}) or 0
+    return metrics.own().kept.get_sample_value("shuangcheng_traceparents_dropped_total", {"group": group}) or 0

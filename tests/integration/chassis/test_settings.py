@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from deploy.operate.topics import ensure_topics
 from services.chassis.log import kafka
+from services.chassis.process.garbage import collect_rarely
 from services.chassis.process.runtime import Runtime
 from tests.support.rig import Rig
 from tests.support.tally import credit
@@ -56,9 +57,11 @@ async def test_a_running_service_looks_for_cycles_seldom_and_never_among_what_it
     thresholds = gc.get_threshold()
     gc.unfreeze()
     try:
-        async with rig.running():
-            await eventually(lambda: gc.get_freeze_count() > 10_000, 30)
+        async with rig.running() as runtime:
+            looking = asyncio.create_task(collect_rarely([runtime.begun]))
+            await eventually(lambda: gc.get_freeze_count() > 10_000)
             assert gc.get_threshold() == (100_000, 50, 1000)
+            looking.cancel()
     finally:
         gc.unfreeze()
         gc.set_threshold(*thresholds)

@@ -53,10 +53,12 @@ OPEN: Final[dict[str, set[str]]] = {
     "CreditAccepted": {"attempt", "posted_at"},
     "CreditRefused": {"attempt", "retry"},
     "MessageRefused": {"pointer", "detail"},
+    "LinkRefused": {"person"},
     "CheckReceipt": {"attempt"},
     "RetryTransfer": {"attempt"},
 }
-"""Fields that say more than was decided: to people, of a home's own books, or which of several tries is meant."""
+"""Fields that say more than was decided: to people, of a home's own books, or which of several tries is meant. The
+person of a refusal is nobody where no home spoke of the number: another nobody lies in another partition at best."""
 WORDS: Final = {
     "state": ("confirmed", "withdrawn", "given", "refused", "broken", "established", "open", "cancelled", "active"),
     "reason": ("full", "clash", "wrong_code", "overlap", "no_check_in", "abuse"),
