@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -46,10 +46,14 @@ async def _applied(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, 
     return {row["name"]: row["digest"] for row in await connection.fetch("SELECT name, digest FROM migration")}
 
 
-async def migrate(dsn: str, folder: Path) -> list[str]:
+async def migrate(
+    dsn: str, folder: Path, before: Callable[[Connection, list[str]], Awaitable[None]] | None = None
+) -> list[str]:
     """Bring a database up to date; gives the names applied. Safe to run from several processes at once.
 
-    Raises ``MigrationError`` when an applied file was changed, or a later version has migrated the database.
+    ``before`` looks at a database that another version left, with the migrations that are to come. If it raises, none
+    of them is applied. Raises ``MigrationError`` when an applied file was changed, or a later version has migrated the
+    database.
     """
     connection = await asyncpg.connect(dsn)
     done: list[str] = []
@@ -57,8 +61,11 @@ async def migrate(dsn: str, folder: Path) -> list[str]:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         await connection.execute(_TABLE)
         applied = await _applied(connection)
-        _require_no_later(applied, folder)
-        for name, text in _files(folder):
+        wanted = _files(folder)
+        missing = _missing(applied, wanted)
+        if before and applied and missing:
+            await before(connection, missing)
+        for name, text in wanted:
             if name in applied:
                 if applied[name] != _digest(text):
                     raise MigrationError(f"{name} was changed after it was applied; add a new migration instead")
@@ -90,13 +97,14 @@ async def pending(dsn: str, folder: Path) -> list[str]:
         applied = await _applied(connection)
     finally:
         await connection.close()
-    _require_no_later(applied, folder)
-    return [name for name, _ in _files(folder) if name not in applied]
+    return _missing(applied, _files(folder))
 
 
-def _require_no_later(applied: Iterable[str], folder: Path) -> None:
-    if later := sorted(set(applied) - {name for name, _ in _files(folder)}):
+def _missing(applied: Collection[str], files: list[tuple[str, str]]) -> list[str]:
+    names = [name for name, _ in files]
+    if later := sorted(set(applied).difference(names)):
         raise MigrationError(
             f"a later version has migrated this database ({', '.join(later)}); "
             "start that version, or restore the backup that was taken before"
         )
+    return [name for name in names if name not in applied]

@@ -58,12 +58,17 @@ def settings_of(package: str, environment: Mapping[str, str] | None = None) -> S
 
 async def migrate(package: str, settings: Settings) -> None:
     """Bring the service's database up to date. Raises ``CannotUpgrade`` and ``MigrationError``."""
-    await upgrading.upgrade(settings.database.get_secret_value(), Path(str(files(package))) / "migrations")
+    await upgrading.upgrade(*_database(package, settings))
 
 
 async def check(package: str, settings: Settings) -> None:
     """Print what ``migrate`` would meet, and change nothing. Raises the same."""
-    await upgrading.check(settings.database.get_secret_value(), Path(str(files(package))) / "migrations")
+    await upgrading.check(*_database(package, settings))
+
+
+def _database(package: str, settings: Settings) -> tuple[str, Path]:
+    """The address of the service's database, and the folder of its migrations."""
+    return settings.database.get_secret_value(), Path(str(files(package))) / "migrations"
 
 
 def build(package: str, settings: Settings) -> Service:

@@ -76,17 +76,12 @@ def _counted(name: str, found: list[Unreadable]) -> str:
 
 async def look(dsn: str, folder: Path) -> Found:
     """Ask a database, and change nothing. Raises ``MigrationError`` when a later version has migrated it."""
-    found = Found(await migrations.pending(dsn, folder))
+    pending = await migrations.pending(dsn, folder)
     connection = await asyncpg.connect(dsn)
     try:
-        async with connection.transaction(readonly=True):
-            if await connection.fetchval("SELECT to_regclass('set_aside') IS NOT NULL"):
-                found.outbox = await _unreadable(connection, _OUTBOX)
-                found.timers = await _unreadable(connection, _TIMERS)
-                found.set_aside = await _unreadable(connection, _SET_ASIDE)
+        return await _found(connection, pending)
     finally:
         await connection.close()
-    return found
 
 
 async def upgrade(dsn: str, folder: Path) -> list[str]:
@@ -95,13 +90,17 @@ async def upgrade(dsn: str, folder: Path) -> list[str]:
 
     Raises ``CannotUpgrade`` and ``MigrationError``.
     """
-    if await migrations.pending(dsn, folder):
-        found = await look(dsn, folder)
-        if found.obstacle is not None:
-            raise CannotUpgrade(found.obstacle)
-        for row in found.set_aside:
-            log().warning("set aside, and not in the contract any more", detail=f"{row.place}: {row.detail}")
-    return await migrations.migrate(dsn, folder)
+    return await migrations.migrate(dsn, folder, _require_readable)
+
+
+async def _require_readable(db: Connection, pending: list[str]) -> None:
+    found = await _found(db, pending)
+    if found.obstacle is not None:
+        raise CannotUpgrade(found.obstacle)
+    if found.set_aside:
+        first = found.set_aside[0]
+        detail = f"first {first.place}: {first.detail}; `migrate --check` lists them"
+        log().warning("set aside, and not in the contract any more", count=len(found.set_aside), detail=detail)
 
 
 async def check(dsn: str, folder: Path) -> None:
@@ -110,6 +109,16 @@ async def check(dsn: str, folder: Path) -> None:
     print(orjson.dumps(found.document()).decode())
     if found.obstacle is not None:
         raise CannotUpgrade(found.obstacle)
+
+
+async def _found(db: Connection, pending: list[str]) -> Found:
+    found = Found(pending)
+    async with db.transaction(readonly=True):
+        if await db.fetchval("SELECT to_regclass('set_aside') IS NOT NULL"):
+            found.outbox = await _unreadable(db, _OUTBOX)
+            found.timers = await _unreadable(db, _TIMERS)
+            found.set_aside = await _unreadable(db, _SET_ASIDE)
+    return found
 
 
 async def _unreadable(db: Connection, query: str) -> list[Unreadable]:

@@ -148,3 +148,15 @@ async def test_a_database_that_a_later_version_has_migrated_is_refused_at_start_
     runtime = Runtime(rig.tally.service(), rig.settings)
     with pytest.raises(MigrationError, match=r"a later version has migrated this database \(service/0002_later.sql\)"):
         await asyncio.wait_for(runtime.run(), 120)
+
+
+async def test_the_line_about_unreadable_messages_says_how_many_there_are(
+    rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line for each of them was written once: lines that differ in their numbers alone are counted, not written."""
+    for _ in range(3):
+        await _set_aside(rig, "raised")
+    await upgrading.upgrade(rig.settings.database.get_secret_value(), _earlier(rig, tmp_path / "later"))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "not in the contract" in line]
+    assert "count=3" in line
+    assert "migrate --check" in line
