@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from contracts.messages.base import RegistryCode
+from contracts.urls import require_url
 
 __all__ = ["Capability", "Registry", "System", "Values"]
 
@@ -50,13 +51,8 @@ class System(BaseModel):
     def _can_be_called(cls, given: str | None) -> str | None:
         if given is None:
             return None
-        try:
-            parts = urlsplit(given)
-            sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            sound = False
-        if not sound:
-            raise ValueError("is no http://HOST:PORT, or https")
+        require_url(given)
+        parts = urlsplit(given)
         if parts.username is not None or parts.password is not None:
             raise ValueError("holds a name or a password; credentials are the adapter's, not in this file")
         return given

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import re
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
-__all__ = ["forget_libpq_variables", "require_address", "require_brokers", "require_url"]
+__all__ = ["forget_libpq_variables", "require_address", "require_brokers"]
 
 _ENCODE: Final = (
     "is no postgresql://user:password@host:port/database; in user and password write %40 for @, %3A for :, "
@@ -38,17 +38,6 @@ def require_brokers(text: str) -> None:
     """Raise ``ValueError`` for what is no list of brokers."""
     if not all(_BROKER.fullmatch(part.strip()) for part in text.split(",")):
         raise ValueError("is no HOST:PORT, nor several with commas between them")
-
-
-def require_url(text: str) -> None:
-    """Raise ``ValueError`` for what no HTTP client can ask."""
-    try:
-        parts = urlsplit(text)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        sound = False
-    if not sound:
-        raise ValueError("is no http://HOST:PORT, or https")
 
 
 def forget_libpq_variables() -> None:

@@ -15,6 +15,7 @@ import yaml
 
 __all__ = [
     "ADAPTERS",
+    "AUDITOR",
     "CALLED",
     "OPERATOR",
     "PAGES",
@@ -38,6 +39,8 @@ PORTS: Final = {"identity": 8081, "opportunities": 8082, "attendance": 8083, "br
 """The port on which compose publishes what answers operators, unless SHUANGCHENG_<NAME>_PORT names another."""
 PAGES: Final = {"sandbox_gz": 8091, "sandbox_sz": 8092, OPERATOR: 8094}
 """The same of processes with pages for people."""
+AUDITOR: Final = "audit"
+"""The role of `shuangcheng audit`. It owns nothing and has no process: it may connect to every database."""
 ADAPTERS: Final = "adapters"
 """The container with all adapters. Each is reached below its name: /adapter_sz/health/ready."""
 RECREATED: Final = ("secrets", "topics", "databases", *SERVICES, ADAPTERS)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httpx
 
-from deploy.addresses import require_url
+from contracts.urls import require_url
 from deploy.asking import Asking, NoAnswer, Refused, asking
 from deploy.linkage import ADAPTERS, PORTS, SERVICES, container_of
 from deploy.operate.errors import EnvironmentProblem, LocalError

@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg
 
 from deploy.compose.variables import variable
-from deploy.linkage import SERVICES, adapter, called_seats
+from deploy.linkage import AUDITOR, SERVICES, adapter, called_seats
 from deploy.operate.errors import EnvironmentProblem
 from deploy.operate.outcome import outcome
 
@@ -30,9 +30,7 @@ SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING ''UTF8'''
               ' LOCALE_PROVIDER builtin BUILTIN_LOCALE ''C.UTF-8''', $1::text, $1::text)
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = $1::text)
 """
-_AUDITOR = "audit"
-"""Owns nothing. The audit views of services are for whoever may connect."""
-_LET_IN = f"SELECT format('GRANT CONNECT ON DATABASE %I TO {_AUDITOR}', $1::text)"
+_LET_IN = f"SELECT format('GRANT CONNECT ON DATABASE %I TO {AUDITOR}', $1::text)"
 _CLOSE = "SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', $1::text)"
 
 
@@ -43,12 +41,12 @@ async def prepare(names: list[str], secrets: Path) -> int:
     """
     password = _secret(secrets / "superuser")
     verifiers = {name: _secret(secrets / f"{name}.scram") for name in names}
-    auditor = _secret(secrets / f"{_AUDITOR}.scram")
+    auditor = _secret(secrets / f"{AUDITOR}.scram")
     admin = await _entered("postgres", password)
     try:
         await admin.execute("SELECT pg_advisory_lock(1)")  # two of these jobs may run at once
         await admin.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
-        await admin.execute(await admin.fetchval(_ROLE, _AUDITOR, auditor))
+        await admin.execute(await admin.fetchval(_ROLE, AUDITOR, auditor))
         for name, verifier in verifiers.items():
             await admin.execute(await admin.fetchval(_ROLE, name, verifier))
             create = await admin.fetchval(_DATABASE, name)

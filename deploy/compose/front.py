@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Protocol
 
 import httpx
@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from deploy.web.bounds import SERVER, Bounded
+from deploy.web.serving import Unsignalled
 
 __all__ = ["Answering", "front", "server_of"]
 
@@ -38,15 +39,9 @@ class Answering(Protocol):
         """Why it does not run, where it does not."""
 
 
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield  # who supervises the adapters stops them and this server together
-
-
 def server_of(adapters: Mapping[str, Answering]) -> uvicorn.Server:
     """The server of all adapters, by name, in the caller's event loop."""
-    return _Server(uvicorn.Config(front(adapters), log_config=None, access_log=False, **SERVER))
+    return Unsignalled(uvicorn.Config(front(adapters), log_config=None, access_log=False, **SERVER))
 
 
 def front(adapters: Mapping[str, Answering]) -> FastAPI:

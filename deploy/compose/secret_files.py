@@ -19,19 +19,17 @@ from pathlib import Path
 import yaml
 
 from deploy.compose.variables import variable
-from deploy.linkage import ADAPTERS, adapter, called_seats, secrets_of
+from deploy.linkage import ADAPTERS, AUDITOR, adapter, called_seats, secrets_of
 from deploy.operate.errors import EnvironmentProblem
 from deploy.operate.outcome import outcome
 from deploy.operate.registries import configured_codes
 
 __all__ = ["scram_verifier", "write_all"]
 
-_AUDITOR = "audit"
-"""The role of `shuangcheng audit` has no process and no database of its own."""
 _NOT_ROLES = frozenset({"operator", "postgres", ADAPTERS})
 _SANDBOX = "sandbox_"
 """Sandboxes stand for strangers: they get their own registry's token, and a passcode for their pages."""
-_ADAPTER = "adapter_"
+_ADAPTER = adapter("").name
 """An adapter talks to strangers: of the tokens for our APIs it knows the operator's alone."""
 
 
@@ -49,7 +47,7 @@ def write_all(root: Path, codes: list[str], called: list[str]) -> None:
             continue
         password = _once(folder / "password")
         _write(root / "postgres" / f"{role}.scram", scram_verifier(password, os.urandom(16)))
-        if role == _AUDITOR:
+        if role == AUDITOR:
             _write(folder / "shuangcheng_postgres", f"postgresql://{role}:{password}@postgres:5432/identity")
             continue
         _write(folder / "shuangcheng_database", f"postgresql://{role}:{password}@postgres:5432/{role}")

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from deploy.asking import asking
 from deploy.operator.console import Console
-from deploy.operator.linkage import Addresses, Linkage
+from deploy.operator.linkage import Linkage
 from deploy.operator.pages import pages
 from deploy.operator.settings import OperatorSettings
 from deploy.web.bounds import Bounded
@@ -26,7 +26,7 @@ def build(settings: OperatorSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with asking(_SECONDS) as client:
-            console.linkage = Linkage(client, Addresses(settings))
+            console.linkage = Linkage(client, settings)
             yield
 
     app = FastAPI(title="shuangcheng operator", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from deploy.linkage import adapter, called_seats
 from deploy.operator.settings import BRIDGE, OperatorSettings
 from deploy.web.trouble import Forbidden, NotFound, NotPossible, NotReached, SignInFirst
 
-__all__ = ["Addresses", "Linkage", "Standing"]
+__all__ = ["Linkage", "Standing"]
 
 _ALL_WHO_ANSWER: Final = "/operations/set-aside"
 _ORDER_SECONDS: Final = 30
@@ -48,28 +48,6 @@ class Standing:
         return None if found is None else sum(found.values())
 
 
-class Addresses(Mapping[str, str]):
-    """The address of each service and adapter by name. The seats are read when they are asked for, so that a new seat's
-    adapter is there without another start."""
-
-    def __init__(self, settings: OperatorSettings) -> None:
-        self._settings = settings
-
-    def _now(self) -> dict[str, str]:
-        folder, url = self._settings.registries, self._settings.adapters_url
-        seats = [] if folder is None or url is None else called_seats(folder)
-        return self._settings.services | {name: f"{url}/{name}" for name in (adapter(code).name for code in seats)}
-
-    def __getitem__(self, name: str) -> str:
-        return self._now()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._now())
-
-    def __len__(self) -> int:
-        return len(self._now())
-
-
 @dataclass(frozen=True, slots=True)
 class Linkage:
     """All services by name. Raises ``NotReached``, and ``SignInFirst`` when the token is none any more.
@@ -78,7 +56,15 @@ class Linkage:
     """
 
     client: Asking
-    services: Mapping[str, str]
+    settings: OperatorSettings
+
+    @property
+    def services(self) -> dict[str, str]:
+        """The address of each service and adapter by name. The seats are read each time, so that a new seat's adapter
+        is there without another start."""
+        folder, url = self.settings.registries, self.settings.adapters_url
+        seats = [] if folder is None or url is None else called_seats(folder)
+        return self.settings.services | {name: f"{url}/{name}" for name in (adapter(code).name for code in seats)}
 
     async def standing(self) -> list[Standing]:
         """The health of every service, all asked at the same time."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
-from deploy.addresses import require_url
+from contracts.urls import require_url
 from deploy.web.settings import PageSettings
 
 __all__ = ["BRIDGE", "OperatorSettings"]

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from deploy.web.bounds import SERVER
 
-__all__ = ["listen", "serve", "serve_until"]
+__all__ = ["Unsignalled", "listen", "serve", "serve_until"]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -57,14 +57,19 @@ async def serve_until(
         raise ValueError("the application did not start; its lines above say why")
 
 
-class _Part(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, begun: asyncio.Event) -> None:
-        super().__init__(config)
-        self._begun = begun
+class Unsignalled(uvicorn.Server):
+    """A server in a process whose signals somebody else handles: uvicorn would stop the server alone."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Leave them alone."""
         yield
+
+
+class _Part(Unsignalled):
+    def __init__(self, config: uvicorn.Config, begun: asyncio.Event) -> None:
+        super().__init__(config)
+        self._begun = begun
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:

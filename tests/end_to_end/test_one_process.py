@@ -12,19 +12,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
 
 from deploy.linkage import OPERATOR, SERVICES
 from deploy.operate.errors import ProcessFailed
-from deploy.operate.publishing import Publisher
 from deploy.tryout.local.options import StackOptions
 from deploy.tryout.local.processes import Child, module, own_environment
 from deploy.tryout.local.specs import ProcessSpec, process_table
 from deploy.tryout.local.stack import LINKAGE, Stack
-from tests.support.journey import Linkage, Visit
+from tests.support.journey import Linkage, Visit, acting
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.whole
@@ -34,13 +32,8 @@ OPTIONS = StackOptions(broker="embedded", one_process=True, pages=True, settings
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def linkage() -> AsyncIterator[Linkage]:
-    async with Stack(OPTIONS) as stack, Publisher(stack.broker.address) as publisher:
-        books = {code: await asyncpg.connect(stack.dsn[f"sandbox_{code}"]) for code in ("gz", "sz")}
-        bridge = await asyncpg.connect(stack.dsn["bridge"])
-        try:
-            yield Linkage(stack, publisher, books, bridge)
-        finally:
-            await asyncio.gather(bridge.close(), *(book.close() for book in books.values()))
+    async with Stack(OPTIONS) as stack, acting(stack) as linkage:
+        yield linkage
 
 
 async def answer(stack: Stack, part: str, path: str) -> httpx.Response:

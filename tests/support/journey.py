@@ -8,6 +8,8 @@ import json
 import secrets
 import sys
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -260,3 +262,15 @@ class Linkage:
             "SELECT count(*) FROM set_aside WHERE reason NOT IN ('waiting', 'ready', 'behind')"
         )
         return found
+
+
+@asynccontextmanager
+async def acting(stack: Stack) -> AsyncIterator[Linkage]:
+    """Both registries of a running linkage with sandboxes, and their books."""
+    async with Publisher(stack.broker.address) as publisher:
+        books = {code: await asyncpg.connect(stack.dsn[f"sandbox_{code}"]) for code in ("gz", "sz")}
+        bridge = await asyncpg.connect(stack.dsn["bridge"])
+        try:
+            yield Linkage(stack, publisher, books, bridge)
+        finally:
+            await asyncio.gather(bridge.close(), *(book.close() for book in books.values()))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 import asyncpg
-import httpx
 
 from contracts.ids import transfer_id
+from deploy.asking import Asking, NoAnswer, Refused, asking
 from deploy.operate.errors import LocalError
 from deploy.tryout.demo.crowd import Standing
 
@@ -20,6 +21,7 @@ __all__ = ["Books", "Row"]
 Row: TypeAlias = "asyncpg.Record"
 _Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
+_ANSWER_SECONDS: Final = 10.0
 _REFUSED_AT_THE_BORDER: Final = """
 SELECT reason, count(*) FROM audit_refusal WHERE message_type LIKE 'shuangcheng.signups.signup_requested.%'
 GROUP BY reason
@@ -36,9 +38,11 @@ class Books:
         self._dsn, self._urls, self._tokens = dsn, urls, tokens
         self._connections: dict[str, _Connection] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self._http = httpx.AsyncClient(timeout=10.0, trust_env=False)
+        self._clients = AsyncExitStack()
+        self._http: Asking
 
     async def __aenter__(self) -> Books:
+        self._http = await self._clients.enter_async_context(asking(_ANSWER_SECONDS))
         for name, dsn in self._dsn.items():
             self._connections[name] = await asyncpg.connect(dsn, timeout=10, command_timeout=30)
             self._locks[name] = asyncio.Lock()
@@ -49,7 +53,7 @@ class Books:
     ) -> None:
         for connection in self._connections.values():
             connection.terminate()
-        await self._http.aclose()
+        await self._clients.aclose()
 
     async def fetch(self, database: str, sql: str, *arguments: Any) -> list[Row]:
         """The rows of one statement. Statements on one database run one after another."""
@@ -63,13 +67,10 @@ class Books:
 
     async def get(self, process: str, path: str, *, bearer: str = "operator", **parameters: str) -> Any:
         """The answer of a process. Raises ``LocalError`` when there is none, or an error."""
-        headers = {"authorization": f"Bearer {self._tokens[bearer]}"}
         try:
-            answer = await self._http.get(f"{self._urls[process]}{path}", headers=headers, params=parameters)
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
+            return await self._http.get(f"{self._urls[process]}{path}", parameters, bearer=self._tokens[bearer])
+        except (NoAnswer, Refused) as error:
             raise LocalError(f"{process} did not answer {path}: {error}") from error
-        return answer.json()
 
     async def of_registry(self, code: str, path: str, **parameters: str) -> Any:
         """The answer of a registry's own system to whoever runs it. Raises ``LocalError`` when there is none."""
@@ -77,13 +78,10 @@ class Books:
 
     async def misbehave(self, registry: str, wanted: Mapping[str, Any]) -> None:
         """Ask a registry's sandbox to misbehave. Raises ``LocalError`` when the sandbox does not accept the request."""
-        headers = {"authorization": f"Bearer {self._tokens[f'system:{registry}']}"}
+        url = f"{self._urls[f'sandbox_{registry}']}/misbehave"
         try:
-            answer = await self._http.post(
-                f"{self._urls[f'sandbox_{registry}']}/misbehave", json=wanted, headers=headers
-            )
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
+            await self._http.post(url, wanted, bearer=self._tokens[f"system:{registry}"])
+        except (NoAnswer, Refused) as error:
             raise LocalError(f"the sandbox of {registry} does not misbehave on request: {error}") from error
 
     async def standing(self, host: str) -> list[Standing]:

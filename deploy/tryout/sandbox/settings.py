@@ -11,7 +11,8 @@ from pydantic import Field, SecretStr, field_validator
 
 from contracts.messages.base import RegistryCode
 from contracts.registry import Capability, Registry
-from deploy.addresses import require_address, require_brokers, require_url
+from contracts.urls import require_url
+from deploy.addresses import require_address, require_brokers
 from deploy.web.settings import PageSettings
 
 __all__ = ["SandboxSettings", "Seat"]

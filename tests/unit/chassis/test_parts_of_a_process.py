@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import os
 import signal
 import subprocess
@@ -13,25 +11,18 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from services.chassis.base import failpoints, logs, metrics
 from services.chassis.base.settings import read_settings
 from services.chassis.process.part import ServicePart
-
-Lines = Callable[[], list[dict[str, Any]]]
+from tests.support.log_lines import Lines, written
 
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
     """What was written since the last look."""
-    root = logging.getLogger()
-    handlers, level, before = root.handlers, root.level, structlog.get_config()
-    logs.configure("INFO", "process")
-    yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    structlog.configure(**before)
-    root.handlers = handlers
-    root.setLevel(level)
+    with written(capsys, logs.configure, "process") as found:
+        yield found
 
 
 async def as_parts(**work: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:

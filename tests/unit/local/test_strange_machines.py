@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import shutil
 import subprocess
@@ -77,9 +76,8 @@ def test_an_address_that_the_driver_reads_is_let_through(dsn: str) -> None:
 
 
 def test_sandboxes_and_services_judge_addresses_alike() -> None:
-    for name in addresses_of_services.__all__:
-        there, here = getattr(addresses_of_services, name), getattr(addresses, name)
-        assert inspect.getsource(there) == inspect.getsource(here), name
+    both = [Path(str(module.__file__)).read_text("utf-8") for module in (addresses, addresses_of_services)]
+    assert len({text.partition("from __future__")[2] for text in both}) == 1
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,10 @@ async def page(odd: Answer = lambda request: None) -> AsyncIterator[SecretForms]
     def answer(request: httpx.Request) -> httpx.Response:
         return odd(request) or httpx.Response(200, json=ANSWERS.get(request.url.path, {}))
 
-    app = build(OperatorSettings(services={"bridge": "http://bridge", "other": "http://other"}))
+    settings = OperatorSettings(services={"bridge": "http://bridge", "other": "http://other"})
+    app = build(settings)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        app.state.console.linkage = Linkage(Asking(client, 5), {"bridge": "http://bridge", "other": "http://other"})
+        app.state.console.linkage = Linkage(Asking(client, 5), settings)
         async with SecretForms("http://page", httpx.ASGITransport(app)) as caller:
             yield caller
 

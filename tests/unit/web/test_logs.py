@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from deploy.web import logs
-
-Lines = Callable[[], list[dict[str, Any]]]
+from tests.support.log_lines import Lines, written
 
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
     """What was written since the last look."""
-    root = logging.getLogger()
-    handlers, level, before = root.handlers, root.level, structlog.get_config()
-    logs.configure("INFO", "sandbox")
-    yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    structlog.configure(**before)
-    root.handlers = handlers
-    root.setLevel(level)
+    with written(capsys, logs.configure, "sandbox") as found:
+        yield found
 
 
 def _tell_ended() -> None:
