@@ -186,8 +186,8 @@ async def test_a_drained_linkage_has_nothing_to_do_and_what_was_said_meanwhile_c
     assert (await linkage.upgrade("drain"))["paused"] == [], "both are paused already"
     assert await linkage.posted(meanwhile) == []
     assert await linkage.upgrade("resume") == {"resumed": ["gz", "sz"]}
-    await eventually(_is(linkage.posted, before, [60]), 40)
-    await eventually(_is(linkage.posted, meanwhile, [90]), 40)
+    await eventually(_is(linkage.posted, before, [60]))
+    await eventually(_is(linkage.posted, meanwhile, [90]))
 
 
 async def test_a_service_killed_in_the_middle_comes_back_and_nothing_is_lost_or_doubled(linkage: Linkage) -> None:

@@ -83,7 +83,7 @@ async def test_up_is_ready_with_every_process_and_leaves_none_after_ctrl_c(
     assert len({process["pid"] for process in processes.values()}) == count
     assert set(document["tokens"]) == {"operator", "registry:gz", "registry:sz", "system:gz", "system:sz"}
     launcher.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(launcher.wait(), timeout=30) == 0
+    assert await asyncio.wait_for(launcher.wait(), timeout=120) == 0
     pids = [process["pid"] for process in processes.values()]
     await eventually(lambda: not any(map(lives, pids)), what="the end of all processes")
     assert not left(document["folder"])
@@ -106,7 +106,7 @@ async def test_play_says_where_the_pages_are_and_how_to_sign_in_and_has_shifts_t
 
         await eventually(found)
     launcher.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(launcher.wait(), timeout=30) == 0
+    assert await asyncio.wait_for(launcher.wait(), timeout=120) == 0
     assert not left(document["folder"])
 
 
@@ -127,6 +127,6 @@ async def test_play_with_processes_starts_again_what_dies(launcher: asyncio.subp
 
         await eventually(answers, what="another bridge at the same address")
     launcher.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(launcher.wait(), timeout=30) == 0
+    assert await asyncio.wait_for(launcher.wait(), timeout=120) == 0
     assert launcher.stderr is not None
     assert b"bridge was ended by signal 9; it is started again" in await launcher.stderr.read()
