@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from unittest.mock import patch
@@ -13,7 +13,6 @@ from aiokafka import TopicPartition
 
 from contracts.messages import Message
 from contracts.topics import registry_source, registry_topic_for
-from services.chassis.base.clock import Clock
 from services.chassis.batch.processing import Processor
 from services.chassis.log.positions import FenceLost
 from tests.simulation.registry import Broken
@@ -23,7 +22,7 @@ from tests.support.linkage import Member, at_once
 if TYPE_CHECKING:
     from tests.simulation.run import Run
 
-__all__ = ["FAULTS", "Fault", "SkewedClock", "clock_of"]
+__all__ = ["FAULTS", "Fault", "clock_of"]
 
 
 class Fault(NamedTuple):
@@ -35,17 +34,6 @@ class Fault(NamedTuple):
 
 class _Lost(ConnectionError):
     """The line to the database is cut."""
-
-
-class SkewedClock(HandClock):
-    """The clock of a service: off by ``offset`` from the one that all have."""
-
-    def __init__(self, right: HandClock) -> None:
-        Clock.__init__(self)
-        self._right = right
-
-    def now(self) -> datetime:
-        return self._right.moment + self.offset
 
 
 def clock_of(member: Member) -> HandClock:

@@ -70,7 +70,7 @@ RARE: Final[dict[str, Planted]] = {
     ),
     "silence is not told": without(
         "a replay decides at the time of the record what was passed in silence", Replay._earliest,
-        ("return spoken_after(written, passed.get(record.offset) or self._silent.untold(written))", "return written"),
+        ("return passed_at(written, passed.get(record.offset) or self._silent.untold(written))", "return written"),
     ),
     # The bridge
     "one answer ends all": without(

@@ -16,13 +16,13 @@ from contracts.messages import Message
 from contracts.registry import Capability
 from services.chassis.service import Service
 from tests.simulation.cast import Cast
-from tests.simulation.faults import FAULTS, SkewedClock, clock_of
+from tests.simulation.faults import FAULTS, clock_of
 from tests.simulation.invariants import Watch
 from tests.simulation.operators import Act, Operators, release
 from tests.simulation.registry import Broken, Registry, Said
 from tests.simulation.saying import said_by
 from tests.simulation.steps import SAYINGS, Step, seconds
-from tests.support.clocks import HandClock
+from tests.support.clocks import HandClock, SkewedClock
 from tests.support.linkage import Linkage, Log, Member, at_once
 from tests.support.linkages import ALL, MOMENT, services_of, settings_of, with_capabilities
 from tests.support.memory import in_memory

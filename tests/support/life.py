@@ -15,6 +15,7 @@ from aiokafka import TopicPartition
 
 from services.chassis.base import migrations
 from services.chassis.batch.outbox import OutboxRow
+from services.chassis.batch.passed import Between
 from services.chassis.batch.set_aside import Aside
 from services.chassis.log import positions
 from services.chassis.log.records import pack_headers
@@ -32,7 +33,7 @@ class Life:
 
     said: dict[tuple[str, int], int] = field(default_factory=dict)
     since: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    passed: dict[tuple[str, int, int], datetime] = field(default_factory=dict)
+    passed: dict[tuple[str, int, int], Between] = field(default_factory=dict)
     begun: set[tuple[datetime, str, int, int]] = field(default_factory=set)
     restored: str | None = None
 
@@ -138,12 +139,14 @@ def _drop_timers(db: Any, names: Sequence[str]) -> None:
 
 
 def _keep_passed(db: Any, *columns: Sequence[Any]) -> None:
-    for topic, partition, end, after in zip(*columns, strict=True):
-        _passed_by(db.life, (topic, partition, end), after)
+    for topic, partition, end, after, before in zip(*columns, strict=True):
+        _passed_by(db.life, (topic, partition, end), after, before)
 
 
-def _passed_by(life: Life, place: tuple[str, int, int], after: datetime) -> None:
-    life.passed[place] = min(after, life.passed.get(place, after))
+def _passed_by(life: Life, place: tuple[str, int, int], after: datetime, before: datetime | None) -> None:
+    kept = life.passed.get(place, Between(after, before))
+    befores = [moment for moment in (before, kept.before) if moment is not None]
+    life.passed[place] = Between(min(after, kept.after or after), min(befores, default=None))
 
 
 def _keep_begun(db: Any, *columns: Sequence[Any]) -> None:
@@ -155,18 +158,18 @@ def _ends(db: Any) -> None:
     moments = [row["decided_at"] for row in life.since.values() if row["decided_at"] is not None]
     for at, topic, partition, end in life.begun:
         last = max((moment for moment in moments if moment < at), default=_EPOCH)
-        _passed_by(life, (topic, partition, end), last)
+        _passed_by(life, (topic, partition, end), last, at)
 
 
-def _passed(db: Any, topic: str, partition: int, offsets: Sequence[int]) -> list[tuple[int, datetime]]:
+def _passed(db: Any, topic: str, partition: int, offsets: Sequence[int]) -> list[tuple[Any, ...]]:
     ends = sorted(end for name, number, end in db.life.passed if (name, number) == (topic, partition))
     found = [(offset, next((end for end in ends if end > offset), None)) for offset in offsets]
-    return [(offset, db.life.passed[topic, partition, end]) for offset, end in found if end is not None]
+    return [(offset, *db.life.passed[topic, partition, end]) for offset, end in found if end is not None]
 
 
 def _told(db: Any) -> tuple[datetime | None, datetime | None]:
     moments = (row["decided_at"] for row in db.life.since.values() if row["decided_at"] is not None)
-    return min(db.life.passed.values(), default=None), max(moments, default=None)
+    return min((one.after for one in db.life.passed.values()), default=None), max(moments, default=None)
 
 
 # -- what is set aside -----------------------------------------------------------------------------------------------

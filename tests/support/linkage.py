@@ -31,6 +31,7 @@ from services.chassis.batch.outbox import OutboxRow
 from services.chassis.batch.passed import Place
 from services.chassis.batch.processing import Effects, Processor
 from services.chassis.batch.set_aside import Aside
+from services.chassis.lanes.heard import HeardPartitions
 from services.chassis.log.records import Record, unpack_headers
 from services.chassis.outgoing import said
 from services.chassis.restoring.restored import Restoring
@@ -71,8 +72,7 @@ class Member:
         self.log = log
         self.clock = clock
         self.lanes: dict[str, LiveBatches] = {}
-        self._open: dict[TopicPartition, tuple[datetime, int]] = {}
-        self._heard: dict[TopicPartition, datetime] = {}
+        self._heard = HeardPartitions(clock)
         self.paused: Collection[str] = ()
         """Groups that an operator has paused: nothing of them is read."""
 
@@ -81,8 +81,7 @@ class Member:
         self.processor = Processor(self.service, self.settings, self.clock, self.base.storage)
         self.reentry = Reentry(self.processor, self.base.pool, asyncio.Event(), self.heard_to)
         self.lanes.clear()
-        self._open.clear()
-        self._heard.clear()
+        self._heard = HeardPartitions(self.clock)
         for stream in self.service.streams:
             places = [TopicPartition(entry.name, n) for entry in stream.topics for n in range(entry.partitions)]
             known = await self.base.begin(stream.group, places)
@@ -166,7 +165,7 @@ class Member:
         """As ``Hearing.heard_to``: all that lay on these channels when it was asked for is applied."""
         offsets = {tp: offset for lane in self.lanes.values() for tp, offset in lane.next.items()}
         for tp in (tp for group in self.paused for tp in self.lanes[group].next):
-            self._heard[tp] = self.clock.now() - _BEFORE
+            self._heard.reached(tp, self.clock.now() - _BEFORE)
         topics = {tp.topic for tp in offsets}
         moments = [
             self._heard_out(tp, due, offsets[tp])
@@ -178,14 +177,15 @@ class Member:
         return min(known, default=self.clock.now()) if len(known) == len(moments) else None
 
     def _heard_out(self, tp: TopicPartition, due: datetime, offset: int) -> datetime | None:
-        if (moment := self._heard.get(tp)) is not None and moment >= due:
+        if (moment := self._heard.to(tp, due)) is not None:
             return moment
-        taken, end = self._open.setdefault(tp, (self.clock.now(), self.log.end(tp)))
-        if offset < end:
+        if tp in self._heard.asked:
+            self._heard.take([(tp, self.log.end(tp))], self._heard.now())
+        one = self._heard.listening[tp]
+        if offset < one.end:
             return None
-        del self._open[tp]
-        self._heard[tp] = taken
-        return taken if taken >= due else None
+        self._heard.reached(tp, one.moment)
+        return one.moment if one.moment >= due else None
 
 
 class Linkage:

@@ -143,9 +143,10 @@ def heard_out(
 ) -> list[tuple[str, datetime]]:
     """The resumptions after which all is applied that the registry had said. ``seen``: when this process saw each.
 
-    Reckoned from that moment: this process takes the ends of the logs after it, by its own clock.
+    Reckoned from that moment: this process takes the ends of the logs after it, by its own clock. If that clock was set
+    back since, the ends are taken anew.
     """
-    current = {pause: seen.get(pause, now) for pause in resumed}
+    current = {pause: min(seen.get(pause, now), now) for pause in resumed}
     seen.clear()
     seen.update(current)
     return [pause for pause, since in seen.items() if heard(_all_of(pause[0]), since) is not None]

@@ -1,11 +1,12 @@
 """When messages were decided that led to no message: the next message of the same process tells it. Pure.
 
 A decision that sends a message tells its own moment in it (``ce_decidedat``). A decision that sends nothing leaves no
-trace in the log. A replay could then only use the time of the record, although the partition may have stood still
-before the decision. So a process remembers how far it has come in each partition since its last message, and tells that
-with its next message (``ce_passed``): these records were *passed*, after that earlier message. After a process has
-taken partitions over, its next message also tells when the process began and where the partitions stood. Records that
-an earlier process passed after its last message were decided after the last message before that begin.
+trace in the log. A replay could then only use the time of the record. But the partition may not have moved for a long
+time before the decision, and the broker's clock may run ahead of the service's. So a process remembers how far it has
+come in each partition since its last message, and tells that with its next message (``ce_passed``): these records were
+*passed*, after that earlier message and before this one. After a process has taken partitions over, its next message
+also tells when the process began and where the partitions stood. Records that an earlier process passed after its last
+message were decided after the last message before that begin.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Final, NamedTuple, TypeAlias
 from contracts.envelope import microseconds, moment_of
 from services.chassis.log.records import Record
 
-__all__ = ["Begun", "PassedOver", "Place", "Silence", "Told", "read_passed", "spoken_after"]
+__all__ = ["Begun", "Between", "PassedOver", "Place", "Silence", "Told", "passed_at", "read_passed"]
 
 Place: TypeAlias = tuple[str, int]
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -41,7 +42,8 @@ class Begun(NamedTuple):
 
 class Told(NamedTuple):
     """What one message tells: the records of these partitions before the offsets that no earlier message told were
-    decided later than ``since``. With ``begun`` it is the first message since its process took the partitions over.
+    decided later than ``since``, and earlier than the message itself. With ``begun`` it is the first message since its
+    process took the partitions over.
     """
 
     since: datetime
@@ -153,6 +155,16 @@ def _places(texts: Sequence[str]) -> dict[Place, int]:
     return found
 
 
-def spoken_after(written_at: datetime, after: datetime | None) -> datetime:
-    """The earliest moment at which a record was decided that was written then, and told as passed ``after`` that."""
-    return written_at if after is None else max(written_at, after + _MICROSECOND)
+class Between(NamedTuple):
+    """A record was passed later than ``after`` and earlier than ``before``; None where nobody tells."""
+
+    after: datetime | None = None
+    before: datetime | None = None
+
+
+def passed_at(written_at: datetime, told: Between) -> datetime:
+    """The earliest moment at which a record can have been decided that was written then, and passed as ``told``."""
+    # The broker's clock may run ahead of the service's: then a record is decided earlier than it was written. Both
+    # moments of ``told`` are of the service's own clock, so they win.
+    moment = written_at if told.before is None else min(written_at, told.before - _MICROSECOND)
+    return moment if told.after is None else max(moment, told.after + _MICROSECOND)

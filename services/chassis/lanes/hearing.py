@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +26,7 @@ from services.chassis.base.persistent import persistent
 from services.chassis.base.polling import Polling
 from services.chassis.base.settings import Settings
 from services.chassis.lanes.consuming import Lane
+from services.chassis.lanes.heard import HeardPartitions, Listening
 from services.chassis.log import kafka, positions
 from services.chassis.service import Service, Stream
 
@@ -97,17 +97,6 @@ class Hearing:
                 tasks.create_task(group.run())
 
 
-@dataclass(slots=True)
-class _Listening:
-    """A partition whose ``end`` was taken at ``moment`` or later. ``at``: where it stood at the last look."""
-
-    moment: datetime
-    end: int
-    at: int | None = None
-    unread_at: int | None = None
-    """The position at which a message was seen to lie before the end."""
-
-
 class _GroupHearing:
     """Hears the partitions of one group that it is asked for, each by itself."""
 
@@ -126,26 +115,21 @@ class _GroupHearing:
         self.instance = instance
         self.stream = stream
         self.settings = settings
-        self.clock = clock
         self.pool = pool
         self._lanes = lanes
         self._on_heard = on_heard
-        self._moments: dict[TopicPartition, datetime] = {}
-        self._asked: set[TopicPartition] = set()
-        self._open: dict[TopicPartition, _Listening] = {}
+        self._heard = HeardPartitions(clock)
         self._polling = Polling(_LONGEST_INTERVAL)
         self.failing = Episode("ends of logs not read", group=stream.group)
         self._reader: AIOKafkaConsumer | None = None
 
     def heard_to(self, tp: TopicPartition, due: datetime) -> datetime | None:
         """The newest moment up to which this partition was heard, unless that is before ``due``."""
-        moment = self._moments.get(tp)
-        if moment is not None and moment >= due:
-            return moment
-        if tp not in self._open and tp not in self._asked:
-            self._asked.add(tp)
+        asked = len(self._heard.asked)
+        moment = self._heard.to(tp, due)
+        if len(self._heard.asked) > asked:
             self._polling.wake.set()
-        return None
+        return moment
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -166,7 +150,7 @@ class _GroupHearing:
         self.failing.over()
 
     async def _until_next_look(self) -> None:
-        if self._asked or self._open:
+        if self._heard.asked or self._heard.listening:
             return await self._polling.wait()
         await self._polling.wake.wait()
         self._polling.wake.clear()
@@ -174,19 +158,28 @@ class _GroupHearing:
 
     async def _look(self) -> bool:
         """Look once; gives whether a partition was heard to its end."""
-        moment = self.clock.now()
+        moment = self._heard.now()
+        listening = self._heard.listening
         if await self._is_paused():
-            heard = dict.fromkeys(self._asked | self._open.keys(), moment)
+            heard = dict.fromkeys(self._heard.asked | listening.keys(), moment)
         elif all(lane.ready.is_set() for lane in self._lanes):  # then the log is proved to be that of the positions
-            await self._take_ends(moment)
-            heard = await self._heard()
+            ends = await self._ends()
+            if self._clock_was_set_back(listening):
+                return False
+            self._heard.take(ends.items(), moment)
+            heard = await self._reached(dict(listening))
         else:
             return False
+        if self._clock_was_set_back(listening):
+            return False
         for tp, until in heard.items():
-            self._asked.discard(tp)
-            self._open.pop(tp, None)
-            self._moments[tp] = until
+            self._heard.reached(tp, until)
         return bool(heard)
+
+    def _clock_was_set_back(self, listening: Mapping[TopicPartition, Listening]) -> bool:
+        """Whether this look began before the clock was set back: then it says nothing, and the next one begins anew."""
+        self._heard.now()
+        return self._heard.listening is not listening
 
     async def _is_paused(self) -> bool:
         if self.service.paused_groups is None:
@@ -194,27 +187,26 @@ class _GroupHearing:
         async with self.pool.acquire() as db:
             return self.stream.group in await self.service.paused_groups(db)
 
-    async def _take_ends(self, moment: datetime) -> None:
-        """Take ends. A partition without a leader stays asked for: it would keep back the ends of all others."""
-        if not self._asked:
-            return
-        asked = kafka.led(await self._opened(), self._asked)
+    async def _ends(self) -> dict[TopicPartition, int]:
+        """The ends of what is asked for. A partition without a leader stays asked for: it would keep back the ends of
+        all others."""
+        if not self._heard.asked:
+            return {}
+        asked = kafka.led(await self._opened(), self._heard.asked)
         if not asked:
-            return
+            return {}
         async with asyncio.timeout(_ENDS_SECONDS):
-            ends = await kafka.ends(await self._opened(), asked, by_fetch=self.settings.embedded_broker)
-        self._asked -= ends.keys()
-        self._open.update((tp, _Listening(moment, end)) for tp, end in ends.items())
+            return await kafka.ends(await self._opened(), asked, by_fetch=self.settings.embedded_broker)
 
-    async def _heard(self) -> dict[TopicPartition, datetime]:
+    async def _reached(self, listening: Mapping[TopicPartition, Listening]) -> dict[TopicPartition, datetime]:
         """The partitions in which everything before the end is applied, each with the moment of its end."""
-        if not self._open:
+        if not listening:
             return {}
         group = self.stream.group
-        behind = await positions.behind(self.pool, {(group, tp): one.end for tp, one in self._open.items()})
-        heard = {tp: one.moment for tp, one in self._open.items() if (group, tp) not in behind}
+        behind = await positions.behind(self.pool, {(group, tp): one.end for tp, one in listening.items()})
+        heard = {tp: one.moment for tp, one in listening.items() if (group, tp) not in behind}
         for (_, tp), at in behind.items():
-            one = self._open[tp]
+            one = listening[tp]
             if one.at != at:
                 one.at = at  # it moves
             elif one.unread_at != at:

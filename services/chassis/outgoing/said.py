@@ -142,7 +142,7 @@ async def keep(db: Connection, records: Sequence[tuple[Record, Message]]) -> Non
         [message.digest for _, message in records],
         [message.decided_at for _, message in records],
     )
-    await silent.keep(db, [message.told for _, message in records if message.told is not None])
+    await silent.keep(db, [(message.decided_at, message.told) for _, message in records if message.told is not None])
 
 
 async def moments(db: Connection, source: str, ids: Sequence[str]) -> dict[str, datetime]:

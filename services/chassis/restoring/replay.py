@@ -22,7 +22,7 @@ from services.chassis.base.database import Connection, Pool
 from services.chassis.base.settings import Settings
 from services.chassis.batch.live import LiveBatches
 from services.chassis.batch.naming import Cause
-from services.chassis.batch.passed import spoken_after
+from services.chassis.batch.passed import Between, passed_at
 from services.chassis.batch.processing import Effects, Processor, Work
 from services.chassis.batch.set_aside import Aside
 from services.chassis.batch.storage import Storage
@@ -235,7 +235,7 @@ class Replay:
         causes = [self._causes(record) for record in records]
         ids = {cause: self._processor.naming.send_id(cause, 0) for some in causes for cause in some}
         told = await said.moments(db, self.service.source, list(ids.values()))
-        passed = await silent.passed_after(db, records)
+        passed = await silent.passed(db, records)
         return [
             Moment(
                 record,
@@ -245,10 +245,10 @@ class Replay:
             for record, some in zip(records, causes, strict=True)
         ]
 
-    def _earliest(self, record: Record, passed: Mapping[int, datetime]) -> datetime:
+    def _earliest(self, record: Record, passed: Mapping[int, Between]) -> datetime:
         """The earliest moment at which a record can have been decided that said nothing."""
         written = self._written(record)
-        return spoken_after(written, passed.get(record.offset) or self._silent.untold(written))
+        return passed_at(written, passed.get(record.offset) or self._silent.untold(written))
 
     def _causes(self, record: Record) -> list[Cause]:
         """The causes from which the ids of its messages may follow: the message, or its place if its id was reused."""

@@ -14,11 +14,13 @@ from contracts.topics import ATTENDANCE_COMMANDS, IDENTITY_EVENTS
 from services.chassis.decisions import Decide, Decision, Inbound, States
 from services.chassis.log.positions import FenceLost
 from tests.integration.linkage.conftest import Way
+from tests.support.clocks import SkewedClock
 from tests.support.linkages import MOMENT
+from tests.support.pausing import Seen, end_pauses, pause, resume
 from tests.support.reacting import decided_by
 from tests.support.said import HOUR, attested, consent_given, consent_withdrawn, offered, presence, requested
 
-MINUTE = timedelta(minutes=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
 async def test_a_service_is_credited_at_home(way: Way) -> None:
@@ -217,3 +219,45 @@ def _raising(decide: Decide, record_ref: str) -> Decide:
         return decide(states, inbound, now, policy)
 
     return decided
+
+
+async def test_a_restored_service_whose_clock_runs_behind_the_brokers_decides_in_the_order_of_its_own_clock(
+    way: Way,
+) -> None:
+    """A sign-up leads to no message of attendance. By the broker's clock it was written after the answer to the record
+    of service behind it, which counts because of that sign-up."""
+    await (await way.linked()).published()
+    attendance = way.linkage.members["attendance"]
+    attendance.clock = SkewedClock(way.linkage.clock, -3 * SECOND)
+    await attendance.restart()
+    dump = await attendance.base.dump()
+    way.say("sz", way.shift.requested("S1", "N1"))
+    way.linkage.clock.moment = way.shift.starts_at
+    await way.settle()
+    way.say("gz", attested(way.shift, "G1", "R1", minutes=1))
+    await way.settle()
+    records = len(way.linkage.log.records)
+    await attendance.base.restore(dump)
+    await attendance.restart()
+    await way.settle()
+    assert await way.aside("attendance") == []
+    assert len(way.linkage.log.records) == records
+
+
+async def test_a_pause_of_a_border_whose_clock_is_set_back_ends_once_all_is_applied_that_was_said_in_it(
+    way: Way,
+) -> None:
+    bridge = way.linkage.members["bridge"]
+    bridge.clock = clock = SkewedClock(way.linkage.clock, 2 * SECOND)
+    await bridge.restart()
+    seen: Seen = {}
+    await pause(bridge, "sz")
+    await resume(bridge, "sz")
+    assert await end_pauses(bridge, seen) == ["sz"], "nothing was said, and the logs are heard to this moment"
+    await pause(bridge, "sz")
+    way.say("sz", offered("S1", "gz", MOMENT))
+    clock.offset = timedelta()
+    await resume(bridge, "sz")
+    assert await end_pauses(bridge, seen) == []
+    await way.settle()
+    assert await end_pauses(bridge, seen) == ["sz"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from services.chassis.batch.passed import Begun, PassedOver, Told, read_passed, spoken_after
+from services.chassis.batch.passed import Begun, Between, PassedOver, Told, passed_at, read_passed
 from services.chassis.log.records import Record
 from services.chassis.outgoing.silent import Silent
 
@@ -101,9 +101,16 @@ def test_a_header_that_cannot_be_read_tells_nothing() -> None:
 
 
 def test_a_record_was_decided_when_it_was_written_unless_it_was_passed_later() -> None:
-    assert spoken_after(at(3), None) == at(3)
-    assert spoken_after(at(3), at(1)) == at(3)
-    assert spoken_after(at(3), at(9)) == at(9) + timedelta(microseconds=1)
+    assert passed_at(at(3), Between()) == at(3)
+    assert passed_at(at(3), Between(at(1), at(5))) == at(3)
+    assert passed_at(at(3), Between(at(9), at(12))) == at(9) + timedelta(microseconds=1)
+
+
+def test_a_record_that_was_written_by_a_clock_ahead_of_the_services_was_decided_before_the_message_that_tells_it() -> (
+    None
+):
+    assert passed_at(at(3), Between(at(-1), at(0))) == at(0) - timedelta(microseconds=1)
+    assert passed_at(at(3), Between(at(-1))) == at(3), "written before messages told anything"
 
 
 def test_the_first_message_after_partitions_were_taken_over_tells_where_they_stood_and_no_later_one() -> None:
@@ -133,6 +140,6 @@ def test_what_is_met_while_another_lane_speaks_is_told_by_the_next_message() -> 
 
 
 def test_what_nobody_tells_was_decided_after_the_last_message_if_anybody_told_anything_then() -> None:
-    assert Silent(START, at(30)).untold(at(-1)) is None
-    assert Silent(START, at(30)).untold(at(5)) == at(30)
-    assert Silent(None, at(30)).untold(at(5)) is None
+    assert Silent(START, at(30)).untold(at(-1)) == Between()
+    assert Silent(START, at(30)).untold(at(5)) == Between(at(30))
+    assert Silent(None, at(30)).untold(at(5)) == Between()
