@@ -12,7 +12,6 @@ from typing import Any
 
 import uvicorn
 from aiokafka.errors import KafkaError
-from faststream.kafka import KafkaBroker
 
 from services.chassis.aside.operations import operations
 from services.chassis.aside.quarantine import Quarantine
@@ -31,6 +30,7 @@ from services.chassis.jobs import pruning
 from services.chassis.jobs.scheduling import Scheduler
 from services.chassis.lanes.consuming import Lane
 from services.chassis.lanes.hearing import Hearing
+from services.chassis.lanes.joining import Broker
 from services.chassis.log import kafka
 from services.chassis.log.probe import BrokerProbe
 from services.chassis.outgoing.relay import Relay
@@ -131,7 +131,7 @@ class Runtime:
             self._fail(error)
         return not self.stopping.is_set()
 
-    async def _begin(self, broker: KafkaBroker, hearing: Hearing) -> None:
+    async def _begin(self, broker: Broker, hearing: Hearing) -> None:
         self._start(self.relay.run())
         self._start(hearing.run())
         self._start(self.reentry.run())
@@ -161,8 +161,8 @@ class Runtime:
             self.settings, [entry for stream in self.service.streams for entry in stream.topics]
         )
 
-    def _broker(self) -> KafkaBroker:
-        broker = KafkaBroker(
+    def _broker(self) -> Broker:
+        broker = Broker(
             self.settings.kafka,
             client_id=self.service.name,
             graceful_timeout=15,
@@ -227,7 +227,7 @@ class Runtime:
             log().error("stopping", detail=f"{type(error).__name__}: {error}")
         self.stopping.set()
 
-    async def _stop(self, broker: KafkaBroker, server: _Server, serving: asyncio.Task[Any]) -> None:
+    async def _stop(self, broker: Broker, server: _Server, serving: asyncio.Task[Any]) -> None:
         """Stop in order: begin no batch, let the present batch commit, send its messages, then end all other parts."""
         log().info("stopping in order")
         failpoint("P8")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from typing import Any
+
+import pytest
+from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from contracts.partitioner import partition_for
+from services.chassis.process.runtime import Runtime
 from tests.support.rig import Rig, release_raised
 from tests.support.tally import as_record, credit
 from tests.support.waiting import eventually
@@ -114,3 +120,29 @@ async def test_two_lanes_and_a_second_instance_share_the_work_and_lose_nothing(r
         await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) >= 3000 FROM total"))
     assert await rig.db.fetchval("SELECT sum(minutes) FROM total") == 3000
     assert await rig.aside() == {}
+
+
+async def test_no_lane_waits_until_another_lane_has_joined_its_group(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They joined one after another. A broker may take seconds for the first member of a group."""
+    all_begun, start = asyncio.Barrier(2), BatchSubscriber.start
+
+    async def once_all_have_begun(lane: Any) -> None:
+        async with asyncio.timeout(120):
+            await all_begun.wait()
+        await start(lane)
+
+    monkeypatch.setattr(BatchSubscriber, "start", once_all_have_begun)
+    async with rig.running(lanes=2):
+        await rig.send(*[credit(f"v{n}", 1) for n in range(50)])
+        await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) = 50 FROM total"))
+
+
+async def test_a_lane_that_cannot_start_stops_the_service_with_its_own_error(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(_: Any) -> None:
+        raise OSError("as asked")
+
+    monkeypatch.setattr(BatchSubscriber, "start", failing)
+    with pytest.raises(OSError, match="as asked"):
+        await Runtime(rig.tally.service(), rig.settings.model_copy(update={"lanes": 2})).run()
