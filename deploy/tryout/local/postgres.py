@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import secrets
@@ -35,6 +36,7 @@ class Postgres(ABC):
         self.admin_dsn = ""
         self.prefix = ""
         self._passwords: dict[str, str] = {}
+        self._one_role_at_a_time = asyncio.Lock()
         self._databases: list[str] = []
 
     @abstractmethod
@@ -70,11 +72,13 @@ class Postgres(ABC):
         """Make a database (btree_gist is in it) and give the DSN of the role that owns it.
 
         The role has the database's name, or is the shared one named by `owner`. With `template` the database is a
-        copy of another one of this server, to which nobody may be connected meanwhile.
+        copy of another one of this server, to which nobody may be connected meanwhile. Several databases may be made at
+        the same time.
         """
         database, role = self._own(name), self._own(owner or name)
         async with self.connection() as admin:
-            await self._ensure_role(admin, role)
+            async with self._one_role_at_a_time:  # two databases may have one owner
+                await self._ensure_role(admin, role)
             source = self._own(template or _TEMPLATE)
             # Before the database is there, so that a launch that is cancelled now drops it too.
             self._databases.append(database)

@@ -259,8 +259,10 @@ class Stack:
 
     async def _start_postgres(self) -> None:
         await self.postgres.start()
-        for name in databases(self.specs.values()):
-            self.dsn[name] = await self.postgres.create_database(name)
+        await together(*(self._make_database(name) for name in databases(self.specs.values())))
+
+    async def _make_database(self, name: str) -> None:
+        self.dsn[name] = await self.postgres.create_database(name)
 
     def _write_files(self) -> None:
         first = self.options.first_http_port

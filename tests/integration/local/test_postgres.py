@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from pathlib import Path
 
@@ -54,6 +55,15 @@ async def test_nobody_enters_without_the_password(own_postgres: Postgres) -> Non
     password = dsn.partition("guarded:")[2].partition("@")[0]
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(dsn.replace(password, "guess"))
+
+
+async def test_databases_of_one_owner_may_be_made_at_the_same_time(own_postgres: Postgres) -> None:
+    names = [f"twin_{number}" for number in range(4)]
+    made = await asyncio.gather(*(own_postgres.create_database(name, owner="parent") for name in names))
+    for dsn in made:
+        connection = await asyncpg.connect(dsn)
+        assert await connection.fetchval("SELECT current_user") == "parent"
+        await connection.close()
 
 
 async def test_a_role_is_no_superuser(own_postgres: Postgres) -> None:
