@@ -22,6 +22,7 @@ from deploy.compose.variables import variable
 from deploy.linkage import adapter, called_seats
 from deploy.operate.errors import EnvironmentProblem
 from deploy.operate.outcome import outcome
+from deploy.operate.ports import LOOPBACK, free_port
 from deploy.operate.registries import read_seat
 from deploy.web.serving import listen
 from services.chassis.base.backoff import Backoff
@@ -55,7 +56,7 @@ class Adapter:
             "REGISTRY": self._code,
             "SECRETS": str(self._secrets),
             "TOKENS_FILE": str(self._secrets / "tokens.yaml"),
-            "HTTP_HOST": "127.0.0.1",
+            "HTTP_HOST": LOOPBACK,
             "HTTP_PORT": str(self.port),
         }
         return dict(os.environ) | {f"SHUANGCHENG_{name}": value for name, value in own.items()}
@@ -85,7 +86,7 @@ class Adapter:
             read_seat(self._file)  # a seat that was put right meanwhile needs no new container
         except EnvironmentProblem as error:
             return error.problem
-        self.port = _free_port()
+        self.port = free_port()
         self.why = "it starts"
         return await self._run("migrate") or await self._run() or "it ended by itself"
 
@@ -148,13 +149,6 @@ async def supervise(adapters: Mapping[str, Adapter], listener: socket.socket) ->
     return 1
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def _log(event: str, code: str, **fields: object) -> None:
     """A line as the adapters' own lines are."""
     line = {"service": f"adapters {code}", **fields, "event": event, "level": "warning"}
@@ -183,7 +177,7 @@ async def _job(arguments: list[str]) -> int:
 def _listener() -> socket.socket:
     port = variable("SHUANGCHENG_HTTP_PORT", "the port of the adapters' health")
     try:
-        return listen(os.environ.get("SHUANGCHENG_HTTP_HOST") or "127.0.0.1", int(port))
+        return listen(os.environ.get("SHUANGCHENG_HTTP_HOST") or LOOPBACK, int(port))
     except ValueError as error:
         raise EnvironmentProblem(str(error), todo="free the port, or name another") from error
 

@@ -10,6 +10,7 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from deploy.addresses import require_brokers
 from deploy.operate.errors import EnvironmentProblem, words
+from deploy.operate.waiting import wait_until_done
 
 __all__ = ["offers_idempotence", "parse_address", "wait_until_answering"]
 
@@ -33,29 +34,28 @@ async def wait_until_answering(address: str, *, seconds: float, groups: bool = F
     With ``groups`` it must have a coordinator for consumer groups as well. A new broker makes a topic of its own for
     groups when it is first asked; a dozen processes that start meanwhile, and ask again and again, slow it down.
     """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while True:
-        client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=5000)
-        try:
-            await asyncio.wait_for(_ask(client, groups), timeout=max(0.1, end - loop.time()))
-        except (KafkaError, OSError, TimeoutError) as error:
-            if loop.time() >= end:
-                raise EnvironmentProblem(
-                    f"no Kafka broker answers at {address}: {words(error)}",
-                    todo="check the address, and that the broker advertises one which this machine reaches",
-                ) from error
-        else:
-            return
-        finally:
-            await client.close()
-        await asyncio.sleep(0.1)
+
+    def late(silence: str) -> EnvironmentProblem:
+        return EnvironmentProblem(
+            f"no Kafka broker answers at {address}: {silence}",
+            todo="check the address; check also that this machine reaches the address that the broker advertises",
+        )
+
+    await wait_until_done(lambda: _silence(address, groups), late, seconds=seconds)
 
 
-async def _ask(client: AIOKafkaClient, groups: bool) -> None:
-    await client.bootstrap()
-    if groups:
-        await client.coordinator_lookup(CoordinationType.GROUP, "anyone")
+async def _silence(address: str, groups: bool) -> str | None:
+    """Why no broker answers at this address; None where a broker answers."""
+    client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=5000)
+    try:
+        await client.bootstrap()
+        if groups:
+            await client.coordinator_lookup(CoordinationType.GROUP, "anyone")
+    except (KafkaError, OSError, TimeoutError) as error:
+        return words(error)
+    finally:
+        await client.close()
+    return None
 
 
 async def offers_idempotence(address: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from deploy.asking import Asking, NoAnswer, Refused, asking
 from deploy.operate.errors import EnvironmentProblem, LocalError
+from deploy.operate.waiting import wait_until_done
 
 __all__ = ["WHY", "Left", "drained", "left_of", "paused_by_us"]
 
@@ -16,7 +17,7 @@ WHY: Final = "drained for an upgrade"
 operator paused for another reason stays paused."""
 _LOOK_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 30.0
-_LOOKS: Final = 3
+_LOOKS: Final = 4
 """So many looks in a row must find nothing: a message can be between the outbox of one service and the lag of another
 while both are asked."""
 
@@ -56,21 +57,26 @@ async def drained(urls: Mapping[str, str], progress: Callable[[str], None], *, s
 
     Raises LocalError when that takes longer, EnvironmentProblem when a service does not answer.
     """
-    quiet, told, left = 0, "", list[Left]()
-    try:
-        async with asyncio.timeout(seconds), asking(_ANSWER_SECONDS) as http:
-            while quiet < _LOOKS:
-                await asyncio.sleep(_LOOK_SECONDS)
-                found = await asyncio.gather(*(_asked(http, name, url) for name, url in urls.items()))
-                left = [one for one in found if one.lag or one.outbox]
-                quiet = 0 if left else quiet + 1
-                if left and (text := ", ".join(map(str, left))) != told:
-                    progress(told := text)
-    except TimeoutError:
-        raise LocalError(
-            f"not drained after {seconds:.0f} s: {', '.join(map(str, left)) or 'the services answer too slowly'}",
+    quiet, told = 0, ""
+
+    async def left() -> str | None:
+        nonlocal quiet, told
+        found = await asyncio.gather(*(_asked(http, name, url) for name, url in urls.items()))
+        text = ", ".join(str(one) for one in found if one.lag or one.outbox)
+        quiet = 0 if text else quiet + 1
+        if text and text != told:
+            progress(text)
+            told = text
+        return None if quiet >= _LOOKS else text or "the services answer too slowly"
+
+    def late(left: str) -> LocalError:
+        return LocalError(
+            f"not drained after {seconds:.0f} s: {left}",
             todo="see the logs of these services, then run this again; `shuangcheng upgrade resume` gives it up",
-        ) from None
+        )
+
+    async with asking(_ANSWER_SECONDS) as http:
+        await wait_until_done(left, late, seconds=seconds, every=_LOOK_SECONDS)
 
 
 async def _asked(http: Asking, service: str, url: str) -> Left:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, for_code
 
 from deploy.operate.brokers import parse_address
 from deploy.operate.errors import EnvironmentProblem, LocalError, TopicDrift, words
+from deploy.operate.waiting import wait_until_done
 
 _ALREADY_EXISTS = 36
 _METADATA_SECONDS = 30.0
@@ -158,7 +158,7 @@ async def _wait_for_settings(admin: Any, wanted: dict[str, dict[str, str]]) -> N
         found = await _own_settings(admin, list(wanted))
         return [name for name in wanted if found.get(name) != wanted[name]]
 
-    await _until_none_lacks(lacking, "the broker shows no new settings of")
+    await _until_none_lacks(lacking, "the broker does not show the new settings of these topics")
 
 
 async def _own_settings(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
@@ -182,18 +182,23 @@ async def _wait_for_leaders(admin: Any, wanted: dict[str, TopicLike]) -> None:
         _refuse_drift(wanted, found)
         return [name for name in wanted if name not in found]
 
-    await _until_none_lacks(lacking, "there is no leader for")
+    await _until_none_lacks(lacking, "these topics have partitions without a leader")
 
 
 async def _until_none_lacks(look: Callable[[], Awaitable[list[str]]], lack: str) -> None:
     """Wait until this function gives no names of topics any more. Raises ``LocalError`` that says what the topics
     ``lack``."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + _METADATA_SECONDS
-    while lacking := await look():
-        if loop.time() >= end:
-            raise LocalError(f"after {_METADATA_SECONDS:.0f} s {lack} {', '.join(sorted(lacking))}")
-        await asyncio.sleep(0.05)
+
+    async def names() -> str | None:
+        return ", ".join(sorted(await look())) or None
+
+    def late(names: str) -> LocalError:
+        return LocalError(
+            f"after {_METADATA_SECONDS:.0f} s {lack}: {names}",
+            todo="see the broker's log; the same command again makes the topics and settings that are still missing",
+        )
+
+    await wait_until_done(names, late, seconds=_METADATA_SECONDS, every=0.05)
 
 
 async def _partitions(admin: Any, names: set[str]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
@@ -14,7 +14,7 @@ from contracts.topics import registry_source, registry_topic_for
 from services.adapters.kinds.systems import NoticeOutcomes
 from services.adapters.rules import one_line, send
 from services.adapters.states import Credit, Letter, Notice, Outcome, Posted, account_name
-from services.chassis.base.database import Batch, Connection, Pool
+from services.chassis.base.database import Batch, Connection, Pool, alone
 from services.chassis.base.logs import log
 from services.chassis.base.overtaking import decided_again
 from services.chassis.batch import outbox
@@ -130,9 +130,9 @@ class Calls:
         self._pool = pool
         self._registry = registry
 
-    async def lead(self, connection: Any) -> bool:
-        """Become the only caller on this database, as long as this connection lives. False where there is another."""
-        return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", _THE_ONE_CALLER))
+    async def lead(self, connection: Any, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        """Become the only caller on this database, as long as this connection lives. Until then call ``meanwhile``."""
+        await alone(connection, _THE_ONE_CALLER, meanwhile)
 
     async def recover(self, now: datetime) -> None:
         """Give up calls that an earlier process began: nobody knows their results, nor when they ended."""

@@ -55,9 +55,7 @@ class Caller:
     async def session(self) -> None:
         """Call until cancelled or the database is lost. For the next session, calls under way then are unknown."""
         async with self._pool.acquire() as leader:  # the advisory lock ends when the connection is given back
-            while not await self._calls.lead(leader):
-                self._part.interrupted.over()
-                await asyncio.sleep(0.5)
+            await self._calls.lead(leader, self._stand_by)
             await self._calls.recover(self._now())
             try:
                 while not leader.is_closed():
@@ -68,6 +66,9 @@ class Caller:
                     flight.cancel()
                 await asyncio.gather(*self._flights, return_exceptions=True)
                 self._flights.clear()
+
+    async def _stand_by(self) -> None:
+        self._part.interrupted.over()
 
     async def _turn(self) -> None:
         done = [flight for flight in self._flights if flight.done()]

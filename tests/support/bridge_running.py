@@ -32,9 +32,9 @@ from contracts.topics import (
     registry_topic_for,
     service_source,
 )
+from deploy.operate.ports import free_port
 from deploy.operate.topics import ensure_topics
 from deploy.tryout.local.broker import Broker
-from deploy.tryout.local.ports import free_port
 from services.bridge.service import build
 from services.bridge.settings import BridgeSettings
 from services.chassis.base.migrations import migrate

@@ -18,8 +18,8 @@ from typing import Any, Final
 import pytest
 
 from deploy.linkage import ADAPTERS, SERVICES
+from deploy.operate.ports import free_port
 from deploy.operate.registries import CONFIGURED
-from deploy.tryout.local.ports import free_port
 
 __all__ = [
     "ATTESTED",

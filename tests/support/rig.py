@@ -13,7 +13,7 @@ import httpx
 from aiokafka import AIOKafkaProducer
 
 from contracts.envelope import Event
-from deploy.tryout.local.ports import LOOPBACK, free_port
+from deploy.operate.ports import LOOPBACK, free_port
 from services.chassis.base.settings import Settings
 from services.chassis.lanes.consuming import Lane
 from services.chassis.process.runtime import Runtime

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy.operate.ports import free_port
 from deploy.tryout.local import broker_java
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.broker_java import JavaBroker, single_node_settings
-from deploy.tryout.local.ports import free_port
 
 __all__ = ["SecondNode"]
 

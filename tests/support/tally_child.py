@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from deploy.tryout.local.ports import free_port
+from deploy.operate.ports import free_port
 from deploy.tryout.local.processes import Child, own_environment
 from tests.support.naming import SECRET
 from tests.support.rig import Rig, http

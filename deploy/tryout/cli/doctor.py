@@ -15,6 +15,7 @@ import typer
 from deploy.cli.running import run
 from deploy.operate.brokers import offers_idempotence, parse_address, wait_until_answering
 from deploy.operate.errors import LocalError
+from deploy.operate.ports import free_port
 from deploy.tryout.local import broker_docker, broker_embedded, broker_java, folders, ports, postgres_embedded
 from deploy.tryout.local.servers import postgres
 
@@ -53,7 +54,7 @@ async def examine() -> list[Finding]:
     findings = [
         Finding("python", True, True, f"{platform.python_version()} on {platform.machine()}"),
         _probe("folder", _folder, needed=True),
-        _probe("ports", lambda: f"127.0.0.1:{ports.require_free(ports.free_port())} is free", needed=True),
+        _probe("ports", lambda: f"127.0.0.1:{ports.require_free(free_port())} is free", needed=True),
     ]
     brokers = [
         _missing("broker embedded", broker_embedded.missing, "ready"),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import UTC, datetime
 
+from deploy.operate.waiting import wait_until_done
 from deploy.tryout.demo.books import Books
 from deploy.tryout.demo.quiet import Quiet, Stuck
 from deploy.tryout.demo.report import Fault
 from deploy.tryout.local.stack import Stack
 
 __all__ = ["LostAnswer", "kill"]
-
-_POLL_SECONDS = 0.1
 
 
 async def kill(stack: Stack, quiet: Quiet, name: str) -> Fault:
@@ -42,12 +40,15 @@ class LostAnswer:
 
     async def booked(self, *, seconds: float = 60.0) -> None:
         """Wait until the home has booked the credit. Raises ``Stuck``."""
-        end = time.monotonic() + seconds
-        while self._booked_at is None:
+
+        async def unbooked() -> str | None:
             self._booked_at = await self._books.booked_at(self._home, self._record_ref)
-            if self._booked_at is None and time.monotonic() > end:
-                raise Stuck(f"{self._home} did not book {self._record_ref}")
-            await asyncio.sleep(_POLL_SECONDS)
+            return None if self._booked_at is not None else self._record_ref
+
+        def late(_: str) -> Stuck:
+            return Stuck(f"{self._home} did not book {self._record_ref} within {seconds:.0f} s")
+
+        await wait_until_done(unbooked, late, seconds=seconds)
 
     async def fault(self) -> Fault:
         """The fault and its recovery, once all is quiet. Raises ``Stuck``."""

@@ -14,6 +14,8 @@ from aiokafka.errors import KafkaError
 
 from contracts.topics import DELIVERIES, INBOUND, RECEIPTS, REFUSALS, TopicEntry, all_topics
 from deploy.operate.ends import Ends, TopicEnds
+from deploy.operate.errors import words
+from deploy.operate.waiting import wait_until_done
 from deploy.tryout.demo.books import Books
 
 __all__ = ["Ends", "Look", "Quiet", "Stuck", "readers"]
@@ -25,6 +27,7 @@ _POLL_SECONDS: Final = 0.2
 PATIENCE_SECONDS: Final = 60.0
 """The longest time without any change while something is under way."""
 _LONGEST_SECONDS: Final = 600.0
+_ENDS_SECONDS: Final = 30.0
 
 _ASIDE: Final = (
     "(SELECT count(*) FROM audit_set_aside WHERE reason = 'waiting') AS waiting, "
@@ -112,12 +115,21 @@ class Quiet:
     async def ends(self) -> Ends:
         """The end of each partition that a process reads."""
         wanted = sorted({tp for partitions in self._partitions.values() for tp in partitions})
-        for _ in range(20):
+        found: Ends = {}
+
+        async def untold() -> str | None:
+            nonlocal found
             try:
-                return await self._ends.of(wanted)
-            except KafkaError:
-                await asyncio.sleep(_POLL_SECONDS)
-        raise Stuck("the broker does not say where its topics end")
+                found = await self._ends.of(wanted)
+            except KafkaError as error:
+                return words(error)
+            return None
+
+        def late(error: str) -> Stuck:
+            return Stuck(f"the broker does not tell the ends of its topics ({error}); see the broker's log")
+
+        await wait_until_done(untold, late, seconds=_ENDS_SECONDS, every=_POLL_SECONDS)
+        return found
 
     async def look(self) -> Look:
         """Everything that is under way now.
@@ -145,36 +157,44 @@ class Quiet:
     async def until(self, done: Callable[[Look], bool], tell: Callable[[Look], None] = lambda look: None) -> Look:
         """Look until ``done``. Raises ``Stuck`` when nothing changes for a minute, and the error of a process that
         died."""
-        loop = asyncio.get_running_loop()
-        begun = changed = loop.time()
+        clock = asyncio.get_running_loop().time
+        begun = changed = clock()
         last: Look | None = None
-        while True:
+
+        async def under_way() -> str | None:
+            nonlocal changed, last
             self._died()
             look = await self.look()
             tell(look)
+            if look != last:
+                changed, last = clock(), look
             if done(look):
-                return look
-            now = loop.time()
-            if last is None or last != look:
-                changed, last = now, look
-            if now - changed > PATIENCE_SECONDS or now - begun > _LONGEST_SECONDS:
-                raise Stuck(f"nothing moves after {now - begun:.0f} s: {look}")
-            await asyncio.sleep(_POLL_SECONDS)
+                return None
+            if clock() - changed > PATIENCE_SECONDS:
+                raise Stuck(f"nothing moves after {clock() - begun:.0f} s: {look}")
+            return str(look)
+
+        def late(under_way: str) -> Stuck:
+            return Stuck(f"work is still under way after {_LONGEST_SECONDS:.0f} s: {under_way}")
+
+        await wait_until_done(under_way, late, seconds=_LONGEST_SECONDS, every=_POLL_SECONDS)
+        assert last is not None, "the wait ends with a look"
+        return last
 
     async def until_read(self, database: str, ends: Ends) -> None:
         """Wait until a service has applied everything up to these ends. Raises ``Stuck``, and the error of a process
         that died."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + PATIENCE_SECONDS
-        while True:
+
+        async def unread() -> str | None:
             self._died()
             _, positions = await self._progress(database)
             behind = self._behind(database, positions, ends)
-            if not behind:
-                return
-            if loop.time() > end:
-                raise Stuck(f"{database} is still {behind} messages behind after {PATIENCE_SECONDS:.0f} s")
-            await asyncio.sleep(_POLL_SECONDS)
+            return f"{behind} {_WORDS['unread']}" if behind else None
+
+        def late(unread: str) -> Stuck:
+            return Stuck(f"{database} after {PATIENCE_SECONDS:.0f} s: {unread}")
+
+        await wait_until_done(unread, late, seconds=PATIENCE_SECONDS, every=_POLL_SECONDS)
 
     def _behind(self, name: str, positions: Positions, ends: Ends) -> int:
         read = {TopicPartition(topic, partition): offset for topic, partition, offset in positions}

@@ -8,7 +8,9 @@ from typing import ClassVar
 
 from deploy.operate.brokers import wait_until_answering
 from deploy.operate.errors import ProcessFailed
-from deploy.tryout.local.ports import LOOPBACK, wait_for_port
+from deploy.operate.ports import LOOPBACK
+from deploy.operate.waiting import wait_until_done
+from deploy.tryout.local.ports import is_served
 from deploy.tryout.local.processes import Child
 
 
@@ -100,13 +102,21 @@ class ProcessBroker(Broker):
 
     async def _run(self, child: Child) -> None:
         await child.start()
-        open_now = await wait_for_port(
-            LOOPBACK, self.port, seconds=self.start_seconds, still_alive=lambda: child.running
-        )
-        if open_now:
-            await wait_until_answering(self.address, seconds=self.start_seconds, groups=True)
-            return
-        ended = not child.running
-        await child.stop()
-        what = f"ended with status {child.returncode}" if ended else f"did not answer within {self.start_seconds:.0f} s"
-        raise ProcessFailed(f"the {self.kind} broker {what}", details=child.tail(), todo=f"see {child.log}")
+
+        def failed(how: str) -> ProcessFailed:
+            return ProcessFailed(f"the {self.kind} broker {how}", details=child.tail(), todo=f"see {child.log}")
+
+        async def silence() -> str | None:
+            if not child.running:
+                raise failed(f"ended with status {child.returncode}")
+            return None if await is_served(self.port) else "its port is closed"
+
+        def late(silence: str) -> ProcessFailed:
+            return failed(f"did not answer within {self.start_seconds:.0f} s: {silence}")
+
+        try:
+            await wait_until_done(silence, late, seconds=self.start_seconds, every=0.02)
+        except ProcessFailed:
+            await child.stop()
+            raise
+        await wait_until_answering(self.address, seconds=self.start_seconds, groups=True)

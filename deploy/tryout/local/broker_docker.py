@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from deploy.operate.brokers import wait_until_answering
 from deploy.operate.errors import EnvironmentProblem, LocalError, ProcessFailed
+from deploy.operate.ports import LOOPBACK
+from deploy.operate.waiting import wait_until_done
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.broker_java import KAFKA_VERSION, QUICK_START, cluster_id, single_node_settings
-from deploy.tryout.local.ports import LOOPBACK
 from deploy.tryout.local.processes import to_the_end
 
 if TYPE_CHECKING:
@@ -137,16 +138,31 @@ class DockerBroker(Broker):
     async def _wait(self) -> None:
         """Return once the broker answers. ProcessFailed has its last lines, when it has ended or did not answer in
         time."""
-        end = asyncio.get_running_loop().time() + _START_SECONDS
-        while True:
+        status, lines = "not asked about", ""
+
+        def failed(silence: str) -> ProcessFailed:
+            return ProcessFailed(
+                f"the broker in Docker does not answer, and its container is {status}: {silence}",
+                details=lines,
+                todo="see the lines above, or choose --broker embedded, java or HOST:PORT",
+            )
+
+        async def silence() -> str | None:
+            nonlocal status, lines
             try:
-                return await wait_until_answering(self.address, seconds=2.0, groups=True)
+                await wait_until_answering(self.address, seconds=2.0, groups=True)
             except EnvironmentProblem as error:
                 status, lines = await asyncio.to_thread(self._state)
-                if status == "running" and asyncio.get_running_loop().time() < end:
-                    continue
-                await self.stop()
-                raise ProcessFailed(f"the broker in Docker does not answer, it is {status}", details=lines) from error
+                if status != "running":
+                    raise failed(error.problem) from error
+                return error.problem
+            return None
+
+        try:
+            await wait_until_done(silence, failed, seconds=_START_SECONDS)
+        except ProcessFailed:
+            await self.stop()
+            raise
 
     def _state(self) -> tuple[str, str]:
         container = self._wrapped()

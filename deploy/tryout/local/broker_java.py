@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 from deploy.operate.errors import EnvironmentProblem
+from deploy.operate.ports import LOOPBACK, free_port
 from deploy.tryout.local.broker import ProcessBroker
 from deploy.tryout.local.folders import cache_folder
-from deploy.tryout.local.ports import LOOPBACK, free_port
 from deploy.tryout.local.processes import Child, own_environment
 
 KAFKA_VERSION = "4.3.1"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from deploy.operate.brokers import offers_idempotence, parse_address, wait_until_answering
 from deploy.operate.errors import EnvironmentProblem
+from deploy.operate.ports import free_port
 from deploy.tryout.local import broker_docker, broker_embedded, broker_java
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.broker_docker import DockerBroker
 from deploy.tryout.local.broker_embedded import EmbeddedBroker
 from deploy.tryout.local.broker_java import JavaBroker
-from deploy.tryout.local.ports import free_port
 
 KINDS = ("auto", "embedded", "java", "docker")
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from typing import Final
 
 import httpx
 
 from deploy.operate.errors import ProcessFailed
+from deploy.operate.waiting import wait_until_done
 from deploy.tryout.local.processes import Child
 
-_PAUSE = 0.1
 _NO_AUTHORITY: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Loopback is asked without TLS. Every client would else read all authorities of the machine, 60 ms of a processor."""
 
@@ -21,27 +20,25 @@ async def wait_until_ready(child: Child, url: str, *, seconds: float, part: str 
 
     `part`: the name of what answers there, where the process has several parts.
     """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    answer = "no answer yet"
+
+    async def not_ready() -> str | None:
+        if not child.running:
+            raise death(child)
+        try:
+            response = await client.get(f"{url}/health/ready")
+        except httpx.HTTPError as error:
+            return f"no answer ({type(error).__name__})"
+        return None if response.status_code == httpx.codes.OK else f"{response.status_code} {_why(response)}"
+
+    def late(answer: str) -> ProcessFailed:
+        return ProcessFailed(
+            f"{part or child.name} was not ready after {seconds:.0f} s; it says: {answer}",
+            details=child.tail(),
+            todo=f"see {child.log}",
+        )
+
     async with httpx.AsyncClient(timeout=5.0, trust_env=False, verify=_NO_AUTHORITY) as client:
-        while child.running:
-            try:
-                response = await client.get(f"{url}/health/ready")
-            except httpx.HTTPError as error:
-                answer = f"no answer ({type(error).__name__})"
-            else:
-                if response.status_code == httpx.codes.OK:
-                    return
-                answer = f"{response.status_code} {_why(response)}"
-            if loop.time() >= end:
-                raise ProcessFailed(
-                    f"{part or child.name} was not ready after {seconds:.0f} s; it says: {answer}",
-                    details=child.tail(),
-                    todo=f"see {child.log}",
-                )
-            await asyncio.sleep(_PAUSE)
-    raise death(child)
+        await wait_until_done(not_ready, late, seconds=seconds)
 
 
 def _why(response: httpx.Response) -> str:

@@ -1,36 +1,18 @@
-"""Loopback ports: finds free ports, refuses busy ports, waits until a port is served."""
+"""Loopback ports of a launch: refuses busy ports, and says whether a port is served."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-import time
-from collections.abc import Callable
 
 from deploy.operate.errors import EnvironmentProblem
-
-LOOPBACK = "127.0.0.1"
-_given: set[int] = set()
+from deploy.operate.ports import LOOPBACK
 
 
 def url_of(port: int) -> str:
     """The URL of what a process answers over HTTP on this loopback port."""
     return f"http://{LOOPBACK}:{port}"
-
-
-def free_port() -> int:
-    """Give a loopback port on which nobody listens. A process never gets the same port twice."""
-    for _ in range(200):
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            port: int = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
-    raise EnvironmentProblem(
-        "found no free loopback port", todo="stop some of the programs that listen on this machine"
-    )
 
 
 def require_free(port: int) -> int:
@@ -47,17 +29,13 @@ def require_free(port: int) -> int:
     return port
 
 
-async def wait_for_port(
-    host: str, port: int, *, seconds: float, still_alive: Callable[[], bool] = lambda: True
-) -> bool:
-    """Wait until something accepts connections. False when nothing does in time, or `still_alive` gives False."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and still_alive():
-        with contextlib.suppress(OSError, asyncio.TimeoutError):
-            _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), timeout=2)
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-            return True
-        await asyncio.sleep(0.02)
-    return False
+async def is_served(port: int) -> bool:
+    """Whether something accepts connections on this loopback port."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(LOOPBACK, port), timeout=2)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True

@@ -17,9 +17,10 @@ from pathlib import Path
 import asyncpg
 
 from deploy.operate.backup.wheel import wheel_folder
-from deploy.operate.errors import EnvironmentProblem, ProcessFailed
+from deploy.operate.errors import EnvironmentProblem, ProcessFailed, words
+from deploy.operate.ports import LOOPBACK, free_port
+from deploy.operate.waiting import wait_until_done
 from deploy.tryout.local.folders import OPEN_TO_READERS, open_folder, require_own, runs_folder
-from deploy.tryout.local.ports import LOOPBACK, free_port, wait_for_port
 from deploy.tryout.local.postgres import Postgres
 from deploy.tryout.local.processes import Account, Child, own_environment
 
@@ -149,34 +150,31 @@ class EmbeddedPostgres(Postgres):
         child = self._child
         if child is None:
             raise RuntimeError("the server was never started")
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _START_SECONDS
-        while loop.time() < end:
-            # after a SIGKILL the last backends may hold the shared memory for a moment; then the new server ends at
-            # once
-            await child.start()
-            if await wait_for_port(LOOPBACK, self.port, seconds=end - loop.time(), still_alive=lambda: child.running):
-                await self._accepts(end)
-                return
-            if "is still in use" not in child.tail(5):  # pre-existing shared memory block (key …, ID …)
-                break
-            await asyncio.sleep(0.1)
-        await child.stop()
-        raise ProcessFailed("the embedded PostgreSQL did not start", details=child.tail(), todo=f"see {child.log}")
 
-    async def _accepts(self, end: float) -> None:
-        """Wait until recovery is over. The port is open earlier."""
-        loop = asyncio.get_running_loop()
-        while True:
+        def failed(why: str) -> ProcessFailed:
+            problem = f"the embedded PostgreSQL did not start: {why}"
+            return ProcessFailed(problem, details=child.tail(), todo=f"see {child.log}")
+
+        async def silence() -> str | None:
+            if not child.running:
+                # After a SIGKILL the last backends may hold the shared memory for a moment. Then a new server ends at
+                # once and says: pre-existing shared memory block (key …, ID …) is still in use.
+                if "is still in use" not in child.tail(5):
+                    raise failed(f"it ended with status {child.returncode}")
+                await child.start()
             try:
                 async with self.connection() as admin:
-                    await admin.fetchval("SELECT 1")
-            except (asyncpg.CannotConnectNowError, ConnectionError):
-                if loop.time() >= end:
-                    raise
-                await asyncio.sleep(0.05)
-            else:
-                return
+                    await admin.fetchval("SELECT 1")  # the port is open before recovery is over
+            except (asyncpg.CannotConnectNowError, OSError) as error:
+                return words(error)
+            return None
+
+        await child.start()
+        try:
+            await wait_until_done(silence, failed, seconds=_START_SECONDS, every=0.05)
+        except ProcessFailed:
+            await child.stop()
+            raise
 
 
 def _make_data_folder(data: Path, secret: Path, password: str, account: Account | None) -> None:

@@ -14,13 +14,14 @@ from types import TracebackType
 
 from contracts.topics import all_topics
 from deploy.operate.errors import EnvironmentProblem, ProcessFailed
+from deploy.operate.ports import free_port
 from deploy.operate.topics import ensure_topics
 from deploy.tryout.local import brokers, folders
 from deploy.tryout.local.again import start_again
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.health import death, wait_until_ready
 from deploy.tryout.local.options import StackOptions
-from deploy.tryout.local.ports import free_port, require_free, url_of
+from deploy.tryout.local.ports import require_free, url_of
 from deploy.tryout.local.postgres import Postgres
 from deploy.tryout.local.processes import Child, module, own_environment, to_the_end
 from deploy.tryout.local.run_files import write_files

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.linkage import OPERATOR
+from deploy.operate.ports import LOOPBACK
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.options import StackOptions
-from deploy.tryout.local.ports import LOOPBACK, url_of
+from deploy.tryout.local.ports import url_of
 from deploy.tryout.local.specs import ProcessSpec
 
 __all__ = ["Launch", "environment", "parts"]

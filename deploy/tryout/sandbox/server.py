@@ -18,7 +18,8 @@ from deploy.web.bounds import Bounded
 __all__ = ["Task", "application", "health_routes", "running"]
 
 Task = Callable[[], Awaitable[None]]
-"""Something that runs until it is cancelled."""
+"""Something that runs until it is cancelled, or fails. It can be run again."""
+_AGAIN_SECONDS = 1.0
 
 
 def application(code: str, lifespan: StatelessLifespan[FastAPI]) -> FastAPI:
@@ -36,7 +37,7 @@ async def _not_read(_: Request, error: Exception) -> JSONResponse:
 
 @contextlib.asynccontextmanager
 async def running(tasks: Sequence[Task]) -> AsyncIterator[None]:
-    """Run these tasks during the block, and end them."""
+    """Run these tasks during the block, and end them. A task that fails is run again after a second."""
     started = [asyncio.create_task(_kept(task)) for task in tasks]
     try:
         yield
@@ -50,9 +51,9 @@ async def _kept(task: Task) -> None:
     while True:
         try:
             await task()
-        except Exception:
-            structlog.get_logger().exception("task_failed")
-            await asyncio.sleep(1)
+        except Exception as error:
+            structlog.get_logger().warning("task_failed", task=task.__qualname__, error=repr(error))
+            await asyncio.sleep(_AGAIN_SECONDS)
 
 
 def health_routes(pool: Callable[[], Pool], lacking: Callable[[], list[str]]) -> APIRouter:

@@ -23,6 +23,7 @@ __all__ = [
     "Pool",
     "Pooled",
     "add_rows",
+    "alone",
     "describe",
     "forget_names",
     "lock",
@@ -54,6 +55,7 @@ _FORGET = """DELETE FROM entity WHERE name = ANY(ARRAY(
 _PROBE = """INSERT INTO probe (session, at) VALUES (current_setting('application_name'), now())
 ON CONFLICT (session) DO UPDATE SET at = excluded.at"""
 
+_ALONE_EVERY = 0.5
 _ONE_AT_A_TIME = 0x5C_02
 _LONGEST_CALL = 60.0
 """Seconds until a call to the database is given up; its own limits below come first, if it lives."""
@@ -193,6 +195,19 @@ async def lock(db: Connection, names: Sequence[str]) -> set[str]:
 async def one_at_a_time(db: Connection) -> None:
     """Keep everybody else from deciding or releasing what is set aside until this transaction ends."""
     await db.execute("SELECT pg_advisory_xact_lock($1)", _ONE_AT_A_TIME)
+
+
+async def alone(db: Connection, number: int, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Return when this session holds the advisory lock of this number, which no other session holds then.
+
+    ``meanwhile`` is called after each look that found the lock held. The lock is free again when the session ends, or
+    goes back to its pool. It is asked for again and again, since a statement that waits in the database ends with an
+    error after the longest time of a call.
+    """
+    while not await db.fetchval("SELECT pg_try_advisory_lock($1)", number):
+        if meanwhile is not None:
+            await meanwhile()
+        await asyncio.sleep(_ALONE_EVERY)
 
 
 Lock: TypeAlias = Callable[[Connection, Sequence[str]], Awaitable[set[str]]]

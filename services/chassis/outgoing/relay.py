@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaProducer
 from contracts.partitioner import partition_for
 from services.chassis.base import metrics
 from services.chassis.base.clock import Clock
-from services.chassis.base.database import Connection, Opened, describe
+from services.chassis.base.database import Connection, Opened, alone, describe
 from services.chassis.base.failpoints import failpoint
 from services.chassis.base.logs import Episode
 from services.chassis.base.persistent import persistent
@@ -92,10 +92,7 @@ class Relay:
                 await self.opened(db)
             await self._renew()
             self.alive = True
-            while not await db.fetchval("SELECT pg_try_advisory_lock($1)", _LEADER):
-                self.interrupted.over()
-                await self._watch(db)
-                await asyncio.sleep(0.5)
+            await alone(db, _LEADER, lambda: self._stand_by(db))
             self.leading = True
             await self._lead(db)
         finally:
@@ -125,8 +122,9 @@ class Relay:
             },
         )
 
-    async def _watch(self, db: Connection) -> None:
-        """Whether the leader moves. A session that hangs keeps its lock, and then no process leads."""
+    async def _stand_by(self, db: Connection) -> None:
+        """See whether the leader moves. A session that hangs keeps its lock, and then no process leads."""
+        self.interrupted.over()
         first = await db.fetchval(_FIRST)
         if first is None or first != self._first:
             self._moved_at = time.monotonic()

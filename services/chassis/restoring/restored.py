@@ -6,7 +6,6 @@ workers do not run. If the database was not restored, this costs two questions t
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
@@ -16,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from contracts.envelope import ContractError, Event, decode
 from services.chassis.base.backoff import Backoff
 from services.chassis.base.clock import Clock
-from services.chassis.base.database import Connection, Pool, transaction
+from services.chassis.base.database import Connection, Pool, alone, transaction
 from services.chassis.base.faults import CannotStart, Stopped
 from services.chassis.base.logs import Episode, log
 from services.chassis.base.persistent import LONGEST_BACKOFF, SHORTEST_BACKOFF
@@ -31,7 +30,6 @@ from services.chassis.service import Service
 __all__ = ["Restoring"]
 
 _ONE_AT_A_TIME: Final = 0x5C_06
-_LOOK_SECONDS: Final = 0.5
 _AT_ONCE: Final = 1000
 _OUTBOX: Final = "SELECT id, topic, key, headers, value FROM outbox WHERE id > $1 ORDER BY id LIMIT $2"
 
@@ -97,8 +95,7 @@ class Restoring:
         # The lock ends with the session, or when the session goes back to the pool.
         async with self.pool.acquire() as db:
             self._waits = True
-            while not await db.fetchval("SELECT pg_try_advisory_lock($1)", _ONE_AT_A_TIME):
-                await asyncio.sleep(_LOOK_SECONDS)
+            await alone(db, _ONE_AT_A_TIME)
             self._waits = False
             places = await self._outputs()
             async with self._reader(places) as reader:

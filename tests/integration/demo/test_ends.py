@@ -18,13 +18,13 @@ from deploy.operate.backup.acts import acts_since
 from deploy.operate.backup.manifest import Database
 from deploy.operate.ends import TopicEnds
 from deploy.operate.lines import Letter
+from deploy.operate.ports import free_port
 from deploy.operate.publishing import Publisher
 from deploy.operate.topics import ensure_topics
 from deploy.tryout.demo.books import Books
 from deploy.tryout.demo.quiet import Quiet
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.broker_embedded import EmbeddedBroker, missing
-from deploy.tryout.local.ports import free_port
 from services.chassis.base.migrations import migrate
 from services.chassis.base.settings import Settings
 from services.identity.service import build

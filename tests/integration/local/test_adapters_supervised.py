@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from contracts.topics import TEMPLATES
+from deploy.operate.ports import free_port
 from deploy.operate.topics import ensure_topics
 from deploy.tryout.local.broker import Broker
-from deploy.tryout.local.ports import free_port
 from deploy.tryout.local.processes import own_environment
 from tests.conftest import NewDatabase
 from tests.support.naming import SECRET

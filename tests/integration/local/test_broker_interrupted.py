@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from deploy.operate.outcome import INTERRUPTED
+from deploy.operate.ports import free_port
 from deploy.tryout.local import broker_docker, broker_java
 from deploy.tryout.local.broker_java import JavaBroker
-from deploy.tryout.local.ports import free_port
 from tests.support.backends import real_kafka_required
 
 ROOT = Path(__file__).parents[3]

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from deploy.audit import databases_on
-from deploy.tryout.local.ports import free_port
+from deploy.operate.ports import free_port
 from deploy.tryout.local.postgres import ExternalPostgres, Postgres
 from tests.support.waiting import eventually
 

@@ -15,7 +15,7 @@ from deploy.cli.operator_client import CHOICES, address
 from deploy.cli.set_aside import _printable
 from deploy.linkage import PORTS, SERVICES
 from deploy.operate.errors import EnvironmentProblem
-from deploy.tryout.local.ports import free_port
+from deploy.operate.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 

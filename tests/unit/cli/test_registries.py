@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from contracts.registry import Registry
 from deploy.cli.main import app
 from deploy.linkage import RECREATED, SERVICES
+from deploy.operate.ports import free_port
 from deploy.operate.registries import CONFIGURED, read_seat
-from deploy.tryout.local.ports import free_port
 
 FS = (
     "--zh 佛山 --en Foshan --division 440600 --capability queryable --kind rest_api --address http://hours.example:8080"

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from deploy.cli import event_file, send
 from deploy.cli.main import app
+from deploy.operate.ports import free_port
 from deploy.tryout.demo.play import WEEKEND
-from deploy.tryout.local.ports import free_port
 
 TEXT = WEEKEND.read_bytes()
 LINES = TEXT.splitlines()

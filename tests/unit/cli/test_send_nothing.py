@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.cli.main import app
-from deploy.tryout.local.ports import free_port
+from deploy.operate.ports import free_port
 
 
 @pytest.mark.parametrize("text", ["", "\n", " \n\n\t\n"], ids=["empty", "one line", "blank lines"])

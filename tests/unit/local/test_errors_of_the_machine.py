@@ -22,8 +22,8 @@ from deploy.cli.running import run
 from deploy.operate.brokers import parse_address
 from deploy.operate.errors import EnvironmentProblem, TopicDrift
 from deploy.operate.outcome import outcome
+from deploy.operate.ports import free_port
 from deploy.tryout.local import broker_docker, broker_embedded, broker_java, brokers, folders, ports
-from deploy.tryout.local.ports import free_port
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -56,28 +56,23 @@ class Reader:
         self.ready = False
 
     async def run(self) -> None:
-        """Read until cancelled. After a failure all is read again from the stored positions."""
-        log = structlog.get_logger()
-        while True:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._settings.kafka,
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_uncommitted" if self._settings.profile == "embedded" else "read_committed",
-                # Kafka answers as soon as something comes; the embedded broker answers after a part of this time.
-                fetch_max_wait_ms=200 if self._settings.profile == "embedded" else 500,
-            )
-            try:
-                await consumer.start()
-                with any_name_taken():
-                    await self._read(consumer)
-            except Exception as error:
-                log.warning("reading_interrupted", error=repr(error))
-            finally:
-                self.ready = False
-                await consumer.stop()
-            await asyncio.sleep(1)
+        """Read until cancelled, or until a failure. The next run reads from the stored positions."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_uncommitted" if self._settings.profile == "embedded" else "read_committed",
+            # Kafka answers as soon as something comes; the embedded broker answers after a part of this time.
+            fetch_max_wait_ms=200 if self._settings.profile == "embedded" else 500,
+        )
+        try:
+            await consumer.start()
+            with any_name_taken():
+                await self._read(consumer)
+        finally:
+            self.ready = False
+            await consumer.stop()
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         told = _partitions(self._told)

@@ -83,25 +83,20 @@ class Publisher:
         self._wanted.set()
 
     async def run(self) -> None:
-        """Publish until cancelled. After a failure the rows of the outbox are published again."""
-        log = structlog.get_logger()
-        while True:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._settings.kafka,
-                acks="all",
-                enable_idempotence=self._settings.profile != "embedded",
-                request_timeout_ms=15_000,
-            )
-            try:
-                await producer.start()
-                self.ready = True
-                await self._publish(producer)
-            except Exception as error:
-                log.warning("receipts_interrupted", error=repr(error))
-            finally:
-                self.ready = False
-                await _close(producer)
-            await asyncio.sleep(1)
+        """Publish until cancelled, or until a failure. The next run publishes again what is still in the outbox."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka,
+            acks="all",
+            enable_idempotence=self._settings.profile != "embedded",
+            request_timeout_ms=15_000,
+        )
+        try:
+            await producer.start()
+            self.ready = True
+            await self._publish(producer)
+        finally:
+            self.ready = False
+            await _close(producer)
 
     async def _publish(self, producer: AIOKafkaProducer) -> None:
         while True:
