@@ -157,10 +157,7 @@ class Runtime:
             )
 
     async def _check_log(self) -> None:
-        await kafka.wait_for_broker(self.settings)
-        await kafka.check_partitions(
-            self.settings, [entry for stream in self.service.streams for entry in stream.topics]
-        )
+        await kafka.wait_for_log(self.settings, (entry for stream in self.service.streams for entry in stream.topics))
 
     def _broker(self) -> Broker:
         broker = Broker(
