@@ -238,13 +238,11 @@ class Watch:
                     raise Broken(f"{row.topic} is paused, and {type(message).__name__} is sent")
 
     def _consented(self, member: Member, fresh: list[OutboxRow]) -> None:
-        """No credit is sent while the last word of the home on consent is that she takes it back, and none over a link
-        that held neither before this batch nor in it. A batch may restore a link, send its credits and break it again.
-        """
+        """No credit is sent while the home's last word on consent takes it back, and none over a link that held neither
+        before this batch nor in it: a batch may restore a link, send its credits and break it again."""
         held = self._active | self._held()
         for row in fresh:
-            code = row.topic.split(".")[1]
-            if row.topic != DELIVERIES.of(code).name:
+            if row.topic != DELIVERIES.of(code := row.topic.split(".")[1]).name:
                 continue
             data = decode(row.value, unpack_headers(row.headers)).data
             if isinstance(data, LinkChanged) and data.state in ("established", "restored"):

@@ -8,7 +8,6 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import httpx
@@ -82,11 +81,7 @@ class Site:
         What an earlier cell left under way may stay so, and may as well come to its end meanwhile.
         """
         allowed = {**self.leftover, **(but or {})}
-        return await self.quiet.until(partial(_at_rest, allowed))
-
-    async def at_rest(self) -> bool:
-        """Whether nothing is under way now but what an earlier cell left."""
-        return _at_rest(self.leftover, await self.quiet.look())
+        return await self.quiet.until(lambda look: all(n <= allowed.get(place, 0) for place, n in look.work.items()))
 
     async def restart(self, name: str, **settings: str) -> Child:
         """Stop a process in order and start it again, ready; with a failpoint it may be dead there already."""
@@ -299,7 +294,3 @@ async def site(
         place = Site(stack, books, quiet, publisher, patience)
         closing.push_async_callback(place.close)
         yield place
-
-
-def _at_rest(allowed: Mapping[tuple[str, str], int], look: Look) -> bool:
-    return all(count <= allowed.get(place, 0) for place, count in look.work.items())
