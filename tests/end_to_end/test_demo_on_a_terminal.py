@@ -88,20 +88,19 @@ def working_in(folder: str) -> set[int]:
     return found
 
 
-@pytest.mark.timeout(200)
 async def test_on_a_terminal_a_bar_tells_what_is_under_way_until_ctrl_c_is_typed(terminal: Terminal) -> None:
     def step(words: str) -> bool:
         return any(
             words in line and BAR in line and TIMER.search(line) for line in ESCAPE.sub("", terminal.text).split("\r")
         )
 
-    await eventually(lambda: step("starting 7 processes"), 90, every=0.1, what="the bar of a start")
-    await eventually(lambda: "under way" in terminal.text, 90, every=0.1, what="how much is under way")
+    await eventually(lambda: step("starting 7 parts in one process"), every=0.1, what="the bar of a start")
+    await eventually(lambda: "under way" in terminal.text, every=0.1, what="how much is under way")
     folder = re.search(r"logs in\s+(/\S+)/logs", ESCAPE.sub("", terminal.text))
     assert folder is not None, terminal.text
     assert working_in(folder[1])
     os.write(terminal.keyboard, b"\x03")
-    assert await asyncio.wait_for(terminal.process.wait(), timeout=60) == 130
+    assert await asyncio.wait_for(terminal.process.wait(), timeout=120) == 130
     await eventually(lambda: not working_in(folder[1]), what="the end of all processes")
     assert "Traceback" not in terminal.text
     assert "\x1b[?25h" in terminal.text[terminal.text.rindex("\x1b[?25l") :], "the cursor is not shown again"

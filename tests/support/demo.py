@@ -13,9 +13,10 @@ import pytest
 
 from deploy.tryout.cli.demo import Wishes, perform
 from deploy.tryout.demo.play import XIA
+from deploy.tryout.local.stack import LINKAGE
 from tests.support.backends import Backends
 
-__all__ = ["REPORT", "Outcome", "paths", "play"]
+__all__ = ["REPORT", "Outcome", "parts_with_lines", "paths", "play"]
 
 # Nothing but the report and the views that anyone may read.
 _AUDITOR: Final = """
@@ -89,6 +90,12 @@ async def play(backends: Backends, folder: Path, *, then: str = "", **wishes: An
     usual: dict[str, Any] = {"people": 40, "broker": broker_of(backends)}
     status = await perform(Wishes(json_file=report, then=command, **(usual | wishes)))
     return Outcome(status, json.loads(report.read_text("utf-8")), json.loads(found.read_text("utf-8")))
+
+
+def parts_with_lines(folder: Path) -> set[str]:
+    """Whose lines stand in the log of a demo that kills nothing. It runs in one process; each line says its part."""
+    lines = (folder / "logs" / f"{LINKAGE}.log").read_text("utf-8").splitlines()
+    return {json.loads(line)["part"] for line in lines if line.startswith("{") and '"part"' in line}
 
 
 def paths(document: Any, path: str = "") -> Iterator[str]:

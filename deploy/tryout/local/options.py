@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 __all__ = ["StackOptions"]
@@ -30,8 +30,14 @@ class StackOptions:
     keep_folder: bool = False
     one_process: bool = False
     """Whether all services, adapters, sandboxes and the operators' page run in one process, named `linkage`. None of
-    them can then be killed or started again by itself."""
+    them can then be killed or started again by itself, except those that are `apart`."""
+    apart: Collection[str] = ()
+    """With `one_process`: the names of what has a process of its own beside it."""
     start_again: bool = False
     """Whether a process that dies is started again, however often. Otherwise its death ends `Stack.wait`."""
     pages: bool = False
     """Whether the sandboxes and the operators have pages."""
+
+    def shares(self, name: str) -> bool:
+        """Whether this part runs in the one process."""
+        return self.one_process and name not in self.apart

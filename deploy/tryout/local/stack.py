@@ -128,7 +128,7 @@ class Stack:
 
     def process_of(self, name: str) -> Child:
         """Give the process in which a service, adapter, sandbox or page runs."""
-        return self.processes[LINKAGE if self.options.one_process else name]
+        return self.processes[LINKAGE if self.options.shares(name) else name]
 
     def add(self, spec: ProcessSpec) -> None:
         """Add a process, for example a second instance. `start` starts it."""
@@ -145,7 +145,7 @@ class Stack:
             self._awaited.discard(name)
 
     async def _until_ready(self, child: Child) -> None:
-        for part in self.specs if child.name == LINKAGE else [child.name]:
+        for part in filter(self.options.shares, self.specs) if child.name == LINKAGE else [child.name]:
             await wait_until_ready(child, self.url(part), seconds=self.options.ready_seconds, part=part)
 
     async def launch(self, name: str, *, settings: Mapping[str, str] | None = None) -> None:
@@ -169,8 +169,10 @@ class Stack:
 
     async def _load(self) -> Child:
         """Start the one process. It loads its libraries, then waits until it is told its parts."""
-        arguments = ["deploy.tryout.local.together", *sorted({spec.module for spec in self.specs.values()})]
-        child = module(LINKAGE, arguments, self.folder, own_environment({}), listens=True)
+        modules = {spec.module for name, spec in self.specs.items() if self.options.shares(name)}
+        child = module(
+            LINKAGE, ["deploy.tryout.local.together", *sorted(modules)], self.folder, own_environment({}), listens=True
+        )
         await child.start()
         return child
 
@@ -248,9 +250,11 @@ class Stack:
         child = await self._load()
         self._supervise(child)
         await together(self._start_broker(), self._start_postgres())
-        self._progress(f"starting {len(self.specs)} parts in one process")
+        apart = [spec for spec in self.specs.values() if not self.options.shares(spec.name)]
+        self._progress(f"starting {len(self.specs) - len(apart)} parts in one process")
         await child.tell(parts(self._launch(), {}))
-        await self._until_ready(child)
+        await together(*(self._migrate(spec) for spec in apart if spec.migrates))
+        await together(self._until_ready(child), *(self.start(spec.name) for spec in apart))
         self._awaited.discard(LINKAGE)
 
     async def _start_broker(self) -> None:

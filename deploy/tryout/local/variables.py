@@ -53,6 +53,7 @@ def parts(launch: Launch, settings: Mapping[str, str]) -> str:
                 "environment": environment(launch, spec, settings),
             }
             for spec in launch.specs.values()
+            if launch.options.shares(spec.name)
         ]
     )
 

@@ -24,6 +24,8 @@ async def stage() -> AsyncIterator[Stage]:
         broker="embedded",
         pages=True,
         settings={"AWAIT_FACTS": "8", "RECEIPT_DUE": "3"},
+        one_process=True,
+        apart=("bridge", "identity"),  # tests stop one of them now and then, to see what the pages say meanwhile
     )
     async with Stack(options) as stack, Publisher(stack.broker.address) as publisher:
         books = {code: await asyncpg.connect(stack.dsn[f"sandbox_{code}"]) for code in options.kinds}

@@ -32,7 +32,7 @@ ADDRESSES = [
 
 @pytest.mark.parametrize(("process", "path"), ADDRESSES)
 async def test_bodies_without_an_end_are_cut_off(stage: Stage, process: str, path: str) -> None:
-    pid = stage.stack.processes[process].pid
+    pid = stage.stack.process_of(process).pid
     assert pid is not None
     flood = Flood(stage.stack.url(process) + path, SIZE, AT_ONCE)
     before = held_mebibytes(pid)

@@ -234,8 +234,8 @@ async def settled(stack: Stack) -> World:
 
 
 def options(broker: str = "embedded") -> StackOptions:
-    """The options of a launch with short waits."""
-    return StackOptions(kinds=KINDS, broker=broker, settings={"AWAIT_FACTS": "2", "RECEIPT_DUE": "5"})
+    """The options of a launch with short waits. Nothing is killed in it, so one process is enough."""
+    return StackOptions(kinds=KINDS, broker=broker, settings={"AWAIT_FACTS": "2", "RECEIPT_DUE": "5"}, one_process=True)
 
 
 async def _record() -> World:
