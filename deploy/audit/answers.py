@@ -64,21 +64,25 @@ def _admission(book: Book) -> Iterator[Violation]:
             assert line.event is not None
             for x in told:
                 if (x.data.message_type, x.data.refused_key) != (line.event.type, line.event.key):
-                    yield at(book, "I7", x, f"it speaks of another message than {line.id} of {line.event.key}")
+                    what = f"the refusal has another type or key than the refused message {line.id} ({line.event.key})"
+                    yield at(book, "I7", x, what)
             ways = commands[line.event.source, line.id] + len(told)
             if ways != 1 and not isinstance(line.data, _RECEIPTS) and not book.stands_aside(line, "bridge"):
-                yield at(book, "I7", line, f"it led to {ways} commands or refusals, not to one")
+                yield at(book, "I7", line, f"this message led to {ways} commands or refusals, not to 1 of them")
         for line in book.world.lines[topic]:
             if (bad := _turned_away(book, line)) is not None:
                 told = unread.get((code_of(topic), bad.id or "/".join(map(str, line.place))), [])
                 fits = next((x for x in told if _speaks_of(x, line, bad)), None)
                 if fits is None:
-                    yield at(book, "I7", line, f"a bad message ({bad.reason}) was not refused to its sender as such")
+                    yield at(
+                        book, "I7", line, f"no MessageRefused tells the sender that this message is bad ({bad.reason})"
+                    )
                 else:
                     told.remove(fits)
     for left in (*refused.values(), *unread.values()):
         for x in left:
-            yield at(book, "I7", x, f"it refuses {x.data.message_id} as {x.data.reason}, and there is no such message")
+            what = f"the refusal names message {x.data.message_id} ({x.data.reason}), but there is no such message"
+            yield at(book, "I7", x, what)
 
 
 def _turned_away(book: Book, line: Line) -> ContractError | None:
@@ -106,11 +110,11 @@ def _commands(book: Book) -> Iterator[Violation]:
                 (type(x.data), getattr(x.data, "asker", ""), getattr(x.data, "signup_ref", "")) for x in given
             )
             if (len({told for told, *_ in each}) != 1 or len(given) != len(each)) and not book.stands_aside(line):
-                yield at(book, "I7", line, f"{kind.__name__} has {len(given)} answers: {_names(given)}")
+                yield at(book, "I7", line, f"this {kind.__name__} has {len(given)} answers: {_names(given)}")
     for line in book.of(opportunities.SignupRefused, opportunities.SignupConfirmed, opportunities.SignupWaitlisted):
         assert line.event is not None
         if ("urn:shuangcheng:service:bridge", line.event.causation) not in book.first:
-            yield at(book, "I7", line, "an answer that no command asked for")
+            yield at(book, "I7", line, "this answer belongs to no command of the bridge")
 
 
 def _same_signup(told: Any, asked: Any) -> bool:
@@ -126,7 +130,8 @@ def _requests_to_link(book: Book) -> Iterator[Violation]:
         asked = line.data.host, line.data.origin.message_id
         said_yes, said_no = linked[asked], refused[asked]
         if said_yes + said_no != 1 and not (line.id in stands or book.stands_aside(line)):
-            yield at(book, "I7", line, f"a request to link was established {said_yes} and refused {said_no} times")
+            what = f"this request to link has {said_yes} LinkEstablished and {said_no} LinkRefused, not 1 answer"
+            yield at(book, "I7", line, what)
 
 
 def _attestations(book: Book) -> Iterator[Violation]:
@@ -136,7 +141,7 @@ def _attestations(book: Book) -> Iterator[Violation]:
         newer = newest.get((line.data.host, line.data.record.record_ref), 0) >= line.data.record.version
         decided = newer or book.effects(line, *_SERVICE_FACTS, attendance.CommandRefused)
         if not decided and not book.stands_aside(line):
-            yield at(book, "I7", line, f"version {line.data.record.version} was not decided")
+            yield at(book, "I7", line, f"attendance has not decided version {line.data.record.version} of the record")
 
 
 def _receipts(book: Book) -> Iterator[Violation]:
@@ -146,7 +151,7 @@ def _receipts(book: Book) -> Iterator[Violation]:
         changes = book.transfers.get(line.data.transfer_id, [])
         open_yet = bool(changes) and changes[-1].data.state in ("uncertain", "queued", "sent", "withheld")
         if (code_of(line.topic), line.data.transfer_id) not in given and not open_yet:
-            yield at(book, "I7", line, f"transfer {line.data.transfer_id} has no receipt")
+            yield at(book, "I7", line, f"the home sent no receipt for transfer {line.data.transfer_id}")
 
 
 def _names(lines: list[Line]) -> str:

@@ -25,14 +25,14 @@ def canaries(book: Book) -> Iterator[Violation]:
             continue
         for line in lines:
             for word in search.in_bytes(_raw(line)):
-                yield at(book, "I14", line, f"{word} in clear")
+                yield at(book, "I14", line, f"{word} is in clear")
     for name, tables in book.world.tables.items():
         for table, rows in tables.items():
             if table in ("set_aside", "discarded"):
                 continue
             for row in rows:
                 for word in search.in_bytes(b"\0".join(_bytes(row.values()))):
-                    what = f"{word} in clear in {name}.{table}"
+                    what = f"{word} is in clear in {name}.{table}"
                     yield of_row(book, "I14", what, row, about=f"{what} {list(row.values())[:3]}")
 
 
@@ -67,7 +67,7 @@ class _Search:
         for length in self._lengths:
             for begin in range(len(run) - length + 1):
                 if (line := self._codes.get(run[begin : begin + length])) is not None:
-                    yield f"the code of {line.topic}/{line.partition}/{line.offset}"
+                    yield f"the one-time code of {line.topic}/{line.partition}/{line.offset}"
 
 
 def _raw(line: Line) -> bytes:

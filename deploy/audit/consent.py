@@ -38,6 +38,16 @@ def _covered(book: Book, key: Permission, line: Line) -> Iterator[Violation]:
         yield at(book, "I13", line, f"{key[0]} never gave consent for {key[2]}")
     elif stands.withdrawn:
         place = "/".join(map(str, stands.line.place))
-        yield at(book, "I13", line, f"sent after consent {stands.version} was withdrawn ({place})")
+        yield at(
+            book,
+            "I13",
+            line,
+            f"this message was sent after version {stands.version} of consent was withdrawn ({place})",
+        )
     elif not stands.covers(line.event.time):
-        yield at(book, "I13", line, f"sent after consent {stands.version} ended at {stands.valid_until}")
+        yield at(
+            book,
+            "I13",
+            line,
+            f"this message was sent after version {stands.version} of consent ended at {stands.valid_until}",
+        )

@@ -72,19 +72,21 @@ def _host_agrees(book: Book, record: Record, home: str) -> Iterator[Violation]:
     row = book.served.get((record.host, record.ref))
     settled, last = record.settled, record.last
     if row is None:
-        yield at(book, "I1", last, f"{record.host} has no row of a record that it attested")
+        yield at(book, "I1", last, f"{record.host} attested this record, but its books have no row of it")
     elif settled is not None and isinstance(settled.data, attendance.ServiceConfirmed):
         said = (row["status"], row["version"], row["minutes"])
         if said != ("confirmed", settled.data.record.version, record.total):
             wanted = f"version {settled.data.record.version} is confirmed with {record.total} minutes"
-            what = f"{wanted}, {record.host} keeps {said[0]} version {said[1]} with {said[2]}"
+            what = f"{wanted}, but {record.host} has version {said[1]} as {said[0]} with {said[2]} minutes"
             yield at(book, "I1", settled, what, about=f"{record.host}/{record.ref} is not whole at its host")
     elif row["version"] == last.data.record.version:
         word = "held" if isinstance(last.data, attendance.ServiceHeld) else "revoked"
         if row["status"] != word:
-            yield at(book, "I1", last, f"the record is {word}, {record.host} keeps it as {row['status']}")
+            yield at(book, "I1", last, f"the record is {word}, but {record.host} has it as {row['status']}")
     if row is not None and row["home"] != (None if home == record.host else home):
-        yield at(book, "I1", last, f"her home is {home}, {record.host} keeps {row['home']}")
+        yield at(
+            book, "I1", last, f"the home of this person is {home}, but {record.host} has {row['home']} as her home"
+        )
 
 
 def _home_agrees(book: Book, record: Record, home: str) -> Iterator[Violation]:
@@ -93,12 +95,13 @@ def _home_agrees(book: Book, record: Record, home: str) -> Iterator[Violation]:
     bucket = _bucket(state)
     line = record.settled or record.last
     if home == record.host and state is not None:
-        yield at(book, "I1", line, "a service at home has a transfer")
+        yield at(book, "I1", line, "the service was at home, but its record has a transfer")
     elif bucket == "in_flight" and book.drained:
-        what = f"{confirmed - credited} minutes are still {state}"
+        what = f"{confirmed - credited} minutes of this record are still {state}"
         yield at(book, "I1", book.latest[record.host, record.ref], what, about=f"{record.host}/{record.ref} in flight")
     elif bucket is None and confirmed != credited:
-        what = f"{confirmed} minutes confirmed, {credited} credited, the rest is nowhere ({state})"
+        sums = f"{confirmed} minutes are confirmed and {credited} minutes are credited"
+        what = f"{sums}, and no transfer explains the difference (state of the last transfer: {state})"
         yield at(book, "I1", line, what, about=f"{record.host}/{record.ref} is not whole at home")
 
 
@@ -108,7 +111,7 @@ def at_most_once(book: Book) -> Iterator[Violation]:
     for transfer, rows in book.postings.items():
         if len(rows) > 1:
             homes = ", ".join(sorted({home for home, _ in rows}))
-            what = f"transfer {transfer} stands {len(rows)} times in the ledger of {homes}"
+            what = f"transfer {transfer} has {len(rows)} postings in the ledger of {homes}"
             home, row = rows[0]
             yield of_row(book, "I2", what, row, registry=home, about=f"transfer {transfer} stands more than once")
     for (host, ref), by_version in book.posted.items():
@@ -116,7 +119,7 @@ def at_most_once(book: Book) -> Iterator[Violation]:
         line = book.attested[host, ref, newest][0]
         worth = 0 if line.data.revoked else line.data.minutes
         if sum(by_version.values()) > worth:
-            what = f"{sum(by_version.values())} minutes posted, version {newest} is worth {worth}"
+            what = f"{sum(by_version.values())} minutes are posted, but version {newest} is worth {worth} minutes"
             yield at(book, "I2", line, what, about=f"{host}/{ref} is posted above its worth")
 
 
@@ -135,17 +138,19 @@ def sanity(book: Book) -> Iterator[Violation]:
             days[before.person, before.record.day] -= before.minutes
         if isinstance(fact, attendance.ServiceRevoked):
             if fact.minutes != 0:
-                yield at(book, "I17", line, f"a revoked record is worth {fact.minutes} minutes")
+                yield at(book, "I17", line, f"this revoked record is worth {fact.minutes} minutes, not 0")
             continue
         if not 1 <= fact.minutes <= 1440 or fact.minutes != fact.record.minutes:
-            yield at(book, "I17", line, f"{fact.minutes} minutes confirmed, its times give {fact.record.minutes}")
+            times = f"the times of the record give {fact.record.minutes} minutes"
+            yield at(book, "I17", line, f"{fact.minutes} minutes are confirmed, but {times}")
         counted[key] = fact
         days[fact.person, fact.record.day] += fact.minutes
         total = days[fact.person, fact.record.day]
         grew = before is None or before.record.day != fact.record.day or before.minutes < fact.minutes
         if total > book.day_cap and grew:
-            yield at(book, "I17", line, f"{total} minutes on {fact.record.day}, the cap is {book.day_cap}")
+            counted_ = f"{total} minutes of this person are confirmed on {fact.record.day}"
+            yield at(book, "I17", line, f"{counted_}, but the cap of a day is {book.day_cap} minutes")
     for home, rows in book.world.credits.items():
         for row in rows:
             if abs(row["minutes"]) > 1440:
-                yield of_row(book, "I17", f"{home} posted {row['minutes']} minutes at once", row, registry=home)
+                yield of_row(book, "I17", f"{home} posted {row['minutes']} minutes in one posting", row, registry=home)

@@ -36,8 +36,8 @@ class Due:
 
     def differing(self, told: Message) -> str:
         """The differences of a message from the message that is due, in words."""
-        parts = [f"{n} {getattr(told, n)!s}, not {getattr(self.said, n)!s}" for n in self._differences(told)]
-        return f"{type(told).__name__} says {'; '.join(parts)}"
+        parts = [f"{n} is {getattr(told, n)!s}, not {getattr(self.said, n)!s}" for n in self._differences(told)]
+        return f"this {type(told).__name__} differs from the decision: {'; '.join(parts)}"
 
     def _differences(self, told: Message) -> list[str]:
         return [name for name in type(self.said).model_fields if getattr(told, name) != getattr(self.said, name)]

@@ -70,10 +70,12 @@ async def gather(kafka_address: str, dsns: Mapping[str, str], registries: Iterab
     if missing := [name for name in INNER_DATABASES if name not in dsns]:
         raise GatherError(
             f"no address for the database of {', '.join(missing)}",
-            "name all of them, or a server and a role that may connect to them",
+            "give the addresses of all databases, or give a server and a role that may connect to all of them",
         )
     if not codes:
-        raise GatherError("no registry is named, nor has one a database here", "give the folder of registries' files")
+        raise GatherError(
+            "no registry is given, and no registry has a database here", "give the folder of the registries' files"
+        )
     services = [name for name in dsns if not name.startswith("sandbox_")]
     tables = dict(zip(services, await asyncio.gather(*(_views(name, dsns[name]) for name in services)), strict=True))
     seen = [code for code in codes if f"sandbox_{code}" in dsns]
@@ -83,7 +85,7 @@ async def gather(kafka_address: str, dsns: Mapping[str, str], registries: Iterab
     except (OSError, KafkaError) as error:
         raise GatherError(
             f"{kafka_address} could not be read: {type(error).__name__} {error}",
-            "see whether the broker runs, and advertises an address that is reached from here",
+            "see whether the broker runs, and whether this machine reaches the address that the broker advertises",
         ) from error
     return World(
         codes,
@@ -155,12 +157,12 @@ async def _read(address: str, topics: Topics, applied: Mapping[tuple[str, int], 
     try:
         if absent := sorted({place.topic for place in places} - await consumer.topics()):
             raise GatherError(
-                f"{absent[0]} is not on {address}", "make the topics (shuangcheng topics), or name another"
+                f"{absent[0]} is not on {address}", "make the topics (shuangcheng topics), or give another broker"
             )
         begins = await consumer.beginning_offsets(places)
         if cut := next((place for place in places if begins[place] > 0), None):
             raise GatherError(
-                f"{cut.topic}/{cut.partition} begins at {begins[cut]}: retention has cut it, no replay",
+                f"{cut.topic}/{cut.partition} begins at offset {begins[cut]}: its first messages are deleted by now",
                 "an audit needs the log from its first message: topics of registries keep fourteen days",
             )
         ends = await consumer.end_offsets(places)
@@ -185,8 +187,8 @@ async def _read_to(
         if asyncio.get_running_loop().time() > deadline:
             place, target = next((p, t) for p, t in targets.items() if _following(raw[p]) < t)
             raise GatherError(
-                f"{place.topic}/{place.partition} gave nothing up to offset {target - 1}",
-                "see whether this is the log that the services read, and whether it was replaced",
+                f"{place.topic}/{place.partition} gave no message up to offset {target - 1} in {_READ_SECONDS:.0f} s",
+                "see whether the services read this broker, and whether the topic was deleted and made again",
             )
         records = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=20_000)
         idle = 0 if records else idle + 1

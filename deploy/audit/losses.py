@@ -24,12 +24,12 @@ def nothing_lost(book: Book) -> Iterator[Violation]:
                 continue
             for name in services:
                 if (line.event.source, line.event.id) not in book.inboxes[name]:
-                    yield at(book, "I8", line, f"{name} never saw it")
+                    yield at(book, "I8", line, f"the inbox of {name} does not have this message")
     for expected in expectations(book):
         stands = dict(expected.stored(book.rows(expected.database, expected.table)))
         for key, (_, line) in expected.rows.items():
             if key not in stands:
-                what = f"{_name(expected, key)} is not there"
+                what = f"the row {_name(expected, key)} is missing"
                 yield at(book, "I8", line, what, about=what)
 
 
@@ -41,11 +41,11 @@ def replay(book: Book) -> Iterator[Violation]:
             if told is not None:
                 yield from _differing(book, expected, key, row, *told)
             elif not expected.spare(row):
-                what = f"{_name(expected, key)} follows from no message"
+                what = f"the row {_name(expected, key)} follows from no message"
                 yield of_row(book, "I12", what, row)
     for name, seen in sorted(book.inboxes.items()):
         for source, id_ in sorted(seen - book.first.keys()):
-            yield Violation("I12", f"{name} has seen {id_} of {source}, which is on no log")
+            yield Violation("I12", f"the inbox of {name} has message {id_} of {source}, but no log has this message")
 
 
 def _differing(book: Book, expected: Expected, key: Key, row: Row, columns: Row, line: Line) -> Iterator[Violation]:
@@ -54,9 +54,9 @@ def _differing(book: Book, expected: Expected, key: Key, row: Row, columns: Row,
             continue
         name = f"{_name(expected, key)}: {column}"
         if column not in row:
-            yield at(book, "I12", line, f"{name} is no column any more", about=name)
+            yield at(book, "I12", line, f"{name} is a column that the table does not have", about=name)
         else:
-            found = at(book, "I12", line, f"{name} is {row[column]}, the logs say {value}", about=name)
+            found = at(book, "I12", line, f"{name} is {row[column]}, but the logs say {value}", about=name)
             yield replace(found, record=found.record or who(book).record_of_row(row))
 
 

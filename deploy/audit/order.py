@@ -46,7 +46,7 @@ def _facts(book: Book) -> Iterator[Violation]:
         for line in record.facts:
             version = line.data.record.version
             if version < newest or version <= settled:
-                yield at(book, "I6", line, f"version {version} is decided after version {max(newest, settled)}")
+                yield at(book, "I6", line, f"version {version} was decided after version {max(newest, settled)}")
             newest = max(newest, version)
             if not isinstance(line.data, attendance.ServiceHeld):
                 settled = max(settled, version)
@@ -60,7 +60,9 @@ def _links(book: Book) -> Iterator[Violation]:
             key = (line.data.person, line.data.host)
             # The same version may be told again, to a host that asked twice.
             if line.data.link_version < newest.get(key, 0):
-                yield at(book, "I6", line, f"link version {line.data.link_version} after {newest[key]}")
+                yield at(
+                    book, "I6", line, f"version {line.data.link_version} of the link comes after version {newest[key]}"
+                )
             newest[key] = max(newest.get(key, 0), line.data.link_version)
 
 
@@ -74,7 +76,8 @@ def _transfers(book: Book) -> Iterator[Violation]:
         change: ledger.TransferChanged = line.data
         before, key = stands.get(change.transfer_id), (change.host, change.record_ref)
         if change.state not in _NEXT.get(before, ()):
-            yield at(book, "I6", line, f"transfer {change.transfer_id} goes from {before} to {change.state}")
+            step = f"from {before} to {change.state}" if before else f"to {change.state} as its first state"
+            yield at(book, "I6", line, f"transfer {change.transfer_id} went {step}, which is not allowed")
         assert line.event is not None
         if before is None:
             begun[change.transfer_id] = line.event.causation
@@ -83,15 +86,16 @@ def _transfers(book: Book) -> Iterator[Violation]:
                 book,
                 "I6",
                 line,
-                f"transfer {change.transfer_id} is reported a second time by the decision that made it",
+                f"the decision that made transfer {change.transfer_id} reported it a second time",
             )
         if before is None and change.version <= versions[key]:
-            yield at(book, "I6", line, f"a transfer of version {change.version} after one of version {versions[key]}")
+            what = f"the transfer of version {change.version} comes after the transfer of version {versions[key]}"
+            yield at(book, "I6", line, what)
         versions[key] = max(versions[key], change.version)
         stands[change.transfer_id] = change.state
         if change.state in _UNDER_WAY:
             if under_way.setdefault(key, change.transfer_id) != change.transfer_id:
-                yield at(book, "I6", line, "another transfer of the record is under way")
+                yield at(book, "I6", line, "another transfer of this record is under way already")
         elif under_way.get(key) == change.transfer_id:
             del under_way[key]
 
@@ -108,7 +112,7 @@ def _deliveries(book: Book) -> Iterator[Violation]:
             record: Any = line.data.record if word == "posted" else line.data
             key = (word, getattr(line.data, "host", code), record.record_ref)
             if record.version < newest.get(key, 0):
-                yield at(book, "I6", line, f"version {record.version} is {word} after version {newest[key]}")
+                yield at(book, "I6", line, f"version {record.version} was {word} after version {newest[key]}")
             newest[key] = max(newest.get(key, 0), record.version)
 
 
@@ -120,7 +124,10 @@ def _attempts(book: Book) -> Iterator[Violation]:
             if isinstance(line.data, deliveries.CreditPosted | deliveries.CreditQueried):
                 counts[line.data.transfer_id] += 1
                 if line.data.attempt not in (None, number := counts[line.data.transfer_id]):
-                    yield at(book, "I6", line, f"attempt {line.data.attempt}, it is number {number}")
+                    what = (
+                        f"the message names attempt {line.data.attempt}, but this is attempt {number} of the transfer"
+                    )
+                    yield at(book, "I6", line, what)
 
 
 def _commands(book: Book) -> Iterator[Violation]:
@@ -134,9 +141,9 @@ def _commands(book: Book) -> Iterator[Violation]:
             key = (topic, line.partition, said.topic, said.key, _family(said))
             before = newest.setdefault(key, said)
             if said.offset < before.offset:
-                yield at(
-                    book, "I6", line, f"{said.topic}/{said.partition}/{said.offset} goes inside after {before.offset}"
-                )
+                place = f"{said.topic}/{said.partition}/{said.offset}"
+                what = f"the command for {place} comes after the command for the later offset {before.offset}"
+                yield at(book, "I6", line, what)
             else:
                 newest[key] = said
 

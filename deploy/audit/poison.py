@@ -51,27 +51,34 @@ def poison(book: Book) -> Iterator[Violation]:
                 continue
             for name in services:
                 if name not in book.aside.get(line.place, {}):
-                    yield at(book, "I15", line, f"a bad message ({line.fault}) is not in the quarantine of {name}")
+                    yield at(book, "I15", line, f"{name} has not set aside this bad message ({line.fault})")
 
 
 def _rightly(book: Book, name: str, row: Row, line: Line | None) -> Iterator[Violation]:
     if line is None:
         person = who(book).person_of_key(row["topic"], row["key"])
         place = (row["topic"], row["partition"], row["offset"])
-        what = f"{name} keeps a message of a place where nothing stands"
+        what = f"{name} has set aside a message, but its place in the log has no message"
         yield Violation("I15", what, None if person is None else str(person), None, *place)
     elif not _kept_rightly(row, line.value or b""):
-        yield at(book, "I15", line, f"{name} keeps other bytes of it than were published")
+        yield at(book, "I15", line, f"{name} has set aside other bytes than the bytes of this message")
     elif row["reason"] == "raised":
-        yield at(book, "I15", line, f"a decision of {name} raised: {row['detail']}")
+        yield at(book, "I15", line, f"the decision of {name} about this message raised an error: {row['detail']}")
     elif row["reason"] == "reused_id":
         first = None if line.event is None else book.first[line.event.source, line.event.id]
         if first is None or first is line or first.value == line.value:
-            yield at(book, "I15", line, f"{name} took a good message for one with a used id")
+            yield at(
+                book,
+                "I15",
+                line,
+                f"{name} has set aside a good message as reused_id, but its id has no other content",
+            )
     elif line.fault is None:
-        yield at(book, "I15", line, f"a good message is in the quarantine of {name} ({row['reason']})")
+        yield at(book, "I15", line, f"{name} has set aside a good message ({row['reason']})")
     elif line.fault != row["reason"]:
-        yield at(book, "I15", line, f"{name} set it aside as {row['reason']}, it is {line.fault}")
+        yield at(
+            book, "I15", line, f"{name} has set this message aside as {row['reason']}, but its fault is {line.fault}"
+        )
 
 
 def _kept_rightly(row: Row, value: bytes) -> bool:
@@ -96,7 +103,7 @@ def drained(book: Book) -> Iterator[Violation]:
             yield _in_outbox(book, name, tables["outbox"])
         for row in tables["set_aside"]:
             if row["reason"] in _HELD_UP:
-                what = f"{name} has a message that is {row['reason']} ({row['subject']})"
+                what = f"{name} has not decided this message yet: it is {row['reason']} (subject {row['subject']})"
                 line = book.at_place.get((row["topic"], row["partition"], row["offset"]))
                 if line is not None:
                     yield at(book, "I16", line, what)
@@ -125,7 +132,7 @@ def _read_to_the_end(book: Book) -> Iterator[Violation]:
 
 def _behind(book: Book, name: str, offset: int, end: Line) -> Violation:
     unread = book.at_place.get((end.topic, end.partition, offset), end)
-    what = f"{name} has not read this, nor {end.offset - unread.offset} more behind it"
+    what = f"{name} has not read this message, nor {end.offset - unread.offset} offsets after it"
     return at(book, "I16", unread, what, about=f"{name} is behind in {end.topic}/{end.partition}")
 
 
@@ -133,7 +140,7 @@ def _in_outbox(book: Book, name: str, rows: list[Row]) -> Violation:
     """A message in an outbox has no place yet."""
     first = min(rows, key=lambda row: row["id"])
     person = who(book).person_of_key(first["topic"], first["key"].encode())
-    what = f"{len(rows)} messages in the outbox of {name}"
+    what = f"{len(rows)} messages in the outbox of {name} are not published yet"
     return Violation(
         "I16", what, None if person is None else str(person), None, first["topic"], about=f"outbox of {name}"
     )

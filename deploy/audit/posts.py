@@ -64,7 +64,7 @@ def no_overlap(book: Book) -> Iterator[Violation]:
         spans.remove(key)
         if isinstance(fact, attendance.ServiceConfirmed):
             for host, ref in spans.add(key, fact.record.started_at, fact.record.ended_at):
-                yield at(book, "I4", line, f"it overlaps record {ref} of {host}, which counts as well")
+                yield at(book, "I4", line, f"this record overlaps record {ref} of {host}, and both records count")
     yield from _no_two_windows(book)
 
 
@@ -83,7 +83,7 @@ def _no_two_windows(book: Book) -> Iterator[Violation]:
         mine.sort(key=lambda window: window[:2])
         for (_, ends, _), (starts, _, line) in pairwise(mine):
             if starts < ends:
-                yield at(book, "I4", line, "she holds two overlapping posts or places in line")
+                yield at(book, "I4", line, "the windows of two sign-ups of this person overlap")
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ def no_overbooking(book: Book) -> Iterator[Violation]:
         shift = shifts_by_key.get((fact.host, fact.project_ref, fact.shift_ref))
         if shift is None:
             if isinstance(fact, _OCCUPIES):
-                yield at(book, "I5", line, "a post of a shift that its host never published")
+                yield at(book, "I5", line, "this sign-up is for a shift that the host never published")
             continue
         assert line.event is not None
         cause = commands.get(line.event.causation or "")
@@ -154,20 +154,20 @@ def _step(book: Book, shift: _Shift, allowed: list[shifts.ShiftPublished], line:
         shift.line.pop(signup, None)
     elif isinstance(fact, opportunities.SignupWaitlisted) and signup not in shift.line:
         if signup in shift.holds:
-            yield at(book, "I5", line, "she has a post and is put in line")
+            yield at(book, "I5", line, "this sign-up has a post already, and was put in line")
         shift.line[signup] = None
         if len(shift.line) > places:
-            yield at(book, "I5", line, f"{len(shift.line)} in line, the host allows {places}")
+            yield at(book, "I5", line, f"{len(shift.line)} sign-ups are in line, but the host allows {places}")
     elif isinstance(fact, _GIVEN) and signup not in shift.holds:
         promoted = isinstance(fact, opportunities.SignupPromoted)
         if shift.line and (not promoted or shift.head != signup):
-            yield at(book, "I5", line, f"sign-up {shift.head} stands before her in line")
+            yield at(book, "I5", line, f"sign-up {shift.head} is before this sign-up in line")
         elif promoted and not shift.line:
-            yield at(book, "I5", line, "promoted, but she stood in no line")
+            yield at(book, "I5", line, "this sign-up was promoted, but it was in no line")
         shift.line.pop(signup, None)
         shift.holds.add(signup)
         if len(shift.holds) > posts:
-            yield at(book, "I5", line, f"{len(shift.holds)} confirmed, the host allots {posts}")
+            yield at(book, "I5", line, f"{len(shift.holds)} sign-ups have a post, but the host allots {posts} posts")
 
 
 def minors(book: Book) -> Iterator[Violation]:
@@ -183,8 +183,19 @@ def minors(book: Book) -> Iterator[Violation]:
             continue
         band, approved = command.data.age_band, command.data.guardian_approved
         if (band, approved) not in offered[book.home_of.get(command.data.person, ("", ""))]:
-            yield at(book, "I19", command, f"stamped {band.value}, guardian {approved}: her home never said so of her")
+            stamp = f"age_band {band.value} and guardian_approved {str(approved).lower()}"
+            yield at(book, "I19", command, f"the command has {stamp}, but no offer of her home says so")
         elif band is not AgeBand.ADULT and not approved:
-            yield at(book, "I19", line, f"{band.value} without her guardian's word has a post or a place in line")
+            yield at(
+                book,
+                "I19",
+                line,
+                f"a minor ({band.value}) has a post or a place in line without her guardian's approval",
+            )
         elif band.youngest < ages.get((line.data.host, line.data.project_ref, line.data.shift_ref), 0):
-            yield at(book, "I19", line, f"{band.value} has a post of a shift for older people")
+            yield at(
+                book,
+                "I19",
+                line,
+                f"a person ({band.value}) has a post or a place in line below the minimum age of the shift",
+            )

@@ -39,24 +39,44 @@ INVARIANTS: Final[dict[str, Invariant]] = {
     "I1": Invariant(
         "conservation",
         conservation,
-        "compare the record in both registries' ledgers; the host says the right minutes in its next version",
+        "compare the record in both registries' ledgers; the host corrects the minutes by its next version",
     ),
-    "I2": Invariant("at most once", at_most_once, "agree with the home which of its postings is taken back"),
-    "I4": Invariant("no overlap", no_overlap, "ask both hosts where she was; one of them withdraws or revokes"),
-    "I5": Invariant("no overbooking", no_overbooking, "tell the host: it allots more posts, or withdraws sign-ups"),
+    "I2": Invariant("at most once", at_most_once, "ask the home to take back the posting that is too much"),
+    "I4": Invariant(
+        "no overlap",
+        no_overlap,
+        "ask both hosts where she was; the host that is wrong withdraws the sign-up or revokes the record",
+    ),
+    "I5": Invariant("no overbooking", no_overbooking, "ask the host to allot more posts, or to withdraw sign-ups"),
     "I6": Invariant("order", order, _REPORT),
-    "I7": Invariant("answered", answered, "see whether the service that answers is ready, and what it has set aside"),
+    "I7": Invariant(
+        "answered",
+        answered,
+        "see whether the service that answers is ready (/health/ready), and list its messages that are set aside",
+    ),
     "I8": Invariant("nothing lost", nothing_lost, _RESTORE),
     "I9": Invariant(
-        "nothing from nowhere", nothing_from_nowhere, "find out who else can write to this topic or ledger"
+        "nothing from nowhere", nothing_from_nowhere, "find out which other party can write to this topic or ledger"
     ),
     "I12": Invariant("replay", replay, _RESTORE),
-    "I13": Invariant("consent", consent, "tell home and host what went without consent, and report it"),
-    "I14": Invariant("canaries", canaries, "treat it as a leak: find who wrote the word there, and who can read it"),
-    "I15": Invariant("poison", poison, "shuangcheng set-aside list --service NAME; then release or discard"),
-    "I16": Invariant("drained", drained, "look again later; what stays, /health/ready of the named service explains"),
+    "I13": Invariant(
+        "consent",
+        consent,
+        "tell home and host which messages were sent without consent; then report it: this is a fault of ours",
+    ),
+    "I14": Invariant(
+        "canaries",
+        canaries,
+        "treat it as a leak: find out which party wrote the word there, and which parties can read it",
+    ),
+    "I15": Invariant(
+        "poison", poison, "run `shuangcheng set-aside list --service NAME`; then release or discard each message"
+    ),
+    "I16": Invariant(
+        "drained", drained, "run this again later; if the finding stays, /health/ready of the named service says why"
+    ),
     "I17": Invariant("sanity", sanity, "ask the host to correct the record by its next version"),
-    "I19": Invariant("minors", minors, "tell the host and her home: a minor has a post that she may not have"),
+    "I19": Invariant("minors", minors, "tell the host and the home: the minor may not have this post"),
 }
 
 
@@ -125,7 +145,8 @@ class Report:
         for direction, sums in self.directions.items():
             lines.append(f"  {direction}: " + ", ".join(f"{name} {sum_}" for name, sum_ in sums.items()))
         if self.unseen:
-            lines.append(f"  the books of {', '.join(self.unseen)} were not seen: their words on the log were believed")
+            books = f"the books of {', '.join(self.unseen)} were not seen"
+            lines.append(f"  {books}: of these registries only their messages on the log were judged")
         return "\n".join(lines)
 
 

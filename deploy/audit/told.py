@@ -73,16 +73,15 @@ def _compare(book: Book, due: list[Due], given: list[Line]) -> Iterator[Violatio
             continue
         other = next((line for line in surplus if type(line.data) is type(one.said)), None)
         if other is None:
-            what = f"{code_of(one.topic)} is not told by {type(one.said).__name__} of {type(one.line.data).__name__}"
+            what = f"no {type(one.said).__name__} tells {code_of(one.topic)} of this {type(one.line.data).__name__}"
             yield at(book, "I7", one.line, what)
         else:
             surplus.remove(other)
             yield at(book, "I7", other, one.differing(other.data))
     for line in surplus:
         again = any(one.fits(line.data) for one in due)
-        yield at(
-            book, "I7", line, f"{code_of(line.topic)} is told {'a second time' if again else 'what nobody decided'}"
-        )
+        told = f"this {type(line.data).__name__} tells {code_of(line.topic)}"
+        yield at(book, "I7", line, f"{told} {'the same decision again' if again else 'a decision that nobody made'}")
 
 
 def _credits(book: Book) -> Iterator[Violation]:
@@ -91,9 +90,8 @@ def _credits(book: Book) -> Iterator[Violation]:
     for line in book.of(ledger.TransferChanged):
         assert line.event is not None
         if line.data.state == "sent" and (line.data.home, line.data.transfer_id, line.event.causation) not in sent:
-            yield at(
-                book, "I7", line, f"transfer {line.data.transfer_id} is called sent, and {line.data.home} hears nothing"
-            )
+            what = f"transfer {line.data.transfer_id} is reported as sent, but {line.data.home} got no CreditPosted"
+            yield at(book, "I7", line, what)
 
 
 def _sent(credits: Iterable[Line]) -> set[tuple[str, object, str | None]]:

@@ -60,7 +60,8 @@ def _postings(book: Book) -> Iterator[Violation]:
     for transfer, rows in book.postings.items():
         for home, row in rows:
             if (home, transfer, row["volunteer_ref"]) not in sent:
-                what = f"{home} posted {row['minutes']} minutes to {row['volunteer_ref']} under {transfer}, never sent"
+                posted = f"{home} posted {row['minutes']} minutes to {row['volunteer_ref']} under transfer {transfer}"
+                what = f"{posted}, but the linkage never sent this credit"
                 yield of_row(book, "I9", what, row, registry=home)
 
 
@@ -70,17 +71,22 @@ def _credits(book: Book) -> Iterator[Violation]:
         key = (credit.host, credit.record.record_ref, credit.record.version)
         person = book.person_of.get((code_of(line.topic), credit.volunteer_ref))
         if credit.transfer_id != transfer_id(*key):
-            yield at(book, "I9", line, "its id is not the one of this version of this record")
+            yield at(book, "I9", line, "the transfer id does not follow from the record and its version")
         elif (said := _source(book, key, credit.record)) is None:
-            yield at(book, "I9", line, f"{credit.host} never attested this version in these words")
+            yield at(book, "I9", line, f"{credit.host} attested no version with the content of this credit")
         elif person is None or book.person_of.get((credit.host, said.volunteer_ref)) != person:
-            yield at(book, "I9", line, f"{credit.host} attested it of another person than {credit.volunteer_ref}")
+            yield at(
+                book, "I9", line, f"{credit.host} attested this record for another person than {credit.volunteer_ref}"
+            )
         elif credit.total != _worth(credit.record):
-            yield at(book, "I9", line, f"a total of {credit.total}, the record is worth {_worth(credit.record)}")
+            worth = _worth(credit.record)
+            what = f"the credit has a total of {credit.total} minutes, but the record is worth {worth} minutes"
+            yield at(book, "I9", line, what)
         elif (change := _sending(book, line)) is None:
-            yield at(book, "I9", line, "the border never called this transfer sent")
+            yield at(book, "I9", line, "the bridge never reported this transfer as sent")
         elif credit.delta != change.data.delta:
-            yield at(book, "I9", line, f"a delta of {credit.delta}, the transfer is sent with {change.data.delta}")
+            what = f"the credit has {credit.delta} minutes, but its transfer was sent with {change.data.delta} minutes"
+            yield at(book, "I9", line, what)
 
 
 def _sending(book: Book, line: Line) -> Line | None:
@@ -106,16 +112,18 @@ def _transfers(book: Book) -> Iterator[Violation]:
         change, key = line.data, (line.data.host, line.data.record_ref)
         fact = worth.get((*key, change.version))
         if change.transfer_id != transfer_id(*key, change.version):
-            yield at(book, "I9", line, "its id is not the one of this version of this record")
+            yield at(book, "I9", line, "the transfer id does not follow from the record and its version")
         elif change.home != book.home_of.get(change.person, ("", ""))[0]:
-            yield at(book, "I9", line, f"{change.home} is not her home")
+            yield at(book, "I9", line, f"the transfer goes to {change.home}, which is not the home of this person")
         elif fact is None or (fact.data.person, fact.data.minutes) != (change.person, change.total):
-            yield at(book, "I9", line, f"no version {change.version} of hers was settled at {change.total} minutes")
+            decided = f"attendance neither confirmed nor revoked version {change.version}"
+            yield at(book, "I9", line, f"{decided} of this record with {change.total} minutes for this person")
         elif change.state == "sent" and change.delta != change.total - posted[key]:
-            what = f"{change.delta} minutes are sent, {posted[key]} of {change.total} are credited already"
+            credited = f"{posted[key]} of {change.total} minutes are credited already"
+            what = f"the transfer sends {change.delta} minutes, but {credited}"
             yield at(book, "I9", line, what)
         elif change.state in ("credited", "refused") and not _said_so(book, line):
-            yield at(book, "I9", line, f"{change.state}, and {change.home} never said so")
+            yield at(book, "I9", line, f"the transfer is {change.state}, but no receipt of {change.home} says so")
         if change.state == "credited":
             posted[key] += change.delta
 
@@ -144,11 +152,11 @@ def _fact(book: Book, line: Line) -> Iterator[Violation]:
     fact = line.data
     said = _source(book, (fact.host, fact.record.record_ref, fact.record.version), fact.record)
     if said is None:
-        yield at(book, "I9", line, f"{fact.host} never attested version {fact.record.version} in these words")
+        yield at(book, "I9", line, f"{fact.host} attested no version with the content of this decision")
     elif book.person_of.get((fact.host, said.volunteer_ref)) != fact.person:
-        yield at(book, "I9", line, f"{fact.host} attested it of {said.volunteer_ref}, who is another person")
+        yield at(book, "I9", line, f"{fact.host} attested this record for {said.volunteer_ref}, who is another person")
     elif fact.signup_id != signup_id(fact.person, fact.host, fact.record.project_ref, fact.record.shift_ref):
-        yield at(book, "I9", line, "its sign-up id is not the one of this person and shift")
+        yield at(book, "I9", line, "the sign-up id does not follow from this person and shift")
 
 
 def _source(book: Book, key: tuple[str, str, int], record: ServiceRecord) -> ServiceAttested | None:
@@ -185,19 +193,20 @@ def _identity(book: Book) -> Iterator[Violation]:
         consent = getattr(fact, "consent", None)
         person, home = fact.person, key[:2]
         if cause is None or (cause.data.home, cause.data.home_ref, cause.data.host) != key:
-            yield at(book, "I9", line, f"no command about {fact.home_ref} of {fact.home} and {fact.host} led to it")
+            account = f"{fact.home_ref} of {fact.home}"
+            yield at(book, "I9", line, f"no command about {account} and the host {fact.host} led to this event")
         elif isinstance(fact, identity.LinkRefused) and (fact.host, fact.host_ref, fact.origin) not in asked:
-            yield at(book, "I9", line, f"{fact.host} never asked for this in these words")
+            yield at(book, "I9", line, f"{fact.host} never sent the request that this event answers")
         elif isinstance(fact, identity.LinkRefused):
             continue  # whom it may speak of: _refused_persons
         elif persons.setdefault(person, home) != home or accounts.setdefault(home, person) != person:
-            yield at(book, "I9", line, f"she is another person than {fact.home_ref} of {fact.home}")
+            yield at(book, "I9", line, f"the person of this event is not {fact.home_ref} of {fact.home}")
         elif isinstance(fact, identity.LinkEstablished) and fact.origin is not None and fact.origin not in requests:
-            yield at(book, "I9", line, f"{fact.host} never asked for this in these words")
+            yield at(book, "I9", line, f"{fact.host} never sent the request that this event answers")
         elif consent is not None and consent not in said[key]:
             yield at(book, "I9", line, f"{fact.home} never gave this consent")
         elif isinstance(fact, identity.LinkBroken | identity.LinkRestored) and not _rests_with(fact, cause.data):
-            yield at(book, "I9", line, f"{fact.by} never said so")
+            yield at(book, "I9", line, f"{fact.by} never sent a message that breaks or restores this link")
 
 
 def _refused_persons(book: Book) -> Iterator[Violation]:
@@ -216,7 +225,7 @@ def _refused_persons(book: Book) -> Iterator[Violation]:
             continue
         known = spoken.get(home, cause.offset + 1) <= cause.offset
         if line.data.person != persons.get(home, line.data.person) if known else line.data.person in somebody:
-            yield at(book, "I9", line, f"she is another person than {line.data.home_ref} of {line.data.home}")
+            yield at(book, "I9", line, f"the person of this refusal is not {line.data.home_ref} of {line.data.home}")
 
 
 def _rests_with(fact: Any, command: Any) -> bool:
@@ -235,7 +244,9 @@ def _timers(book: Book) -> Iterator[Violation]:
         timer, changes = line.data, book.transfers.get(line.data.transfer_id, ())
         about = {(x.data.host, x.data.record_ref) for x in changes}
         if (timer.host, timer.record_ref) not in about or timer.attempt > sendings[timer.transfer_id]:
-            yield at(book, "I9", line, f"no transfer of this record has a sending {timer.attempt}")
+            yield at(
+                book, "I9", line, f"the timer is about attempt {timer.attempt}, but no transfer of this record has it"
+            )
 
 
 def _refusals(book: Book) -> Iterator[Violation]:
@@ -246,7 +257,7 @@ def _refusals(book: Book) -> Iterator[Violation]:
         if cause is None or any(
             hasattr(cause.data, name) and getattr(cause.data, name) != getattr(line.data, name) for name in names
         ):
-            yield at(book, "I9", line, "it refuses another command than the one that led to it")
+            yield at(book, "I9", line, "the refusal names another command than the command that led to it")
 
 
 def _identity_command(book: Book, line: Line) -> Line | None:
@@ -267,4 +278,4 @@ def _signups(book: Book) -> Iterator[Violation]:
         to_all = isinstance(fact, opportunities.SignupWithdrawn | opportunities.SignupNoted)
         commands = [cause.data] if own and cause is not None and not to_all else asked[fact.signup_id]
         if not any(all(getattr(fact, name) == getattr(one, name) for name in _ASKED) for one in commands):
-            yield at(book, "I9", line, "nobody asked for this sign-up in these words")
+            yield at(book, "I9", line, "no registry asked for this sign-up with the content of this decision")

@@ -27,7 +27,8 @@ def commands(book: Book) -> Iterator[Violation]:
         command = line.data
         said = book.first.get(book.origin(command))
         if said is None or said.topic not in book.topics.inbound:
-            yield at(book, "I9", line, f"no message {command.origin.message_id} of {command.origin.registry} is there")
+            origin = f"message {command.origin.message_id} of {command.origin.registry}"
+            yield at(book, "I9", line, f"the command names {origin} as its origin, but no topic has this message")
         elif isinstance(command, identity.ExpireLinkRequest):
             yield from _timer(book, line)
         elif isinstance(command, opportunities.CloseWaitlist):
@@ -52,29 +53,30 @@ def _time_told(line: Line, said: Line) -> datetime:
 def _command(book: Book, line: Line, said: Line) -> Iterator[Violation]:
     command, translate = line.data, _TRANSLATIONS.get(type(said.data))
     if translate is None or type(command) is not COMMAND_OF[type(said.data)]:
-        yield at(book, "I9", line, f"{type(command).__name__} does not follow from {type(said.data).__name__}")
+        yield at(book, "I9", line, f"a {type(command).__name__} does not follow from a {type(said.data).__name__}")
         return
     code = code_of(said.topic)
     person = book.person_of.get((code, getattr(said.data, "volunteer_ref", "")))
     if hasattr(command, "person") and command.person != person:
-        yield at(book, "I9", line, f"the registry spoke of {said.data.volunteer_ref}, who is another person")
+        about = f"the registry's message is about {said.data.volunteer_ref}"
+        yield at(book, "I9", line, f"{about}, but the command is about another person")
         return
     wanted = translate(book, code, said.data, line)
     differs = [name for name, value in wanted.items() if getattr(command, name) != value]
     if differs:
-        yield at(book, "I9", line, f"it does not say what the registry said: {', '.join(differs)}")
+        yield at(book, "I9", line, f"the command differs from the registry's message in {', '.join(differs)}")
     assert line.event is not None
     assert said.event is not None
     asked = (line.data.origin.message_type, line.data.origin.key, _time_told(line, said))
     if asked != (said.event.type, said.event.key, said.event.time):
-        yield at(book, "I9", line, "it is not of the type, key and time of the message that it came from")
+        yield at(book, "I9", line, "the command differs from its origin in type, key or time")
 
 
 def _timer(book: Book, line: Line) -> Iterator[Violation]:
     """The timer of a request that has no answer."""
     request = book.cause(line)
     if request is None or (request.id, request.data.origin) != (line.data.request_id, line.data.origin):
-        yield at(book, "I9", line, "it reminds of no request")
+        yield at(book, "I9", line, "the timer belongs to no request to link")
 
 
 def _end_of_line(book: Book, line: Line) -> Iterator[Violation]:
@@ -85,7 +87,7 @@ def _end_of_line(book: Book, line: Line) -> Iterator[Violation]:
         for told in book.effects(request, opportunities.SignupWaitlisted)
     )
     if request is None or not joined or request.data.origin != close.origin:
-        yield at(book, "I9", line, "it closes a line that its cause put nobody in")
+        yield at(book, "I9", line, "the timer closes a line, but its cause put nobody into this line")
 
 
 def _offer(book: Book, code: str, said: volunteers.LinkOffered, line: Line) -> dict[str, Any]:

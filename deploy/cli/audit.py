@@ -35,28 +35,35 @@ Server = Annotated[
     str,
     typer.Option(
         "--postgres", metavar="DSN", envvar="SHUANGCHENG_POSTGRES", show_default=False,
-        help="A server and a role that may connect to the linkage's databases; audit views alone are read.",
+        help="A server, with a role that may connect to the linkage's databases. Only audit views are read.",
     ),
 ]  # fmt: skip
 Databases = Annotated[
     str,
     typer.Option(
         metavar="JSON|FILE", show_default=False,
-        help="Instead of a server: addresses by database, as text or in a file, also a report of `demo --json`.",
+        help="Instead of a server: an address for each database, as text or in a file; or a report of `demo --json`.",
     ),
 ]  # fmt: skip
 Registries = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER", envvar="SHUANGCHENG_REGISTRIES", show_default=False,
-        help="The registries' files; else the registries that have a database there.",
+        help="The folder of the registries' files; else the registries that have a database on the server.",
     ),
 ]  # fmt: skip
-Wait = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Look again so long while something moves.")]
-UnderWay = Annotated[bool, typer.Option("--under-way", help="Do not ask that everything has come to its end.")]
+Wait = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="Look again for so long while messages are on their way.")
+]
+UnderWay = Annotated[bool, typer.Option("--under-way", help="Accept messages that are still on their way.")]
 DayCap = Annotated[
     int,
-    typer.Option(min=1, metavar="MINUTES", envvar="SHUANGCHENG_DAY_CAP_MINUTES", help="Of a person's day, as set."),
+    typer.Option(
+        min=1,
+        metavar="MINUTES",
+        envvar="SHUANGCHENG_DAY_CAP_MINUTES",
+        help="The cap of a person's day, as the services have it.",
+    ),
 ]
 Canaries = Annotated[
     list[str] | None,
@@ -64,7 +71,11 @@ Canaries = Annotated[
 ]
 Save = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", show_default=False, help="Keep what was looked at: it has refs of people."),
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        help="Write the log and the views to this file. The file has refs of people.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")]
 
@@ -103,12 +114,13 @@ def audit(
 ) -> None:
     """Judge a linkage from outside: all topics from their first message, and the audit views of all databases.
 
-    Nothing is changed, and no service is asked. Look at a quiet hour: what is on its way is waited for. The log must be
-    whole, and topics of registries keep fourteen days.
+    The audit changes nothing, and asks no service. Run it at a quiet hour: it waits until no message is on its way. The
+    log must be whole, and topics of registries keep fourteen days.
 
     Example: shuangcheng audit --kafka 127.0.0.1:9092 --postgres postgresql://audit:…@127.0.0.1/postgres
 
-    Status 0: every promise was held. 1: one was broken; each finding says where, and what to do. 2: it cannot look.
+    Status 0: all promises were kept. 1: a promise was broken; each finding says where, and what to do. 2: the audit
+    cannot read the log or a database.
     """
     judged_by = _JudgedBy(wait, not under_way, day_cap, canary or [])
     run(_audit(partial(_asked, kafka, postgres, databases, registries, save, judged_by), as_json))
@@ -183,7 +195,7 @@ async def _audit(asking: Callable[[], _Asked], as_json: bool) -> int:
         typer.echo(json.dumps(report.document(), indent=2, ensure_ascii=False))
     else:
         typer.echo(report.text())
-        typer.echo("every promise was held" if report.held else f"broken: {', '.join(sorted(report.broken))}")
+        typer.echo("all promises were kept" if report.held else f"broken: {', '.join(sorted(report.broken))}")
     return 0 if report.held else 1
 
 
@@ -203,7 +215,7 @@ async def _settled(asked: _Asked) -> tuple[World, Report]:
         still = before is not None and before.messages == report.messages and _UNDER_WAY not in report.broken
         if report.held or still or loop.time() >= end:
             return world, report
-        print(f"{len(report.broken)} not held yet, looks again", file=sys.stderr)
+        print(f"{len(report.broken)} promises do not hold yet; the audit looks again", file=sys.stderr)
         before = report
         del world
         gc.collect()

@@ -29,7 +29,7 @@ _OTHERS: Final = {
     b"PK\x03\x04": "a zip archive", codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16",
 }  # fmt: skip
-_TODO: Final = "give CloudEvents in structured JSON, one a line, as UTF-8 text or that with gzip"
+_TODO: Final = "give one CloudEvent in structured JSON on each line, as UTF-8 text, plain or gzip"
 
 
 class EventFile:
@@ -60,7 +60,7 @@ class EventFile:
             text.seek(len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0)
             yield from _bounded(text)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise LocalError(f"{self.name} is cut or broken gzip, nothing was sent", todo=_TODO) from error
+            raise LocalError(f"{self.name} is a cut or broken gzip file; nothing was sent", todo=_TODO) from error
 
     def _require_lines(self, head: bytes) -> None:
         found = next((what for magic, what in _OTHERS.items() if head.startswith(magic)), None)
@@ -73,7 +73,7 @@ class EventFile:
         if found is None and more_lines and first.strip() == b"{":
             found = "JSON over several lines"
         if found is not None:
-            raise LocalError(f"{self.name} is {found}, nothing was sent", todo=f"{_TODO}; jq -c makes lines of JSON")
+            raise LocalError(f"{self.name} is {found}; nothing was sent", todo=f"{_TODO}; `jq -c` writes such lines")
 
 
 class Ids:
@@ -121,7 +121,9 @@ def event_file(file: str) -> Iterator[EventFile]:
     except OSError as error:
         if error.filename is None:
             raise
-        raise EnvironmentProblem(f"cannot read {file}: {error.strerror}", todo="give a file, or - for stdin") from error
+        raise EnvironmentProblem(
+            f"cannot read {file}: {error.strerror}", todo="give the name of a file, or - for standard input"
+        ) from error
 
 
 def _bounded(text: IO[bytes]) -> Iterator[bytes]:

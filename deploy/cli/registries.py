@@ -32,7 +32,9 @@ from deploy.operate.topics import ensure_topics
 __all__ = ["registries"]
 
 registries = typer.Typer(
-    name="registries", no_args_is_help=True, help="The registries that take part: add a seat, list and check them."
+    name="registries",
+    no_args_is_help=True,
+    help="The registries that take part: add a seat, list all seats, check all seats.",
 )
 
 _PUBLISHED: Final = "29092"
@@ -40,7 +42,9 @@ _PUBLISHED: Final = "29092"
 Folder = Annotated[
     str,
     typer.Option(
-        "--folder", metavar="FOLDER", help="Folder of the seats; else SHUANGCHENG_REGISTRIES, else this repository's."
+        "--folder",
+        metavar="FOLDER",
+        help="Folder of the seats' files; else SHUANGCHENG_REGISTRIES, else deploy/registries.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -60,21 +64,23 @@ class _Added:
 @registries.command()
 def add(
     code: Annotated[str, typer.Argument(help="The registry's code, for example fs.")],
-    taken: Annotated[str, typer.Option("--from", metavar="FILE|-", help="A seat's file to take as it is.")] = "",
-    zh: Annotated[str, typer.Option(help="Its name in Chinese.")] = "",
-    en: Annotated[str, typer.Option(help="Its name in English.")] = "",
-    division: Annotated[str, typer.Option(help="Division code of its city, six digits (GB/T 2260).")] = "",
-    capability: Annotated[str, typer.Option(help="idempotent, queryable or neither.")] = "",
-    kind: Annotated[str, typer.Option(help="The software in the seat; rest_api is called by an adapter.")] = "",
-    address: Annotated[str, typer.Option(help="Base URL of its system, for a system that an adapter calls.")] = "",
+    taken: Annotated[str, typer.Option("--from", metavar="FILE|-", help="A seat's file. It is taken as it is.")] = "",
+    zh: Annotated[str, typer.Option(help="The registry's name in Chinese.")] = "",
+    en: Annotated[str, typer.Option(help="The registry's name in English.")] = "",
+    division: Annotated[str, typer.Option(help="Division code of the registry's city, six digits (GB/T 2260).")] = "",
+    capability: Annotated[str, typer.Option(help="Of the registry's ledger: idempotent, queryable or neither.")] = "",
+    kind: Annotated[
+        str, typer.Option(help="Kind of the registry's system. An adapter calls a system of kind rest_api.")
+    ] = "",
+    address: Annotated[str, typer.Option(help="Base URL of the registry's system, if an adapter calls it.")] = "",
     folder: Folder = "",
-    kafka: Annotated[str, typer.Option(help="Broker, HOST:PORT; else that of compose on this machine.")] = "",
-    replication: Annotated[int, typer.Option(min=1, help="Replicas of each partition of its topics.")] = 1,
+    kafka: Annotated[str, typer.Option(help="Broker, HOST:PORT; else the broker of compose on this machine.")] = "",
+    replication: Annotated[int, typer.Option(min=1, help="Replicas of each partition of the registry's topics.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Add a seat: check its file, make its topics, put the file into the folder, and say what comes next.
+    """Add a seat: check its file, make its topics, put the file into the folder, and print the next steps.
 
-    Nothing is written unless the whole file is right. A seat that is taken is refused.
+    If the file has a fault, or the folder has this seat already, the command writes nothing.
 
     Example: shuangcheng registries add fs --zh 佛山 --en Foshan --division 440600 --capability idempotent
     --kind rest_api --address http://hours.fs.example:8080
@@ -111,16 +117,20 @@ class _Source:
         if not self.taken:
             if missing := [name for name, value in options.items() if not value]:
                 raise EnvironmentProblem(
-                    f"{', '.join(missing)} missing", todo="give them, or a whole file by --from FILE"
+                    f"missing: {', '.join(missing)}", todo="give these options, or a whole file by --from FILE"
                 )
             return yaml.safe_dump(self.fields, allow_unicode=True, sort_keys=False)
         if given := [name for name, value in options.items() if value]:
-            raise EnvironmentProblem(f"{', '.join(given)} beside --from", todo="give a file or options, not both")
+            raise EnvironmentProblem(
+                f"{', '.join(given)} beside --from", todo="give the file without these options, or the options alone"
+            )
         try:
             return sys.stdin.read() if self.taken == "-" else Path(self.taken).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             problem = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise EnvironmentProblem(f"cannot read {self.taken}: {problem}", todo="name a seat's file") from error
+            raise EnvironmentProblem(
+                f"cannot read {self.taken}: {problem}", todo="give a seat's file that this user can read"
+            ) from error
 
 
 async def _add(code: str, source: _Source, folder: Path, broker: tuple[str, int], as_json: bool) -> int:
@@ -176,7 +186,9 @@ def _document(added: _Added) -> dict[str, Any]:
 def _print(added: _Added) -> None:
     typer.echo(f"added {added.file}: {_seat(added.registry)}")
     if added.topics is None:
-        typer.echo(f"no broker answers at {added.broker}: the next step makes its topics, or `shuangcheng topics` does")
+        typer.echo(
+            f"no broker answers at {added.broker}: the next step makes the topics (so does `shuangcheng topics`)"
+        )
     else:
         typer.echo(f"{len(added.topics)} topics created at {added.broker}")
     for what, command in _next(added):
@@ -185,7 +197,7 @@ def _print(added: _Added) -> None:
 
 def _seat(registry: Registry) -> str:
     names, system = registry.names, registry.system
-    how = "by its topics" if system.address is None else f"by an adapter that calls {system.address}"
+    how = "reads its topics itself" if system.address is None else f"an adapter calls {system.address}"
     return f"{names.zh} ({names.en}), {registry.state}, {registry.capability}, {system.kind}, {how}"
 
 
@@ -207,7 +219,7 @@ async def _list(folder: Path, as_json: bool) -> int:
 
 @registries.command()
 def check(folder: Folder = "", as_json: Json = False) -> None:
-    """Check all seats of a folder, and say of each wrong file what is wrong and where."""
+    """Check all seats of a folder. For each wrong file, print the fault and its place in the file."""
     run(_check(Path(folder) if folder else folder_of_seats(), as_json))
 
 
@@ -224,12 +236,14 @@ async def _check(folder: Path, as_json: bool) -> int:
     else:
         for complaint in wrong.values():
             typer.echo(complaint)
-        typer.echo(f"{len(codes)} seats in {folder}, {len(wrong)} wrong")
+        typer.echo(f"{len(codes)} seats in {folder}, {len(wrong)} of them wrong")
     return 1 if wrong else 0
 
 
 def _codes(folder: Path) -> list[str]:
     codes = configured_codes(folder)
     if not codes:
-        raise EnvironmentProblem(f"there is no seat in {folder}", todo="give --folder, or add one: registries add CODE")
+        raise EnvironmentProblem(
+            f"there is no seat in {folder}", todo="give another --folder, or add a seat: registries add CODE"
+        )
     return codes

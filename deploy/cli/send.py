@@ -24,12 +24,13 @@ SHOWN: Final = 20
 """How many wrong lines are shown. The others are counted."""
 _PORTION: Final = 2000
 _SAID_EVERY: Final = 5.0
-_ONE_A_LINE: Final = "give CloudEvents in structured JSON, one a line"
+_ONE_A_LINE: Final = "give one CloudEvent in structured JSON on each line"
 
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="FILE|-", help="CloudEvents in structured JSON, one a line, gzip or not; - reads standard input."
+        metavar="FILE|-",
+        help="A file with one CloudEvent in structured JSON on each line, plain or gzip; - reads standard input.",
     ),
 ]
 
@@ -41,10 +42,11 @@ def send(
     ] = "127.0.0.1:9092",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Check every line, then publish each on the topic its source and type belong to, in the order of the file.
+    """Check all lines of the file, then publish the messages in the order of the file. The source and type of a message
+    decide its topic.
 
-    When a line is wrong, or there is none, nothing is sent, and the status is 1; the first 20 wrong lines are shown,
-    the others counted. Sending the same file again changes nothing.
+    If a line is wrong, or the file has no message, the command sends nothing and ends with status 1. It shows the first
+    20 wrong lines, and counts the others. Sending the same file again changes nothing.
 
     Example: shuangcheng send deploy/examples/weekend.jsonl --kafka 127.0.0.1:9092
     """
@@ -83,7 +85,7 @@ async def _send(file: str, kafka: str, as_json: bool) -> int:
             _print_problems(findings, as_json)
             return 1
         if not findings.topics:
-            raise LocalError(f"no message in {events.name}, nothing was sent", todo=_ONE_A_LINE)
+            raise LocalError(f"{events.name} has no message; nothing was sent", todo=_ONE_A_LINE)
         async with Publisher(kafka) as publisher:
             await publisher.require(set(findings.topics))
             await _publish(publisher, events)
@@ -129,8 +131,8 @@ async def _publish(publisher: Publisher, events: EventFile) -> None:
             progress.say("sent", sent)
     except ContractError as error:
         raise LocalError(
-            f"{events.name} was changed while it was being sent ({error}); {sent} messages were sent",
-            todo="send the file again: what arrived already has no effect a second time",
+            f"{events.name} was changed during the sending ({error}); {sent} messages were sent",
+            todo="send the file again: a message that arrived already has no effect a second time",
         ) from error
 
 
@@ -151,8 +153,10 @@ def _print_problems(findings: Findings, as_json: bool) -> None:
         return
     more = findings.wrong - len(findings.shown)
     noun = "line is" if findings.wrong == 1 else "lines are"
-    shown = f", of which {more} are not shown" if more else ""
-    typer.echo(f"{findings.wrong} {noun} wrong{shown}, nothing was sent", err=True)
+    shown = f" ({more} of them are not shown)" if more else ""
+    typer.echo(
+        f"{findings.wrong} {noun} wrong{shown}; nothing was sent: correct the file, then send it again", err=True
+    )
 
 
 def _print_summary(topics: Counter[str], kafka: str, as_json: bool) -> None:
@@ -161,4 +165,4 @@ def _print_summary(topics: Counter[str], kafka: str, as_json: bool) -> None:
         return
     for topic, count in sorted(topics.items()):
         typer.echo(f"{count:>6}  {topic}")
-    typer.echo(f"{topics.total():>6}  sent to {kafka}, all acknowledged")
+    typer.echo(f"{topics.total():>6}  sent to {kafka}; the broker acknowledged all messages")

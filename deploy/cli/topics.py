@@ -19,13 +19,16 @@ from deploy.operate.topics import ensure_topics
 def topics(
     kafka: Annotated[str, typer.Option(help="Broker, HOST:PORT.", envvar="SHUANGCHENG_KAFKA", show_default=False)],
     registries: Annotated[
-        str, typer.Option(help="Codes, comma-separated; by default those that are configured.", show_default=False)
+        str,
+        typer.Option(
+            help="The registries' codes, with commas between them; else all configured registries.", show_default=False
+        ),
     ] = "",
     replication: Annotated[int, typer.Option(min=1, help="Replicas of each partition.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Create the topics that are missing. Give the topics that exist the contract's limit for batches and its kind of
-    timestamp. When a topic has another number of partitions than its entry, fail and change nothing.
+    """Create the topics that are missing. Give the other topics the contract's limit for batches and its kind of
+    timestamp. If a topic has another number of partitions than its entry, the command fails and changes nothing.
 
     Example: shuangcheng topics --kafka 127.0.0.1:9092 --registries gz,sz
     """
@@ -42,7 +45,7 @@ async def _topics(kafka: str, registries: str, replication: int, as_json: bool) 
         typer.echo(f"created  {name}")
     for name in report.altered:
         typer.echo(f"altered  {name}")
-    typer.echo(f"{len(report.created)} created, {len(report.present)} were there already")
+    typer.echo(f"{len(report.created)} topics created, {len(report.present)} topics were there already")
     return 0
 
 

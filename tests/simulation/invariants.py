@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 from contracts.envelope import decode
 from contracts.messages import attendance as told
 from contracts.messages import volunteers
-from contracts.messages.deliveries import CreditPosted, CreditQueried
+from contracts.messages.deliveries import CreditPosted, CreditQueried, LinkChanged
 from contracts.partitioner import partition_for
 from contracts.topics import ATTENDANCE_EVENTS, DELIVERIES, VOLUNTEERS
 from services.attendance.states import PersonDay, Standing
@@ -238,21 +238,21 @@ class Watch:
                     raise Broken(f"{row.topic} is paused, and {type(message).__name__} is sent")
 
     def _consented(self, member: Member, fresh: list[OutboxRow]) -> None:
-        """No credit is sent while the last word of the home on consent is that she takes it back, and none over a link
-        that held neither before this batch nor after it."""
-        held = self._held()
+        """No credit is sent while the home's last word on consent takes it back, and none over a link that held neither
+        before this batch nor in it: a batch may restore a link, send its credits and break it again."""
+        held = self._active | self._held()
         for row in fresh:
-            code = row.topic.split(".")[1]
-            if row.topic != DELIVERIES.of(code).name:
+            if row.topic != DELIVERIES.of(code := row.topic.split(".")[1]).name:
                 continue
-            credit = decode(row.value, unpack_headers(row.headers)).data
-            if not isinstance(credit, CreditPosted):
+            data = decode(row.value, unpack_headers(row.headers)).data
+            if isinstance(data, LinkChanged) and data.state in ("established", "restored"):
+                held.add((code, data.volunteer_ref, data.registry))
+            if not isinstance(data, CreditPosted):
                 continue
-            if self._consents[code].taken_back(member, credit.volunteer_ref, credit.host):
-                raise Broken(f"a credit of {credit.volunteer_ref} is sent though she has taken her consent back")
-            key = code, credit.volunteer_ref, credit.host
-            if key not in self._active and key not in held:
-                raise Broken(f"a credit of {credit.volunteer_ref} is sent over a link that does not hold")
+            if self._consents[code].taken_back(member, data.volunteer_ref, data.host):
+                raise Broken(f"a credit of {data.volunteer_ref} is sent though she has taken her consent back")
+            if (code, data.volunteer_ref, data.host) not in held:
+                raise Broken(f"a credit of {data.volunteer_ref} is sent over a link that does not hold")
 
     @staticmethod
     def _waiting(member: Member) -> set[int]:

@@ -12,7 +12,9 @@ from services.bridge.links import linking
 from services.bridge.operate import operating
 from services.chassis.aside.reentry import Reentry
 from services.chassis.batch import set_aside
+from services.chassis.batch.passed import passed_at
 from services.chassis.batch.processing import Processor
+from services.chassis.lanes.heard import HeardPartitions
 from services.chassis.restoring import merging
 from services.chassis.restoring.replay import Replay, _Again
 from services.identity import rules as identity
@@ -43,6 +45,10 @@ RARE: Final[dict[str, Planted]] = {
         "a wait ends though what brings its fact lies in the log", Reentry._heard_out,
         ("moment = self._heard(channels, deadline)", "moment = deadline"),
     ),
+    "clocks set back unseen": without(
+        "what came after a clock was set back counts as heard by the clock of before", HeardPartitions.now,
+        ("if self._latest is not None and now < self._latest:", "if False:"),
+    ),
     "any order of re-entry": without(
         "what stands behind a message that waits is decided", set_aside.decidable,
         ("if row.subject not in closed:", "if row.reason in ('ready', 'behind') or row.subject not in closed:"),
@@ -71,6 +77,10 @@ RARE: Final[dict[str, Planted]] = {
     "silence is not told": without(
         "a replay decides at the time of the record what was passed in silence", Replay._earliest,
         ("return passed_at(written, passed.get(record.offset) or self._silent.untold(written))", "return written"),
+    ),
+    "silence by the broker's clock": without(
+        "a replay decides by the broker's clock what was passed in silence, though that clock runs ahead", passed_at,
+        ("min(written_at, told.before - _MICROSECOND)", "written_at"),
     ),
     # The bridge
     "one answer ends all": without(

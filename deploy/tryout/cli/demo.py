@@ -46,10 +46,12 @@ class Wishes:
 
 
 def demo(
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report there.")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed, another summer.")] = 1,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the report to this file.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the summer; another seed generates another summer.")] = 1,
     people: Annotated[int, typer.Option(min=1, max=100_000, help="Linked volunteers, in both directions.")] = 2000,
-    calm: Annotated[bool, typer.Option("--calm", help="Kill nothing and lose no answer.")] = False,
+    calm: Annotated[bool, typer.Option("--calm", help="Kill no service and lose no answer.")] = False,
     host_kind: Annotated[str, typer.Option(help=f"Kind of gz: {', '.join(KINDS)}.")] = "kafka_native",
     home_kind: Annotated[str, typer.Option(help=f"Kind of sz: {', '.join(KINDS)}.")] = "rest_api",
     broker: Annotated[
@@ -58,13 +60,16 @@ def demo(
     ] = None,
     then: Annotated[
         str | None,
-        typer.Option(metavar="COMMAND", help="Run it while all is up; SHUANGCHENG_REPORT names the report."),
+        typer.Option(
+            metavar="COMMAND", help="Run this command while the linkage is up; SHUANGCHENG_REPORT names the report."
+        ),
     ] = None,
-    instances: Annotated[int, typer.Option(min=1, max=4, help="So many of every service at once.")] = 1,
+    instances: Annotated[int, typer.Option(min=1, max=4, help="Processes of each service.")] = 1,
 ) -> None:
     """Send the weekend of deploy/examples, then a summer of generated people, and compare all books.
 
-    Status 0: balanced (and COMMAND succeeded). 1: not. 2: this machine or the options do not allow it.
+    Status 0: the books agree (and COMMAND succeeded). 1: the books do not agree, or COMMAND failed. 2: this machine or
+    the options do not allow the demo.
     """
     run(perform(Wishes(json_file, seed, people, calm, host_kind, home_kind, broker, then, instances)))
 
@@ -105,7 +110,9 @@ async def _played(play: Play, letters: list[Letter]) -> tuple[Report, Timeline |
             await play.perform(letters)
             return await play.report(), await play.timeline()
     except Stuck as stuck:
-        raise LocalError(f"the demo is stuck: {stuck}", todo="see the logs of what is named here") from stuck
+        raise LocalError(
+            f"the demo is stuck: {stuck}", todo="see the logs of the processes that are named here"
+        ) from stuck
 
 
 def _keep(stack: Stack, screen: Screen) -> None:
@@ -121,11 +128,11 @@ async def conclude(wishes: Wishes, report: Report, folder: Path, screen: Screen)
     await asyncio.to_thread(_write, path, report)
     status = 0 if report.document["balanced"] else 1
     if status or wishes.json_file is not None:
-        screen.say(f"report in {path}")
+        screen.say(f"the report is in {path}")
     if wishes.then is None:
         return status
     code = await run_in_shell(wishes.then, os.environ | {"SHUANGCHENG_REPORT": str(path)})
-    screen.say(f"the command given by --then ended with status {code}")
+    screen.say(f"the command of --then ended with status {code}")
     return status or (1 if code else 0)
 
 

@@ -1,4 +1,4 @@
-"""`shuangcheng doctor`: what this machine has, what it lacks, and what therefore cannot run."""
+"""`shuangcheng doctor`: whether this machine can run the demo, the tests and each kind of broker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
-    """Say what this machine lacks for the demo, the tests and each kind of broker. Status 2 when none can run."""
+    """Check whether this machine can run the demo, the tests and each kind of broker. Status 2: the demo cannot run."""
     run(_doctor(as_json))
 
 
@@ -45,7 +45,8 @@ async def _doctor(as_json: bool) -> int:
         for finding in findings:
             mark = "ok     " if finding.ok else ("MISSING" if finding.needed else "no     ")
             typer.echo(f"{mark} {finding.subject:<18} {finding.says}")
-        typer.echo("the demo can run here" if not lacking else "the demo cannot run here: see MISSING")
+        bad = "the demo cannot run here: mend each line that says MISSING, then run `shuangcheng doctor` again"
+        typer.echo(bad if lacking else "the demo can run here")
     return 2 if lacking else 0
 
 

@@ -25,14 +25,15 @@ def play(
     home_kind: Kind = "rest_api",
     first_port: Port = None,
     processes: Annotated[
-        bool, typer.Option("--processes", help="A process each; one that dies is started again. Else all in one.")
+        bool,
+        typer.Option("--processes", help="Run each part in its own process, and start a process again when it dies."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print addresses, databases and tokens as JSON.")] = False,
 ) -> None:
-    """Keep a linkage up whose registries have pages, and print the pages' addresses. Ctrl-C stops it.
+    """Start a linkage whose registries have pages, and print the addresses of the pages. Ctrl-C stops the linkage.
 
-    The printed passcode signs in as any volunteer or organiser, the token as an operator. Nothing is kept when it
-    stops.
+    With the printed passcode you sign in as any volunteer or organiser, and with the token as an operator. When the
+    linkage stops, its data are deleted.
     """
     options = StackOptions(
         kinds={"gz": host_kind, "sz": home_kind},

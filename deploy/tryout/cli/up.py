@@ -19,7 +19,9 @@ Broker = Annotated[
     typer.Option(help="auto, embedded, java, docker or HOST:PORT; else SHUANGCHENG_BROKER, else embedded."),
 ]
 Kind = Annotated[str, typer.Option(help=f"Kind of system: {', '.join(KINDS)}.")]
-Port = Annotated[int | None, typer.Option(min=1024, max=65000, help="HTTP ports from here on; else free ones.")]
+Port = Annotated[
+    int | None, typer.Option(min=1024, max=65000, help="The first HTTP port; the other ports follow. Else free ports.")
+]
 
 
 def up(
@@ -29,13 +31,16 @@ def up(
     instances: Annotated[int, typer.Option(min=1, max=8, help="Processes of each service.")] = 1,
     first_port: Port = None,
     one_process: Annotated[
-        bool, typer.Option("--one-process", help="All services, adapters and sandboxes in one process: ready sooner.")
+        bool,
+        typer.Option(
+            "--one-process", help="Run all services, adapters and sandboxes in one process. It is ready sooner."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print addresses, databases and tokens as JSON.")] = False,
 ) -> None:
     """Start broker, PostgreSQL, services and two sandbox registries (gz, sz), and keep them up until Ctrl-C.
 
-    Nothing is kept when it stops. Use it to look around, and to try a system against the linkage.
+    When the linkage stops, its data are deleted. Use the linkage to look around, and to test a system against it.
     """
     options = StackOptions(
         kinds={"gz": host_kind, "sz": home_kind},

@@ -32,6 +32,7 @@ _SETTINGS = {
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
     "timezone": "UTC",
+    "scram_iterations": "1",  # more of them guard weak passwords; ours are random, and each session computes them again
 }
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 

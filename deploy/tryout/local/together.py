@@ -31,7 +31,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from deploy.operator.part import OperatorPart
 from deploy.tryout.sandbox.part import SandboxPart
 from services.chassis.base.faults import CannotStart, Stopped
-from services.chassis.process.garbage import collect_rarely
+from services.chassis.process.garbage import collect_less, collect_rarely
 from services.chassis.process.part import ServicePart
 
 __all__ = ["Linkage", "main"]
@@ -187,6 +187,7 @@ class Linkage:
 def main(modules: Sequence[str]) -> int:
     """Run the parts that standard input names, and give the exit status."""
     _write_lines()
+    collect_less()
     for module in modules:
         _kind(module).load(module)
     linkage_of = json.load(sys.stdin)

@@ -40,10 +40,10 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-async def _applied(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, str]:
-    if not await connection.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
+async def _applied(db: Connection) -> dict[str, str]:
+    if not await db.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
         return {}
-    return {row["name"]: row["digest"] for row in await connection.fetch("SELECT name, digest FROM migration")}
+    return {row["name"]: row["digest"] for row in await db.fetch("SELECT name, digest FROM migration")}
 
 
 async def migrate(
@@ -87,17 +87,12 @@ async def applied_at(db: Connection, name: str) -> datetime | None:
     return found
 
 
-async def pending(dsn: str, folder: Path) -> list[str]:
+async def pending(db: Connection, folder: Path) -> list[str]:
     """Names of migrations that a database still needs.
 
     Raises ``MigrationError`` when a later version has migrated it.
     """
-    connection = await asyncpg.connect(dsn)
-    try:
-        applied = await _applied(connection)
-    finally:
-        await connection.close()
-    return _missing(applied, _files(folder))
+    return _missing(await _applied(db), _files(folder))
 
 
 def _missing(applied: Collection[str], files: list[tuple[str, str]]) -> list[str]:

@@ -40,7 +40,7 @@ __all__ = [
     "partition_counts",
     "reading_ended",
     "static_name",
-    "wait_for_broker",
+    "wait_for_log",
 ]
 
 _END_SECONDS: Final = 10.0
@@ -159,17 +159,17 @@ def led(reader: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> set[T
     return {tp for tp in partitions if reader._client.cluster.leader_for_partition(tp) != -1}
 
 
-async def wait_for_broker(settings: Settings, seconds: float = 30.0) -> None:
-    """Return once the broker answers.
+async def wait_for_log(settings: Settings, entries: Iterable[TopicEntry], seconds: float = 30.0) -> None:
+    """Compare the log's partition counts with the contract's, as soon as a broker answers.
 
-    Raises ``BrokerUnreachable`` after ``seconds``.
+    Raises ``PartitionDrift``, and ``BrokerUnreachable`` after ``seconds``.
     """
+    topics = list(entries)
     deadline = asyncio.get_running_loop().time() + seconds
     backoff = Backoff(_SHORTEST_BACKOFF, _LONGEST_BACKOFF)
     while True:
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="shuangcheng-check")
         try:
-            await admin.start()
+            return await check_partitions(settings, topics)
         except KafkaError as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise BrokerUnreachable(
@@ -177,17 +177,13 @@ async def wait_for_broker(settings: Settings, seconds: float = 30.0) -> None:
                 ) from None
             backoff.failed()
             await backoff.wait()
-        else:
-            return
-        finally:
-            await admin.close()
 
 
 async def partition_counts(settings: Settings) -> dict[str, int]:
     """How many partitions each topic has that there is. Creates nothing, whatever the broker is set to."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id="shuangcheng-check")
-    await admin.start()
     try:
+        await admin.start()
         # All topics: where topics are made automatically, a question for one topic by name makes it.
         described = await admin.describe_topics()
     finally:

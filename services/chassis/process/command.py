@@ -14,6 +14,7 @@ from services.chassis.base.addresses import forget_libpq_variables
 from services.chassis.base.faults import Stopped
 from services.chassis.base.settings import Settings
 from services.chassis.process import starting
+from services.chassis.process.garbage import collect_less
 
 __all__ = ["main"]
 
@@ -29,6 +30,7 @@ def main(package: str) -> None:
     """
     name = package.rpartition(".")[2]
     forget_libpq_variables()
+    collect_less()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # characters its encoding lacks
     try:
         settings = starting.settings_of(package)

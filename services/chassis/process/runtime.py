@@ -148,7 +148,8 @@ class Runtime:
         log().info("started", kind=self.service.name, lanes=lanes, profile=profile)
 
     async def _check_migrated(self) -> None:
-        missing = await migrations.pending(self.settings.database.get_secret_value(), self.service.migrations)
+        async with self.pool.acquire() as db:
+            missing = await migrations.pending(db, self.service.migrations)
         if missing:
             raise ConfigurationError(
                 f"the database of {self.service.name} lacks {', '.join(missing)}; "
@@ -156,10 +157,7 @@ class Runtime:
             )
 
     async def _check_log(self) -> None:
-        await kafka.wait_for_broker(self.settings)
-        await kafka.check_partitions(
-            self.settings, [entry for stream in self.service.streams for entry in stream.topics]
-        )
+        await kafka.wait_for_log(self.settings, (entry for stream in self.service.streams for entry in stream.topics))
 
     def _broker(self) -> Broker:
         broker = Broker(

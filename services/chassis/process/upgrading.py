@@ -76,10 +76,9 @@ def _counted(name: str, found: list[Unreadable]) -> str:
 
 async def look(dsn: str, folder: Path) -> Found:
     """Ask a database, and change nothing. Raises ``MigrationError`` when a later version has migrated it."""
-    pending = await migrations.pending(dsn, folder)
     connection = await asyncpg.connect(dsn)
     try:
-        return await _found(connection, pending)
+        return await _found(connection, await migrations.pending(connection, folder))
     finally:
         await connection.close()
 

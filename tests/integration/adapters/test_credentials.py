@@ -183,3 +183,13 @@ def test_files_that_cannot_be_used_are_named_with_their_setting(signed: Signed, 
 
 def test_credentials_show_no_token_when_they_are_printed() -> None:
     assert OLD not in repr(Credentials(SecretStr(OLD)))
+
+
+def test_only_a_system_with_tls_is_compared_with_the_authorities_of_the_machine() -> None:
+    """Each start read all of them, for a system that is called without TLS too."""
+    known = {
+        scheme: read_credentials(AdapterSettings(), f"{scheme}://there.example").context.cert_store_stats()["x509_ca"]
+        for scheme in ("http", "https")
+    }
+    assert known["http"] == 0
+    assert known["https"] > 0

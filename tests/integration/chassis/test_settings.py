@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 
 from deploy.operate.topics import ensure_topics
 from services.chassis.log import kafka
-from services.chassis.process.garbage import collect_rarely
+from services.chassis.process.garbage import collect_less, collect_rarely
 from services.chassis.process.runtime import Runtime
 from tests.support.rig import Rig
 from tests.support.tally import credit
@@ -56,6 +56,7 @@ async def test_the_relay_produces_with_the_settings_that_lose_nothing(rig: Rig) 
 async def test_a_running_service_looks_for_cycles_seldom_and_never_among_what_it_started_with(rig: Rig) -> None:
     thresholds = gc.get_threshold()
     gc.unfreeze()
+    collect_less()
     try:
         async with rig.running() as runtime:
             looking = asyncio.create_task(collect_rarely([runtime.begun]))

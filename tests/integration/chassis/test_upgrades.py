@@ -127,7 +127,7 @@ async def test_a_database_whose_messages_this_version_cannot_read_is_refused_and
     with pytest.raises(upgrading.CannotUpgrade, match=rf"cannot read {name}: 1 \(first .*unknown_type") as refused:
         await upgrading.upgrade(dsn, folder)
     assert "\n" not in str(refused.value)
-    assert await pending(dsn, folder) == ["service/0002_later.sql"]
+    assert await pending(rig.db, folder) == ["service/0002_later.sql"]
 
 
 async def test_what_is_set_aside_and_no_longer_in_the_contract_is_listed_and_kept(rig: Rig, tmp_path: Path) -> None:

@@ -143,15 +143,15 @@ async def test_nothing_is_left_behind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "message"),
+    ("fault", "ready_seconds", "message"),
     [
-        ("migrate", "cannot migrate"),
-        ("start", "cannot start: no such luck"),
-        ("never-ready", "was not ready after 1 s; it says: 503"),
+        ("migrate", 120, "cannot migrate"),
+        ("start", 120, "cannot start: no such luck"),
+        ("never-ready", 5, "was not ready after 5 s; it says: 503"),
     ],
 )
-async def test_a_launch_that_fails_says_why_and_leaves_nothing(fault: str, message: str) -> None:
-    given = StackOptions(kinds={}, broker="embedded", settings={"FAULT": fault}, ready_seconds=1)
+async def test_a_launch_that_fails_says_why_and_leaves_nothing(fault: str, ready_seconds: int, message: str) -> None:
+    given = StackOptions(kinds={}, broker="embedded", settings={"FAULT": fault}, ready_seconds=ready_seconds)
     stack = Stack(given, table=TABLE)
     with pytest.raises(ProcessFailed) as raised:
         await stack.__aenter__()

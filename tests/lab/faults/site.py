@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
 import httpx
+import yaml
 from aiokafka import TopicPartition
 
 from contracts.registry import Capability
@@ -23,7 +23,6 @@ from deploy.operate.publishing import Publisher
 from deploy.tryout.demo.quiet import Look, Quiet
 from deploy.tryout.local.options import StackOptions
 from deploy.tryout.local.processes import Child
-from deploy.tryout.local.registries import write_registries
 from deploy.tryout.local.stack import Stack
 from tests.lab.faults import figures
 from tests.lab.faults.books import PatientBooks, holders, judge, set_aside
@@ -65,6 +64,7 @@ class Site:
         self._told: set[Violation] = set()
         self._unusual: set[str] = set()
         self._capability: Capability | None = None
+        self._launched = {file: file.read_text() for file in (stack.folder / "registries").glob("*.yaml")}
         self._http = httpx.AsyncClient(timeout=10.0, trust_env=False)
 
     def child(self, name: str) -> Child:
@@ -152,12 +152,10 @@ class Site:
         """Both registries' ledgers of this capability, or as they are configured; whoever knows of it starts again."""
         if capability == self._capability:
             return
-        kinds = self.stack.options.kinds
-        target = self.stack.folder / "registries"
-        shutil.rmtree(target)
-        write_registries(target, kinds, capabilities=dict.fromkeys(kinds, capability) if capability else None)
-        for file in target.glob("*.yaml"):
-            file.write_text(f"{file.read_text()}settles_within_seconds: {SETTLES_SECONDS}\n")
+        for file, text in self._launched.items():
+            registry = yaml.load(text, Loader=yaml.BaseLoader) | {"settles_within_seconds": SETTLES_SECONDS}
+            registry |= {"capability": capability} if capability else {}
+            file.write_text(yaml.safe_dump(registry, allow_unicode=True, sort_keys=False))
         await asyncio.gather(*(self.restart(name) for name in _TOLD_OF_REGISTRIES))
         self._capability = capability
 

@@ -92,7 +92,7 @@ async def strike(name: str, point: Failpoint, site: Site, rng: random.Random) ->
     done = Strike(name, child, stories, waves)
     while waves and done.gone is None:
         await site.publish(waves.pop(0))
-        done.gone = await died(child, seconds=_PAUSE)
+        done.gone = await _taken(site, done)
     done.gone = done.gone or await died(child, seconds=_LIMIT)
     applied = await standing(site, name) - before
     done.notes.append(
@@ -100,6 +100,22 @@ async def strike(name: str, point: Failpoint, site: Site, rng: random.Random) ->
     )
     await struck(site, done, applied=applied if point == "P3" else 0)
     return done
+
+
+async def _taken(site: Site, done: Strike) -> float | None:
+    """Wait until the process has applied something of the last wave, or all is done that comes of this wave; gives when
+    it died. Waves by the clock would be one batch on a slow machine, and the process would pass its point once."""
+    before = await standing(site, done.name)
+    while (gone := await died(done.child, seconds=_PAUSE)) is None:
+        if await standing(site, done.name) > before or await _at_rest(site):
+            return None
+    return gone
+
+
+async def _at_rest(site: Site) -> bool:
+    """Whether nothing is under way but what an earlier cell left."""
+    look = await site.quiet.look()
+    return all(count <= site.leftover.get(place, 0) for place, count in look.work.items())
 
 
 async def struck(site: Site, done: Strike, *, applied: int = 0) -> None:

@@ -116,7 +116,7 @@ def test_a_file_that_is_wrong_is_named_with_path_and_reason_and_nothing_is_writt
         (f"add sz {FS}", "the seat 'sz' is taken"),
         (f"add FS {FS}", "'FS' is no registry's code"),
         (f"add ../fs {FS}", "'../fs' is no registry's code"),
-        ("add fs --zh 佛山", "--en, --division, --capability, --kind missing"),
+        ("add fs --zh 佛山", "missing: --en, --division, --capability, --kind"),
         (f"add fs --from x.yaml {FS}", "beside --from"),
         ("add fs --from /nowhere.yaml", "cannot read /nowhere.yaml: No such file"),
         (f"add fs {FS} --folder /nowhere", "/nowhere is no folder"),

@@ -89,7 +89,8 @@ def test_of_two_thousand_wrong_lines_twenty_are_shown_and_all_counted(tmp_path: 
     status, said = sent(file)
     assert status == 1
     assert said.count("(envelope)") == send.SHOWN == 20
-    assert said.splitlines()[-1] == "2000 lines are wrong, of which 1980 are not shown, nothing was sent"
+    counted = "2000 lines are wrong (1980 of them are not shown); nothing was sent"
+    assert said.splitlines()[-1] == f"{counted}: correct the file, then send it again"
     status, said = sent(file, "--json")
     document = json.loads(said)
     assert (status, document["sent"], document["wrong"], len(document["problems"])) == (1, 0, 2000, 20)
@@ -101,7 +102,7 @@ def test_an_id_used_for_something_else_is_found_however_far_apart(tmp_path: Path
     status, said = sent(written(tmp_path, TEXT + LINES[0] + b"\n" + other + b"\n"))
     assert status == 1
     assert f"line {len(LINES) + 2}: /id: line 1 has the same source and id with other content (reused_id)" in said
-    assert "1 line is wrong, nothing was sent" in said
+    assert "1 line is wrong; nothing was sent" in said
 
 
 def test_a_line_without_an_end_is_too_large_and_those_after_it_are_read(tmp_path: Path) -> None:

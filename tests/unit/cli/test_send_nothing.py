@@ -18,10 +18,10 @@ def test_a_file_without_a_message_is_told_with_its_name(tmp_path: Path, text: st
     file.write_text(text)
     result = CliRunner().invoke(app, ["send", str(file), "--kafka", f"127.0.0.1:{free_port()}", *options])
     assert (result.exit_code, result.stdout) == (1, "")
-    assert f"no message in {file}, nothing was sent" in result.stderr
+    assert f"{file} has no message; nothing was sent" in result.stderr
 
 
 def test_an_empty_standard_input_is_told_too() -> None:
     result = CliRunner().invoke(app, ["send", "-", "--kafka", f"127.0.0.1:{free_port()}"], input="")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "no message in standard input, nothing was sent" in result.stderr
+    assert "standard input has no message; nothing was sent" in result.stderr

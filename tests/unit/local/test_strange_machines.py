@@ -132,7 +132,7 @@ def test_what_send_complains_of_is_shown_in_ascii_too(tmp_path: Path) -> None:
     file = tmp_path / "双城.jsonl"
     file.write_text('{"志愿": 1}\n')
     done = run("-m", "deploy.cli.main", "send", str(file), PYTHONIOENCODING="ascii", LC_ALL="C")
-    assert "wrong, nothing was sent" in one_line(done, 1)
+    assert "wrong; nothing was sent" in one_line(done, 1)
 
 
 @pytest.mark.parametrize("name", ["lab/benchmarks", "lab/faults", "lab/fuzz", "simulation"])

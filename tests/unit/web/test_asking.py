@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -151,3 +153,17 @@ async def test_a_question_without_an_answer_was_no_order_and_says_where_to_look(
     async with answering() as (url, _), operator_client(url, "secret-1") as service:
         with pytest.raises(EnvironmentProblem, match=f"no service answers at {url}"):
             await service.get("/operations/set-aside")
+
+
+async def test_the_authorities_of_the_machine_are_read_once_for_all_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each page and each tool in a process read all of them again."""
+    made, read = [], ssl.SSLContext.load_verify_locations
+
+    def counted(context: ssl.SSLContext, *given: Any, **named: Any) -> None:
+        made.append(context)
+        read(context, *given, **named)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+    module._authorities.cache_clear()
+    async with asking(1), asking(1):
+        assert len(made) == 1

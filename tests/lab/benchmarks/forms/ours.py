@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from services.chassis.base.clock import Clock
 from services.chassis.base.database import open_pool
 from services.chassis.batch.processing import Effects, Processor
 from services.chassis.lanes.consuming import Lane
+from services.chassis.process.garbage import collect_less
 from tests.lab.benchmarks.forms.common import Order, topic_of
 from tests.lab.benchmarks.forms.stopwatch import Stopwatch
 from tests.support.naming import SECRET
@@ -80,7 +80,7 @@ async def run(order: Order) -> Stopwatch:
         return sum([await lane.share() for lane in lanes])
 
     await broker.start()
-    gc.set_threshold(100_000, 50, 1000)  # as the runtime does after its start
+    collect_less()
     each = entry.partitions // (order.lanes * order.processes)
     await asyncio.wait_for(stopwatch.open_when(lambda: all(lane.assigned == each for lane in lanes), share), 60)
     try:
