@@ -19,7 +19,7 @@ from services.chassis.restoring import merging
 from services.chassis.restoring.replay import Replay, _Again
 from services.identity import rules as identity
 from services.identity.case import Case
-from services.opportunities.rules import windows
+from services.opportunities.rules import signups, windows
 from tests.simulation.removing import Planted, without
 
 __all__ = ["RARE"]
@@ -81,6 +81,10 @@ RARE: Final[dict[str, Planted]] = {
     "silence by the broker's clock": without(
         "a replay decides by the broker's clock what was passed in silence, though that clock runs ahead", passed_at,
         ("min(written_at, told.before - _MICROSECOND)", "written_at"),
+    ),
+    "what stands behind is due": without(
+        "a replay takes what stands behind a message for due with it", Replay._decide_next,
+        (" for row in rows if row.seq in due)", " for row in rows)"),
     ),
     # The bridge
     "one answer ends all": without(
@@ -187,6 +191,11 @@ RARE: Final[dict[str, Planted]] = {
     "broken twice": without(
         "a break that stands is told again", identity.break_link,
         ("if getattr(case.link, side) is not None:", "if False:"),
+    ),
+    "a full shift is silent": without(
+        "who asks for a shift that is full, with a full line, is never answered", signups.request_signup,
+        ('return draft.decision() if give(draft, command, shift) else _refuse(draft, command, shift, "full")',
+         "give(draft, command, shift)\n    return draft.decision()"),
     ),
     "passed over for good": without(
         "a window that was passed over is not looked at again", windows._first_come, ("\n            at = 0\n", "\n"),
