@@ -21,6 +21,7 @@ __all__ = [
     "PAGES",
     "PORTS",
     "RECREATED",
+    "SECRETS",
     "SERVICES",
     "Process",
     "adapter",
@@ -45,6 +46,8 @@ ADAPTERS: Final = "adapters"
 """The container with all adapters. Each is reached below its name: /adapter_sz/health/ready."""
 RECREATED: Final = ("secrets", "topics", "databases", *SERVICES, ADAPTERS)
 """The services of compose that read the seats when they start, jobs first."""
+SECRETS: Final = ("postgres", AUDITOR, *SERVICES, ADAPTERS, *PAGES)
+"""The folders of secrets, each on a volume of its own: of PostgreSQL, of a role, of a process."""
 _KINDS: Final = Path(__file__).parent.parent / "services" / "adapters" / "kinds"
 CALLED: Final = frozenset(folder.parent.name for folder in _KINDS.glob("*/__init__.py"))
 """The kinds of systems without Kafka, which an adapter calls: each is a folder of the adapters."""

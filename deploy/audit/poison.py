@@ -24,13 +24,14 @@ def readers(book: Book) -> dict[str, list[str]]:
     """Topic → databases of its readers, by the catalogue of topics: no service is asked what it reads.
 
     A registry without an adapter reads with a system of its own. Only the audit views of that system are looked at.
+    A service whose database is not in the snapshot did not exist when it was recorded: ``gather`` asks for all.
     """
     found: defaultdict[str, set[str]] = defaultdict(set)
     adapters = {code: f"adapter_{code}" for code in book.world.registries if f"adapter_{code}" in book.world.tables}
     for entry in book.topics.entries.values():
         for reader in entry.readers:
             if reader != "registry":
-                found[entry.name].add(reader)
+                found[entry.name] |= {reader} & book.world.tables.keys()
             elif (code := entry.name.split(".")[1]) in adapters:
                 found[entry.name].add(adapters[code])
     for code, adapter in adapters.items():

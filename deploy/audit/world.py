@@ -16,7 +16,7 @@ from contracts.envelope import ContractError, Event, decode
 from contracts.limits import MAX_OPENED_BYTES
 from contracts.partitioner import partition_for
 from contracts.refused import ContractRefusal
-from contracts.topics import INBOUND, OPERATIONS_EVENTS, TopicEntry, all_topics, registry_source, service_source
+from contracts.topics import INBOUND, INNER, OPERATIONS_EVENTS, TopicEntry, all_topics, registry_source, service_source
 
 __all__ = ["INNER_DATABASES", "Headers", "Line", "Row", "Topics", "World", "code_of", "line"]
 
@@ -26,7 +26,8 @@ _PARTS = 1 << 64
 """Parts of a microsecond, so that the ids of one millisecond keep their order."""
 _BELOW_TIME = 80
 """Bits of a UUIDv7 below its milliseconds."""
-INNER_DATABASES = ("identity", "opportunities", "attendance", "bridge")
+INNER_DATABASES = tuple(sorted({name for entry in INNER for name in (entry.writer, *entry.readers)} - {"services"}))
+"""The databases of services: whoever writes or reads an inner topic has one of its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,8 @@ class Topics:
             return frozenset({registry_source(code_of(topic))})
         if topic == OPERATIONS_EVENTS.name:
             return frozenset(service_source(name) for name in (*INNER_DATABASES, "adapters"))
-        own = {name for name in ("identity", "opportunities") if topic == f"{name}.commands.v1"}
-        return frozenset(service_source(name) for name in {self.entries[topic].writer, *own})
+        entry = self.entries[topic]
+        return frozenset(service_source(leg.sender or entry.writer) for leg in entry.legs)
 
 
 def line(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,10 @@ def test_whoever_reads_the_seats_reads_the_folder_that_the_operator_names() -> N
     for name in (*RECREATED, OPERATOR):
         assert seats in CONTAINERS[name]["volumes"], name
     assert "registries:/etc" not in (DEPLOY / "Dockerfile").read_text("utf-8")
+
+
+def test_the_command_after_a_change_of_a_seat_starts_again_whatever_reads_the_seats() -> None:
+    assert f"--force-recreate {' '.join(RECREATED)}\n" in (DEPLOY / "README.md").read_text("utf-8")
 
 
 def test_each_service_has_a_twin_without_a_port_of_which_there_are_none_by_default() -> None:
@@ -118,12 +124,14 @@ def test_images_have_a_version_and_kafka_is_the_one_that_the_launcher_runs() -> 
 
 def test_the_image_has_a_folder_for_each_volume_of_secrets() -> None:
     # a volume without one would belong to root, and the job could not write into it
-    in_image = re.search(r"for owner in ([a-z_ ]+);", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"))
+    in_image = re.search(r"for owner in \$\(\S+ -c '(.+)'\);", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"))
     mounted = [
         volume.rpartition("/secrets/")[2] for volume in CONTAINERS["secrets"]["volumes"] if ":/secrets/" in volume
     ]
     assert in_image
-    assert sorted(in_image.group(1).split()) == sorted(mounted)
+    run = [sys.executable, "-c", in_image[1]]
+    made = subprocess.run(run, cwd=DEPLOY.parent, capture_output=True, text=True, check=True).stdout
+    assert sorted(made.split()) == sorted(mounted)
 
 
 def test_nobody_who_replays_is_called_unhealthy_while_the_runbook_waits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,10 +19,18 @@ def test_every_service_of_the_tree_is_in_the_catalogue() -> None:
     assert packages == {*SERVICES, "adapters"}
 
 
-def test_the_services_of_the_catalogue_are_those_that_may_not_import_each_other() -> None:
+def test_the_rules_on_imports_name_all_services_and_all_rules_by_one_pattern() -> None:
+    """So they hold for a service that is new. ``tests/unit/recipes`` shows that they do."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     [apart] = [one for one in contracts if one["name"].startswith("services import chassis")]
-    assert apart["layers"][0] == " | ".join(f"services.{name}" for name in (*SERVICES, "adapters"))
+    [pure] = [one for one in contracts if one["name"].startswith("rules are pure")]
+    assert (apart["modules"], apart["type"]) == (["services.*"], "independence")
+    assert "services.*.rules" in pure["source_modules"]
+
+
+def test_every_service_of_the_catalogue_has_its_row_among_the_services() -> None:
+    rows = re.findall(r"^\| \[(\w+)\]\(\1/README\.md\) \|", (ROOT / "services" / "README.md").read_text("utf-8"), re.M)
+    assert rows == [*SERVICES, "adapters"]
 
 
 def test_each_kind_without_kafka_has_a_client_and_a_sandbox() -> None:

@@ -7,17 +7,15 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
+from importlib import import_module
 from typing import Any, Final
 
 from contracts.registry import Capability, Registry
+from deploy.linkage import SERVICES
 from deploy.operate.registries import CONFIGURED
-from services.attendance.service import build as attendance
 from services.bridge.policy import Policy
 from services.bridge.service import border
-from services.bridge.service import build as bridge
 from services.chassis.service import Service
-from services.identity.service import build as identity
-from services.opportunities.service import build as opportunities
 from tests.support.clocks import HandClock
 from tests.support.every_settings import EverySettings
 from tests.support.linkage import Linkage, Log, Member, at_once
@@ -37,8 +35,8 @@ __all__ = [
 ]
 
 _BUILD: Final[Mapping[str, Callable[[Any], Service]]] = {
-    "identity": identity, "opportunities": opportunities, "attendance": attendance, "bridge": bridge,
-}  # fmt: skip
+    name: import_module(f"services.{name}.service").build for name in SERVICES
+}
 ALL: Final = tuple(_BUILD)
 MOMENT: Final = datetime(2026, 7, 18, 6, 0, tzinfo=UTC)
 

@@ -1,35 +1,31 @@
-"""The rows that the services' tables must have, computed from the logs alone, by database and table."""
+"""The rows that the services' tables must have, computed from the logs alone, by database and table.
+
+Each module here has a function of its own name, which gives them for a service or a part of one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from pkgutil import iter_modules
 
 from deploy.audit.book import Book
-from deploy.audit.projections.adapters import adapters
-from deploy.audit.projections.attendance import attendance
-from deploy.audit.projections.border import border
 from deploy.audit.projections.expected import Expected, Key, same
-from deploy.audit.projections.identity import identity
-from deploy.audit.projections.opportunities import opportunities
-from deploy.audit.projections.timeline import timeline
-from deploy.audit.projections.transfers import transfers
 
 __all__ = ["Expected", "Key", "expectations", "same"]
 
-_BUILDERS: tuple[Callable[[Book], Iterator[Expected]], ...] = (
-    identity,
-    opportunities,
-    attendance,
-    border,
-    transfers,
-    timeline,
-    adapters,
+_BUILDERS: tuple[Callable[[Book], Iterator[Expected]], ...] = tuple(
+    getattr(import_module(f"{__name__}.{module.name}"), module.name)
+    for module in iter_modules(__path__)
+    if module.name != "expected"
 )
 
 
 def expectations(book: Book) -> list[Expected]:
-    """All tables that follow from the logs. They are computed once."""
+    """All tables that follow from the logs. They are computed once. Those of a service that did not exist when the
+    snapshot was recorded are left out."""
     if "expectations" not in book.memo:
-        book.memo["expectations"] = [expected for build in _BUILDERS for expected in build(book)]
+        known = (expected for build in _BUILDERS for expected in build(book))
+        book.memo["expectations"] = [expected for expected in known if expected.database in book.world.tables]
     found: list[Expected] = book.memo["expectations"]
     return found

@@ -33,7 +33,8 @@ _HELD_BACK: Final[dict[str, tuple[type[Message], ...]]] = {
 }
 """All that is applied before a process is armed: nothing for the first, links for the second; for all others
 everything but what is said late, so that they die among attestations, credits and receipts."""
-_MOST_PASSINGS: Final = {"identity": 8, "opportunities": 6, "attendance": 6, "bridge": 16, "adapter_sz": 6}
+_MOST_PASSINGS: Final = {"identity": 8, "bridge": 16}
+_OF_OTHERS: Final = 6
 """It dies at one of so many passings, drawn by the seed; eight waves bring more of them."""
 _MOST_CALLS: Final = 3
 
@@ -86,7 +87,7 @@ def _early(rng: random.Random, stories: Sequence[Story]) -> tuple[list[Letter], 
 async def strike(name: str, point: Failpoint, site: Site, rng: random.Random) -> Strike:
     """Arm it, and publish wave after wave until it is dead."""
     stories, waves = await begun(site, name, rng)
-    number = rng.randint(1, _MOST_CALLS if point in ("P6", "P7") else _MOST_PASSINGS[name])
+    number = rng.randint(1, _MOST_CALLS if point in ("P6", "P7") else _MOST_PASSINGS.get(name, _OF_OTHERS))
     before = await standing(site, name)
     child = await site.restart(name, FAILPOINT=f"{point}:{number}")
     done = Strike(name, child, stories, waves)
