@@ -36,7 +36,13 @@ SERVICES: Final = ("identity", "opportunities", "attendance", "bridge")
 """The services: each is a package of ``services`` and has a database of its name."""
 OPERATOR: Final = "operator"
 """The process with the operators' page."""
-PORTS: Final = {"identity": 8081, "opportunities": 8082, "attendance": 8083, "bridge": 8084, "adapters": 8093}
+PORTS: Final = {
+    "identity": 8081,
+    "opportunities": 8082,
+    "attendance": 8083,
+    "bridge": 8084,
+    "adapters": 8093,
+}
 """The port on which compose publishes what answers operators, unless SHUANGCHENG_<NAME>_PORT names another."""
 PAGES: Final = {"sandbox_gz": 8091, "sandbox_sz": 8092, OPERATOR: 8094}
 """The same of processes with pages for people."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from tests.unit.recipes.carried_out import Edit, write
+
 __all__ = ["NEW_FILES", "TEST_FILE", "WRITTEN", "apply"]
 
 TEST_FILE: Final = "tests/unit/bridge/test_late_arrivals.py"
@@ -145,7 +147,7 @@ NEW_FILES: Final = {
     "contracts/examples/shuangcheng.deliveries.late_arrival_told.v1/valid-twenty_minutes.json": _DELIVERED,
     TEST_FILE: _TEST,
 }
-_EDITS: Final = (
+_EDITS: Final[tuple[Edit, ...]] = (
     (
         "contracts/messages/signups.py",
         "from typing import Literal, Self\n",
@@ -195,13 +197,5 @@ WRITTEN: Final = {path for path, _, _ in _EDITS} | set(NEW_FILES)
 
 
 def apply(tree: Path) -> None:
-    """Do what the recipe says, in this copy of the tree. Raises ``LookupError`` where a place is not found once."""
-    for path, place, text in _EDITS:
-        file = tree / path
-        before = file.read_text("utf-8")
-        if place is not None and before.count(place) != 1:
-            raise LookupError(f"{path} has {place!r} {before.count(place)} times")
-        file.write_text(before + text if place is None else before.replace(place, text), "utf-8")
-    for path, text in NEW_FILES.items():
-        (tree / path).parent.mkdir(parents=True, exist_ok=True)
-        (tree / path).write_text(text, "utf-8")
+    """Do what the recipe says, in this copy of the tree."""
+    write(tree, _EDITS, NEW_FILES)

@@ -1,0 +1,53 @@
+"""One visit through a whole linkage to which a recipe has added a service: what the new service told, as lines of JSON.
+
+``python -m tests.end_to_end.new_service NAME`` on a copy of the tree (``test_new_service.py``). The outside checker has
+to find every promise kept, and the rows of the new service as the log says they must be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from datetime import timedelta
+
+from deploy.audit import GatherError, World, check, gather
+from deploy.linkage import SERVICES
+from deploy.tryout.local.options import StackOptions
+from deploy.tryout.local.stack import Stack
+from tests.support.journey import Visit, acting
+from tests.support.waiting import eventually
+
+
+async def _at_rest(stack: Stack) -> World | None:
+    """The snapshot, once nothing is on its way. A busy machine may be too slow for one."""
+    with contextlib.suppress(GatherError):
+        world = await gather(stack.broker.address, stack.dsn)
+        return None if check(world, only=("I16",)).broken else world
+    return None
+
+
+async def _lived(name: str) -> list[str]:
+    options = StackOptions(broker="embedded", one_process=True, settings={"RECEIPT_DUE": "5"})
+    async with Stack(options) as stack, acting(stack) as linkage:
+        assert name in SERVICES
+        visit = Visit("sz", "gz")
+        await linkage.say(*visit.link(), *visit.publish(), visit.sign_up())
+        await linkage.say(*visit.presence(), at=visit.start)
+        await linkage.say(visit.attest(125), at=visit.start + timedelta(hours=5))
+
+        async def posted() -> bool:
+            return await linkage.posted(visit) == [125]
+
+        await eventually(posted)
+        world: World = await eventually(lambda: _at_rest(stack), what="the end of all traffic")
+    report = check(world)
+    assert report.held, report.text()
+    assert world.tables[name]["consumed"]
+    return [(line.value or b"").decode() for line in world.lines[f"{name}.events.v1"]]
+
+
+if __name__ == "__main__":
+    for told in asyncio.run(_lived(sys.argv[1])):
+        print(json.dumps(json.loads(told)))
