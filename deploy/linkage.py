@@ -1,7 +1,7 @@
 """The one catalogue of the linkage: its processes, their modules, databases and ports, and the kinds of registries.
 
-Launcher, command line, jobs of compose, operators' page and tests read it. A test compares compose.yaml and the
-Dockerfile with it. Sandboxes stand in it by the names of their modules alone: production imports none.
+Launcher, command line, jobs of compose, operators' page and tests read it. A test compares compose.yaml with
+it. The Dockerfile asks it too. Sandboxes stand in it by the names of their modules alone: production imports none.
 """
 
 from __future__ import annotations

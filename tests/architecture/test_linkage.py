@@ -33,6 +33,13 @@ def test_every_service_of_the_catalogue_has_its_row_among_the_services() -> None
     assert rows == [*SERVICES, "adapters"]
 
 
+def test_every_service_of_the_catalogue_has_rows_that_the_outside_checker_expects_and_tests_of_its_own() -> None:
+    projections = "".join(file.read_text("utf-8") for file in (ROOT / "deploy" / "audit" / "projections").glob("*.py"))
+    assert set(SERVICES) == set(re.findall(r'Expected\(\s*"(\w+)"', projections))
+    folders = [ROOT / "tests" / kind / name for name in SERVICES for kind in ("unit", "integration")]
+    assert [str(folder) for folder in folders if not list(folder.glob("test_*.py"))] == []
+
+
 def test_each_kind_without_kafka_has_a_client_and_a_sandbox() -> None:
     assert set(CLIENTS) == CALLED
     assert set(KINDS) > CALLED

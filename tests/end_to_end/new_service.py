@@ -11,6 +11,7 @@ import contextlib
 import json
 import sys
 from datetime import timedelta
+from typing import Any
 
 from deploy.audit import GatherError, World, check, gather
 from deploy.linkage import SERVICES
@@ -20,11 +21,12 @@ from tests.support.journey import Visit, acting
 from tests.support.waiting import eventually
 
 
-async def _at_rest(stack: Stack) -> World | None:
+async def _at_rest(stack: Stack) -> Any:
     """The snapshot, once nothing is on its way. A busy machine may be too slow for one."""
     with contextlib.suppress(GatherError):
         world = await gather(stack.broker.address, stack.dsn)
-        return None if check(world, only=("I16",)).broken else world
+        under_way = any(row["state"] in ("queued", "sent") for row in world.tables["bridge"]["transfer"])
+        return None if under_way or check(world, only=("I16",)).broken else world
     return None
 
 
@@ -41,7 +43,7 @@ async def _lived(name: str) -> list[str]:
             return await linkage.posted(visit) == [125]
 
         await eventually(posted)
-        world: World = await eventually(lambda: _at_rest(stack), what="the end of all traffic")
+        world: World = await eventually(lambda: _at_rest(stack), every=0.5, what="the end of all traffic")
     report = check(world)
     assert report.held, report.text()
     assert world.tables[name]["consumed"]
