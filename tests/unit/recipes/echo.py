@@ -106,8 +106,8 @@ _TWIN: Final = """  echo-twin:
     scale: 0
 
 """
-_ROW: Final = """| [echo](echo/README.md) | how often a person was heard of | `bridge.events` | `echo.events` |
-"""
+_README: Final = "README.md"
+_ROW: Final = f"| [echo](echo/{_README}) | how often a person was heard of | `bridge.events` | `echo.events` |\n"
 
 
 def _before(path: str, place: str, text: str) -> Edit:
@@ -176,8 +176,8 @@ OUTSIDE: Final = {path for path, _, _ in EDITS} | set(NEW_FILES)
 
 def apply(tree: Path) -> None:
     """Do what the recipe says, in this copy of the tree."""
-    folder = {f"services/echo/{name}": text for name, text in FOLDER.items()}
-    folder["services/echo/DECISIONS.md"] = FOLDER["DECISIONS.md"].format(number=_next_number(tree))
+    numbered = {"DECISIONS.md": FOLDER["DECISIONS.md"].format(number=_next_number(tree))}
+    folder = {f"services/echo/{name}": text for name, text in (FOLDER | numbered).items()}
     write(tree, EDITS, NEW_FILES | folder)
 
 
