@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -13,6 +14,7 @@ from deploy.addresses import forget_libpq_variables
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.postgres import Postgres
 from tests.support.backends import Backends, real_kafka_required
+from tests.support.collecting import left_out
 
 _backends = pytest.StashKey[Backends]()
 
@@ -26,6 +28,10 @@ class NewDatabase(Protocol):
 def pytest_configure(config: pytest.Config) -> None:
     forget_libpq_variables()
     config.stash[_backends] = Backends.choose()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return left_out(collection_path, config.option.markexpr, config.args) or None
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

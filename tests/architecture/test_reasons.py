@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -50,32 +51,44 @@ def _sources(*folders: str) -> dict[str, str]:
     return {name: text for name, text in named.items() if name not in ("contracts/reason.py", "contracts/reasons.py")}
 
 
-LINKAGE = look_for(_sources("contracts", "services"))
-SANDBOXES = look_for(_sources("deploy/tryout/sandbox"))
+@cache
+def _found(*folders: str) -> Any:
+    """Every worker imports this file, and one of them needs the three seconds that this takes."""
+    return look_for(_sources(*folders))
 
 
-@pytest.mark.parametrize("found", [LINKAGE, SANDBOXES], ids=["linkage", "sandboxes"])
-def test_every_reason_that_is_written_or_compared_with_stands_in_the_list(found: Any) -> None:
+def in_linkage() -> Any:
+    return _found("contracts", "services")
+
+
+def in_sandboxes() -> Any:
+    return _found("deploy/tryout/sandbox")
+
+
+@pytest.mark.parametrize("look", [in_linkage, in_sandboxes], ids=["linkage", "sandboxes"])
+def test_every_reason_that_is_written_or_compared_with_stands_in_the_list(look: Callable[[], Any]) -> None:
+    found = look()
     listed = REASONS.keys() | NO_REASON
     assert {code: places for code, places in found.written.items() if code not in listed} == {}
     assert {code: places for code, places in found.compared.items() if code not in listed} == {}
 
 
-@pytest.mark.parametrize("found", [LINKAGE, SANDBOXES], ids=["linkage", "sandboxes"])
-def test_every_reason_is_a_word_that_stands_in_the_text(found: Any) -> None:
+@pytest.mark.parametrize("look", [in_linkage, in_sandboxes], ids=["linkage", "sandboxes"])
+def test_every_reason_is_a_word_that_stands_in_the_text(look: Callable[[], Any]) -> None:
+    found = look()
     assert {place for place in found.made_up if place.rpartition(":")[0] not in HANDED_ON} == set()
 
 
 def test_every_reason_of_the_list_is_written_by_somebody_or_is_a_registrys_own_word() -> None:
     own = {code for code, reason in REASONS.items() if reason.registrys}
-    assert REASONS.keys() - LINKAGE.written.keys() == own
+    assert REASONS.keys() - in_linkage().written.keys() == own
 
 
 @pytest.mark.parametrize("name", CLOSED_LISTS)
 def test_a_closed_list_is_a_part_of_the_list_and_each_word_of_it_is_written(name: str) -> None:
     words = set(get_args(CLOSED_LISTS[name]))
     assert words <= REASONS.keys()
-    assert words <= LINKAGE.written.keys()
+    assert words <= in_linkage().written.keys()
 
 
 def test_the_check_of_attendances_database_takes_the_closed_list_and_nothing_else() -> None:
