@@ -33,7 +33,7 @@ _HELD_BACK: Final[dict[str, tuple[type[Message], ...]]] = {
 }
 """All that is applied before a process is armed: nothing for the first, links for the second; for all others
 everything but what is said late, so that they die among attestations, credits and receipts."""
-_MOST_PASSINGS: Final = {"identity": 8, "bridge": 16}
+_MOST_PASSINGS: Final = {"identity": 8, "bridge": 16, "adapter_sz": 4}
 _OF_OTHERS: Final = 6
 """It dies at one of so many passings, drawn by the seed; eight waves bring more of them."""
 _MOST_CALLS: Final = 3
