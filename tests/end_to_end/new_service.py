@@ -1,4 +1,5 @@
 """One visit through a whole linkage to which a recipe has added a service: what the new service told, as lines of JSON.
+The new service is a process of its own, the rest of the linkage is one.
 
 ``python -m tests.end_to_end.new_service NAME`` on a copy of the tree (``test_new_service.py``). The outside checker has
 to find every promise kept, and the rows of the new service as the log says they must be.
@@ -14,7 +15,6 @@ from datetime import timedelta
 from typing import Any
 
 from deploy.audit import GatherError, World, check, gather
-from deploy.linkage import SERVICES
 from deploy.tryout.local.options import StackOptions
 from deploy.tryout.local.stack import Stack
 from tests.support.journey import Visit, acting
@@ -31,9 +31,9 @@ async def _at_rest(stack: Stack) -> Any:
 
 
 async def _lived(name: str) -> list[str]:
-    options = StackOptions(broker="embedded", one_process=True, settings={"RECEIPT_DUE": "5"})
+    options = StackOptions(broker="embedded", one_process=True, apart=(name,), settings={"RECEIPT_DUE": "5"})
     async with Stack(options) as stack, acting(stack) as linkage:
-        assert name in SERVICES
+        assert stack.process_of(name).name == name, "a process of its own"
         visit = Visit("sz", "gz")
         await linkage.say(*visit.link(), *visit.publish(), visit.sign_up())
         await linkage.say(*visit.presence(), at=visit.start)
