@@ -30,15 +30,20 @@ LOG_SECONDS: Final = 20.0
 
 
 def cells() -> list[Cell]:
-    """Every cell of the report. The great loads come late, for every judgement from outside replays all topics."""
+    """Every cell of the report. The great loads come late, for every judgement from outside replays all topics.
+
+    Services are put back first. An empty database reads whole logs, and a service decides again as it did only under
+    the registries' files of that time, which other cells change, and where one process of it lived (CONTRIBUTING, what
+    is known and open of a restored service).
+    """
     return [
+        *restored_cells(),
         *matrix(),
         *outages(),
         *disk_cells(),
         *instance_cells(),
         *unsure_cells(),
         *answer_cells(),
-        *restored_cells(),
         *raised_cells(),
         *poison_cells(),
         *stranger_cells(),
