@@ -110,7 +110,7 @@ def test_the_command_ends_with_status_1_when_a_promise_was_broken_and_says_what_
     databases = json.dumps(stack.dsn)
     done = audit("--kafka", stack.broker.address, "--databases", databases, "--wait", "0", "--canary", "river-tue")
     assert done.returncode == 1
-    assert "I14: the planted word 'river-tue' in clear" in done.stdout
+    assert "I14: the planted word 'river-tue' is in clear" in done.stdout
     assert "What to do: treat it as a leak" in done.stdout
     assert done.stdout.splitlines()[-1] == "broken: I14"
 
