@@ -31,7 +31,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
         ([*KAFKA, "--databases", '{"bridge": 5}'], "give an address for each database's name"),
         (
             [*KAFKA, "--databases", '{"bridge": "postgresql://127.0.0.1/bridge"}'],
-            "no address for the database of identity",
+            "no address for the database of attendance, identity, opportunities",
         ),
     ],
 )
