@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import sys
-from datetime import timedelta
 from typing import Any
 
 from deploy.audit import GatherError, World, check, gather
@@ -34,15 +33,7 @@ async def _lived(name: str) -> list[str]:
     options = StackOptions(broker="embedded", one_process=True, apart=(name,), settings={"RECEIPT_DUE": "5"})
     async with Stack(options) as stack, acting(stack) as linkage:
         assert stack.process_of(name).name == name, "a process of its own"
-        visit = Visit("sz", "gz")
-        await linkage.say(*visit.link(), *visit.publish(), visit.sign_up())
-        await linkage.say(*visit.presence(), at=visit.start)
-        await linkage.say(visit.attest(125), at=visit.start + timedelta(hours=5))
-
-        async def posted() -> bool:
-            return await linkage.posted(visit) == [125]
-
-        await eventually(posted)
+        await linkage.serve(Visit("sz", "gz"), 125)
         world: World = await eventually(lambda: _at_rest(stack), every=0.5, what="the end of all traffic")
     report = check(world)
     assert report.held, report.text()

@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.unit.recipes import echo
-from tests.unit.recipes.carried_out import copy_of_the_tree, run
+from tests.unit.recipes.carried_out import carry_out, run
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    copy = copy_of_the_tree(tmp_path_factory.mktemp("recipe") / "tree")
-    echo.apply(copy)
-    return copy
+    return carry_out(echo.apply, tmp_path_factory.mktemp("recipe"))
 
 
 def test_its_store_keeps_what_it_saved_and_rests_on_no_lock(copy: Path) -> None:

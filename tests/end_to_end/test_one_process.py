@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +44,8 @@ async def answer(stack: Stack, part: str, path: str) -> httpx.Response:
 @pytest.mark.parametrize(("home", "host"), [("sz", "gz"), ("gz", "sz")])
 async def test_hours_served_in_one_registry_are_credited_in_the_other(linkage: Linkage, home: str, host: str) -> None:
     visit = Visit(home, host)
-    await linkage.say(*visit.link(), *visit.publish(), visit.sign_up())
-    await linkage.say(*visit.presence(), at=visit.start)
-    await linkage.say(visit.attest(125), at=visit.start + timedelta(hours=5))
-
-    async def posted() -> bool:
-        return await linkage.posted(visit) == [125]
-
-    await eventually(posted)
+    await linkage.serve(visit, 125)
+    assert await linkage.posted(visit) == [125]
     assert set(linkage.stack.processes) == {LINKAGE}
 
 

@@ -28,6 +28,7 @@ from contracts.topics import registry_source, registry_topic_for
 from deploy.operate.lines import Letter
 from deploy.operate.publishing import Publisher
 from deploy.tryout.local.stack import Stack
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     Database = asyncpg.Connection[asyncpg.Record]
@@ -189,6 +190,17 @@ class Linkage:
             letters.append(Letter(topic, event))
         for letter in letters:
             await self.publisher.publish([letter])
+
+    async def serve(self, visit: Visit, minutes: int) -> None:
+        """The whole visit, from the link to the record of these minutes, until her home has posted them."""
+        await self.say(*visit.link(), *visit.publish(), visit.sign_up())
+        await self.say(*visit.presence(), at=visit.start)
+        await self.say(visit.attest(minutes), at=visit.start + timedelta(hours=5))
+
+        async def posted() -> bool:
+            return await self.posted(visit) == [minutes]
+
+        await eventually(posted)
 
     async def posted(self, visit: Visit) -> list[int]:
         """What the home's ledger has for her, posting by posting."""

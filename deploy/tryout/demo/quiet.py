@@ -69,6 +69,10 @@ class Look:
         """How much is under way, with or without messages that wait for a fact."""
         return sum(count for (_, kind), count in self.work.items() if waiting or kind != "waiting")
 
+    def within(self, allowed: Mapping[tuple[str, str], int]) -> bool:
+        """Whether no more is under way than this, by database and kind of work."""
+        return all(count <= allowed.get(place, 0) for place, count in self.work.items())
+
     def __str__(self) -> str:
         """The same in words."""
         return "; ".join(f"{name}: {count} {_WORDS[kind]}" for (name, kind), count in self.work.items() if count)

@@ -81,7 +81,7 @@ class Site:
         What an earlier cell left under way may stay so, and may as well come to its end meanwhile.
         """
         allowed = {**self.leftover, **(but or {})}
-        return await self.quiet.until(lambda look: all(n <= allowed.get(place, 0) for place, n in look.work.items()))
+        return await self.quiet.until(lambda look: look.within(allowed))
 
     async def restart(self, name: str, **settings: str) -> Child:
         """Stop a process in order and start it again, ready; with a failpoint it may be dead there already."""

@@ -108,15 +108,9 @@ async def _taken(site: Site, done: Strike) -> float | None:
     it died. Waves by the clock would be one batch on a slow machine, and the process would pass its point once."""
     before = await standing(site, done.name)
     while (gone := await died(done.child, seconds=_PAUSE)) is None:
-        if await standing(site, done.name) > before or await _at_rest(site):
+        if await standing(site, done.name) > before or (await site.quiet.look()).within(site.leftover):
             return None
     return gone
-
-
-async def _at_rest(site: Site) -> bool:
-    """Whether nothing is under way but what an earlier cell left."""
-    look = await site.quiet.look()
-    return all(count <= site.leftover.get(place, 0) for place, count in look.work.items())
 
 
 async def struck(site: Site, done: Strike, *, applied: int = 0) -> None:

@@ -7,11 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
-__all__ = ["GENERATED", "ROOT", "Edit", "copy_of_the_tree", "named", "run", "says", "touched", "write"]
+__all__ = ["GENERATED", "ROOT", "Edit", "carry_out", "named", "run", "says", "touched", "write"]
 
 Edit: TypeAlias = tuple[str, str | None, str]
 """A file, the place in it, and what stands there afterwards. None: the text comes at the end."""
@@ -23,13 +23,16 @@ _TREE: Final = ("contracts", "services", "deploy", "tests")
 _FILES: Final = ("pyproject.toml", "shuangcheng.py", "Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "README.md")
 
 
-def copy_of_the_tree(folder: Path) -> Path:
-    """A copy in this folder, which has to be new."""
+def carry_out(recipe: Callable[[Path], None], folder: Path) -> Path:
+    """A copy of the tree in this folder, with the recipe carried out on it and what is generated made anew."""
+    copy = folder / "tree"
     for name in _TREE:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in _FILES:
-        shutil.copy(ROOT / name, folder / name)
-    return folder
+        shutil.copy(ROOT / name, copy / name)
+    recipe(copy)
+    run(copy, "-m", "contracts.tools.publish")
+    return copy
 
 
 def write(tree: Path, edits: Iterable[Edit], new: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.recipes import late_arrival
-from tests.unit.recipes.carried_out import GENERATED, ROOT, copy_of_the_tree, named, run, touched
+from tests.unit.recipes.carried_out import GENERATED, ROOT, carry_out, named, run, touched
 
 CHECKED = (
     "tests/architecture/test_rows.py",
@@ -28,10 +28,7 @@ pytestmark = pytest.mark.timeout(900)
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree with the message in it, and what is generated made anew."""
-    copy = copy_of_the_tree(tmp_path_factory.mktemp("recipe") / "tree")
-    late_arrival.apply(copy)
-    run(copy, "-m", "contracts.tools.publish")
-    return copy
+    return carry_out(late_arrival.apply, tmp_path_factory.mktemp("recipe"))
 
 
 def test_a_message_touches_eight_files_and_one_test_and_the_recipe_names_them(copy: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.recipes import echo
-from tests.unit.recipes.carried_out import GENERATED, ROOT, copy_of_the_tree, named, run, says, touched
+from tests.unit.recipes.carried_out import GENERATED, ROOT, carry_out, named, run, says, touched
 from tests.unit.recipes.echo_folder import FOLDER
 
 FOLDER_OF_ECHO = "services/echo/"
@@ -48,10 +48,7 @@ pytestmark = pytest.mark.timeout(900)
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree with the service in it, and what is generated made anew."""
-    copy = copy_of_the_tree(tmp_path_factory.mktemp("recipe") / "tree")
-    echo.apply(copy)
-    run(copy, "-m", "contracts.tools.publish")
-    return copy
+    return carry_out(echo.apply, tmp_path_factory.mktemp("recipe"))
 
 
 def test_a_service_touches_twelve_files_outside_its_folder_and_the_recipe_names_them_all_and_no_other(
