@@ -12,6 +12,7 @@ import pytest
 
 from deploy.linkage import SERVICES
 from tests.architecture.rows import RULE_ROOMS
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,6 +124,24 @@ def _words_of(text: str) -> list[str]:
     for name in _OF_LIBRARIES:
         text = text.replace(name, "")
     return re.sub(r"_+|(?<=[a-z])(?=[A-Z])", " ", text).splitlines()
+
+
+_MAY_GIVE_UP = {"tests/unit/support/test_waiting.py", "tests/integration/chassis/test_idle.py"}
+"""Tests of the waiting itself."""
+
+
+def test_a_wait_of_a_test_gives_up_after_two_minutes_or_more() -> None:
+    """On a machine three times slower, waits of 30 seconds were red: two whole runs were lost to them."""
+    short = [
+        f"{file.relative_to(ROOT)}:{call.lineno}: {ast.unparse(limit)}"
+        for file in _files("tests")
+        if not file.is_relative_to(ROOT / "tests" / "lab") and str(file.relative_to(ROOT)) not in _MAY_GIVE_UP
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("eventually")
+        for limit in [*call.args[1:2], *(word.value for word in call.keywords if word.arg == "timeout")]
+        if isinstance(limit, ast.Constant) and float(str(limit.value)) < PATIENCE
+    ]
+    assert short == []
 
 
 def test_the_chassis_knows_no_domain_word() -> None:

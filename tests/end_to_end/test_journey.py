@@ -40,7 +40,7 @@ async def test_minutes_served_in_one_registry_stand_once_in_the_other(linkage: L
     visit = Visit(home, host)
     await arrived(linkage, visit)
     await linkage.say(visit.attest(125), at=visit.start + timedelta(hours=5))
-    await eventually(_is(linkage.posted, visit, [125]), 30)
+    await eventually(_is(linkage.posted, visit, [125]))
     await eventually(_is(linkage.served, visit, (1, 125, "confirmed")))
     await eventually(_is(linkage.transfers, visit, {1: "credited"}))
 
@@ -66,14 +66,14 @@ async def test_everything_in_the_wrong_order_waits_and_is_applied(linkage: Linka
     visit = Visit("sz", "gz")
     await linkage.say(visit.attest(100), *visit.presence(), visit.sign_up())
     await linkage.say(*reversed(visit.publish()), *reversed(visit.link()))
-    await eventually(_is(linkage.posted, visit, [100]), 30)
+    await eventually(_is(linkage.posted, visit, [100]))
 
 
 async def test_a_correction_that_comes_before_its_original_leaves_the_right_total(linkage: Linkage) -> None:
     visit = Visit("sz", "gz")
     await arrived(linkage, visit)
     await linkage.say(visit.attest(90, 2), visit.attest(200, 1), at=visit.start + timedelta(hours=5))
-    await eventually(_is(linkage.total, visit, 90), 30)
+    await eventually(_is(linkage.total, visit, 90))
     await eventually(_is(linkage.served, visit, (2, 90, "confirmed")))
 
 
@@ -85,10 +85,10 @@ async def test_a_lowering_while_the_first_credit_is_under_way_leaves_the_right_t
     await arrived(linkage, visit)
     await linkage.misbehave(home, down_for_seconds=4)
     await linkage.say(visit.attest(120), at=visit.start + timedelta(hours=5))
-    await eventually(_is(linkage.transfers, visit, {1: "sent"}), 20)
+    await eventually(_is(linkage.transfers, visit, {1: "sent"}))
     await linkage.say(visit.attest(45, 2), at=visit.start + timedelta(hours=6))
-    await eventually(_is(linkage.transfers, visit, {1: "sent", 2: "queued"}), 20)
-    await eventually(_is(linkage.posted, visit, [120, -75]), 40)
+    await eventually(_is(linkage.transfers, visit, {1: "sent", 2: "queued"}))
+    await eventually(_is(linkage.posted, visit, [120, -75]))
     await eventually(_is(linkage.transfers, visit, {1: "credited", 2: "credited"}))
 
 
@@ -96,7 +96,7 @@ async def test_a_revocation_after_consent_was_withdrawn_is_posted_on_its_renewal
     visit = Visit("sz", "gz")
     await arrived(linkage, visit)
     await linkage.say(visit.attest(120), at=visit.start + timedelta(hours=5))
-    await eventually(_is(linkage.posted, visit, [120]), 30)
+    await eventually(_is(linkage.posted, visit, [120]))
     withdrawn = ConsentWithdrawn(volunteer_ref=visit.home_ref, registry="gz", version=1)
     await linkage.say(("sz", withdrawn), at=visit.start + timedelta(hours=6))
     await eventually(
@@ -105,11 +105,11 @@ async def test_a_revocation_after_consent_was_withdrawn_is_posted_on_its_renewal
         )
     )
     await linkage.say(visit.attest(120, 2, revoked=True), at=visit.start + timedelta(hours=7))
-    await eventually(_is(linkage.transfers, visit, {1: "credited", 2: "withheld"}), 20)
+    await eventually(_is(linkage.transfers, visit, {1: "credited", 2: "withheld"}))
     assert await linkage.posted(visit) == [120]
     given = ConsentGiven(volunteer_ref=visit.home_ref, registry="gz", consent=visit.consent(2))
     await linkage.say(("sz", given), at=visit.start + timedelta(hours=8))
-    await eventually(_is(linkage.posted, visit, [120, -120]), 30)
+    await eventually(_is(linkage.posted, visit, [120, -120]))
     await eventually(_is(linkage.served, visit, (2, 120, "revoked")))
 
 
@@ -121,7 +121,7 @@ async def test_a_credit_that_was_booked_but_whose_answer_was_lost_is_booked_once
     await arrived(linkage, visit)
     await linkage.misbehave(home, commit_and_lose_answer=1)
     await linkage.say(visit.attest(60), at=visit.start + timedelta(hours=5))
-    await eventually(_is(linkage.transfers, visit, {1: "credited"}), 40)
+    await eventually(_is(linkage.transfers, visit, {1: "credited"}))
     assert await linkage.posted(visit) == [60]
 
 
@@ -131,7 +131,7 @@ async def test_a_home_that_answers_twice_changes_nothing(linkage: Linkage, home:
     await arrived(linkage, visit)
     await linkage.misbehave(home, answer_twice=1)
     await linkage.say(visit.attest(61), at=visit.start + timedelta(hours=5))
-    await eventually(_is(linkage.transfers, visit, {1: "credited"}), 30)
+    await eventually(_is(linkage.transfers, visit, {1: "credited"}))
     assert await linkage.posted(visit) == [61]
 
 
@@ -139,17 +139,17 @@ async def test_a_service_without_check_in_is_held_until_the_check_in_comes(linka
     visit = Visit("sz", "gz")
     await linkage.say(*visit.link(), *visit.publish(), visit.sign_up())
     await linkage.say(visit.attest(300), at=visit.start + timedelta(hours=5))
-    await eventually(_is(linkage.served, visit, (1, 300, "held")), 30)
+    await eventually(_is(linkage.served, visit, (1, 300, "held")))
     assert await linkage.posted(visit) == []
     await linkage.say(*visit.presence(), at=visit.start)
-    await eventually(_is(linkage.posted, visit, [300]), 30)
+    await eventually(_is(linkage.posted, visit, [300]))
     await eventually(_is(linkage.served, visit, (1, 300, "confirmed")))
 
 
 async def test_a_ref_that_was_never_linked_is_refused_to_its_sender_once_its_time_is_up(linkage: Linkage) -> None:
     visit = Visit("sz", "gz")
     await linkage.say(*visit.publish(), visit.attest(30))
-    await eventually(_is(linkage.served, visit, (1, 30, "refused")), 30)
+    await eventually(_is(linkage.served, visit, (1, 30, "refused")))
     assert await linkage.transfers(visit) == {}
 
 
@@ -157,7 +157,7 @@ async def test_a_child_is_refused_a_shift_for_adults_and_gets_no_post(linkage: L
     visit = Visit("sz", "gz", age_band=AgeBand.FROM_14)
     await linkage.say(*visit.link(), *visit.publish(), visit.sign_up())
     asked = "SELECT detail FROM step WHERE what = 'signup_refused' AND detail ->> 'shift_ref' = $1"
-    detail = await eventually(lambda: linkage.bridge.fetchval(asked, visit.shift["shift_ref"]), 30)
+    detail = await eventually(lambda: linkage.bridge.fetchval(asked, visit.shift["shift_ref"]))
     assert '"guardian_missing"' in detail
 
 
@@ -167,9 +167,9 @@ async def test_who_still_stands_in_line_once_the_shift_has_begun_is_told_so_at_h
     await linkage.say(*first.link(), *second.link(), *first.publish(posts=1, waitlist_posts=1))
     for visit, state in ((first, "confirmed"), (second, "waitlisted")):
         await linkage.say(visit.sign_up())
-        await eventually(_is(linkage.stands, visit, (state, None)), 30)
+        await eventually(_is(linkage.stands, visit, (state, None)))
     await linkage.hasten_end_of_line(first)
-    await eventually(_is(linkage.stands, second, ("withdrawn", "waitlist_closed")), 30)
+    await eventually(_is(linkage.stands, second, ("withdrawn", "waitlist_closed")))
     assert await linkage.stands(first) == ("confirmed", None)
 
 
@@ -203,4 +203,4 @@ async def test_a_service_killed_in_the_middle_comes_back_and_nothing_is_lost_or_
     for name in SERVICES:
         await linkage.stack.start(name)
     for visit in visits:
-        await eventually(_is(linkage.posted, visit, [77]), 40)
+        await eventually(_is(linkage.posted, visit, [77]))

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from aiokafka import TopicPartition
 
-from contracts.envelope import decode
+from contracts.envelope import Event, decode
 from contracts.messages import attendance as told
 from contracts.messages import volunteers
 from contracts.messages.deliveries import CreditPosted, CreditQueried, LinkChanged
@@ -71,11 +71,11 @@ class Watch:
             case "attendance":
                 self._days()
                 self._versions.clear()
-                # Who died before it noted what it had published has published it again: the first time counts.
-                events = self.linkage.log.events(ATTENDANCE_EVENTS.name)
-                for data in {event.id: event.data for event in events}.values():
-                    self._record_version(data)
-                self._record_versions(fresh)
+                # Rows that were published before the restoration, or before a death, are published again: the first
+                # time counts.
+                told_so_far = [*self.linkage.log.events(ATTENDANCE_EVENTS.name), *_facts(fresh)]
+                for event in {event.id: event for event in told_so_far}.values():
+                    self._record_version(event.data)
             case "bridge":
                 self._books()
                 self._active, self._aside = self._held(), self._waiting(member)
@@ -93,7 +93,8 @@ class Watch:
                 self._posts_and_time()
             case "attendance":
                 self._days()
-                self._record_versions(fresh)
+                for event in _facts(fresh):
+                    self._record_version(event.data)
             case "bridge":
                 self._books()
                 self._nothing_to_paused(fresh)
@@ -199,12 +200,6 @@ class Watch:
         if above := [key for key, sum in minutes.items() if sum > self.cap]:
             raise Broken(f"more than {self.cap} minutes count on {above}")
 
-    def _record_versions(self, fresh: list[OutboxRow]) -> None:
-        for row in fresh:
-            if row.topic != ATTENDANCE_EVENTS.name:
-                continue
-            self._record_version(decode(row.value, unpack_headers(row.headers)).data)
-
     def _record_version(self, fact: Any) -> None:
         if isinstance(fact, told.CommandRefused):
             return
@@ -298,3 +293,8 @@ class _Consents:
                 case _:
                     pass
         return taken
+
+
+def _facts(rows: list[OutboxRow]) -> list[Event]:
+    """What attendance is about to tell, in order."""
+    return [decode(row.value, unpack_headers(row.headers)) for row in rows if row.topic == ATTENDANCE_EVENTS.name]

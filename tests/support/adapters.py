@@ -94,13 +94,13 @@ class Adapter:
     async def states(self) -> list[str]:
         return [row[0] for row in await self.pool.fetch("SELECT state FROM credit ORDER BY seq")]
 
-    async def settled(self, timeout: float = 20) -> list[str]:
+    async def settled(self) -> list[str]:
         """The states, once nothing is open."""
 
         async def done() -> bool:
             return not set(await self.states()) & {"due", "calling", "unknown"}
 
-        await eventually(done, timeout, what="all credits settled")
+        await eventually(done, what="all credits settled")
         return await self.states()
 
     async def receipts(self) -> list[tuple[str, str, object]]:

@@ -24,10 +24,11 @@ from deploy.operate.lines import Letter
 from deploy.operate.publishing import Publisher
 from deploy.tryout.local.stack import Stack
 from tests.support.browsers import browser, chromium
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 __all__ = ["CITY", "ORGANISER", "Shift", "Stage", "Surfer", "browser", "chromium"]
 
+expect.set_options(timeout=PATIENCE * 1000)
 CITY = {"gz": ("广州", "Guangzhou"), "sz": ("深圳", "Shenzhen")}
 ORGANISER = {"gz": "gz-org-0417", "sz": "sz-org-1183"}
 _ADDRESSES = (f"{one}.{other}" for one in range(256) for other in range(1, 255))
@@ -129,14 +130,20 @@ class Stage:
             on_books = await self.books[host].fetchval("SELECT 1 FROM shift WHERE shift_ref = $1", one.shift_ref)
             return bool(on_books) and all(answer.status_code == 200 for answer in answers)
 
-        await eventually(known, 30, what="the shift can be found")
+        await eventually(known, what="the shift can be found")
         return one
 
     async def noted(self, shift: Shift) -> None:
         """Wait until the linkage has heard that somebody serves this shift at home."""
         known = "SELECT state = 'reported' FROM signup WHERE shift_ref = $1"
         async with self.stack.postgres.connection("opportunities") as db:
-            await eventually(lambda: db.fetchval(known, shift.shift_ref), 30, what="the linkage knows of it")
+            await eventually(lambda: db.fetchval(known, shift.shift_ref), what="the linkage knows of it")
+
+    async def offered(self, home_ref: str) -> None:
+        """Wait until the linkage knows the offer of this volunteer: before this moment her code is no good anywhere."""
+        known = "SELECT count(*) FROM offer JOIN account USING (person) WHERE home_ref = $1"
+        async with self.stack.postgres.connection("identity") as db:
+            await eventually(lambda: db.fetchval(known, home_ref), what="the offer is known")
 
     async def contradict(self, host: str, home: str, record_ref: str, home_ref: str) -> None:
         """The home says of a record's first version that it booked one minute, which is not what it was sent."""
@@ -188,7 +195,7 @@ class Surfer:
             "extra_http_headers": {"X-Forwarded-For": f"198.18.{next(_ADDRESSES)}"},
         }
         context = await browser.new_context(**(usual | options))
-        context.set_default_timeout(120_000)
+        context.set_default_timeout(PATIENCE * 1000)
         return cls(stage, context, await context.new_page(), language)
 
     @classmethod
@@ -227,9 +234,9 @@ class Surfer:
         name = self.words(zh, en)
         await self.page.get_by_role("button", name=name).or_(self.page.get_by_role("link", name=name)).first.click()
 
-    async def sees(self, zh: str, en: str, seconds: float = 30) -> None:
+    async def sees(self, zh: str, en: str) -> None:
         """Wait until the page says so, without being reloaded."""
-        await expect(self.page.locator("main")).to_contain_text(self.words(zh, en), timeout=seconds * 1000)
+        await expect(self.page.locator("main")).to_contain_text(self.words(zh, en))
 
     async def sees_after_reload(self, zh: str, en: str) -> None:
         """Reload until the page says so."""
@@ -241,7 +248,7 @@ class Surfer:
             except PlaywrightError:  # what was pressed before is still under way
                 return False
 
-        await eventually(said, 30, every=0.3, what=self.words(zh, en))
+        await eventually(said, every=0.3, what=self.words(zh, en))
 
     async def register(self, home: str, host: str) -> None:
         """From her home's page to an account at the other city; she comes again where the offer is later than she."""
@@ -254,7 +261,7 @@ class Surfer:
         await self.press(f"去{city}，一键注册", f"To {city}: one-click registration")
         mine = self.page.get_by_role("button", name=self.words("是我，打开", "It is me: open"))
         for _ in range(8):
-            await self.page.wait_for_url(lambda url: "/visit" in url, timeout=120_000)
+            await self.page.wait_for_url(lambda url: "/visit" in url)
             if await mine.count():
                 break
             await self.bring(host, fields)

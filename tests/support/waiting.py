@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 from tests.support.standing import standing
 
 Found = TypeVar("Found")
+PATIENCE: Final = 120.0
+"""Seconds after which a wait gives up. Only a failure takes so long; a loaded machine is many times slower than an
+idle machine."""
 
 
 @overload
@@ -25,12 +28,11 @@ async def eventually(
 
 
 async def eventually(
-    condition: Callable[[], Any], timeout: float = 120.0, *, every: float = 0.02, what: str = ""
+    condition: Callable[[], Any], timeout: float = PATIENCE, *, every: float = 0.02, what: str = ""
 ) -> Any:
     """Ask until the answer is true, and give that answer; an assertion that fails counts as not yet.
 
     After `timeout` seconds fail with the last answer, or with the assertion itself, and with the positions of lanes.
-    The timeout may be long, since only a failure takes so long: a loaded machine is many times slower than an idle one.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout

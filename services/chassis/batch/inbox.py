@@ -38,33 +38,34 @@ async def first_sightings(
 ) -> tuple[list[Candidate], list[Candidate], int]:
     """Split decoded candidates into new ones and reused ids (same id, other content); count plain duplicates.
 
-    ``hopeful``: see ``enter``.
+    What counts for an id is the content that came first: what the database knows, else the first of the batch. A repeat
+    of it may stand behind a message that used its id again. ``hopeful``: see ``enter``.
     """
     unique: dict[Name, Candidate] = {}
-    reused: list[Candidate] = []
-    duplicates = 0
     for candidate in candidates:
-        event = candidate.event
-        assert event is not None
-        first = unique.setdefault((event.source, event.id), candidate)
-        if first is not candidate:
-            if first.digest == candidate.digest:
-                duplicates += 1
-            else:
-                reused.append(candidate)
+        unique.setdefault(_name(candidate), candidate)
     if not unique:
         return [], [], 0
     known = await enter(db, {name: candidate.digest for name, candidate in unique.items()}, hopeful=hopeful)
-    if not known:
-        return list(unique.values()), reused, duplicates
-    for name, candidate in unique.items():  # in the order of the messages, not of the database
-        if name not in known:
-            continue
-        if known[name] == candidate.digest:
-            duplicates += 1
-        else:
+    if not known and len(unique) == len(candidates):
+        return list(candidates), [], 0
+    fresh: list[Candidate] = []
+    reused: list[Candidate] = []
+    duplicates = 0
+    for candidate in candidates:
+        name = _name(candidate)
+        if candidate.digest != known.get(name, unique[name].digest):
             reused.append(candidate)
-    return [candidate for name, candidate in unique.items() if name not in known], reused, duplicates
+        elif candidate is unique[name] and name not in known:
+            fresh.append(candidate)
+        else:
+            duplicates += 1
+    return fresh, reused, duplicates
+
+
+def _name(candidate: Candidate) -> Name:
+    assert candidate.event is not None
+    return candidate.event.source, candidate.event.id
 
 
 async def enter(db: Connection, seen: Mapping[Name, bytes], *, hopeful: bool) -> Mapping[Name, bytes]:

@@ -53,7 +53,7 @@ async def pages(stage: Stage, surf: Browser) -> AsyncIterator[dict[str, list[tup
     await her.sees("报名成功", "")
     await check_in_and_attest(stage, surf, her, done)
     minutes = "SELECT sum(minutes) FROM posting WHERE ref = $1"
-    await eventually(lambda: stage.books["sz"].fetchval(minutes, her.ref), 30)
+    await eventually(lambda: stage.books["sz"].fetchval(minutes, her.ref))
     record = await stage.books["gz"].fetchval("SELECT record_ref FROM attestation WHERE shift_ref = $1", done.shift_ref)
     await stage.contradict("gz", "sz", record, her.ref)
     visitor = await stage.books["gz"].fetchval("SELECT ref FROM signup WHERE shift_ref = $1", shift.shift_ref)

@@ -42,8 +42,8 @@ async def test_hours_that_arrive_are_seen_without_a_reload(stage: Stage, surf: B
     await her.join("gz", shift)
     await her.sees("报名成功", "")
     await check_in_and_attest(stage, surf, her, shift)
-    await eventually(lambda: total_at_home(stage, "sz", her.ref), 30)
-    await expect(ours).to_contain_text(f"({int(before[1]) + 1} records)", timeout=30_000)
+    await eventually(lambda: total_at_home(stage, "sz", her.ref))
+    await expect(ours).to_contain_text(f"({int(before[1]) + 1} records)")
     await operator.sees("", "Bars: service credited each minute")
     assert await operator.page.locator("svg rect").count() > 0
     for name in stage.stack.specs:
@@ -79,7 +79,7 @@ async def test_a_paused_home_gets_no_credit_until_it_is_resumed(stage: Stage, su
         assert await total_at_home(stage, "sz", her.ref) == 0
         await operator.page.go_back()
         await operator.page.reload()  # the form was taken and is not sent again
-    await eventually(lambda: total_at_home(stage, "sz", her.ref), 30)
+    await eventually(lambda: total_at_home(stage, "sz", her.ref))
 
 
 async def test_consent_that_she_withdrew_during_a_pause_holds_when_it_ends(stage: Stage, surf: Browser) -> None:
@@ -92,7 +92,7 @@ async def test_consent_that_she_withdrew_during_a_pause_holds_when_it_ends(stage
             health = await stage.http.get(f"{stage.stack.url('bridge')}/health/ready")
             return bool(health.json()["lag"] > 0)
 
-        await eventually(said, 30, what="her word stands in the log, unread")
+        await eventually(said, what="her word stands in the log, unread")
     await operator.sees("已撤回授权", "")
     assert await total_at_home(stage, "sz", her.ref) == 0
 
@@ -123,7 +123,7 @@ async def test_a_record_that_nobody_is_sure_of_is_a_break_until_its_home_says_wh
         await operator.page.reload()
         return record not in (await operator.page.text_content("main") or "")
 
-    await eventually(settled, 30, every=0.3)
+    await eventually(settled, every=0.3)
     assert await total_at_home(stage, "gz", her.ref) > 1
     await operator.go(OPERATOR)
     await operator.sees("", "contradicting receipts in the last day")  # it stays in sight for a day

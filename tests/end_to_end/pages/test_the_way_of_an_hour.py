@@ -40,7 +40,7 @@ async def test_an_hour_goes_home_by_itself(stage: Stage, surf: Browser, home: st
     await expect(watching.locator("#hours")).to_contain_text(her.words("0 分钟", "0 min"))
     organiser = await check_in_and_attest(stage, surf, her, shift)
     # Neither page is reloaded: both tell by themselves.
-    await expect(watching.locator(".way .here")).to_contain_text(her.words("已入账", "Credited"), timeout=30_000)
+    await expect(watching.locator(".way .here")).to_contain_text(her.words("已入账", "Credited"))
     # Soon after midnight the day has no half hour yet, so the page may rightly show none.
     minutes = await stage.books[host].fetchval("SELECT minutes FROM attestation WHERE shift_ref = $1", shift.shift_ref)
     await expect(watching.locator(".total .big")).to_have_text(her.words(*as_shown(minutes, STEP[home])))
@@ -103,7 +103,7 @@ async def test_a_service_is_corrected_with_a_reason_and_the_difference_goes_home
         rows = await stage.books["gz"].fetch("SELECT minutes FROM posting WHERE ref = $1 ORDER BY number", her.ref)
         return len(rows) in (1, 2) and sum(row[0] for row in rows) == 1
 
-    await eventually(lowered, 30)
+    await eventually(lowered)
 
 
 async def test_withdrawn_consent_withholds_the_hours_until_she_agrees_again(stage: Stage, surf: Browser) -> None:

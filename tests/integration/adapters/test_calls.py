@@ -28,7 +28,7 @@ async def test_two_thousand_credits_arrive_within_seconds_one_at_a_time_per_volu
         posted = [credit(ref, number + 1) for number in range(10) for ref in refs]
         await ours.due(*posted)
         async with ours.running():
-            await ours.settled(60)
+            await ours.settled()
         assert Counter(await ours.credits()) == Counter(number + 1 for number in range(10) for _ in refs)
         assert ours.system.most_at_once > 8
         order: dict[str, list[object]] = {}

@@ -176,7 +176,7 @@ async def test_a_batch_that_has_read_the_pause_is_waited_for_by_its_end(
         deciding = asyncio.create_task(border.hear(confirmed(1, 60)))
         await read.wait()
         ending = asyncio.create_task(end_of_the_pause(border))
-        await eventually(lambda: border.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"), 10)
+        await eventually(lambda: border.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
         go_on.set()
         await asyncio.gather(deciding, ending)
     await border.pass_time(timedelta(0))

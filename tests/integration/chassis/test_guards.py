@@ -134,7 +134,7 @@ async def _reached(rig: Rig, minutes: int) -> bool:
 async def test_the_database_going_away_in_between_costs_time_and_nothing_else(rig: Rig) -> None:
     async with rig.running():
         await rig.send(credit("v0", 1))
-        await eventually(partial(_reached, rig, 1), 30)  # it has started: a start without its database is refused
+        await eventually(partial(_reached, rig, 1))  # it has started: a start without its database is refused
         for round_ in range(5):
             await rig.send(*[credit(f"v{n % 20}", 1) for n in range(200)])
             await rig.db.execute(
@@ -142,7 +142,7 @@ async def test_the_database_going_away_in_between_costs_time_and_nothing_else(ri
                    WHERE datname = current_database() AND pid <> pg_backend_pid()
                      AND backend_type = 'client backend'"""
             )
-            await eventually(partial(_reached, rig, (round_ + 1) * 200 + 1), 30)
+            await eventually(partial(_reached, rig, (round_ + 1) * 200 + 1))
     assert await rig.db.fetchval("SELECT sum(minutes) FROM total") == 1001
     assert await rig.aside() == {}
 
@@ -155,7 +155,7 @@ async def test_no_message_is_orphaned_when_its_fact_comes_at_the_same_moment(rig
         pairs += pair if n % 2 else pair[::-1]
     async with rig.running(lanes=2, batch=7, await_facts=120):
         await rig.send(*pairs)
-        await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) = 2000 FROM total"), 60)
+        await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) = 2000 FROM total"))
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"))
         await eventually(lambda: rig.db.fetchval("SELECT NOT coalesce(bool_or(parked), false) FROM entity"))
 
@@ -166,7 +166,7 @@ async def test_what_comes_behind_while_those_before_it_are_decided_is_not_left_t
         for n in range(150):
             await rig.send(credit(f"wait-b{n}-1", 1), credit(f"fact-b{n}", 1))
             await rig.send(credit(f"wait-b{n}-1", 1), credit(f"wait-b{n}-1", 1))
-        await eventually(lambda: rig.db.fetchval("SELECT coalesce(sum(minutes), 0) = 600 FROM total"), 60)
+        await eventually(lambda: rig.db.fetchval("SELECT coalesce(sum(minutes), 0) = 600 FROM total"))
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"))
 
 
@@ -216,11 +216,11 @@ async def test_messages_removed_under_a_running_consumer_stop_it(rig: Rig) -> No
 async def test_a_line_longer_than_one_look_is_applied_to_its_end(rig: Rig) -> None:
     async with rig.running() as runtime:
         await rig.send(credit("raise-long", -1), *[credit("raise-long", 1) for _ in range(2500)])
-        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 2501 FROM set_aside"), 30)
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 2501 FROM set_aside"))
         rig.tally.broken = False
         await release_raised(runtime.settings.http_port)
-        await eventually(lambda: rig.total("raise-long"), 10)
-        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"), 60)
+        await eventually(lambda: rig.total("raise-long"))
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"))
     assert await rig.total("raise-long") == 2499
 
 
@@ -240,7 +240,7 @@ async def test_what_was_decided_goes_out_once_acknowledged_and_in_order_of_each_
                         seen.setdefault(message.key, []).append(delta)
                 return sum(map(len, seen.values())) >= 600
 
-            await eventually(all_out, 30)
+            await eventually(all_out)
     finally:
         await reader.stop()
     assert seen == {f"v{k}".encode(): list(range(k, 600, 10)) for k in range(10)}

@@ -62,12 +62,12 @@ async def test_messages_handed_over_while_no_offset_can_be_read_are_applied_when
     await rig.send(*CREDITS)
     async with without_offsets(rig.db), contextlib.AsyncExitStack() as later:
         runtime = await later.enter_async_context(rig.running())
-        await eventually(lambda: len(handed_over) == len(CREDITS), 30)
+        await eventually(lambda: len(handed_over) == len(CREDITS))
         [lane] = runtime.lanes
         assert not lane.ready.is_set()
         running = later.pop_all()
     async with running:
-        await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) = 40 FROM total"), 30)
+        await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) = 40 FROM total"))
         assert lane.ready.is_set()
         assert lane.lag() == 0
 
@@ -91,12 +91,12 @@ async def test_messages_of_a_paused_group_handed_over_while_no_offset_can_be_rea
     await rig.send(*CREDITS)
     async with without_offsets(rig.db), contextlib.AsyncExitStack() as later:
         await later.enter_async_context(rig.running())
-        await eventually(lambda: len(handed_over) == len(CREDITS), 30)
+        await eventually(lambda: len(handed_over) == len(CREDITS))
         running = later.pop_all()
     async with running:
         assert await rig.db.fetchval("SELECT count(*) FROM total") == 0
         paused.clear()
-        await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) = 40 FROM total"), 30)
+        await eventually(lambda: rig.db.fetchval("SELECT sum(minutes) = 40 FROM total"))
 
 
 async def test_two_that_want_the_connection_of_a_lane_at_once_get_the_same_one(rig: Rig) -> None:

@@ -48,7 +48,7 @@ async def _ids_said(rig: Rig, wanted: int) -> list[str]:
 
 
 async def _set_aside(rig: Rig, count: int) -> None:
-    await eventually(lambda: rig.db.fetchval("SELECT count(*) = $1 FROM set_aside", count), 30)
+    await eventually(lambda: rig.db.fetchval("SELECT count(*) = $1 FROM set_aside", count))
 
 
 async def _quarantined_by_the_older_version(rig: Rig, *events: Event) -> None:

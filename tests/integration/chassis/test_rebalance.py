@@ -70,11 +70,11 @@ async def test_an_instance_that_stops_in_order_leaves_its_partitions_to_the_othe
     async with rig.running() as stays:
         async with rig.running() as goes:
             shared = partial(_between, everything, stays, goes)
-            await eventually(shared, 60)
+            await eventually(shared)
         assert await _members(rig) == 1
-        await eventually(lambda: stays.lanes[0].consumer.assignment() == everything, 60)
+        await eventually(lambda: stays.lanes[0].consumer.assignment() == everything)
         await rig.send(*[credit(f"v{n}", 1) for n in range(40)])
-        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 40 FROM total"), 30)
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 40 FROM total"))
 
 
 def _between(everything: set[TopicPartition], *running: Runtime) -> bool:

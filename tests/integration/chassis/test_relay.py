@@ -25,7 +25,7 @@ async def test_a_leader_of_the_relay_that_was_paused_does_not_hold_up_the_others
         async with rig.running() as runtime:
             await rig.send(credit("v", 1))
             await eventually(lambda: rig.total("v"))
-            await eventually(lambda: runtime.relay.leading, 10)
+            await eventually(lambda: runtime.relay.leading)
             await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM outbox"))
     finally:
         paused.terminate()

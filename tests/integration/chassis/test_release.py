@@ -39,7 +39,7 @@ async def test_a_thousand_behind_one_that_raised_are_applied_in_order_while_more
     line, more = list(range(1000)), list(range(1000, 1400))
     async with _process(rig, tmp_path, RAISE_ON=_ASKED) as port:
         await rig.send(credit("v", -1, id=f"{_ASKED}1"), *[credit("v", delta) for delta in line])
-        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 1001 FROM set_aside"), 30)
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 1001 FROM set_aside"))
         assert await rig.aside() == {"raised": 1, "behind": 1000}
 
         async def keep_sending() -> None:
@@ -50,7 +50,7 @@ async def test_a_thousand_behind_one_that_raised_are_applied_in_order_while_more
         await release_raised(port)
         await sending
         applied = "SELECT jsonb_array_length(seen) = 1401 FROM total WHERE ref = 'v'"
-        await eventually(lambda: rig.db.fetchval(applied), 60)
+        await eventually(lambda: rig.db.fetchval(applied))
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"))
         await eventually(lambda: rig.db.fetchval("SELECT NOT bool_or(parked) FROM entity"))
     seen = await rig.db.fetchval("SELECT seen FROM total WHERE ref = 'v'")

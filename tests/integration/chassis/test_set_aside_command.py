@@ -56,7 +56,7 @@ async def numbers(port: int, reason: str, *refs: str) -> list[str]:
         found = {row["subject"]: str(row["seq"]) for row in ended.document["messages"]}
         return [found[f"volunteer:{ref}"] for ref in refs] if len(found) == len(refs) else []
 
-    return await eventually(shown, 40, every=0.2)
+    return await eventually(shown, every=0.2)
 
 
 async def test_what_raised_is_seen_released_and_decided_before_what_stood_behind_it(rig: Rig) -> None:

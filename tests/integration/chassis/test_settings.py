@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 async def test_every_lane_consumes_with_the_settings_that_lose_nothing(rig: Rig) -> None:
     embedded = rig.settings.embedded_broker
     async with rig.running(lanes=2) as runtime:
-        await eventually(lambda: len(runtime.lanes) == 2 and all(lane.ready.is_set() for lane in runtime.lanes), 30)
+        await eventually(lambda: len(runtime.lanes) == 2 and all(lane.ready.is_set() for lane in runtime.lanes))
         for number, lane in enumerate(runtime.lanes):
             consumer: Any = lane.consumer
             assert consumer._isolation_level == "read_committed"

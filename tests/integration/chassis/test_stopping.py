@@ -24,7 +24,7 @@ async def test_a_service_ends_soon_though_its_database_has_stopped_answering(rig
         async def ready() -> bool:
             return bool((await runtime.health())["ready"])
 
-        await eventually(ready, 60)
+        await eventually(ready)
         line.stopped.set()
         runtime.stopping.set()
         await asyncio.wait_for(task, 20)

@@ -39,7 +39,7 @@ async def test_what_waits_is_applied_though_its_time_ended_while_the_service_was
     await rig.send(credit("fact-x", 1))
     await eventually(lambda: rig.db.fetchval(_OVER))
     async with rig.running(await_facts=1):
-        await eventually(lambda: rig.db.fetchval("SELECT minutes = 3 FROM total WHERE ref = 'wait-x-1'"), 30)
+        await eventually(lambda: rig.db.fetchval("SELECT minutes = 3 FROM total WHERE ref = 'wait-x-1'"))
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"))
     assert rig.tally.refused == 0
 
@@ -73,8 +73,8 @@ async def test_another_instance_may_be_the_one_that_applies_what_was_said(rig: R
     """Each of two looks at the positions of both: they stand in the same table."""
     async with rig.running(await_facts=1), rig.running(await_facts=1):
         await rig.send(*[credit(f"wait-z{n}-1", 1) for n in range(20)], *[credit(f"v{n}", 1) for n in range(40)])
-        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 40 FROM total"), 30)
-        await eventually(lambda: rig.tally.refused == 20, 30)
+        await eventually(lambda: rig.db.fetchval("SELECT count(*) = 40 FROM total"))
+        await eventually(lambda: rig.tally.refused == 20)
         await eventually(lambda: rig.db.fetchval("SELECT count(*) = 0 FROM set_aside"))
 
 

@@ -104,6 +104,19 @@ async def test_a_message_that_comes_twice_counts_once_and_one_with_a_used_id_not
     assert way.refused("gz") == ["reused_id"]
 
 
+async def test_an_honest_repeat_behind_a_message_that_used_its_id_again_is_not_refused(way: Way) -> None:
+    """In one batch the repeat was compared with the message between, and its sender was told of ``reused_id`` twice."""
+    await way.linked()
+    message = way.shift.requested("G1", "N1")
+    id = way.say("gz", message)
+    await way.settle()
+    way.say("gz", way.shift.requested("G1", "N2"), id=id)
+    way.say("gz", message, id=id)
+    await way.settle()
+    assert way.refused("gz") == ["reused_id"]
+    assert await way.aside("bridge") == ["reused_id"]
+
+
 async def test_a_break_a_consent_taken_back_and_a_record_race(way: Way) -> None:
     await way.served()
     way.say("sz", volunteers.LinkBroken(volunteer_ref="S1", registry="gz", reason="volunteer_asked"))

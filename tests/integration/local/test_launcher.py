@@ -194,4 +194,4 @@ async def test_however_the_launcher_ends_no_process_stays(ending: signal.Signals
     assert all(lives(pid) for pid in started)
     os.kill(launcher.pid, ending)
     await launcher.wait()
-    await eventually(lambda: not any(lives(pid) for pid in started), timeout=10, what="the end of all processes")
+    await eventually(lambda: not any(lives(pid) for pid in started), what="the end of all processes")

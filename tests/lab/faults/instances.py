@@ -141,7 +141,7 @@ async def _both_work(site: Site, name: str) -> None:
         share = await site.shares(name)
         return bool(share.get(0) and share.get(1))
 
-    await eventually(shared, 15, every=0.2, what=f"partitions of {name} with both instances")
+    await eventually(shared, every=0.2, what=f"partitions of {name} with both instances")
 
 
 async def _eventually_applied(site: Site, name: str, before: int = 0) -> int:
@@ -226,7 +226,7 @@ async def _stop_inside_a_transaction(site: Site, name: str, pid: int, own: set[i
             async def waiting() -> bool:
                 return bool(await admin.fetchval(waits, list(own)) >= _FED_FROM_OUTSIDE.get(name, 1))
 
-            await eventually(waiting, 8, every=0.05, what=f"{name} in its transaction")
+            await eventually(waiting, every=0.05, what=f"{name} in its transaction")
             os.kill(pid, signal.SIGSTOP)
 
         async def inside() -> bool:

@@ -31,7 +31,7 @@ async def made_anew(site: Site, topic: TopicEntry) -> None:
     """Delete it, and make it as the contract says, empty."""
     async with admin(site.stack.broker.address) as client:
         await client.delete_topics([topic.name])
-        await eventually(lambda: _gone(client, topic.name), 20, every=0.1)
+        await eventually(lambda: _gone(client, topic.name), every=0.1)
         await ensure_topics(site.stack.broker.address, [topic])
 
 
@@ -77,7 +77,7 @@ async def one_more(site: Site, topic: TopicEntry, rng: random.Random) -> list[St
     known = await _known(site, topic)
     async with admin(site.stack.broker.address) as client:
         await client.create_partitions({topic.name: NewPartitions(total_count=topic.partitions + 1)})
-        await eventually(lambda: _counts(client, topic), 20, every=0.1)
+        await eventually(lambda: _counts(client, topic), every=0.1)
     await _write(site, topic, {topic.partitions: _fresh(rng, known, _BEYOND)})
     return []
 

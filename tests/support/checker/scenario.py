@@ -76,7 +76,7 @@ async def _answered(books: Books, quiet: Quiet) -> None:
         await quiet.until(lambda look: not look.total(waiting=True))
         return bool(await books.value("identity", "SELECT count(*) = 0 FROM request"))
 
-    await eventually(answered, 90, every=0.2, what="an answer to each link request")
+    await eventually(answered, every=0.2, what="an answer to each link request")
 
 
 def _joining(play: Play) -> Iterable[_Phase]:
@@ -229,7 +229,7 @@ async def settled(stack: Stack) -> World:
         )
         return world if before == seen and not on_its_way else None
 
-    world: World = await eventually(still, 90, every=0.1, what="the end of all traffic")
+    world: World = await eventually(still, every=0.1, what="the end of all traffic")
     return world
 
 

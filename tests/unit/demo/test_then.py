@@ -71,7 +71,7 @@ async def test_sigterm_while_the_command_runs_ends_its_shell_and_what_that_began
         cwd=ROOT,
         stderr=asyncio.subprocess.PIPE,
     )
-    await eventually(lambda: len(numbers(pids)) == 2, 30, what="the command of --then")
+    await eventually(lambda: len(numbers(pids)) == 2, what="the command of --then")
     demo.send_signal(signal.SIGTERM)
     _, said = await asyncio.wait_for(demo.communicate(), timeout=30)
     assert demo.returncode == INTERRUPTED, said.decode()
