@@ -11,7 +11,7 @@ from services.bridge.ledger.transfer import RecordTransfers
 from services.bridge.links import linking
 from services.bridge.operate import operating
 from services.chassis.aside.reentry import Reentry
-from services.chassis.batch import set_aside
+from services.chassis.batch import inbox, set_aside
 from services.chassis.batch.passed import passed_at
 from services.chassis.batch.processing import Processor
 from services.chassis.lanes.heard import HeardPartitions
@@ -29,6 +29,10 @@ RARE: Final[dict[str, Planted]] = {
     "blocked subjects not seen": without(
         "in one batch a message overtakes the one before it, which waits",
         Processor.decide, ("if subject in blocked:", "if False:"),
+    ),
+    "repeats held against the batch": without(
+        "a repeat behind a message that used its id again in the same batch is refused too", inbox.first_sightings,
+        ("known.get(name,", "(known if candidate is unique[name] else {}).get(name,"),
     ),
     "facts before waits": without(
         "a message that begins to wait in the batch that brings its fact waits on",
@@ -54,6 +58,9 @@ RARE: Final[dict[str, Planted]] = {
         ("if row.subject not in closed:", "if row.reason in ('ready', 'behind') or row.subject not in closed:"),
     ),
     # The replay
+    "replayed at one moment": without(
+        "what a replay decides has no order for the next replay", _Again.moment, ("self._shown.passes(moment)", "pass"),
+    ),
     "replayed as they lie": without(
         "a replay decides a message later than one that lies behind it", merging._PartitionAhead.add,
         ("moment = min(moment, bound)", "pass"),

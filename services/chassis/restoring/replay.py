@@ -41,6 +41,7 @@ __all__ = ["Replay"]
 _AHEAD: Final = 300
 """Records of a partition that are read ahead at least, if there are so many."""
 _READ: Final = 2000
+_MICROSECOND: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -55,6 +56,10 @@ class _Shown(Clock):
         """From now on it is this moment, or later."""
         self._moment = max(self._moment, moment)
 
+    def passes(self, moment: datetime) -> None:
+        """A decision was made at this moment: the next transaction is later, as if a commit took time here too."""
+        self.show(moment + _MICROSECOND)
+
     def now(self) -> datetime:
         """The moment shown."""
         return self._moment
@@ -66,8 +71,9 @@ class _Again(Processor):
     A message that waits at that moment has waited its time out: in the later life its channels were heard.
     """
 
-    def __init__(self, service: Service, settings: Settings, clock: Clock, storage: Storage) -> None:
-        super().__init__(service, settings, clock, storage)
+    def __init__(self, service: Service, settings: Settings, shown: _Shown, storage: Storage) -> None:
+        super().__init__(service, settings, shown, storage)
+        self._shown = shown
         self._moments: dict[tuple[str, int, int], datetime] = {}
         self._open: set[tuple[str, int, int]] = set()
 
@@ -79,7 +85,9 @@ class _Again(Processor):
 
     def moment(self, work: Work, now: datetime) -> datetime:
         """That moment; for other messages the time of the clock."""
-        return self._moments.get(_place(work.record), now)
+        moment = self._moments.get(_place(work.record), now)
+        self._shown.passes(moment)  # this batch has read the clock already
+        return moment
 
     def ends_unheard(self, work: Work) -> bool:
         """Whether the later life decided this message for good at its moment."""

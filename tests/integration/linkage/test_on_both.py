@@ -18,7 +18,7 @@ from tests.support.clocks import SkewedClock
 from tests.support.linkages import MOMENT
 from tests.support.pausing import Seen, end_pauses, pause, resume
 from tests.support.reacting import decided_by
-from tests.support.said import HOUR, attested, consent_given, consent_withdrawn, offered, presence, requested
+from tests.support.said import HOUR, Shift, attested, consent_given, consent_withdrawn, offered, presence, requested
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
@@ -255,6 +255,28 @@ async def test_a_restored_service_whose_clock_runs_behind_the_brokers_decides_in
     await way.settle()
     assert await way.aside("attendance") == []
     assert len(way.linkage.log.records) == records
+
+
+async def test_what_a_replay_decides_has_moments_in_the_order_of_its_transactions(way: Way) -> None:
+    """The shift that released a request, the answer before it and the request itself had one moment in the replay, and
+    the next replay refused the request: its shift was unknown."""
+    await (await way.linked()).published()
+    other = Shift("gz", "P1", "H2", MOMENT + 8 * HOUR)
+    opportunities = way.linkage.members["opportunities"]
+    await opportunities.restart()
+    dump = await opportunities.base.dump()
+    way.say("sz", other.requested("S1", "N2"))
+    way.say("sz", way.shift.requested("S1", "N1"))
+    await way.settle()
+    assert way.signups("sz") == ["confirmed"]
+    way.say("gz", other.published())
+    await way.settle("bridge")
+    for _ in range(2):
+        await opportunities.base.restore(dump)
+        await opportunities.restart()
+        await way.settle()
+        assert await way.aside("opportunities") == []
+        assert way.signups("sz") == ["confirmed", "confirmed"]
 
 
 async def test_a_pause_of_a_border_whose_clock_is_set_back_ends_once_all_is_applied_that_was_said_in_it(
