@@ -218,7 +218,11 @@ async def _moved(site: Site, name: str) -> bool:
 async def _stop_inside_a_transaction(site: Site, name: str, pid: int, own: set[int], portion: list[Letter]) -> bool:
     """A lock of ours on its inbox holds its next batch behind the fence until it is stopped; then it is let go."""
     waits = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1) AND wait_event_type = 'Lock'"
-    idle = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1) AND state = 'idle in transaction'"
+    # A session in a COPY is active, and waits for its client.
+    idle = """
+SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1) AND wait_event = 'ClientRead'
+   AND state IN ('idle in transaction', 'active')
+"""
     async with site.stack.postgres.connection() as admin:
         async with batches_held(site, name):
             await site.publish(portion)
