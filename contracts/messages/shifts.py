@@ -69,7 +69,9 @@ class ShiftPublished(Message):
     signup_closes_at: Instant
     posts: Annotated[int, Field(ge=0, le=100_000)]
     waitlist_posts: Annotated[int, Field(ge=0, le=100_000)] = 0
-    minimum_age: Annotated[int, Field(ge=0, le=99)] = 0
+    minimum_age: Annotated[
+        int, Field(ge=0, le=18, description="In years. At most 18: of an adult the linkage knows no other age.")
+    ] = 0
     place: Place
     state: Literal["open", "cancelled"] = "open"
 
