@@ -69,6 +69,7 @@ class Attest:
     version: int
     started_at: datetime
     ended_at: datetime
+    evidence_class: EvidenceClass
     revoked: bool = False
 
 
@@ -257,7 +258,7 @@ class Desk:
                     shift_ref=shift_ref,
                     started_at=one.started_at,
                     ended_at=one.ended_at,
-                    evidence_class=EvidenceClass.SCAN,
+                    evidence_class=one.evidence_class,
                     revoked=one.revoked,
                     reason_code=None if version == 1 else "retract" if one.revoked else "correction",
                     attested_by=organiser,

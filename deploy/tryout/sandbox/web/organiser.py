@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import segno
 from fastapi import Response
 
 from contracts.messages.service import SHANGHAI
-from deploy.tryout.sandbox.web import codes, views
+from deploy.tryout.sandbox.web import codes, offered, views
 from deploy.tryout.sandbox.web.desk import Attest
 from deploy.tryout.sandbox.web.site import Site, Visit
 from deploy.web.frame import Size
@@ -50,20 +50,10 @@ async def roster(visit: Visit, said: str | None = None, problem: str | None = No
     shift = await _own(visit)
     rows = await views.roster(visit.site.pool, visit.site.seat.code, shift["project_ref"], shift["shift_ref"])
     for row in rows:
-        row["from"], row["to"] = _times(row, shift)
+        begin, end = offered.times(row, shift, datetime.now(UTC))
+        row["from"], row["to"] = (at.astimezone(SHANGHAI).strftime(_FORM_TIME) for at in (begin, end))
     template = "_roster.html" if visit.fragment else "roster.html"
     return visit.page(template, status, shift=shift, rows=rows, said=said, problem=problem)
-
-
-def _times(row: dict[str, Any], shift: dict[str, Any]) -> tuple[str, str]:
-    """The times that the form offers: those of the record, or else from her check-in (the shift's begin) to now (the
-    shift's end)."""
-    if row["record_ref"] is not None:
-        begin, end = row["started_at"], row["ended_at"]
-    else:
-        begin = min(row["came_at"] or shift["starts_at"], shift["starts_at"])
-        end = max(min(datetime.now(UTC), shift["ends_at"]), begin + timedelta(minutes=1))
-    return begin.astimezone(SHANGHAI).strftime(_FORM_TIME), end.astimezone(SHANGHAI).strftime(_FORM_TIME)
 
 
 async def attest(visit: Visit) -> Response:
@@ -76,7 +66,7 @@ async def attest(visit: Visit) -> Response:
         if not isinstance(ref, str) or ref not in rows:
             raise Forbidden("not_yours")
         try:
-            one = _said(visit, ref)
+            one = _said(visit, rows[ref])
         except (ValueError, OverflowError) as error:
             problem = visit.words("bad_times", ref=ref, why=str(error))
         else:
@@ -93,12 +83,14 @@ async def attest(visit: Visit) -> Response:
     return await roster(visit, said=told)
 
 
-def _said(visit: Visit, ref: str) -> Attest:
+def _said(visit: Visit, known: dict[str, Any]) -> Attest:
+    ref = known["ref"]
     begin, end = (
         datetime.strptime(visit.text(f"{name}-{ref}"), _FORM_TIME).replace(tzinfo=SHANGHAI) for name in ("from", "to")
     )
     version = int(visit.text(f"version-{ref}")[:9] or 0)  # a longer number is no version of ours
-    return Attest(ref, version, begin, end, revoked=visit.text(f"revoked-{ref}") == "1")
+    supported = offered.evidence_class(known["came_by"])
+    return Attest(ref, version, begin, end, supported, revoked=visit.text(f"revoked-{ref}") == "1")
 
 
 def _is_new(said: Attest, known: dict[str, Any]) -> bool:

@@ -71,13 +71,17 @@ SELECT s.project_ref, s.shift_ref, p.title, p.organiser_ref, s.starts_at, s.ends
 FROM shift s JOIN project p USING (project_ref) WHERE s.project_ref = $1 AND s.shift_ref = $2
 """
 _ROSTER = """
-SELECT u.ref, u.state AS signup, a.home, a.name,
-       (SELECT min(at) FROM presence x
-        WHERE (x.ref, x.project_ref, x.shift_ref) = (u.ref, $1, $2) AND x.kind = 'in') AS came_at,
+SELECT u.ref, u.state AS signup, a.home, a.name, x.came_at, x.came_by, x.left_at,
        v.record_ref, v.version, v.started_at, v.ended_at, v.minutes, v.revoked, v.status, v.reason, t.state AS transfer
 FROM (SELECT DISTINCT ON (ref) ref, state FROM signup WHERE host = $3 AND project_ref = $1 AND shift_ref = $2
       AND state IN ('confirmed', 'promoted', 'reported', 'withdrawn') ORDER BY ref, (state = 'withdrawn')) u
 LEFT JOIN account a ON a.ref = u.ref
+CROSS JOIN LATERAL (
+    SELECT min(at) FILTER (WHERE kind = 'in') AS came_at,
+           coalesce(array_agg(DISTINCT method) FILTER (WHERE kind = 'in'), '{}') AS came_by,
+           CASE WHEN max(at) FILTER (WHERE kind = 'out') > coalesce(max(at) FILTER (WHERE kind = 'in'), '-infinity')
+                THEN max(at) FILTER (WHERE kind = 'out') END AS left_at
+    FROM presence p WHERE (p.ref, p.project_ref, p.shift_ref) = (u.ref, $1, $2)) x
 LEFT JOIN LATERAL (SELECT * FROM record_version r WHERE (r.ref, r.project_ref, r.shift_ref) = (u.ref, $1, $2)
                    ORDER BY version DESC LIMIT 1) v ON true
 LEFT JOIN transfer_report t ON t.record_ref = v.record_ref AND t.version = v.version
@@ -124,5 +128,8 @@ async def shift_of(pool: Pool, project_ref: str, shift_ref: str) -> Row | None:
 
 
 async def roster(pool: Pool, code: str, project_ref: str, shift_ref: str) -> list[Row]:
-    """The people who have a post or came, with the state of each service record here and at the volunteer's home."""
+    """The people who have a post or came, with the state of each service record here and at the volunteer's home.
+
+    ``came_by`` are the methods of her check-ins. ``left_at`` is her last check-out, None if she came again after it.
+    """
     return [dict(row) for row in await pool.fetch(_ROSTER, project_ref, shift_ref, code, MOST_ON_A_ROSTER)]

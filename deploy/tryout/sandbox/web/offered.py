@@ -1,0 +1,39 @@
+"""What the organiser's form offers for somebody's service, from her presence: its times, and the class of its
+evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from contracts.messages.base import EvidenceClass
+
+__all__ = ["evidence_class", "times"]
+
+_SHORTEST: Final = timedelta(minutes=1)
+_SUPPORTED: Final = (
+    ("organiser", EvidenceClass.ROSTER),
+    ("self_location", EvidenceClass.SELF_LOCATION),
+    ("scan", EvidenceClass.SCAN),
+)
+"""The class that each method of a check-in supports, the weakest first."""
+
+
+def times(row: Mapping[str, Any], shift: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime]:
+    """Begin and end of the service. A record has its own times.
+
+    Without a record the service begins with the shift, or with her check-in if that was later. It ends with the
+    shift, or earlier: with her check-out, or now if she has not checked out.
+    """
+    if row["record_ref"] is not None:
+        return row["started_at"], row["ended_at"]
+    begin = max(row["came_at"] or shift["starts_at"], shift["starts_at"])
+    end = min(row["left_at"] or now, shift["ends_at"])
+    return begin, max(end, begin + _SHORTEST)
+
+
+def evidence_class(methods: Collection[str]) -> EvidenceClass:
+    """The class that check-ins by these methods support: that of the weakest. Without a check-in there is only the
+    organiser's list."""
+    return next((supported for method, supported in _SUPPORTED if method in methods), EvidenceClass.ROSTER)

@@ -1,0 +1,117 @@
+"""The organiser's form on a registry's books: what it offers for each person, and what is said when it is sent."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from contracts.messages.service import SHANGHAI
+from tests.support.sandboxes import Sandbox, rest_api
+from tests.support.secret_forms import SecretForms
+
+PASSCODE, ORGANISER = "a-passcode", "sz-org-1183"
+ROSTER = "/organiser/P-1/H-1"
+STARTS = datetime(2026, 7, 4, 1, tzinfo=UTC)
+"""A shift of three hours, in the past: 09:00 to 12:00 in Shanghai."""
+CAME = {
+    "early": [("in", -20, "scan")],
+    "late": [("in", 70, "scan")],
+    "left": [("in", 10, "scan"), ("out", 150, "scan")],
+    "again": [("in", 10, "scan"), ("out", 60, "scan"), ("in", 90, "scan"), ("out", 200, "scan")],
+    "back": [("in", 10, "scan"), ("out", 60, "scan"), ("in", 90, "organiser")],
+    "entered": [("in", 5, "organiser")],
+    "phone": [("in", 5, "self_location")],
+    "never": [],
+}
+OFFERED = {
+    "early": ("09:00", "12:00"),
+    "late": ("10:10", "12:00"),
+    "left": ("09:10", "11:30"),
+    "again": ("09:10", "12:00"),
+    "back": ("09:10", "12:00"),
+    "entered": ("09:05", "12:00"),
+    "phone": ("09:05", "12:00"),
+    "never": ("09:00", "12:00"),
+}
+
+
+@pytest.fixture
+async def registry(database: str) -> AsyncIterator[Sandbox]:
+    """A registry with this shift on its books, and people who have posts."""
+    async with rest_api(database, passcode=SecretStr(PASSCODE)) as found:
+        await found.execute(
+            "INSERT INTO project (project_ref, version, title, category, organiser_ref, state) "
+            f"VALUES ('P-1', 1, 'Green', 'ecology', '{ORGANISER}', 'open')"
+        )
+        ends = STARTS + timedelta(hours=3)
+        await found.execute(
+            "INSERT INTO shift (project_ref, shift_ref, version, starts_at, ends_at, signup_opens_at, signup_closes_at, "
+            "posts, waitlist_posts, minimum_age, division_code, place, state) VALUES ('P-1', 'H-1', 1, "
+            f"'{STARTS}', '{ends}', '{STARTS - timedelta(days=9)}', '{STARTS}', 9, 0, 0, '440304', 'Here', 'open')"
+        )
+        for ref, presences in CAME.items():
+            await found.execute(
+                "INSERT INTO signup (signup_id, signup_ref, asker, ref, host, project_ref, shift_ref, state) "
+                f"VALUES ('{uuid.uuid4()}', '{ref}-s', 'sz', '{ref}', 'sz', 'P-1', 'H-1', 'confirmed')"
+            )
+            for number, (kind, minutes, method) in enumerate(presences):
+                at = STARTS + timedelta(minutes=minutes)
+                await found.execute(
+                    "INSERT INTO presence (message_id, ref, project_ref, shift_ref, at, kind, method) "
+                    f"VALUES ('{ref}-{number}', '{ref}', 'P-1', 'H-1', '{at}', '{kind}', '{method}')"
+                )
+        yield found
+
+
+@pytest.fixture
+async def organiser(registry: Sandbox) -> AsyncIterator[SecretForms]:
+    """The shift's organiser, signed in."""
+    async with SecretForms(registry.url) as found:
+        await found.open("/sign-in")
+        await found.send("/sign-in", ref=ORGANISER, passcode=PASSCODE)
+        yield found
+
+
+async def _offered(organiser: SecretForms) -> dict[str, tuple[str, str]]:
+    page = (await organiser.open(ROSTER)).text
+    fields = {name: value for name, value in re.findall(r'name="((?:from|to)-\w+)" value="([^"]+)"', page)}
+    return {ref: (fields[f"from-{ref}"], fields[f"to-{ref}"]) for ref in CAME}
+
+
+async def test_each_service_is_offered_within_shift_and_presence(organiser: SecretForms) -> None:
+    """Whoever came an hour late was offered from the shift's start, and whoever came early from before it."""
+    day = f"{STARTS.astimezone(SHANGHAI):%Y-%m-%d}"
+    expected = {ref: (f"{day}T{begin}", f"{day}T{end}") for ref, (begin, end) in OFFERED.items()}
+    assert await _offered(organiser) == expected
+
+
+async def test_a_record_says_no_better_evidence_than_the_check_in_was(
+    registry: Sandbox, organiser: SecretForms
+) -> None:
+    """Each record said ``scan``, also of people whom nobody had scanned."""
+    offered = await _offered(organiser)
+    form = {f"from-{ref}": begin for ref, (begin, _) in offered.items()}
+    form |= {f"to-{ref}": end for ref, (_, end) in offered.items()}
+    sent = await organiser.http.post(ROSTER, data={"csrf": organiser.csrf, "who": [*CAME], **form})
+    assert sent.status_code == 200
+    said = {ref: kind for ref, kind in await registry.rows("SELECT ref, evidence_class FROM attestation")}
+    assert said == {
+        **dict.fromkeys(("early", "late", "left", "again"), "scan"),
+        **dict.fromkeys(("back", "entered", "never"), "roster"),
+        "phone": "self_location",
+    }
+    spoken = await registry.rows("SELECT letter->'内容'->>'凭证类别' FROM spoken ORDER BY 1")
+    assert sorted(kind for (kind,) in spoken) == sorted(said.values())
+    await registry.execute("UPDATE presence SET method = 'organiser' WHERE ref = 'late'")
+    await organiser.http.post(
+        ROSTER,
+        data={"csrf": organiser.csrf, "who": ["late"], "version-late": "1", "from-late": offered["late"][0],
+              "to-late": f"{offered['late'][1][:-5]}11:00"},
+    )  # fmt: skip
+    versions = await registry.rows("SELECT version, evidence_class FROM attestation WHERE ref = 'late' ORDER BY version")
+    assert versions == [(1, "scan"), (2, "roster")]
