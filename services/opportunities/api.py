@@ -18,7 +18,25 @@ from services.chassis.base.settings import Settings
 from services.opportunities import search
 from services.opportunities.search import CursorError, Moment, Query, Row
 
-__all__ = ["CampaignFound", "Figures", "Page", "ShiftFound", "api"]
+__all__ = ["CampaignFound", "Figures", "Page", "ShiftFound", "SignupNow", "api", "signup_now"]
+
+SignupNow = Literal["post", "line", "full", "opens_later", "closed"]
+"""What a shift has for somebody who asks now: a post, a place in line, or neither. ``opens_later``: sign-up is not open
+yet. ``closed``: sign-up is over, or the shift was cancelled."""
+
+
+def signup_now(row: Row, at: datetime) -> SignupNow:
+    """What a request at this moment would meet, by a row of search. The age and the windows of the person are not
+    looked at."""
+    if row["state"] == "cancelled" or row["project_state"] == "closed":
+        return "closed"
+    if at >= min(row["signup_closes_at"], row["starts_at"]):
+        return "closed"
+    if at < row["signup_opens_at"]:
+        return "opens_later"
+    if row["free"] and not row["waitlisted"]:
+        return "post"
+    return "line" if row["waitlisted"] < row["waitlist_posts"] else "full"
 
 
 class ShiftFound(BaseModel):
@@ -44,13 +62,14 @@ class ShiftFound(BaseModel):
     state: Literal["open", "cancelled"]
     project_state: Literal["open", "closed"]
     """Shifts of a closed project take no new sign-ups."""
+    signup_now: SignupNow
 
     @classmethod
-    def of(cls, row: Row) -> ShiftFound:
-        """From a row of search."""
+    def of(cls, row: Row, at: datetime) -> ShiftFound:
+        """From a row of search, as it stands at this moment."""
         campaign = row["campaign_ref"] and Campaign(ref=row["campaign_ref"], title=row["campaign_title"])
         place = Place(division_code=row["division_code"], text=row["place_text"])
-        return cls.model_validate(row | {"campaign": campaign, "place": place})
+        return cls.model_validate(row | {"campaign": campaign, "place": place, "signup_now": signup_now(row, at)})
 
 
 class Page(BaseModel):
@@ -119,6 +138,11 @@ class SearchParameters(BaseModel):
     busy: Annotated[list[Annotated[tuple[Moment, Moment], BeforeValidator(_interval)]], Field(max_length=100)] = []
     """Windows ``start/end`` that must stay free."""
     include_full: bool = False
+    """Also shifts without a free post."""
+    include_line: bool = False
+    """Also full shifts that have a place in line."""
+    open_now: bool = False
+    """Only shifts whose sign-up is open; otherwise also those whose sign-up opens later."""
     at: Moment | None = None
     """The moment for which shifts are judged; now, if not given."""
     after: Annotated[str, Field(max_length=1000)] | None = None
@@ -139,6 +163,8 @@ class SearchParameters(BaseModel):
             oldest_minimum_age=self.age_band.youngest if self.age_band else None,
             busy=self.busy,
             include_full=self.include_full,
+            include_line=self.include_line,
+            open_now=self.open_now,
             after=self.after,
         )
 
@@ -150,24 +176,25 @@ def api(reads: Reads, settings: Settings) -> APIRouter:
 
     @router.get("/search")
     async def find(parameters: Annotated[SearchParameters, Parameter()]) -> Page:
-        """Shifts that can be joined, earliest first."""
+        """Shifts that can be joined now or later, earliest first. ``signup_now`` says what each has at that moment."""
+        query = parameters.query(clock.now())
         try:
             async with reads.question() as db:
-                rows = await search.find(db, parameters.query(clock.now()))
+                rows = await search.find(db, query)
         except CursorError as error:
             raise HTTPException(422, str(error)) from error
         page = rows[: parameters.limit]
         following = search.cursor_of(page[-1]) if len(rows) > len(page) else None
-        return Page(shifts=[ShiftFound.of(row) for row in page], next=following)
+        return Page(shifts=[ShiftFound.of(row, query.at) for row in page], next=following)
 
     @router.get("/shifts/{host}/{project_ref}/{shift_ref}")
-    async def shift(host: RegistryCode, project_ref: Ref, shift_ref: Ref) -> ShiftFound:
-        """One shift, cancelled and full ones too."""
+    async def shift(host: RegistryCode, project_ref: Ref, shift_ref: Ref, at: Moment | None = None) -> ShiftFound:
+        """One shift, cancelled and full ones too. ``at``: the moment of ``signup_now``."""
         async with reads.question() as db:
             row = await search.shift(db, (host, project_ref, shift_ref))
         if row is None:
             raise HTTPException(404, "no such shift")
-        return ShiftFound.of(row)
+        return ShiftFound.of(row, at or clock.now())
 
     @router.get("/campaigns")
     async def campaigns() -> list[CampaignFound]:

@@ -119,6 +119,10 @@ class Query:
     oldest_minimum_age: int | None = None
     busy: Sequence[tuple[datetime, datetime]] = ()
     include_full: bool = False
+    include_line: bool = False
+    """Full shifts that have a place in line."""
+    open_now: bool = False
+    """Only shifts whose sign-up is open at ``at``."""
     after: str | None = None
 
 
@@ -159,8 +163,11 @@ def _add_rest(where: _Conditions, query: Query) -> None:
     where.add("project.category = {0}", query.category)
     where.add("project.campaign_ref = {0}", query.campaign)
     where.add("shift.minimum_age <= {0}", query.oldest_minimum_age)
+    if query.open_now:
+        where.add("shift.signup_opens_at <= {0}", query.at)
     if not query.include_full:
-        where.add("shift.confirmed < shift.posts")
+        line = " OR shift.waitlisted < shift.waitlist_posts" if query.include_line else ""
+        where.add(f"(shift.confirmed < shift.posts{line})")
     if query.busy:
         where.add(
             "NOT EXISTS (SELECT FROM unnest({0}::timestamptz[], {1}::timestamptz[]) AS busy(starts_at, ends_at)"

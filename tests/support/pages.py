@@ -93,10 +93,12 @@ class Stage:
         *,
         title: str | None = None,
         posts: int = 5,
+        waitlist: int = 0,
         minimum_age: int = 0,
         after: timedelta = timedelta(hours=3),
+        opens: timedelta = timedelta(hours=-1),
     ) -> Shift:
-        """Publish a project with one shift, and wait until it can be found."""
+        """Publish a project with one shift, and wait until it is known."""
         mark = uuid.uuid4().hex[:8]
         one = Shift(host, f"{host}-p-{mark}", f"{host}-s-{mark}", title or f"护绿{mark}")
         now = datetime.now(UTC)
@@ -117,9 +119,10 @@ class Stage:
                 version=1,
                 starts_at=now + after,
                 ends_at=now + after + timedelta(hours=2),
-                signup_opens_at=now - timedelta(hours=1),
+                signup_opens_at=now + opens,
                 signup_closes_at=now + after,
                 posts=posts,
+                waitlist_posts=waitlist,
                 minimum_age=minimum_age,
                 place=Place(division_code=division, text=place),
             ),

@@ -96,7 +96,7 @@ async def test_a_shift_is_shown_with_what_is_left_of_it(books: Opportunities, cl
     await books.all(request(uuid4(), "late"), request(uuid4(), "late"))
     assert await _refs(client) == ["early", "aed"]
     assert await _refs(client, include_full=True) == ["early", "aed", "late"]
-    answer = await client.get("/shifts/gz/p1/late")
+    answer = await client.get("/shifts/gz/p1/late", params={"at": BEFORE.isoformat()})
     assert answer.json() == {
         "host": "gz",
         "project_ref": "p1",
@@ -117,10 +117,42 @@ async def test_a_shift_is_shown_with_what_is_left_of_it(books: Opportunities, cl
         "place": {"division_code": "440104", "text": "River Park"},
         "state": "open",
         "project_state": "open",
+        "signup_now": "line",
     }
     assert (await client.get("/shifts/gz/p3/hidden")).json()["project_state"] == "closed"
     assert (await client.get("/shifts/gz/p1/gone")).json()["state"] == "cancelled"
     assert (await client.get("/shifts/gz/p1/never")).status_code == 404
+
+
+async def test_a_full_shift_with_a_place_in_line_is_found_where_it_is_asked_for(
+    books: Opportunities, client: httpx.AsyncClient
+) -> None:
+    await books.all(
+        project(),
+        shift("full", window=(8, 9), posts=1),
+        shift("free", window=(10, 11), posts=1, waitlist=1),
+        shift("line", window=(12, 13), posts=1, waitlist=2),
+        shift("filled", window=(14, 15), posts=1, waitlist=1),
+    )
+    for ref, times in (("full", 1), ("line", 2), ("filled", 2)):
+        await books.all(*(request(uuid4(), ref) for _ in range(times)))
+    assert await _now(client) == {"free": "post"}
+    assert await _now(client, include_line=True) == {"free": "post", "line": "line"}
+    assert await _now(client, include_full=True) == {"full": "full", "free": "post", "line": "line", "filled": "full"}
+
+
+async def test_a_shift_whose_sign_up_opens_later_says_so(books: Opportunities, client: httpx.AsyncClient) -> None:
+    """It was found as a shift that can be joined, and whoever asked was refused(``not_open``)."""
+    later = shift("later", window=(10, 11), opens=hour(2), waitlist=1)
+    await books.all(project(), shift("open", window=(9, 10)), later)
+    assert await _now(client) == {"open": "post", "later": "opens_later"}
+    assert await _now(client, open_now=True) == {"open": "post"}
+    assert await _now(client, open_now=True, at=hour(2).isoformat()) == {"open": "post", "later": "post"}
+
+
+async def _now(client: httpx.AsyncClient, **parameters: Any) -> dict[str, str]:
+    answer = await client.get("/search", params={"at": BEFORE.isoformat()} | parameters)
+    return {found["shift_ref"]: found["signup_now"] for found in answer.json()["shifts"]}
 
 
 async def test_pages_follow_each_other_without_gap_or_repeat_while_shifts_fill(

@@ -63,10 +63,10 @@ async def me(visit: Visit) -> Response:
 
 
 async def find(visit: Visit) -> Response:
-    """Shifts of both cities that can be joined."""
+    """Shifts of both cities that have a post or a place in line, also those whose sign-up opens later."""
     asked = {name: visit.request.query_params.get(name, "")[:100] for name in _ASKED}
     fits, date = visit.request.query_params.get("fits") == "1", visit.request.query_params.get("date", "")[:10]
-    parameters: dict[str, Any] = asked | {"limit": _PAGE}
+    parameters: dict[str, Any] = asked | {"limit": _PAGE, "include_line": True}
     found: dict[str, Any] = {"shifts": [], "next": None}
     problem, campaigns = None, await visit.site.linkage.campaigns()
     try:
@@ -127,10 +127,11 @@ async def shift(visit: Visit) -> Response:
     mine = None if account is None else await views.signup_at(visit.site.pool, account.ref, place)
     others: list[dict[str, Any]] = []
     if mine is not None and mine["state"] == "refused":
-        parameters: dict[str, Any] = {"host": host, "limit": 4}
+        parameters: dict[str, Any] = {"host": host, "limit": 4, "open_now": True}
         busy = await _fitting(visit, parameters)
         answer = await visit.site.linkage.search(parameters, busy)
-        others = [one for one in answer["shifts"] if one["shift_ref"] != shift_ref][:3]
+        free = [one for one in answer["shifts"] if one["signup_now"] == "post"]
+        others = [one for one in free if one["shift_ref"] != shift_ref][:3]
     links = [] if account is None else await views.links(visit.site.pool, account.ref)
     linked = host == visit.site.seat.code or any(t["registry"] == host and t["established"] for t in links)
     template = "_signup.html" if visit.fragment else "shift.html"
