@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from contracts.messages.deliveries import TransferState
@@ -82,25 +82,35 @@ def timeline(
         and visible(host, any(row.detail.get("asker") == viewer for row in rows))
     ]
     shown_links = [
-        _link(link, consent_for.get(link.host), by_subject[link.host, ""], withheld[link.host])
+        _link(link, consent_for.get(link.host), by_subject[link.host, ""], withheld[link.host], now)
         for link in links
         if viewer in (None, link.host, link.home)
     ]
     return {"links": shown_links, "signups": signups, "services": shown_services}
 
 
-def _link(link: Link, consent: ConsentState | None, steps: Iterable[Step], withheld: int) -> dict[str, Any]:
+def _link(
+    link: Link, consent: ConsentState | None, steps: Iterable[Step], withheld: int, now: datetime
+) -> dict[str, Any]:
     return {
         "home": link.home,
         "host": link.host,
         "state": link.state,
         "since": link.since,
-        "consent": consent.state if consent is not None else None,
+        "consent": _stands(consent, now),
         "consent_version": consent.version if consent is not None else None,
         "consent_valid_until": consent.valid_until if consent is not None else None,
         "services_withheld": withheld,
         "steps": _steps(steps),
     }
+
+
+def _stands(consent: ConsentState | None, now: datetime) -> Literal["given", "withdrawn", "expired"] | None:
+    """How consent stands at this moment. Given consent expires without a message; None before any word on it."""
+    if consent is None:
+        return None
+    expired = consent.state == "given" and consent.valid_until is not None and now >= consent.valid_until
+    return "expired" if expired else consent.state
 
 
 def _signup(host: str, signup_id: str, steps: Sequence[Step]) -> dict[str, Any]:

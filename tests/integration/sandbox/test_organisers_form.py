@@ -50,8 +50,8 @@ async def registry(database: str) -> AsyncIterator[Sandbox]:
         )
         ends = STARTS + timedelta(hours=3)
         await found.execute(
-            "INSERT INTO shift (project_ref, shift_ref, version, starts_at, ends_at, signup_opens_at, signup_closes_at, "
-            "posts, waitlist_posts, minimum_age, division_code, place, state) VALUES ('P-1', 'H-1', 1, "
+            "INSERT INTO shift (project_ref, shift_ref, version, starts_at, ends_at, signup_opens_at, "
+            "signup_closes_at, posts, waitlist_posts, minimum_age, division_code, place, state) VALUES ('P-1', 'H-1', 1, "
             f"'{STARTS}', '{ends}', '{STARTS - timedelta(days=9)}', '{STARTS}', 9, 0, 0, '440304', 'Here', 'open')"
         )
         for ref, presences in CAME.items():
@@ -113,5 +113,5 @@ async def test_a_record_says_no_better_evidence_than_the_check_in_was(
         data={"csrf": organiser.csrf, "who": ["late"], "version-late": "1", "from-late": offered["late"][0],
               "to-late": f"{offered['late'][1][:-5]}11:00"},
     )  # fmt: skip
-    versions = await registry.rows("SELECT version, evidence_class FROM attestation WHERE ref = 'late' ORDER BY version")
-    assert versions == [(1, "scan"), (2, "roster")]
+    versions = "SELECT version, evidence_class FROM attestation WHERE ref = 'late' ORDER BY version"
+    assert await registry.rows(versions) == [(1, "scan"), (2, "roster")]

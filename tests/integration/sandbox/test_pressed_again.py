@@ -132,3 +132,31 @@ async def test_after_a_stale_consent_she_can_give_it_again_under_a_higher_versio
     await home.hears(deliveries.ConsentChanged(volunteer_ref=SHE.ref, registry="gz", state="given", version=6))
     with pytest.raises(NotPossible):
         await home.desk.give_consent(SHE.ref, "gz")
+
+
+@pytest.mark.parametrize("by_a_fresh_code", [False, True])
+async def test_consent_that_ran_out_is_given_again_for_a_year_under_a_higher_version_and_once(
+    home: Registry, by_a_fresh_code: bool
+) -> None:
+    """Our books take it for consent that stands: the button said so, and nobody could renew it."""
+    await home.hears(deliveries.ConsentChanged(volunteer_ref=SHE.ref, registry="gz", state="given", version=2))
+    await home.pool.execute(
+        "INSERT INTO link (ref, registry, role, state, established) VALUES ($1, 'gz', 'home', 'established', true)",
+        SHE.ref,
+    )
+    for _ in range(2):  # a double click
+        if by_a_fresh_code:
+            with pytest.raises(NotPossible, match="agree_first"):
+                await home.desk.offer(SHE, "gz", "form", ran_out=2)
+            await home.desk.offer(SHE, "gz", "form", agreed=True, ran_out=2)
+        else:
+            await home.desk.give_consent(SHE.ref, "gz", ran_out=2)
+    (said,) = await home.said("授权")
+    assert said["授权版本"] == 3
+    assert datetime.fromisoformat(said["授权至"]) > datetime.now(UTC) + timedelta(days=364)
+
+
+async def test_consent_that_ran_out_is_renewed_over_the_version_that_the_linkage_knows(home: Registry) -> None:
+    """These books were set back to a copy from before she consented at all."""
+    await home.desk.give_consent(SHE.ref, "gz", ran_out=4)
+    assert [said["授权版本"] for said in await home.said("授权")] == [5]

@@ -15,6 +15,7 @@ from tests.support.bridge_messages import (
     HOST,
     MINUTE,
     PERSON,
+    T0,
     THIRD,
     attested,
     broken,
@@ -80,6 +81,21 @@ def test_what_consent_keeps_back_is_a_number_to_the_home_and_all_there_is_to_the
     assert "G1" not in str(home)
     world.give(2)
     assert seen(world, HOME)["services"][0]["transfer"]["state"] == "sent"
+
+
+def test_consent_that_ran_out_is_called_expired() -> None:
+    """It was called ``given``, and the page at home said that hours were shared."""
+    world = World()
+    world.link(until=T0 + MINUTE)
+    assert [link["consent"] for link in seen(world, HOME)["links"]] == ["given"]
+    world.now = T0 + MINUTE
+    world.confirm(1, 90)
+    (link,) = seen(world, HOME)["links"]
+    assert (link["consent"], link["consent_version"], link["services_withheld"]) == ("expired", 1, 1)
+    assert seen(world, HOST)["services"][0]["transfer"]["reason"] == "consent_expired"
+    world.give(2)
+    (link,) = seen(world, HOME)["links"]
+    assert (link["consent"], link["services_withheld"]) == ("given", 0)
 
 
 def test_what_was_sent_stays_visible_at_home_after_consent_is_withdrawn() -> None:

@@ -15,16 +15,17 @@ from typing import Any, Final, Literal, TypeAlias
 
 from contracts.envelope import Event
 from contracts.messages import Message, service, signups, volunteers
-from contracts.messages.base import AgeBand, Consent, EvidenceClass
+from contracts.messages.base import AgeBand, Consent
 from contracts.topics import registry_source
 from deploy.tryout.sandbox.database import Connection, Pool
 from deploy.tryout.sandbox.web.accounts import Account
 from deploy.tryout.sandbox.web.arrivals import Arrival, open_with
+from deploy.tryout.sandbox.web.offered import Attest
 from deploy.tryout.sandbox.web.views import Place, signup_at, times_asked
 from deploy.tryout.sandbox.web.voice import Voice
 from deploy.web.trouble import NotPossible
 
-__all__ = ["STANDS", "Attest", "Desk", "Offer", "Window"]
+__all__ = ["STANDS", "Desk", "Offer", "Window"]
 
 _OFFER_STANDS: Final = timedelta(minutes=30)
 _CONSENT_STANDS: Final = timedelta(days=365)
@@ -60,19 +61,6 @@ class Offer:
     """Whether it opens an account that she has there already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attest:
-    """An organiser's word on one person's service. ``version`` is the version of the record that the organiser saw, 0
-    for none."""
-
-    volunteer_ref: str
-    version: int
-    started_at: datetime
-    ended_at: datetime
-    evidence_class: EvidenceClass
-    revoked: bool = False
-
-
 def _short(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:20]
 
@@ -92,12 +80,14 @@ class Desk:
         known = await self._pool.fetchrow(_CONSENT, ref, registry)
         return known is not None and known["state"] == "given"
 
-    async def offer(self, account: Account, registry: str, form: str, *, agreed: bool = False) -> Offer:
+    async def offer(
+        self, account: Account, registry: str, form: str, *, agreed: bool = False, ran_out: int | None = None
+    ) -> Offer:
         """A code to take along. The same form gives the same code.
 
         By her first offer she agrees that her service at the other registry is credited at home. Once she is linked,
-        the code opens the account that she has, and leaves consent as it is: a withdrawn consent is given again only if
-        she has ``agreed`` to that.
+        the code opens the account that she has, and leaves consent as it is: consent that was withdrawn or has
+        ``ran_out`` (see ``give_consent``) is given again only if she has ``agreed`` to that.
         """
         if account.minor and not account.guardian_approved:
             raise NotPossible("guardian_first")
@@ -106,7 +96,7 @@ class Desk:
             known = await connection.fetchrow(_CONSENT, account.ref, registry)
             linked = await connection.fetchrow(_LINK_AT_HOME, account.ref, registry)
             if linked is not None:
-                await self._renew(connection, account.ref, registry, linked["state"], known, agreed)
+                await self._renew(connection, account.ref, registry, linked["state"], known, agreed, ran_out)
             await connection.execute(
                 "INSERT INTO offer (form, ref, registry, code, consent_version, expires_at) "
                 "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
@@ -134,15 +124,15 @@ class Desk:
         return Offer(registry, row["code"], row["expires_at"], linked is not None)
 
     async def _renew(
-        self, connection: Connection, ref: str, registry: str, state: str, known: Any, agreed: bool
+        self, connection: Connection, ref: str, registry: str, state: str, known: Any, agreed: bool, ran_out: int | None
     ) -> None:
         """She goes to the other registry again. The link must hold, and consent must stand or be given now."""
         if state == "broken":
             raise NotPossible("reason_link_broken")
-        if known is None or known["state"] != "given":
+        if known is None or known["state"] != "given" or ran_out is not None:
             if not agreed:
                 raise NotPossible("agree_first")
-            await self._give(connection, ref, registry, 1 if known is None else known["version"] + 1)
+            await self._give(connection, ref, registry, _next(known, ran_out))
 
     async def visit(self, arrival: Arrival) -> None:
         """She says that the code is hers. There is no account before the linkage says which account is hers.
@@ -172,13 +162,17 @@ class Desk:
             await self._say(connection, f"withdraw-{_short(ref, registry, known['version'])}", message)
         self._voice.wake()
 
-    async def give_consent(self, ref: str, registry: str) -> None:
-        """Sharing is allowed again: withheld transfers go home."""
+    async def give_consent(self, ref: str, registry: str, ran_out: int | None = None) -> None:
+        """Sharing is allowed again: withheld transfers go home.
+
+        ``ran_out``: the version of her consent that has expired, as the linkage says. Our books do not tell it from
+        consent that stands.
+        """
         async with self._pool.acquire() as connection, connection.transaction():
             known = await connection.fetchrow(_CONSENT, ref, registry)
-            if known is None or known["state"] != "withdrawn":
+            if ran_out is None and (known is None or known["state"] != "withdrawn"):
                 raise NotPossible("consent_stands")
-            await self._give(connection, ref, registry, known["version"] + 1)
+            await self._give(connection, ref, registry, _next(known, ran_out))
         self._voice.wake()
 
     async def _give(self, connection: Connection, ref: str, registry: str, version: int) -> None:
@@ -287,6 +281,11 @@ def _reported(
     names: dict[str, Any], window: Window, state: Literal["active", "withdrawn"] = "active"
 ) -> signups.SignupReported:
     return signups.SignupReported(**names, starts_at=window[0], ends_at=window[1], state=state)
+
+
+def _next(known: Any, ran_out: int | None) -> int:
+    """The version under which consent is given again."""
+    return max(0 if known is None else known["version"], ran_out or 0) + 1
 
 
 def _consent(version: int, now: datetime) -> Consent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import secrets
 import time
@@ -91,20 +92,39 @@ def _neighbour(visit: Visit) -> str:
 
 async def consent_page(visit: Visit) -> Response:
     """The consent: who gets which data, for what purpose, until when. The link to refuse is as large as the button. If
-    consent stands, only the way to the other city."""
+    consent stands, only the way to the other city. While the linkage does not answer, consent counts that has run
+    out."""
     account, registry = visit.of_kind("volunteer"), _neighbour(visit)
     links = await views.links(visit.site.pool, account.ref)
     state = next((link["state"] for link in links if link["registry"] == registry and link["established"]), None)
-    over = state == "broken" or (state and await visit.site.desk.consent_stands(account.ref, registry))
-    form = secrets.token_urlsafe(16)
-    return visit.page("over.html" if over else "consent.html", registry=registry, form=form, state=state)
+    over, ran_out = state == "broken", None
+    if state and not over:
+        with contextlib.suppress(NotReached):
+            ran_out = await _ran_out(visit, account.ref, registry)
+        over = ran_out is None and await visit.site.desk.consent_stands(account.ref, registry)
+    template, form = "over.html" if over else "consent.html", secrets.token_urlsafe(16)
+    return visit.page(template, registry=registry, form=form, state=state, ran_out=ran_out)
+
+
+async def _ran_out(visit: Visit, ref: str, registry: str) -> int | None:
+    """The version of her consent that has expired, as the linkage says. None if it has not.
+
+    Raises ``NotReached``, if consent stands in our books: only the linkage knows whether it has expired.
+    """
+    try:
+        return (await visit.site.linkage.ran_out(visit.site.seat.code, ref)).get(registry)
+    except NotReached:
+        if await visit.site.desk.consent_stands(ref, registry):
+            raise
+        return None
 
 
 async def agree(visit: Visit) -> Response:
     """She agrees, or has agreed: make the offer, and show the button to the other city's page."""
     account, registry = visit.of_kind("volunteer"), _neighbour(visit)
     agreed = visit.text("agreed") == "1"
-    offer = await visit.site.desk.offer(account, registry, visit.text("form"), agreed=agreed)
+    ran_out = await _ran_out(visit, account.ref, registry) if agreed else None
+    offer = await visit.site.desk.offer(account, registry, visit.text("form"), agreed=agreed, ran_out=ran_out)
     return visit.page("carry.html", registry=registry, url=visit.site.neighbours[registry].url, offer=offer)
 
 
@@ -127,8 +147,9 @@ async def withdraw(visit: Visit) -> Response:
 
 
 async def agree_again(visit: Visit) -> Response:
-    """Sharing goes on."""
-    await visit.site.desk.give_consent(visit.of_kind("volunteer").ref, _neighbour(visit))
+    """Sharing goes on, after she withdrew her consent or after it ran out."""
+    ref, registry = visit.of_kind("volunteer").ref, _neighbour(visit)
+    await visit.site.desk.give_consent(ref, registry, await _ran_out(visit, ref, registry))
     return go("/")
 
 

@@ -54,6 +54,12 @@ class Linkage:
         found: dict[str, Any] | None = await self._get(f"{self.bridge}/timeline", whose)
         return found
 
+    async def ran_out(self, home: str, ref: str) -> dict[str, int]:
+        """The hosts for which the consent of our volunteer has expired, each with the version that has."""
+        told = await self.timeline(home, ref) or {"links": []}
+        expired = [link for link in told["links"] if link["home"] == home and link["consent"] == "expired"]
+        return {link["host"]: link["consent_version"] for link in expired}
+
     async def code_stands(self, home: str, home_ref: str, host: str, code_hash: str) -> bool:
         """Whether this code would open an account here. The answer tells nothing about any person."""
         asked = [("home", home), ("home_ref", home_ref), ("host", host)]

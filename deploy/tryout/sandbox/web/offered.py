@@ -1,15 +1,16 @@
 """What the organiser's form offers for somebody's service, from her presence: its times, and the class of its
-evidence."""
+evidence; and what the organiser says of it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from contracts.messages.base import EvidenceClass
 
-__all__ = ["evidence_class", "times"]
+__all__ = ["Attest", "evidence_class", "times"]
 
 _SHORTEST: Final = timedelta(minutes=1)
 _SUPPORTED: Final = (
@@ -18,6 +19,19 @@ _SUPPORTED: Final = (
     ("scan", EvidenceClass.SCAN),
 )
 """The class that each method of a check-in supports, the weakest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attest:
+    """An organiser's word on one person's service. ``version`` is the version of the record that the organiser saw, 0
+    for none."""
+
+    volunteer_ref: str
+    version: int
+    started_at: datetime
+    ended_at: datetime
+    evidence_class: EvidenceClass
+    revoked: bool = False
 
 
 def times(row: Mapping[str, Any], shift: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime]:

@@ -10,7 +10,7 @@ from fastapi import Response
 
 from contracts.messages.service import SHANGHAI
 from deploy.tryout.sandbox.web import codes, offered, views
-from deploy.tryout.sandbox.web.desk import Attest
+from deploy.tryout.sandbox.web.offered import Attest
 from deploy.tryout.sandbox.web.site import Site, Visit
 from deploy.web.frame import Size
 from deploy.web.trouble import Forbidden

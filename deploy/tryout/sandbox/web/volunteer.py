@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -25,6 +26,8 @@ __all__ = ["volunteer_pages"]
 
 _ASKED: Final = ("host", "district", "category", "campaign", "text", "after")
 _PAGE: Final = 20
+_TO_AGREE: Final = ("withdrawn", "expired")
+"""States of consent in which she must agree again."""
 
 
 def volunteer_pages(site: Site) -> None:
@@ -51,11 +54,16 @@ async def me(visit: Visit) -> Response:
     signups = await _with_titles(visit, await views.signups(pool, code, account.ref))
     now = datetime.now(UTC)
     coming = [one for one in signups if one["state"] in STANDS and one["ends"] and one["ends"] > now]
+    ran_out: dict[str, int] = {}
+    if account.kind == "volunteer":
+        with contextlib.suppress(NotReached):  # then the page has what our books have, and they do not know of it
+            ran_out = await visit.site.linkage.ran_out(code, account.ref)
     return visit.page(
         "me.html",
         minutes=visit.site.seat.shown(await views.minutes_at_home(pool, account.ref)),
         links=await views.links(pool, account.ref),
         coming=coming[:3],
+        ran_out=ran_out,
     )
 
 
@@ -226,6 +234,6 @@ async def hours(visit: Visit) -> Response:
     live = visit.request.url.path.endswith("/live")
     services = [] if told is None else hours_of(told["services"])
     own = [] if told is None or account.kind == "visitor" else told["links"]
-    withheld = [link for link in own if link["services_withheld"] and link["consent"] == "withdrawn"]
+    withheld = [link for link in own if link["services_withheld"] and link["consent"] in _TO_AGREE]
     template = "_hours.html" if live else "hours.html"
     return visit.page(template, services=services, withheld=withheld, minutes=minutes, reached=reached)
