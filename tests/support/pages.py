@@ -169,14 +169,14 @@ class Stage:
             await producer.stop()
             await db.close()
 
-    async def say(self, code: str, *messages: Message) -> None:
-        """Publish in a registry's name."""
-        letters = []
+    async def say(self, code: str, *messages: Message, at: datetime | None = None) -> None:
+        """Publish in a registry's name, as said at this moment; now, if none is given."""
+        letters, at = [], at or datetime.now(UTC)
         for message in messages:
             source = registry_source(code)
             topic = registry_topic_for(source, type(message))
             assert topic is not None
-            letters.append(Letter(topic, Event(f"test-{uuid.uuid4()}", source, datetime.now(UTC), message)))
+            letters.append(Letter(topic, Event(f"test-{uuid.uuid4()}", source, at, message)))
         await self.publisher.publish(letters)
 
 

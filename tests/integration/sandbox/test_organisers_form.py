@@ -51,8 +51,9 @@ async def registry(database: str) -> AsyncIterator[Sandbox]:
         ends = STARTS + timedelta(hours=3)
         await found.execute(
             "INSERT INTO shift (project_ref, shift_ref, version, starts_at, ends_at, signup_opens_at, "
-            "signup_closes_at, posts, waitlist_posts, minimum_age, division_code, place, state) VALUES ('P-1', 'H-1', 1, "
-            f"'{STARTS}', '{ends}', '{STARTS - timedelta(days=9)}', '{STARTS}', 9, 0, 0, '440304', 'Here', 'open')"
+            "signup_closes_at, posts, waitlist_posts, minimum_age, division_code, place, state) "
+            f"VALUES ('P-1', 'H-1', 1, '{STARTS}', '{ends}', '{STARTS - timedelta(days=9)}', '{STARTS}', "
+            "9, 0, 0, '440304', 'Here', 'open')"
         )
         for ref, presences in CAME.items():
             await found.execute(
@@ -79,7 +80,7 @@ async def organiser(registry: Sandbox) -> AsyncIterator[SecretForms]:
 
 async def _offered(organiser: SecretForms) -> dict[str, tuple[str, str]]:
     page = (await organiser.open(ROSTER)).text
-    fields = {name: value for name, value in re.findall(r'name="((?:from|to)-\w+)" value="([^"]+)"', page)}
+    fields = dict(re.findall(r'name="((?:from|to)-\w+)" value="([^"]+)"', page))
     return {ref: (fields[f"from-{ref}"], fields[f"to-{ref}"]) for ref in CAME}
 
 
@@ -99,7 +100,7 @@ async def test_a_record_says_no_better_evidence_than_the_check_in_was(
     form |= {f"to-{ref}": end for ref, (_, end) in offered.items()}
     sent = await organiser.http.post(ROSTER, data={"csrf": organiser.csrf, "who": [*CAME], **form})
     assert sent.status_code == 200
-    said = {ref: kind for ref, kind in await registry.rows("SELECT ref, evidence_class FROM attestation")}
+    said = {row[0]: row[1] for row in await registry.rows("SELECT ref, evidence_class FROM attestation")}
     assert said == {
         **dict.fromkeys(("early", "late", "left", "again"), "scan"),
         **dict.fromkeys(("back", "entered", "never"), "roster"),
@@ -115,3 +116,20 @@ async def test_a_record_says_no_better_evidence_than_the_check_in_was(
     )  # fmt: skip
     versions = "SELECT version, evidence_class FROM attestation WHERE ref = 'late' ORDER BY version"
     assert await registry.rows(versions) == [(1, "scan"), (2, "roster")]
+
+
+async def test_a_held_correction_does_not_hide_what_counts_meanwhile(registry: Sandbox, organiser: SecretForms) -> None:
+    """The roster said ``held`` of the record, whose first version had been confirmed."""
+    attested = (
+        "INSERT INTO attestation (message_id, record_ref, version, ref, project_ref, shift_ref, started_at, ended_at, "
+        "break_minutes, minutes, evidence_class, revoked) VALUES ('m-{0}', 'R-1', {0}, 'early', 'P-1', 'H-1', "
+        f"'{STARTS}', '{STARTS + timedelta(hours=3)}', 0, {{1}}, 'scan', false)"
+    )
+    decided = "INSERT INTO decision (record_ref, version, state) VALUES ('R-1', {0}, '{1}')"
+    counts = "此前的 1 小时 0 分 仍然计入"
+    for version, minutes, state, told in ((1, 60, "confirmed", False), (2, 180, "held", True)):
+        await registry.execute(attested.format(version, minutes))
+        await registry.execute(decided.format(version, state))
+        assert (counts in (await organiser.open(ROSTER)).text) is told
+    await registry.execute("UPDATE decision SET state = 'confirmed', seq = seq + 9 WHERE version = 2")
+    assert counts not in (await organiser.open(ROSTER)).text

@@ -72,7 +72,10 @@ FROM shift s JOIN project p USING (project_ref) WHERE s.project_ref = $1 AND s.s
 """
 _ROSTER = """
 SELECT u.ref, u.state AS signup, a.home, a.name, x.came_at, x.came_by, x.left_at,
-       v.record_ref, v.version, v.started_at, v.ended_at, v.minutes, v.revoked, v.status, v.reason, t.state AS transfer
+       v.record_ref, v.version, v.started_at, v.ended_at, v.minutes, v.revoked, v.status, v.reason, t.state AS transfer,
+       CASE WHEN v.status IN ('pending', 'held', 'refused') THEN (
+            SELECT b.minutes FROM standing s JOIN record_version b USING (record_ref, version)
+            WHERE s.record_ref = v.record_ref AND s.version < v.version) END AS counted
 FROM (SELECT DISTINCT ON (ref) ref, state FROM signup WHERE host = $3 AND project_ref = $1 AND shift_ref = $2
       AND state IN ('confirmed', 'promoted', 'reported', 'withdrawn') ORDER BY ref, (state = 'withdrawn')) u
 LEFT JOIN account a ON a.ref = u.ref
@@ -131,5 +134,6 @@ async def roster(pool: Pool, code: str, project_ref: str, shift_ref: str) -> lis
     """The people who have a post or came, with the state of each service record here and at the volunteer's home.
 
     ``came_by`` are the methods of her check-ins. ``left_at`` is her last check-out, None if she came again after it.
+    ``counted`` are the minutes of an earlier version that is confirmed, while the newest version is not.
     """
     return [dict(row) for row in await pool.fetch(_ROSTER, project_ref, shift_ref, code, MOST_ON_A_ROSTER)]
