@@ -73,8 +73,8 @@ def table(found: dict[str, Found]) -> str:
         '# Safeguards that were taken away\n\nMade by `make simulate ARGS="--planted --find"`. Each is found by the '
         "first seed named; that many seeds and one were run. *Steps*: how many are left of the seed when it is made "
         "smaller. *Share*: of how many seeds how many show it. Of 500 seeds only those were run in which the changed "
-        "text decides otherwise: all others are the same runs. Of 2,200 all were run, before the safeguard was there."
-        "\n\n"
+        "text decides otherwise: all others are the same runs. Of 2,200 and of 10,000 all were run, before the "
+        "safeguard was there.\n\n"
         "| taken away | without it | first seed | steps | share |\n|---|---|---|---|---|\n"
     )
     rows = sorted((name for name in PLANTED if name in found), key=lambda name: -found[name].shows / found[name].tried)
