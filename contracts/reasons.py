@@ -132,6 +132,8 @@ _SIGNUPS: Final = (
     _of("shift_unknown", "没有这个班次", "There is no such shift", "A request for a shift that was never published",
         SIGNUP.told_when(_ASKED)),
     _of("shift_cancelled", "班次已取消", "The shift was cancelled", "The host cancels for a typhoon", SIGNUP, ENDED),
+    _of("shift_started", "班次已经开始，不能退出", "The shift has begun: the post cannot be given back",
+        "She gives her post back when she has served; what she served counts", MESSAGE),
     _of("waitlist_closed", "开始前没有名额空出", "No post came free before it began",
         "She is third in line when the shift begins", ENDED.told_when("15 min after the shift has begun")),
     _of("at_home", "这是本市的班次，请在本市系统报名", "This shift is in your own city: sign up there",

@@ -65,7 +65,7 @@ class RequestSignup(OfSignup):
 
 
 class WithdrawSignup(OfSignup):
-    """Give the post, or the place in the waitlist, back."""
+    """Give the post, or the place in the waitlist, back. Refused once the shift has begun; the event's time decides."""
 
 
 class CloseWaitlist(OfProject):
@@ -114,6 +114,10 @@ class SignupWithdrawn(_SignupFact):
     cancelled (shift_cancelled), or no post came free before the shift began (waitlist_closed)."""
 
     reason: ReasonCode | None = None
+    withdrawn_at: Annotated[
+        Instant | None,
+        Field(description="When it ended. After the shift's begin: a service that began before counts. None: unknown."),
+    ] = None
 
 
 class SignupNoted(_SignupFact):
@@ -121,7 +125,7 @@ class SignupNoted(_SignupFact):
 
 
 class CommandRefused(OfProject):
-    """A project or shift version, or a withdrawal of nothing, could not be followed."""
+    """A project or shift version, or a withdrawal of nothing or too late, could not be followed."""
 
     reason: ReasonCode
     origin: Origin

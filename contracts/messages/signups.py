@@ -30,7 +30,7 @@ class SignupRequested(_OfSignup):
 
 
 class SignupWithdrawn(_OfSignup):
-    """Home or host: she gives the post or her place in the waitlist back."""
+    """Home or host: she gives the post or her place in the waitlist back. Refused once the shift has begun."""
 
 
 class SignupReported(_OfSignup):

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from contracts.messages import attendance
 from deploy.audit.book import Book, Record
+from deploy.audit.rights import held_with_a_right
 from deploy.audit.violations import Violation, at, of_row
 
 __all__ = ["at_most_once", "conservation", "directions", "sanity"]
@@ -125,7 +126,8 @@ def at_most_once(book: Book) -> Iterator[Violation]:
 
 def sanity(book: Book) -> Iterator[Violation]:
     """I17: a confirmed version has 1 to 1440 minutes, which follow from its times. A person's day stays within the
-    cap."""
+    cap. Nothing is held for want of a right that was there."""
+    yield from held_with_a_right(book)
     days: defaultdict[tuple[UUID, date], int] = defaultdict(int)
     counted: dict[tuple[str, str], Any] = {}
     for line in book.facts:

@@ -14,6 +14,7 @@ from contracts.messages.base import Consent
 from contracts.messages.service import ServiceAttested, ServiceRecord
 from contracts.topics import registry_source, service_source
 from deploy.audit.book import Book
+from deploy.audit.rights import ends
 from deploy.audit.translated import commands
 from deploy.audit.violations import Violation, at, of_row
 from deploy.audit.world import Line, code_of
@@ -50,6 +51,7 @@ def nothing_from_nowhere(book: Book) -> Iterator[Violation]:
     yield from _identity(book)
     yield from _refused_persons(book)
     yield from _signups(book)
+    yield from ends(book)
     yield from _refusals(book)
     yield from _timers(book)
     yield from commands(book)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from contracts.messages import attendance as messages
 from contracts.messages.service import shanghai_day
@@ -39,11 +39,12 @@ def note_signup(state: SignupState, states: States, inbound: Inbound, now: datet
     are held for it are decided.
 
     A refusal concerns one request: of two requests for one sign-up the second is refused, and the sign-up keeps its
-    state. The first event of a sign-up, whatever it is, makes known the fact for which its check-ins wait.
+    state. The first event of a sign-up, whatever it is, makes known the fact for which its check-ins wait. An end after
+    the shift's begin takes no right to what she began to serve before it.
     """
     event = inbound.data
     before = states.get(Signup, event.signup_id)
-    signup = Signup(event.signup_id, state)
+    signup = Signup(event.signup_id, state, _served_until(state, event, before))
     if signup == before or (signup.state == "refused" and before is not None and before.state != "withdrawn"):
         return Decision()
     copy = WorkingCopy(Draft(inbound, now), states, event.person, policy)
@@ -131,6 +132,18 @@ def attest(states: States, inbound: Inbound, now: datetime, policy: Policy) -> D
 def ignore(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """The message is on a topic that attendance reads, and concerns other services only."""
     return Decision()
+
+
+def _served_until(state: SignupState, event: Any, before: Signup | None) -> datetime | None:
+    """``Signup.served_until`` after this event."""
+    known = None if before is None else before.served_until
+    if state != "withdrawn" or before is None or not before.active:
+        return known
+    ended: datetime | None = event.withdrawn_at
+    begins: datetime | None = event.starts_at
+    if ended is None or begins is None or ended <= begins:
+        return known
+    return ended if known is None else max(known, ended)
 
 
 def _next_version(command: messages.AttestService, before: Standing | None, time: datetime) -> Standing:

@@ -67,11 +67,18 @@ class Signup:
 
     id: UUID
     state: SignupState
+    served_until: datetime | None = None
+    """When it ended, if it gave the right to serve and its shift had begun by then. It keeps this moment, whatever
+    state follows."""
 
     @property
     def active(self) -> bool:
         """Whether it gives the right to serve: a place in the waitlist does not."""
         return self.state in ENTITLED
+
+    def entitles(self, started_at: datetime) -> bool:
+        """Whether she may have served from this moment on: she has the right, or had it when the service began."""
+        return self.active or (self.served_until is not None and started_at < self.served_until)
 
 
 @frozen

@@ -64,7 +64,7 @@ class WorkingCopy:
     def obstacle(self, row: Standing, record: ServiceRecord | None = None) -> HoldReason | None:
         """Why this version may not count beside all other records that count; None where it may. ``record``: its
         content, read from the row if not given."""
-        if not self._entitled(row):
+        if not self._entitled(row, record):
             return "no_signup"
         if not self._present(row.signup_id, row.day):
             return "no_check_in"
@@ -145,14 +145,15 @@ class WorkingCopy:
             counted = self._days[day] = Counted(rows)  # ``_put`` asks for a day before it changes it
         return counted
 
-    def _entitled(self, row: Standing) -> bool:
-        """Whether she may serve there. A record that was confirmed once needs no sign-up for its corrections."""
+    def _entitled(self, row: Standing, record: ServiceRecord | None) -> bool:
+        """Whether she might serve there when this record began. A record that was confirmed once needs no sign-up for
+        its corrections."""
         if row.counted_signup == row.signup_id:
             return True
         signup = self._states.get(Signup, row.signup_id)
         if self._signup is not None and self._signup.id == row.signup_id:
             signup = self._signup
-        return signup is not None and signup.active
+        return signup is not None and (signup.active or signup.entitles((record or row.record()).started_at))
 
     def _present(self, signup_id: UUID, day: date) -> bool:
         if (there := self._there.get((signup_id, day))) is None:

@@ -48,7 +48,7 @@ SignupRefusal: TypeAlias = Literal[
 EndReason: TypeAlias = Literal["shift_cancelled", "waitlist_closed"]
 """Why a sign-up ended, where nobody gave it back."""
 CommandRefusal: TypeAlias = Literal[
-    "no_signup", "already_signed_up", "too_many_reports", "window_fixed", "version_conflict"
+    "no_signup", "shift_started", "already_signed_up", "too_many_reports", "window_fixed", "version_conflict"
 ]
 """Why a command is not followed."""
 

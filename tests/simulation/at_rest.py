@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from contracts.messages import signups, volunteers
-from contracts.messages.opportunities import SignupConfirmed, SignupNoted, SignupPromoted
+from contracts.messages.opportunities import (
+    SignupConfirmed,
+    SignupNoted,
+    SignupPromoted,
+    SignupWithdrawn,
+    WithdrawSignup,
+)
 from contracts.messages.service import ServiceAttested
-from contracts.topics import OPPORTUNITIES_EVENTS
+from contracts.topics import OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS
 from services.attendance import states as attendance
 from services.bridge import states as bridge
 from services.identity import states as identity
@@ -30,6 +37,7 @@ def at_rest(
     end = _End(linkage, registries, rows, cap)
     for check in (
         end.nothing_left, end.links, end.consents, end.link_answers, end.records, end.held, end.minutes, end.signups,
+        end.ends,
         end.answers, end.refusals, end.reused, end.replayed,
     ):  # fmt: skip
         for what in check():
@@ -150,17 +158,21 @@ class _End:
         told = self.linkage.log.events(OPPORTUNITIES_EVENTS.name)
         had = {event.data.signup_id for event in told if isinstance(event.data, _GIVES_A_RIGHT)}
         signed = {row.id: row.state for row in self.rows("attendance", attendance.Signup)}
+        kept = _ended_later(told)
         for row in self.standings.values():
             if row.counted_version is not None and not any(s.covers(row.counted_day) for s in came[row.counted_signup]):
                 yield f"{row.key} counts, and she was never there"
             if row.counted_version is not None and row.counted_signup not in had:
                 yield f"{row.key} counts, and she had no post"
-            if row.held_for is not None and self._fits(row, signed, came):
+            if row.held_for is not None and self._fits(row, signed, kept, came):
                 yield f"{row.key} is held for {row.held_for}, and could count"
 
-    def _fits(self, row: Any, signed: Mapping[Any, str], came: Mapping[Any, list[Any]]) -> bool:
-        """Said a second time, in other words than the rules'."""
+    def _fits(
+        self, row: Any, signed: Mapping[Any, str], kept: Mapping[Any, datetime], came: Mapping[Any, list[Any]]
+    ) -> bool:
+        """Said a second time, in other words than the rules'. ``kept``: when sign-ups ended whose shift had begun."""
         entitled = signed.get(row.signup_id) in _ENTITLED or row.counted_signup == row.signup_id
+        entitled |= row.signup_id in kept and row.record().started_at < kept[row.signup_id]
         hers = [other for other in self.standings.values() if other.person == row.person and other.key != row.key]
         others = [other for other in hers if other.counted_from is not None]
         today = [other for other in others if other.counted_day == row.day]
@@ -216,6 +228,16 @@ class _End:
                     if last != row.state and not (last is None and row.state == "withdrawn"):
                         yield f"{code} was told {last} of {ask.signup_ref}, which is {row.state}"
 
+    def ends(self) -> Iterator[str]:
+        """No volunteer gave a post back once its shift had begun."""
+        told = self.linkage.log.events(OPPORTUNITIES_EVENTS.name)
+        ended = {event.causation: event.data for event in told if isinstance(event.data, SignupWithdrawn)}
+        for event in self.linkage.log.events(OPPORTUNITIES_COMMANDS.name):
+            gone = ended.get(event.id)
+            begun = None if gone is None else gone.starts_at
+            if isinstance(event.data, WithdrawSignup) and begun is not None and begun <= event.time:
+                yield f"{event.data.signup_ref} was given back at {event.time}, and its shift began at {begun}"
+
     def answers(self) -> Iterator[str]:
         """Whoever asked for a post heard of it."""
         for registry in self.registries.values():
@@ -235,3 +257,19 @@ class _End:
                 linked = registry.linked_at.get(str(ref))
                 if reason == "not_linked" and linked is not None and linked <= said.at:
                     yield f"{id} of {registry.code} is refused as not linked, and {ref} was linked before"
+
+
+def _ended_later(told: list[Any]) -> dict[Any, datetime]:
+    """Sign-ups that had given a right and ended after their shift had begun, with the moment."""
+    has: set[Any] = set()
+    found: dict[Any, datetime] = {}
+    for fact in (event.data for event in told):
+        if isinstance(fact, _GIVES_A_RIGHT):
+            has.add(fact.signup_id)
+        elif isinstance(fact, SignupWithdrawn) and fact.signup_id in has:
+            has.remove(fact.signup_id)
+            assert fact.starts_at is not None
+            assert fact.withdrawn_at is not None
+            if fact.starts_at < fact.withdrawn_at:
+                found[fact.signup_id] = max(fact.withdrawn_at, found.get(fact.signup_id, fact.withdrawn_at))
+    return found

@@ -204,6 +204,14 @@ RARE: Final[dict[str, Planted]] = {
         ('return draft.decision() if give(draft, command, shift) else _refuse(draft, command, shift, "full")',
          "give(draft, command, shift)\n    return draft.decision()"),
     ),
+    "given back too late": without(
+        "a post is given back though its shift has begun", signups.withdraw_signup,
+        ("if inbound.time >= signup.starts_at:", "if False:"),
+    ),
+    "an end takes all": without(
+        "a cancellation at half time takes the hours before it", WorkingCopy._entitled,
+        ("(signup.active or signup.entitles((record or row.record()).started_at))", "signup.active"),
+    ),
     "passed over for good": without(
         "a window that was passed over is not looked at again", windows._first_come, ("\n            at = 0\n", "\n"),
     ),

@@ -136,6 +136,12 @@ class Stage:
         await eventually(known, what="the shift can be found")
         return one
 
+    async def begin(self, shift: Shift) -> None:
+        """From now on the linkage tells pages that this shift began a minute ago."""
+        async with self.stack.postgres.connection("opportunities") as db:
+            begun = "UPDATE shift SET starts_at = now() - interval '1 minute' WHERE shift_ref = $1"
+            await db.execute(begun, shift.shift_ref)
+
     async def noted(self, shift: Shift) -> None:
         """Wait until the linkage has heard that somebody serves this shift at home."""
         known = "SELECT state = 'reported' FROM signup WHERE shift_ref = $1"

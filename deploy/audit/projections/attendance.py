@@ -12,6 +12,7 @@ from contracts.messages import opportunities
 from contracts.messages.service import shanghai_day
 from deploy.audit.book import Book, Record
 from deploy.audit.projections.expected import Expected, Key
+from deploy.audit.rights import Rights
 from deploy.audit.world import Line, Row
 
 __all__ = ["attendance"]
@@ -36,7 +37,8 @@ def attendance(book: Book) -> Iterator[Expected]:
 
 
 def _signups(book: Book) -> Expected:
-    """A refusal concerns one request: a sign-up that stands already is kept."""
+    """A refusal concerns one request: a sign-up that stands already is kept. An end after the begin has its moment."""
+    until = Rights(book).until
     copy = Expected("attendance", "signup", ("id",))
     for line in book.published("opportunities.events.v1"):
         state = _SIGNUP.get(type(line.data))
@@ -44,7 +46,7 @@ def _signups(book: Book) -> Expected:
             continue
         stored = copy.column((line.data.signup_id,), "state")
         if state != "refused" or stored in (None, "withdrawn"):
-            copy.put(line, line.data.signup_id, state=state)
+            copy.put(line, line.data.signup_id, state=state, served_until=until.get(line.data.signup_id))
     return copy
 
 

@@ -12,7 +12,7 @@ from contracts.messages.base import Origin
 from contracts.topics import OPPORTUNITIES_COMMANDS
 from services.chassis.decisions import Decision, Inbound, States
 from services.chassis.draft import Draft
-from services.opportunities.rules.telling import tell_all
+from services.opportunities.rules.telling import tell_end
 from services.opportunities.rules.windows import decide_again
 from services.opportunities.states import EndReason, Outcome, Shift, Signup, shift_name
 
@@ -23,7 +23,10 @@ _LATE: Final = timedelta(minutes=15)
 
 
 def cancel(draft: Draft, states: States, shift: Shift) -> None:
-    """End all sign-ups of a shift that is cancelled. Their windows are free for reports that had lost to them."""
+    """End all sign-ups of a shift that is cancelled, also after its begin: what was served until then counts.
+
+    Their windows are free for reports that had lost to them.
+    """
     emptied = replace(shift, confirmed=0, waitlisted=0, capacity=shift.posts)
     there = (signup for signup in states.group(Signup, "shift", shift.key) if signup.state != "withdrawn")
     _leave(draft, states, emptied, there, "shift_cancelled")
@@ -66,7 +69,7 @@ def _leave(
     draft.change(shift)
     for signup in gone:
         draft.change(signup)
-        tell_all(draft, messages.SignupWithdrawn, signup, reason=reason)
+        tell_end(draft, signup, reason=reason)
     for signup in ordered:
         if signup.given:
             draft.change(Outcome(draft.inbound.own_id, signup.signup_id, "withdrawn", reason, draft.now))

@@ -11,7 +11,7 @@ from contracts.topics import OPPORTUNITIES_COMMANDS
 from services.chassis.decisions import Channel, Decision, Inbound, States
 from services.chassis.draft import Draft
 from services.opportunities.rules.posts import give, promote
-from services.opportunities.rules.telling import EVENT_OF_STATE, command_refused, tell, tell_all, with_ask
+from services.opportunities.rules.telling import EVENT_OF_STATE, command_refused, tell, tell_end, with_ask
 from services.opportunities.rules.windows import clashes, decide_again
 from services.opportunities.states import Outcome, Project, Shift, Signup, SignupRefusal, shift_name
 
@@ -53,15 +53,17 @@ def request_signup(states: States, inbound: Inbound, now: datetime, policy: None
 
 def withdraw_signup(states: States, inbound: Inbound, now: datetime, policy: None) -> Decision:
     """Take a post, a place in line or a report back. The post goes to the head of the line, the window to reports of
-    hers that had lost to it.
+    hers that had lost to it. Once the shift has begun it is refused, judged at the message's time: she may have served.
     """
     draft, command = Draft(inbound, now), inbound.data
     signup = states.get(Signup, command.signup_id)
     if signup is None or signup.state == "withdrawn":
         return command_refused(draft, "no_signup")
+    if inbound.time >= signup.starts_at:
+        return command_refused(draft, "shift_started")
     ended = signup.ended()
     draft.change(ended)
-    tell_all(draft, messages.SignupWithdrawn, signup, command)
+    tell_end(draft, signup, command)
     shift = states.get(Shift, signup.shift)
     if shift is not None and signup.given:
         draft.change(Outcome(inbound.own_id, ended.signup_id, "withdrawn", None, now))

@@ -10,9 +10,19 @@ from contracts.messages import opportunities as messages
 from contracts.topics import OPPORTUNITIES_EVENTS
 from services.chassis.decisions import Decision
 from services.chassis.draft import Draft
-from services.opportunities.states import Ask, CommandRefusal, Signup
+from services.opportunities.states import Ask, CommandRefusal, EndReason, Signup
 
-__all__ = ["EVENT_OF_STATE", "MOST_ASKS", "Asked", "command_refused", "signup_of", "tell", "tell_all", "with_ask"]
+__all__ = [
+    "EVENT_OF_STATE",
+    "MOST_ASKS",
+    "Asked",
+    "command_refused",
+    "signup_of",
+    "tell",
+    "tell_all",
+    "tell_end",
+    "with_ask",
+]
 
 Asked: TypeAlias = messages.OfSignup
 """A command about a sign-up."""
@@ -103,6 +113,13 @@ def tell_all(draft: Draft, event: _Event, signup: Signup, asked: Asked | None = 
         asks[asked.asker, asked.signup_ref] = Ask(asked.asker, asked.signup_ref, asked.origin)
     for ask in asks.values():
         _tell(draft, event, signup, ask, signup, **more)
+
+
+def tell_end(draft: Draft, signup: Signup, asked: Asked | None = None, reason: EndReason | None = None) -> None:
+    """Tell every asker that the sign-up ends by this message, and when: attendance judges by that moment what she had
+    served."""
+    ended = draft.inbound.time.astimezone(UTC)
+    tell_all(draft, messages.SignupWithdrawn, signup, asked, reason=reason, withdrawn_at=ended)
 
 
 def _tell(draft: Draft, event: _Event, about: Asked | Signup, ask: Ask, window: _Window | None, **more: Any) -> None:

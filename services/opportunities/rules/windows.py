@@ -13,7 +13,15 @@ from uuid import UUID
 from contracts.messages import opportunities as messages
 from services.chassis.decisions import Decision, Inbound, States
 from services.chassis.draft import Draft
-from services.opportunities.rules.telling import EVENT_OF_STATE, command_refused, signup_of, tell, tell_all, with_ask
+from services.opportunities.rules.telling import (
+    EVENT_OF_STATE,
+    command_refused,
+    signup_of,
+    tell,
+    tell_all,
+    tell_end,
+    with_ask,
+)
 from services.opportunities.states import Shift, Signup, Wish
 
 __all__ = ["clashes", "decide_again", "report_signup"]
@@ -36,7 +44,7 @@ def report_signup(states: States, inbound: Inbound, now: datetime, policy: None)
             return command_refused(draft, "no_signup")
         ended = signup.ended()
         draft.change(ended)
-        tell_all(draft, messages.SignupWithdrawn, signup, command)
+        tell_end(draft, signup, command)
         decide_again(draft, states, (ended,))
         return draft.decision()
     asked = None if signup is None or not signup.active else with_ask(signup, command)

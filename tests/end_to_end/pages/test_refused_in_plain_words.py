@@ -62,6 +62,22 @@ async def test_who_is_too_young_is_told_so(stage: Stage, surf: Browser) -> None:
     await her.sees("未到这个班次的最低年龄", "")
 
 
+async def test_once_the_shift_has_begun_no_page_offers_to_give_the_post_back(stage: Stage, surf: Browser) -> None:
+    shift = await stage.shift("gz", after=timedelta(hours=30))
+    her = await Surfer.linked(stage, surf, "sz", "gz")
+    await her.join("gz", shift)
+    await her.sees("报名成功", "")
+    leave = her.page.locator("form[action$='/leave'] button")
+    await leave.wait_for()
+    await stage.begin(shift)
+    await leave.click()  # her page was open since before the begin
+    await her.sees("班次已经开始，不能退出", "")
+    for city in ("gz", "sz"):
+        await her.go(city, shift.path)
+        await her.sees("您已服务的时间照常计入", "")
+        assert await leave.count() == 0
+
+
 async def test_a_minor_goes_once_her_guardian_has_agreed(stage: Stage, surf: Browser) -> None:
     her = await Surfer.at(stage, surf)
     await her.sign_in("sz", await stage.person("sz", "14_to_15"))

@@ -28,7 +28,7 @@ from tests.support.registries import told
 
 SHE = Account("sz-1", "volunteer", "Mei", "adult", False, None)
 PLACE = ("gz", "p1", "s1")
-BEGINS = datetime(2026, 8, 1, 1, tzinfo=UTC)
+BEGINS = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
 WINDOW = (BEGINS, BEGINS + timedelta(hours=3))
 
 

@@ -92,6 +92,20 @@ def a_transfer_is_posted_in_two_parts(t: Tamper) -> Offence:
 
 
 @breaks(FAULTS, "I17")
+def a_record_is_held_for_want_of_a_sign_up_that_was_there(t: Tamper) -> Offence:
+    """All books agree on that reason. In truth she had a post, and no check-in."""
+    held = t.find(attendance.ServiceHeld, where=lambda d: d.reason == "no_check_in")
+    ref = held.data.record.record_ref
+    for told in t.effects(held, deliveries.ServiceDecided):
+        t.alter(told, reason="no_signup")
+    t.row("attendance", "service_record", record_ref=ref)["held_for"] = "no_signup"
+    t.row("bridge", "service_record", record_ref=ref)["reason"] = "no_signup"
+    step = t.row("bridge", "step", subject=ref, what="service_held")
+    step["detail"] = step["detail"] | {"reason": "no_signup"}
+    return t.alter(held, reason="no_signup")
+
+
+@breaks(FAULTS, "I17")
 def a_day_is_longer_than_the_cap(t: Tamper) -> Offence:
     """All messages about the record agree on its nine hours."""
     ref = "gz-dan-own-pm-r"

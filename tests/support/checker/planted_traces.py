@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -95,6 +96,23 @@ def a_request_is_stamped_with_another_consent(t: Tamper) -> Offence:
 def a_sign_up_is_decided_that_was_not_asked_for(t: Tamper) -> Offence:
     refused = t.find(opportunities.SignupRefused, where=lambda d: d.reason == "guardian_missing")
     return t.retell(refused, signup_ref="another")
+
+
+@breaks(FAULTS, "I9")
+def a_sign_up_ended_at_another_moment(t: Tamper) -> Offence:
+    gone = t.find(opportunities.SignupWithdrawn, where=lambda d: d.shift_ref == "park-fri")
+    later = gone.data.withdrawn_at + timedelta(minutes=5)
+    t.row("attendance", "signup", id=gone.data.signup_id)["served_until"] = later
+    return t.alter(gone, withdrawn_at=later)
+
+
+@breaks(FAULTS, "I9")
+def a_post_was_given_back_after_the_begin(t: Tamper) -> Offence:
+    """All books agree that the shift began before."""
+    gone = t.find(opportunities.SignupWithdrawn, where=lambda d: d.shift_ref == "river-tue" and d.reason is None)
+    begun = gone.data.withdrawn_at - timedelta(hours=1)
+    t.row("attendance", "signup", id=gone.data.signup_id)["served_until"] = gone.data.withdrawn_at
+    return t.retell(gone, starts_at=begun)
 
 
 @breaks(FAULTS, "I9")

@@ -40,11 +40,11 @@ class Play:
         self.monday = (now - timedelta(days=10)).replace(hour=1, minute=0, second=0, microsecond=0)  # 09:00 there
         self._number = 0
 
-    def at(self, day: int, hours: float = 0) -> datetime:
+    def at(self, day: float, hours: float = 0) -> datetime:
         """Days and hours after Monday morning."""
         return self.monday + timedelta(days=day, hours=hours)
 
-    def say(self, code: str, day: int, message: Message) -> Letter:
+    def say(self, code: str, day: float, message: Message) -> Letter:
         """An event in a registry's name."""
         self._number += 1
         source = registry_source(code)
@@ -131,10 +131,19 @@ class Play:
         return self.say(code, -2, said)
 
     def shift(
-        self, code: str, project: str, ref: str, day: int, *, posts: int, version: int = 1, **more: Any
+        self,
+        code: str,
+        project: str,
+        ref: str,
+        day: int,
+        *,
+        posts: int,
+        version: int = 1,
+        said: float = -2,
+        **more: Any,
     ) -> Letter:
-        """A shift of three hours from nine o'clock."""
-        said = shifts.ShiftPublished(
+        """A shift of three hours from nine o'clock. ``said``: the day on which the host says it."""
+        message = shifts.ShiftPublished(
             project_ref=project,
             shift_ref=ref,
             version=version,
@@ -147,7 +156,7 @@ class Play:
             place=Place(division_code="440104", text="there"),
             **more,
         )
-        return self.say(code, -2, said)
+        return self.say(code, said, message)
 
     def ask(self, code: str, ref: str, host: str, project: str, shift: str, **more: Any) -> Letter:
         """A sign-up, given back with ``back=True``, on another day with ``day``."""

@@ -58,7 +58,7 @@ async def run(stack: Stack) -> World:
         Books(stack.dsn, urls, stack.tokens) as books,
         Quiet(books, stack.dsn, address, lambda: None) as quiet,
     ):
-        for phase in (*_joining(play), *_serving(play), *_going_wrong(play)):
+        for phase in (*_joining(play), *_serving(play), *_going_wrong(play), *_ending_early(play)):
             for code, wanted in phase.mischief.items():
                 await books.misbehave(code, wanted)
             await publisher.publish(phase.said)
@@ -188,6 +188,17 @@ def _going_wrong(play: Play) -> Iterable[_Phase]:
     unknown = transfer_id("sz", "nobody", 1)
     booked = receipts.CreditAccepted(transfer_id=unknown, volunteer_ref="gz-dan", delta=60, posted_at=play.at(8))
     yield _Phase([play.say("gz", 8, said), play.say("gz", 8, booked)])
+
+
+def _ending_early(play: Play) -> Iterable[_Phase]:
+    """A shift is cancelled at half time, after somebody has tried to give her post back: what she served counts."""
+    friday: dict[str, Any] = {"code": "gz", "project": "park", "ref": "park-fri", "day": 4, "posts": 9}
+    post, half_time = ("gz", "park", "park-fri"), 4 + 1.5 / 24
+    yield _Phase([play.shift(**friday), play.ask("gz", "gz-hua", *post)])
+    yield _Phase([play.ask("gz", "gz-hua", *post, back=True, day=4 + 1 / 24)])
+    yield _Phase([play.shift(**friday, version=2, state="cancelled", said=half_time)])
+    served = play.attest("gz", "gz-hua", *post[1:], 4, ended_at=play.at(half_time), break_minutes=0)
+    yield _Phase([*play.presence("gz", "gz-hua", *post[1:], 4), served])
 
 
 async def _poison(stack: Stack, play: Play) -> None:

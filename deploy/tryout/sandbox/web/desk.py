@@ -210,7 +210,9 @@ class Desk:
         self._voice.wake()
 
     async def leave(self, account: Account, place: Place, window: Window) -> None:
-        """Give back a post, or a place in the waitlist."""
+        """Give back a post, or a place in the waitlist, until the shift begins."""
+        if window[0] <= datetime.now(UTC):
+            raise NotPossible("reason_shift_started")
         async with self._pool.acquire() as connection, connection.transaction():
             known = await signup_at(connection, account.ref, place)
             if known is None or known["state"] not in STANDS:

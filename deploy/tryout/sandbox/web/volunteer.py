@@ -143,7 +143,8 @@ async def shift(visit: Visit) -> Response:
     links = [] if account is None else await views.links(visit.site.pool, account.ref)
     linked = host == visit.site.seat.code or any(t["registry"] == host and t["established"] for t in links)
     template = "_signup.html" if visit.fragment else "shift.html"
-    return visit.page(template, shift=found, mine=mine, others=others, linked=linked)
+    begun = datetime.fromisoformat(found["starts_at"]) <= datetime.now(UTC)
+    return visit.page(template, shift=found, mine=mine, others=others, linked=linked, begun=begun)
 
 
 async def join(visit: Visit) -> Response:
