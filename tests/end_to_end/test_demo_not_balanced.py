@@ -75,7 +75,8 @@ async def test_a_posting_that_no_transfer_stands_for_is_all_that_one_volunteers_
     assert outcome.found["gz->sz"][1] == credited + 61
     shown = capsys.readouterr().out
     assert f"NOT BALANCED  gz->sz: credited {credited} is not what the home booked, {credited + 61}" in shown
-    assert shown.count("NOT BALANCED") == 1
+    assert re.search(r"NOT BALANCED  61 minutes are booked under transfer \S+,\s+which the bridge does not know", shown)
+    assert shown.count("NOT BALANCED") == 2
     logs = re.search(r"logs stay in (\S+)", shown)
     assert logs is not None
     assert "bridge" in parts_with_lines(Path(logs[1]).parent)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, TypeAlias
+from uuid import UUID
 
 import asyncpg
 
@@ -15,6 +17,7 @@ from contracts.ids import transfer_id
 from deploy.asking import Asking, NoAnswer, Refused, asking
 from deploy.operate.errors import LocalError
 from deploy.tryout.demo.crowd import Standing
+from deploy.tryout.demo.records import Key, Said, differences
 
 __all__ = ["Books", "Row"]
 
@@ -26,6 +29,12 @@ _REFUSED_AT_THE_BORDER: Final = """
 SELECT reason, count(*) FROM audit_refusal WHERE message_type LIKE 'shuangcheng.signups.signup_requested.%'
 GROUP BY reason
 """
+_RECORDS: Final = """
+SELECT r.host, r.record_ref, r.home, r.total, r.posted, t.state
+  FROM audit_service_record AS r LEFT JOIN audit_transfer AS t ON t.id = r.transfer_id
+ WHERE r.host <> r.home
+"""
+_TRANSFERS: Final = "SELECT id, host, record_ref FROM audit_transfer"
 _SET_ASIDE: Final = "SELECT count(*) FROM audit_set_aside WHERE reason NOT IN ('waiting', 'ready')"
 _REJECTED: Final = "SELECT count(*) FROM audit_notice WHERE rejected"
 
@@ -108,6 +117,22 @@ class Books:
         """The moment at which the linkage learned that the first version of a record was credited."""
         transfer = await self.get("bridge", f"/transfers/{transfer_id(host, record_ref, 1)}")
         return datetime.fromisoformat(transfer["since"]) if transfer["state"] == "credited" else None
+
+    async def differences(self, codes: Iterable[str]) -> list[str]:
+        """Every record of which the bridge, its host and its home say different minutes."""
+        said = {
+            (row["host"], row["record_ref"]): Said(row["home"], row["total"], row["posted"], row["state"])
+            for row in await self.fetch("bridge", _RECORDS)
+        }
+        transfers = {row["id"]: (row["host"], row["record_ref"]) for row in await self.fetch("bridge", _TRANSFERS)}
+        served: dict[Key, int] = {}
+        booked: Counter[UUID] = Counter()
+        for code in codes:
+            for row in await self.of_registry(code, "/sums/records"):
+                served[code, row["record_ref"]] = row["minutes"]
+            for row in await self.of_registry(code, "/sums/postings"):
+                booked[UUID(row["transfer_id"])] += row["minutes"]
+        return differences(said, transfers, served, booked)
 
     async def refused_at_the_border(self) -> dict[str, int]:
         """Sign-ups that the border refused, so that no post was decided, by reason."""

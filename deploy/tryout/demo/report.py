@@ -71,6 +71,7 @@ async def read(
     directions = {direction: _nothing() for direction in audits} | crossing["directions"]
     minutes = {direction: one["minutes"] for direction, one in directions.items()}
     broken = failures(minutes, audits, overbooked=posts["overbooked"], stuck=stuck)
+    broken += await books.differences(setting.kinds)
     document = {
         "schema": SCHEMA,
         "commit": await asyncio.to_thread(_commit),

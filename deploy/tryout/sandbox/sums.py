@@ -26,11 +26,16 @@ WHERE NOT EXISTS (SELECT FROM link WHERE link.ref = v.ref AND (link.established 
 _SIGNUPS: Final = """
 SELECT host, shift_ref, ref, state, asker, signup_ref FROM signup WHERE host = $1 AND starts_at IS NOT NULL
 """
+_RECORDS: Final = """
+SELECT record_ref, minutes FROM audit_served WHERE home IS NOT NULL AND status = 'confirmed' ORDER BY record_ref
+"""
+_POSTINGS: Final = "SELECT transfer_id, sum(minutes)::bigint AS minutes FROM audit_credits GROUP BY transfer_id"
 _BOOKED: Final = "SELECT minutes, at FROM posting WHERE record_ref = $1 ORDER BY number"
 
 
 def sums_routes(settings: SandboxSettings, pool: Callable[[], Pool]) -> APIRouter:
-    """``GET /sums``, ``/sums/signups`` and ``/sums/booked``, for the bearer of the system's token."""
+    """``GET /sums``, and ``/signups``, ``/records``, ``/postings`` and ``/booked`` under it, for the bearer of the
+    system's token."""
     router = APIRouter(prefix="/sums", dependencies=[Depends(bearer_of(settings.system_token))])
 
     @router.get("")
@@ -48,6 +53,16 @@ def sums_routes(settings: SandboxSettings, pool: Callable[[], Pool]) -> APIRoute
     async def signups() -> list[dict[str, Any]]:
         """The states of sign-ups for our own shifts."""
         return [dict(row) for row in await pool().fetch(_SIGNUPS, settings.registry)]
+
+    @router.get("/records")
+    async def records() -> list[dict[str, Any]]:
+        """Visitors' records that are confirmed, with the minutes that count."""
+        return [dict(row) for row in await pool().fetch(_RECORDS)]
+
+    @router.get("/postings")
+    async def postings() -> list[dict[str, Any]]:
+        """The minutes that each transfer has in our ledger."""
+        return [dict(row) for row in await pool().fetch(_POSTINGS)]
 
     @router.get("/booked")
     async def booked(record_ref: str) -> list[dict[str, Any]]:

@@ -22,6 +22,8 @@ EVERYWHERE = [
     ("GET", "/books/returned"),
     ("GET", "/sums"),
     ("GET", "/sums/signups"),
+    ("GET", "/sums/records"),
+    ("GET", "/sums/postings"),
     ("GET", "/sums/booked?record_ref=R-1"),
 ]
 INTERFACE = [
