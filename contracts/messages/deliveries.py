@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.messages.base import (
     AgeBand,
@@ -109,14 +109,24 @@ class ServiceDecided(_ToRegistry):
 
 
 class CreditPosted(_ToRegistry):
-    """To the home: post ``delta`` under ``transfer_id``; ``total`` is what the record is worth now (0 when revoked)."""
+    """To the home: post ``delta`` under ``transfer_id``; ``total`` is what the record is worth now (0 when revoked).
+
+    Minutes are taken back whatever became of consent and link since they were posted. While nothing may be shared, such
+    a message has no ``record``; its ``delta`` is below 0.
+    """
 
     transfer_id: UUID
     host: RegistryCode
     total: Minutes
     delta: Delta
-    record: ServiceRecord
+    record: ServiceRecord | None = None
     attempt: Attempt | None = None
+
+    @model_validator(mode="after")
+    def _only_taking_back_needs_no_record(self) -> CreditPosted:
+        if self.record is None and self.delta >= 0:
+            raise ValueError("only a message that takes minutes back may leave out the record")
+        return self
 
     @property
     def subject(self) -> str:

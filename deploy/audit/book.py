@@ -11,6 +11,7 @@ from uuid import UUID
 
 from contracts.ids import transfer_id
 from contracts.messages import Message, attendance, bridge, identity, receipts, service
+from contracts.messages.service import ServiceRecord
 from contracts.topics import service_source
 from deploy.audit.world import Line, Row, Topics, World, code_of
 
@@ -196,6 +197,15 @@ class Book:
     def version_of(self) -> dict[UUID, tuple[str, str, int]]:
         """Transfer → the version of a record that a host attested."""
         return {transfer_id(*key): key for key in self.attested}
+
+    @cached_property
+    def settled_records(self) -> dict[UUID, ServiceRecord]:
+        """Transfer → the version of a record that was confirmed or revoked, whole."""
+        return {
+            transfer_id(line.data.host, line.data.record.record_ref, line.data.record.version): line.data.record
+            for line in self.facts
+            if not isinstance(line.data, attendance.ServiceHeld)
+        }
 
     @cached_property
     def transfers(self) -> dict[UUID, list[Line]]:

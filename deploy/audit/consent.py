@@ -14,11 +14,13 @@ __all__ = ["consent"]
 
 
 def consent(book: Book) -> Iterator[Violation]:
-    """I13: consent stands when a CreditPosted is sent, a SignupChanged to a home that neither hosts nor asked, or a
-    word to a host on her age.
+    """I13: consent stands when a CreditPosted with a record is sent, a SignupChanged to a home that neither hosts nor
+    asked, or a word to a host on her age.
     """
     for line in book.of(deliveries.CreditPosted):
-        yield from _covered(book, (code_of(line.topic), line.data.volunteer_ref, line.data.host), line)
+        # Minutes are taken back without consent, and then nothing of the record is told.
+        if line.data.record is not None or line.data.delta >= 0:
+            yield from _covered(book, (code_of(line.topic), line.data.volunteer_ref, line.data.host), line)
     for line in book.of(deliveries.SignupChanged):
         home = code_of(line.topic)
         if home not in (line.data.host, line.data.asker):

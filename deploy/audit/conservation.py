@@ -100,6 +100,9 @@ def _home_agrees(book: Book, record: Record, home: str) -> Iterator[Violation]:
     elif bucket == "in_flight" and book.drained:
         what = f"{confirmed - credited} minutes of this record are still {state}"
         yield at(book, "I1", book.latest[record.host, record.ref], what, about=f"{record.host}/{record.ref} in flight")
+    elif bucket == "withheld" and confirmed < credited:
+        what = f"{credited - confirmed} minutes are to be taken back at {home}, but the transfer waits for consent"
+        yield at(book, "I1", line, what, about=f"{record.host}/{record.ref} is not taken back")
     elif bucket is None and confirmed != credited:
         sums = f"{confirmed} minutes are confirmed and {credited} minutes are credited"
         what = f"{sums}, and no transfer explains the difference (state of the last transfer: {state})"

@@ -109,7 +109,11 @@ def _deliveries(book: Book) -> Iterator[Violation]:
             word = kinds.get(type(line.data))
             if word is None:
                 continue
-            record: Any = line.data.record if word == "posted" else line.data
+            record: Any = line.data
+            if word == "posted":
+                record = line.data.record or book.settled_records.get(line.data.transfer_id)
+            if record is None:
+                continue  # I9 finds it
             key = (word, getattr(line.data, "host", code), record.record_ref)
             if record.version < newest.get(key, 0):
                 yield at(book, "I6", line, f"version {record.version} was {word} after version {newest[key]}")

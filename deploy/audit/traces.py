@@ -70,18 +70,22 @@ def _postings(book: Book) -> Iterator[Violation]:
 def _credits(book: Book) -> Iterator[Violation]:
     for line in book.of(deliveries.CreditPosted):
         credit = line.data
-        key = (credit.host, credit.record.record_ref, credit.record.version)
+        record = credit.record or book.settled_records.get(credit.transfer_id)
+        if record is None:
+            yield at(book, "I9", line, "minutes are taken back under no version that was confirmed or revoked")
+            continue
+        key = (credit.host, record.record_ref, record.version)
         person = book.person_of.get((code_of(line.topic), credit.volunteer_ref))
         if credit.transfer_id != transfer_id(*key):
             yield at(book, "I9", line, "the transfer id does not follow from the record and its version")
-        elif (said := _source(book, key, credit.record)) is None:
+        elif (said := _source(book, key, record)) is None:
             yield at(book, "I9", line, f"{credit.host} attested no version with the content of this credit")
         elif person is None or book.person_of.get((credit.host, said.volunteer_ref)) != person:
             yield at(
                 book, "I9", line, f"{credit.host} attested this record for another person than {credit.volunteer_ref}"
             )
-        elif credit.total != _worth(credit.record):
-            worth = _worth(credit.record)
+        elif credit.total != _worth(record):
+            worth = _worth(record)
             what = f"the credit has a total of {credit.total} minutes, but the record is worth {worth} minutes"
             yield at(book, "I9", line, what)
         elif (change := _sending(book, line)) is None:

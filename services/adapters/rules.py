@@ -88,19 +88,21 @@ def change_consent(states: States, inbound: Inbound, now: datetime, policy: Regi
     """ConsentChanged: passed on. A withdrawal refuses credits that the registry has surely not seen (rule 40).
 
     They are refused with ``retry``: the border queues the transfer again, finds no consent, and withholds it until
-    there is one.
+    there is one. What takes minutes back goes on to the registry, without its record.
     """
     event = inbound.data
     passed = pass_on(states, inbound, now, policy)
     if event.state != "withdrawn":
         return passed
-    stopped = [
-        _refuse(credit, Refused("consent_withdrawn", retry=True))
+    due = [
+        (credit, credit.body)
         # Sorted, since the id of a receipt follows from its place, and a database gives rows in any order.
         for credit in sorted(states.group(Credit, "volunteer_ref", event.volunteer_ref), key=attrgetter("transfer_id"))
         if credit.state == "due" and credit.body is not None and credit.body.host == event.registry
     ]
-    changes = (*passed.changes, *(credit for credit, _ in stopped))
+    stopped = [_refuse(credit, Refused("consent_withdrawn", retry=True)) for credit, body in due if body.delta >= 0]
+    bare = [replace(credit, body=body.model_copy(update={"record": None})) for credit, body in due if body.delta < 0]
+    changes = (*passed.changes, *bare, *(credit for credit, _ in stopped))
     return replace(passed, changes=changes, sends=tuple(send(policy.code, one) for _, said in stopped for one in said))
 
 

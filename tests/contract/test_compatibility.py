@@ -23,6 +23,7 @@ from contracts.tools.schema_breaks import schema_breaks
 NOW = current()
 PUBLISHED = Path(compatibility.__file__).parents[1] / "published"
 CREDIT = "shuangcheng.deliveries.credit_posted.v1"
+CONFIRMED = "shuangcheng.attendance.service_confirmed.v1"
 SHIFT = "shuangcheng.shifts.shift_published.v1"
 Schema = dict[str, Any]
 
@@ -93,7 +94,7 @@ ADDITIONS: dict[str, tuple[str, Callable[[Schema], object]]] = {
     "order of enum": (CREDIT, lambda s: s["$defs"]["EvidenceClass"]["enum"].reverse()),
     "order of required": (CREDIT, lambda s: s["required"].reverse()),
     "a part got another name": (
-        CREDIT,
+        CONFIRMED,
         lambda s: (
             s["$defs"].update(Service=s["$defs"].pop("ServiceRecord")),
             s["properties"].update(record={"$ref": "#/$defs/Service"}),
@@ -113,7 +114,10 @@ def test_an_optional_addition_passes(case: str) -> None:
 
 
 def test_a_break_is_told_with_its_place_and_both_values() -> None:
-    [line] = _changed(CREDIT, lambda s: s["$defs"]["ServiceRecord"]["properties"]["break_minutes"].update(maximum=60))
+    def shorter(schema: Schema) -> None:
+        schema["$defs"]["ServiceRecord"]["properties"]["break_minutes"].update(maximum=60)
+
+    [line] = _changed(CONFIRMED, shorter)
     assert line == "/record/break_minutes: maximum was 1440, is 60"
 
 

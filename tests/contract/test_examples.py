@@ -107,19 +107,20 @@ def test_ids_in_examples_are_those_that_everyone_computes() -> None:
             record = data.record
             assert data.signup_id == signup_id(data.person, data.host, record.project_ref, record.shift_ref)
         if isinstance(data, CreditPosted):
-            assert data.transfer_id == transfer_id(data.host, data.record.record_ref, data.record.version)
+            key = (data.record.record_ref, data.record.version) if data.record else ("gz-rec-60218", 3)
+            assert data.transfer_id == transfer_id(data.host, *key)
     assert seen >= {RequestSignup, AttestService, CreditPosted}
 
 
 def test_totals_of_the_credits_follow_from_the_records() -> None:
     credits_ = [parse_structured(example.text).data for example in valid_examples()]
-    posted = sorted((c for c in credits_ if isinstance(c, CreditPosted)), key=lambda c: c.record.version)
+    posted = [(c, c.record) for c in credits_ if isinstance(c, CreditPosted) and c.record is not None]
     standing = 0
-    for credit in posted:
-        assert credit.total == (0 if credit.record.revoked else credit.record.minutes)
+    for credit, record in sorted(posted, key=lambda one: one[1].version):
+        assert credit.total == (0 if record.revoked else record.minutes)
         assert credit.delta == credit.total - standing
         standing = credit.total
-    assert [credit.delta for credit in posted] == [165, -30, -135]
+    assert sorted(credit.delta for credit, _ in posted) == [-135, -30, 165]
 
 
 def test_a_code_never_stands_in_clear_outside_the_topics_of_volunteers() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.messages.base import AgeBand
-from contracts.messages.volunteers import ConsentGiven, ConsentWithdrawn
+from contracts.messages.volunteers import ConsentWithdrawn
 from deploy.linkage import SERVICES
 from tests.support.journey import Linkage, Visit
 from tests.support.waiting import eventually
@@ -92,7 +92,7 @@ async def test_a_lowering_while_the_first_credit_is_under_way_leaves_the_right_t
     await eventually(_is(linkage.transfers, visit, {1: "credited", 2: "credited"}))
 
 
-async def test_a_revocation_after_consent_was_withdrawn_is_posted_on_its_renewal(linkage: Linkage) -> None:
+async def test_a_revocation_after_consent_was_withdrawn_is_posted_without_its_record(linkage: Linkage) -> None:
     visit = Visit("sz", "gz")
     await arrived(linkage, visit)
     await linkage.say(visit.attest(120), at=visit.start + timedelta(hours=5))
@@ -105,12 +105,12 @@ async def test_a_revocation_after_consent_was_withdrawn_is_posted_on_its_renewal
         )
     )
     await linkage.say(visit.attest(120, 2, revoked=True), at=visit.start + timedelta(hours=7))
-    await eventually(_is(linkage.transfers, visit, {1: "credited", 2: "withheld"}))
-    assert await linkage.posted(visit) == [120]
-    given = ConsentGiven(volunteer_ref=visit.home_ref, registry="gz", consent=visit.consent(2))
-    await linkage.say(("sz", given), at=visit.start + timedelta(hours=8))
     await eventually(_is(linkage.posted, visit, [120, -120]))
+    await eventually(_is(linkage.transfers, visit, {1: "credited", 2: "credited"}))
     await eventually(_is(linkage.served, visit, (2, 120, "revoked")))
+    named = "SELECT record_ref IS NOT NULL FROM posting WHERE ref = $1 ORDER BY number"
+    told = await linkage.books[visit.home].fetch(named, visit.home_ref)
+    assert [row[0] for row in told] == [True, False], "nothing of the record is told"
 
 
 @pytest.mark.parametrize(("home", "host"), DIRECTIONS)

@@ -206,6 +206,8 @@ class _End:
                 yield f"the transfer of {key} never ends: {latest}"
             if key not in unsure and state in (None, "credited") and booked != service.total:
                 yield f"{key} is worth {service.total}, and {booked} are at home ({state})"
+            if state == "withheld" and key not in unsure and booked > service.total:
+                yield f"{booked - service.total} minutes of {key} are not taken back"
             if (held := stuck.get(key)) is not None and held.state == "withheld" and self._nothing_in_the_way(held):
                 yield f"the transfer of {key} is withheld for nothing: {held}"
 

@@ -233,8 +233,8 @@ class Watch:
                     raise Broken(f"{row.topic} is paused, and {type(message).__name__} is sent")
 
     def _consented(self, member: Member, fresh: list[OutboxRow]) -> None:
-        """No credit is sent while the home's last word on consent takes it back, and none over a link that held neither
-        before this batch nor in it: a batch may restore a link, send its credits and break it again."""
+        """No credit is sent while consent is taken back, and none over a link that held neither before this batch nor
+        in it: a batch may restore a link, send its credits and break it again."""
         held = self._active | self._held()
         for row in fresh:
             if row.topic != DELIVERIES.of(code := row.topic.split(".")[1]).name:
@@ -242,8 +242,8 @@ class Watch:
             data = decode(row.value, unpack_headers(row.headers)).data
             if isinstance(data, LinkChanged) and data.state in ("established", "restored"):
                 held.add((code, data.volunteer_ref, data.registry))
-            if not isinstance(data, CreditPosted):
-                continue
+            if not isinstance(data, CreditPosted) or data.record is None:
+                continue  # without a record it takes minutes back, and the home learns nothing else
             if self._consents[code].taken_back(member, data.volunteer_ref, data.host):
                 raise Broken(f"a credit of {data.volunteer_ref} is sent though she has taken her consent back")
             if (code, data.volunteer_ref, data.host) not in held:

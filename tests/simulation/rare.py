@@ -120,7 +120,7 @@ RARE: Final[dict[str, Planted]] = {
     ),
     "unknown at any time": without(
         "a late answer sends again what waits or is booked", RecordTransfers.unknown,
-        ("if transfer.state not in UNDER_WAY or _contradicted(transfer):", "if False:"),
+        ("if transfer.state not in UNDER_WAY or is_contradicted(transfer):", "if False:"),
     ),
     "an old difference": without(
         "a version goes with the difference to what was booked long ago", RecordTransfers._send,

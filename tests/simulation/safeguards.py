@@ -36,6 +36,10 @@ def _none(*_: Any, **__: Any) -> None:
     return None
 
 
+def _obstacle_stands(self: Any, _: Transfer) -> bool:
+    return self._obstacle is not None
+
+
 async def _known_by_nobody(db: Any, seen: Any, *, hopeful: bool) -> Any:
     return {}
 
@@ -198,4 +202,8 @@ SAFEGUARDS: Final = {
     "any code": Planted("a guess is a code", ((identity, "_fits", _true),)),
     "accounts taken twice": Planted("an account is two persons'", ((identity.Case, "_taken", _false),)),
     "requests without an end": Planted("a request is never answered", ((identity.Case, "keep_pending", _no_timer),)),
+    "minutes stay at home": Planted(
+        "what takes minutes back waits for a consent that nobody gives",
+        ((transfer.RecordTransfers, "_waits_for_consent", _obstacle_stands),),
+    ),
 }

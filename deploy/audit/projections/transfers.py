@@ -22,15 +22,13 @@ _ENDED: Final = ("credited", "refused", "superseded")
 def transfers(book: Book) -> Iterator[Expected]:
     """Both tables."""
     transfer = Expected("bridge", "transfer", ("id",))
-    settled = _settled(book)
     attempts: defaultdict[UUID, int] = defaultdict(int)
     for line in book.of(deliveries.CreditPosted, deliveries.CreditQueried):
         attempts[line.data.transfer_id] += 1
     posted: defaultdict[Key, int] = defaultdict(int)
     for transfer_id, changes in book.transfers.items():
         last = changes[-1]
-        record = settled.get((last.data.host, last.data.record_ref, last.data.version))
-        columns = _transfer(book, last, record, attempts[transfer_id])
+        columns = _transfer(book, last, book.settled_records.get(transfer_id), attempts[transfer_id])
         transfer.put(last, transfer_id, **columns)
         if last.data.state == "credited":
             posted[last.data.host, last.data.record_ref] += last.data.delta
@@ -43,15 +41,6 @@ def transfers(book: Book) -> Iterator[Expected]:
             transfer_of = None if latest is None else latest.data.transfer_id
             record_.put(facts[-1], *key, **columns, posted=posted[key], transfer_id=transfer_of)
     yield from (transfer, record_)
-
-
-def _settled(book: Book) -> dict[tuple[str, str, int], ServiceRecord]:
-    """The versions that were confirmed or revoked, whole."""
-    return {
-        (line.data.host, line.data.record.record_ref, line.data.record.version): line.data.record
-        for line in book.facts
-        if not isinstance(line.data, attendance.ServiceHeld)
-    }
 
 
 def _transfer(book: Book, last: Line, record: ServiceRecord | None, attempts: int) -> Row:

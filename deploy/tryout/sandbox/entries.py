@@ -193,15 +193,15 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Credit:
     """Signed minutes to post for our volunteer, who served elsewhere. ``total``: the minutes that the record is worth
-    now."""
+    now. ``record_ref`` and ``version`` are None where minutes are taken back while nothing may be shared."""
 
     transfer_id: UUID
     ref: str
     host: str
     delta: int
     total: int
-    record_ref: str
-    version: int
+    record_ref: str | None
+    version: int | None
     attempt: int | None = None
     """The number of this sending, if we are told it. The answer repeats the number."""
 

@@ -11,10 +11,15 @@ from typing import Literal
 
 from services.bridge.states import Transfer
 
-__all__ = ["Meaning", "left_open", "of_unknown"]
+__all__ = ["Meaning", "is_contradicted", "left_open", "of_unknown"]
 
 Meaning = Literal["never_seen", "cannot_say", "may_be_old", "nothing"]
 _THE_FIRST = (1,)
+
+
+def is_contradicted(transfer: Transfer) -> bool:
+    """The home says that it booked other minutes. Only a receipt with the right minutes or an operator ends this."""
+    return transfer.state == "uncertain" and transfer.reason == "delta_conflict"
 
 
 def left_open(transfer: Transfer, attempt: int | None) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from contracts.messages.service import ServiceRecord
 from contracts.topics import BRIDGE_COMMANDS
 from services.bridge.border.people import OBSTACLES, obstacle
 from services.bridge.draft import Draft
-from services.bridge.ledger.attempts import left_open, of_unknown
+from services.bridge.ledger.attempts import is_contradicted, left_open, of_unknown
 from services.bridge.ledger.reports import report
 from services.bridge.ledger.settling import BY_HAND, Outcome, not_settleable
 from services.bridge.policy import Policy
@@ -110,7 +110,7 @@ class RecordTransfers:
         go."""
         if transfer.attempts < (attempt or 1):
             return "not_sent"
-        if transfer.state == "credited" or _contradicted(transfer):
+        if transfer.state == "credited" or is_contradicted(transfer):
             return "receipt_conflict"
         if transfer.state not in OPEN:
             return None
@@ -125,7 +125,7 @@ class RecordTransfers:
         """The home cannot say. In answer to a query: it never saw the transfer. Else nobody knows whether it booked."""
         if transfer.attempts < (attempt or 1):
             return "not_sent"
-        if transfer.state not in UNDER_WAY or _contradicted(transfer):
+        if transfer.state not in UNDER_WAY or is_contradicted(transfer):
             return None
         match of_unknown(transfer, attempt):
             case "never_seen":
@@ -187,7 +187,7 @@ class RecordTransfers:
         elif transfer.unanswered and self._capability != "idempotent":
             # Only an idempotent home may be given again what it may have booked.
             self._ask_again(self._keep(replace(transfer, state="uncertain", reason="no_receipt")))
-        elif self._obstacle is not None:
+        elif self._waits_for_consent(transfer):
             self._withhold(transfer, "withheld")
         elif self._home_state != "active":
             self._queue_again(transfer, NOT_ACTIVE[self._home_state], _LONGEST_RETRY)
@@ -204,7 +204,7 @@ class RecordTransfers:
             host=sent.host,
             total=sent.total,
             delta=sent.delta,
-            record=sent.record,
+            record=sent.record if self._obstacle is None else None,
             attempt=attempt,
         )
         self._draft.deliver(sent.home, credit)
@@ -220,11 +220,16 @@ class RecordTransfers:
             query = CreditQueried(volunteer_ref=asked.home_ref, transfer_id=asked.id, attempt=asked.attempts)
             self._draft.deliver(transfer.home, query)
             self._await_receipt(asked)
-        elif self._obstacle is not None:
+        elif self._waits_for_consent(transfer):
             # To repeat a credit needs consent. It may have been booked, so its state is not withheld.
             self._withhold(transfer, "uncertain")
         else:
             self._post(transfer)
+
+    def _waits_for_consent(self, transfer: Transfer) -> bool:
+        """Only a credit waits. What takes minutes back goes whatever became of consent and link since: otherwise who
+        bought hours would keep them by a withdrawal."""
+        return self._obstacle is not None and transfer.delta >= 0
 
     def _withhold(self, transfer: Transfer, state: TransferState) -> None:
         # The decision that ends the obstacle writes the link too (``carrying.go_on``): the later of two is overtaken.
@@ -287,11 +292,6 @@ class RecordTransfers:
         if moved:
             report(self._draft, self._link, transfer)
         return transfer
-
-
-def _contradicted(transfer: Transfer) -> bool:
-    """The home says that it booked other minutes. Only a receipt with the right minutes or an operator ends this."""
-    return transfer.state == "uncertain" and transfer.reason == "delta_conflict"
 
 
 def _timer_name(transfer: Transfer) -> str:

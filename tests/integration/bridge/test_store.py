@@ -264,10 +264,13 @@ async def test_the_same_code_reads_what_an_earlier_batch_wrote(border: BridgeOnP
     await border.say(HOME, accepted(1, 2, -30))
     revoked = attendance.ServiceRevoked.model_validate(confirmed_of(1, 3).model_dump() | {"minutes": 0})
     await border.hear(revoked)
-    assert [credit.delta for credit in await border.sent(CreditPosted)] == [120, -30]
-    await border.say(HOME, volunteers.ConsentGiven(volunteer_ref="S1", registry=HOST, consent=consent(2)))
-    assert [credit.delta for credit in await border.sent(CreditPosted)] == [120, -30, -90]
+    assert [credit.delta for credit in await border.sent(CreditPosted)] == [120, -30, -90], "what takes back waits not"
     await border.say(HOME, accepted(1, 3, -90))
+    await border.hear(confirmed_of(1, 4, 60))
+    assert len(await border.sent(CreditPosted)) == 3, "a raise waits for consent"
+    await border.say(HOME, volunteers.ConsentGiven(volunteer_ref="S1", registry=HOST, consent=consent(2)))
+    assert [credit.delta for credit in await border.sent(CreditPosted)] == [120, -30, -90, 60]
+    await border.say(HOME, accepted(1, 4, 60))
     async with border.pool.acquire() as db:
         (row,) = await store.RECORDS.fetch(db)
-    assert (row.total, row.posted, row.state) == (0, 0, "revoked")
+    assert (row.total, row.posted, row.state) == (60, 60, "confirmed")

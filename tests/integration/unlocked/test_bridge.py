@@ -146,6 +146,7 @@ class _Home:
         for credit in new:
             if credit.transfer_id not in self._transfers:
                 self._transfers[credit.transfer_id] = credit.delta
+                assert credit.record is not None
                 ref = credit.record.record_ref
                 self.booked[ref] = self.booked.get(ref, 0) + credit.delta
             assert self._transfers[credit.transfer_id] == credit.delta, "one id, other minutes"

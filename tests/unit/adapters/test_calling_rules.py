@@ -102,11 +102,12 @@ def test_a_query_about_a_transfer_never_seen_is_put_to_a_queryable_registry_only
 
 
 def test_withdrawn_consent_stops_only_what_the_registry_has_surely_not_seen() -> None:
-    waiting, tried, elsewhere = credit("H-1"), credit("H-1"), credit("H-1", host="fs")
+    waiting, tried, elsewhere, lowering = credit("H-1"), credit("H-1"), credit("H-1", host="fs"), credit("H-1", -60)
     told_so = deliveries.ConsentChanged(volunteer_ref="H-1", registry="gz", state="withdrawn", version=1)
-    states = states_of(row(waiting), row(tried, state="unknown", attempts=1), row(elsewhere))
+    states = states_of(row(waiting), row(tried, state="unknown", attempts=1), row(elsewhere), row(lowering))
     decision = rules.change_consent(states, inbound(told_so), MORNING, seat("idempotent"))
-    stopped = [change for change in decision.changes if isinstance(change, Credit)]
+    bare, *stopped = [change for change in decision.changes if isinstance(change, Credit)]
+    assert bare == row(lowering.model_copy(update={"record": None})), "minutes are taken back, without their record"
     assert [(one.transfer_id, one.state, one.retry) for one in stopped] == [(waiting.transfer_id, "refused", True)]
     assert answers(decision) == [("CreditRefused", "H-1", "consent_withdrawn")]
 

@@ -54,8 +54,9 @@ class Conversation(RuleBasedStateMachine):
         """Take the new deliveries to the home; none may be a credit that was not allowed when it was sent."""
         for send in self.world.sent[self.seen :]:
             if isinstance(send.message, CreditPosted):
-                assert self.allowed, "sent without consent"
-                assert self.link_active, "sent under a broken link"
+                bare = send.message.record is None
+                assert bare == (not (self.allowed and self.link_active)), "only with consent and link it has its record"
+                assert not bare or send.message.delta < 0, "without them it only takes minutes back"
                 self._look_at(send.message)
             if isinstance(send.message, CreditPosted | CreditQueried):
                 self.post.append(send.message)
@@ -163,6 +164,7 @@ class Conversation(RuleBasedStateMachine):
                     assert any(other.in_the_way for other in self._transfers())
                 if transfer.state == "withheld":
                     assert not (self.allowed and self.link_active)
+                    assert transfer.in_the_way or transfer.total >= self._service().posted, "it takes minutes back"
 
     def teardown(self) -> None:
         """With consent, link and a home that answers, all comes to rest and the home has the last total."""

@@ -106,16 +106,61 @@ def test_of_several_waiting_versions_only_the_newest_is_sent() -> None:
     assert [world.transfer(n).state for n in (1, 2, 3)] == ["credited", "superseded", "sent"]
 
 
-def test_a_revocation_after_consent_was_withdrawn_is_withheld_until_consent_is_renewed() -> None:
+def _nothing_may_be_shared(world: World, why: str) -> None:
+    match why:
+        case "consent_withdrawn":
+            world.withdraw(1)
+        case "consent_expired":
+            world.now = T0 + 100 * MINUTE
+        case "link_broken":
+            world.hear(broken(2))
+
+
+@pytest.mark.parametrize("why", ["consent_withdrawn", "consent_expired", "link_broken"])
+@pytest.mark.parametrize("total", [0, 45])
+def test_minutes_are_taken_back_whatever_became_of_consent_and_link(why: str, total: int) -> None:
+    """Who had bought hours withdrew consent, and the revocation waited for ever (W3)."""
+    world = World()
+    world.link(until=T0 + 90 * MINUTE)
+    booked(world, 60)
+    _nothing_may_be_shared(world, why)
+    sends = world.confirm(2, total) if total else world.revoke(2)
+    [posted] = of_kind(sends, CreditPosted)
+    assert (posted.total, posted.delta, posted.record) == (total, total - 60, None), "nothing else is told"
+    [again] = of_kind(world.pass_time(6 * MINUTE), CreditPosted)
+    assert (again.transfer_id, again.delta, again.record) == (posted.transfer_id, total - 60, None), "it is repeated"
+    world.accept(2)
+    assert (world.service().total, world.service().posted) == (total, total)
+
+
+def test_a_raise_after_a_taking_back_waits_for_consent() -> None:
     world = linked()
     booked(world, 60)
     world.withdraw(1)
-    sends = world.revoke(2)
-    assert credits(sends) == []
-    assert [(r.state, r.reason) for r in of_kind(sends, CreditReported)] == [("withheld", "consent_withdrawn")]
-    assert credits(world.give(2)) == [-60]
+    world.revoke(2)
     world.accept(2)
-    assert (world.service().total, world.service().posted) == (0, 0)
+    assert credits(world.confirm(3, 50)) == []
+    assert (world.transfer(3).state, world.transfer(3).reason) == ("withheld", "consent_withdrawn")
+    assert credits(world.revoke(4)) == [], "nothing of it is at home"
+    assert (world.transfer(4).state, world.transfer(4).reason) == ("credited", "nothing_to_post")
+
+
+def test_a_correction_that_takes_nothing_back_waits_for_consent() -> None:
+    world = linked()
+    booked(world, 60)
+    world.withdraw(1)
+    assert credits(world.confirm(2, 60)) == []
+    assert credits(world.confirm(3, 90)) == []
+    assert credits(world.confirm(4, 55)) == [-5]
+    assert [world.transfer(number).state for number in (2, 3, 4)] == ["superseded", "superseded", "sent"]
+
+
+def test_with_consent_a_taking_back_names_its_record() -> None:
+    world = linked()
+    booked(world, 60)
+    [posted] = of_kind(world.revoke(2), CreditPosted)
+    assert posted.record is not None
+    assert posted.record.revoked
 
 
 def test_a_record_revoked_before_anything_was_sent_needs_no_message_to_the_home() -> None:
@@ -146,7 +191,7 @@ def test_consent_is_judged_by_the_clock_at_the_moment_of_sending() -> None:
     world = World()
     world.link(until=T0 + 10 * MINUTE)
     world.confirm(1, 60)
-    world.confirm(2, 50)
+    world.confirm(2, 70)
     world.now = T0 + 10 * MINUTE
     sends = world.accept(1)
     assert (credits(sends), world.transfer(2).reason) == ([], "consent_expired")

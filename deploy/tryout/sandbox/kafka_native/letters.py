@@ -154,8 +154,8 @@ def _credit(_: Event, data: deliveries.CreditPosted) -> entries.Entry:
         host=data.host,
         delta=data.delta,
         total=data.total,
-        record_ref=record.record_ref,
-        version=record.version,
+        record_ref=None if record is None else record.record_ref,
+        version=None if record is None else record.version,
         attempt=data.attempt,
     )
 

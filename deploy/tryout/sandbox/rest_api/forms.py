@@ -136,8 +136,8 @@ class CreditForm(BaseModel):
     host: Text = Field(alias="服务方", max_length=64)
     delta: int = Field(alias="分钟", ge=-1440, le=1440)
     total: int = Field(alias="累计分钟", ge=0, le=1440)
-    record_ref: Text = Field(alias="记录编号", max_length=64)
-    version: int = Field(alias="版本", ge=1, le=2**31 - 1)
+    record_ref: Text | None = Field(alias="记录编号", max_length=64, default=None)
+    version: int | None = Field(alias="版本", ge=1, le=2**31 - 1, default=None)
 
     def credit(self) -> entries.Credit:
         """The credit for the ledger."""

@@ -91,9 +91,9 @@ class RestApi:
             "服务方": body.host,
             "分钟": body.delta,
             "累计分钟": body.total,
-            "记录编号": body.record.record_ref,
-            "版本": body.record.version,
         }
+        if body.record is not None:
+            form |= {"记录编号": body.record.record_ref, "版本": body.record.version}
         return await self._outcome(credit, "POST", _POST, orjson.dumps(form))
 
     async def ask(self, credit: Credit) -> Outcome:
