@@ -13,7 +13,6 @@ from uuid import UUID
 from aiokafka import TopicPartition
 
 from contracts.envelope import Event, decode
-from contracts.ids import transfer_id
 from contracts.messages import Message, receipts, volunteers
 from contracts.messages.deliveries import (
     ConsentChanged,
@@ -27,6 +26,7 @@ from contracts.messages.refusals import MessageRefused
 from contracts.registry import Capability
 from contracts.topics import DELIVERIES, REFUSALS
 from tests.support.linkage import Log
+from tests.support.transfers import record_ref_of
 
 __all__ = ["Broken", "Registry", "Said"]
 
@@ -179,19 +179,11 @@ class Registry:
         if credit.transfer_id in booked:
             raise Broken(f"{self.code} was made to book transfer {credit.transfer_id} twice")
         self.bookings.append((credit.transfer_id, credit.delta))
-        key = self._record_of(credit)
+        booked_before = [ref for host, ref in self.sums if host == credit.host]
+        key = credit.host, record_ref_of(credit, booked_before)
         self.sums[key] += credit.delta
         if self.sums[key] != credit.total:
             raise Broken(f"{self.code} has {self.sums[key]} minutes of {key}, and was told that {credit.total} stand")
-
-    def _record_of(self, credit: CreditPosted) -> tuple[str, str]:
-        """Minutes that are taken back may come without their record: it is one of those that were booked before."""
-        if credit.record is not None:
-            return credit.host, credit.record.record_ref
-        ours = (key for key in self.sums if key[0] == credit.host)
-        return next(
-            key for key in ours for version in range(1, 100) if transfer_id(*key, version) == credit.transfer_id
-        )
 
     def _answer(self, asked: CreditPosted | CreditQueried) -> Message:
         booked = dict(self.bookings)

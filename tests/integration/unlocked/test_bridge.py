@@ -19,6 +19,7 @@ from services.bridge.settings import BridgeSettings
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, T0, confirmed, consent, established, person
 from tests.support.clocks import HandClock
 from tests.support.naming import SECRET
+from tests.support.transfers import record_ref_of
 from tests.support.unlocked import Unlocked, overtaken, unlocked
 
 
@@ -146,8 +147,7 @@ class _Home:
         for credit in new:
             if credit.transfer_id not in self._transfers:
                 self._transfers[credit.transfer_id] = credit.delta
-                assert credit.record is not None
-                ref = credit.record.record_ref
+                ref = record_ref_of(credit, self.booked)
                 self.booked[ref] = self.booked.get(ref, 0) + credit.delta
             assert self._transfers[credit.transfer_id] == credit.delta, "one id, other minutes"
         return [accepted(credit) for credit in new]

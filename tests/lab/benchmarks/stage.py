@@ -84,7 +84,7 @@ class Stage:
             await self.postgres.create_database(f"load_{count}", owner=_OWNER, template="history")
         )
         came = [visit for visit in load.visits if visit.came_at is not None]
-        await _copy(db, "signup", [(visit.signup_id, "confirmed") for visit in load.visits])
+        await _copy(db, "signup", [(visit.signup_id, "confirmed") for visit in load.visits], "id", "state")
         await _copy(db, "presence", [(visit.signup_id, visit.day, 1, visit.came_at, None) for visit in came])
         await _copy(db, "entity", [(f"person:{person}",) for person in load.persons], "name")
         await _copy(db, "entity", [(f"signup:{visit.signup_id}",) for visit in load.visits], "name")
