@@ -32,8 +32,10 @@ class Told:
 
 
 @contextlib.asynccontextmanager
-async def system(say: Callable[[asyncio.StreamWriter, Told], Awaitable[None]]) -> AsyncIterator[tuple[RestApi, Told]]:
-    """A system that answers every request so; the clients give up steps after a fifth of a second."""
+async def system(
+    say: Callable[[asyncio.StreamWriter, Told], Awaitable[None]], *, seconds: float = 0.2
+) -> AsyncIterator[tuple[RestApi, Told]]:
+    """A system that answers every request so; the clients give up steps after so many seconds."""
     told = Told()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -43,7 +45,7 @@ async def system(say: Callable[[asyncio.StreamWriter, Told], Awaitable[None]]) -
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    client = RestApi(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "sz", seconds=0.2)
+    client = RestApi(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "sz", seconds=seconds)
     try:
         yield client, told
     finally:
@@ -123,7 +125,8 @@ async def test_a_line_that_was_cut_off_carries_the_next_request() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         await writer.drain()
 
-    async with system(say) as (client, _):
+    # The good answers must not be late on a slow machine.
+    async with system(say, seconds=2.0) as (client, _):
         lost = await asyncio.gather(*(client.post(CREDIT) for _ in range(32)))
         assert all(isinstance(one, Lost) for one in lost)
         assert await asyncio.gather(*(client.listen(0) for _ in range(32))) == [[]] * 32
