@@ -112,8 +112,7 @@ def _commands(book: Book) -> Iterator[Violation]:
             if (len({told for told, *_ in each}) != 1 or len(given) != len(each)) and not book.stands_aside(line):
                 yield at(book, "I7", line, f"this {kind.__name__} has {len(given)} answers: {_names(given)}")
     for line in book.of(opportunities.SignupRefused, opportunities.SignupConfirmed, opportunities.SignupWaitlisted):
-        assert line.event is not None
-        if ("urn:shuangcheng:service:bridge", line.event.causation) not in book.first:
+        if book.cause(line) is None:
             yield at(book, "I7", line, "this answer belongs to no command of the bridge")
 
 

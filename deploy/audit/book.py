@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from contracts.ids import transfer_id
-from contracts.messages import Message, attendance, bridge, identity, receipts, service
+from contracts.messages import Message, attendance, bridge, deliveries, identity, receipts, service
 from contracts.messages.service import ServiceRecord
 from contracts.topics import service_source
 from deploy.audit.world import Line, Row, Topics, World, code_of
@@ -96,10 +96,13 @@ class Book:
         """Messages of these types that name this id as their cause."""
         return [line for line in self.caused.get(cause, ()) if isinstance(line.data, kinds)]
 
-    def cause(self, line: Line) -> Line | None:
-        """The border's message that a message names as its cause. None if the cause is no message of the border."""
+    def cause(self, line: Line, *services: str) -> Line | None:
+        """The border's message that a message names as its cause, or the message of one of these ``services``: its own
+        timer. None if the cause is no message of theirs."""
         assert line.event is not None
-        return self.first.get((_BRIDGE, line.event.causation or ""))
+        named = line.event.causation or ""
+        causes = (self.first.get((source, named)) for source in (*map(service_source, services), _BRIDGE))
+        return next((cause for cause in causes if cause is not None), None)
 
     @cached_property
     def by_id(self) -> dict[str, Line]:
@@ -206,6 +209,11 @@ class Book:
             for line in self.facts
             if not isinstance(line.data, attendance.ServiceHeld)
         }
+
+    def record_of(self, credit: deliveries.CreditPosted) -> ServiceRecord | None:
+        """The record of a credit; where minutes are taken back without it, the version that was confirmed or
+        revoked."""
+        return credit.record or self.settled_records.get(credit.transfer_id)
 
     @cached_property
     def transfers(self) -> dict[UUID, list[Line]]:

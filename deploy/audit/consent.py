@@ -19,7 +19,7 @@ def consent(book: Book) -> Iterator[Violation]:
     """
     for line in book.of(deliveries.CreditPosted):
         # Minutes are taken back without consent, and then nothing of the record is told.
-        if line.data.record is not None or line.data.delta >= 0:
+        if line.data.record is not None:
             yield from _covered(book, (code_of(line.topic), line.data.volunteer_ref, line.data.host), line)
     for line in book.of(deliveries.SignupChanged):
         home = code_of(line.topic)

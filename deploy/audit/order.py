@@ -109,9 +109,7 @@ def _deliveries(book: Book) -> Iterator[Violation]:
             word = kinds.get(type(line.data))
             if word is None:
                 continue
-            record: Any = line.data
-            if word == "posted":
-                record = line.data.record or book.settled_records.get(line.data.transfer_id)
+            record: Any = book.record_of(line.data) if word == "posted" else line.data
             if record is None:
                 continue  # I9 finds it
             key = (word, getattr(line.data, "host", code), record.record_ref)

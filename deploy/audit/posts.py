@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from contracts.messages import attendance, opportunities, shifts, volunteers
@@ -177,8 +177,7 @@ def minors(book: Book) -> Iterator[Violation]:
         offered[code_of(line.topic), line.data.volunteer_ref].add((line.data.age_band, line.data.guardian_approved))
     ages = {key: min(v.minimum_age for _, v in shift.versions) for key, shift in _published(book).items()}
     for line in book.of(opportunities.SignupConfirmed, opportunities.SignupWaitlisted):
-        assert line.event is not None
-        command: Any = book.first.get(("urn:shuangcheng:service:bridge", line.event.causation or ""))
+        command = book.cause(line)
         if command is None or not isinstance(command.data, opportunities.RequestSignup):
             continue
         band, approved = command.data.age_band, command.data.guardian_approved

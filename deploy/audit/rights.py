@@ -7,7 +7,6 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.messages import attendance, opportunities
-from contracts.topics import service_source
 from deploy.audit.book import Book
 from deploy.audit.violations import Violation, at
 from deploy.audit.world import Line
@@ -18,7 +17,15 @@ _GIVES_A_RIGHT = (opportunities.SignupConfirmed, opportunities.SignupPromoted, o
 
 
 class Rights:
-    """Who may serve, as attendance heard it at the end, and until when somebody served whose sign-up ended later."""
+    """Who may serve, as attendance heard it at the end, and until when somebody served whose sign-up ended later. Built
+    once from the log: ``Rights.of(book)``."""
+
+    @classmethod
+    def of(cls, book: Book) -> Rights:
+        """The ``Rights`` of this book."""
+        found: Rights = book.memo.setdefault("rights", None) or cls(book)
+        book.memo["rights"] = found
+        return found
 
     def __init__(self, book: Book) -> None:
         self.has: set[UUID] = set()
@@ -48,9 +55,7 @@ def ends(book: Book) -> Iterator[Violation]:
     """A sign-up ends at the time of the message that ends it, and no volunteer gives it back once its shift has begun.
     Ends of earlier versions of the linkage have no moment, and are not judged."""
     for line in book.of(opportunities.SignupWithdrawn):
-        assert line.event is not None
-        fact, own = line.data, book.first.get((service_source("opportunities"), line.event.causation or ""))
-        cause = own or book.cause(line)
+        fact, cause = line.data, book.cause(line, "opportunities")
         if fact.withdrawn_at is None or fact.starts_at is None or cause is None or cause.event is None:
             continue
         if cause.event.time != fact.withdrawn_at:
@@ -63,7 +68,7 @@ def held_with_a_right(book: Book) -> Iterator[Violation]:
     """I17: no record is held for want of a sign-up that gave the right when the service began."""
     if not book.drained:
         return
-    rights = Rights(book)
+    rights = Rights.of(book)
     for record in book.records.values():
         fact = record.last.data
         if not isinstance(fact, attendance.ServiceHeld) or fact.reason != "no_signup":

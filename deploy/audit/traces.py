@@ -12,7 +12,7 @@ from contracts.messages import attendance, deliveries, identity, opportunities, 
 from contracts.messages import bridge as ledger
 from contracts.messages.base import Consent
 from contracts.messages.service import ServiceAttested, ServiceRecord
-from contracts.topics import registry_source, service_source
+from contracts.topics import registry_source
 from deploy.audit.book import Book
 from deploy.audit.rights import ends
 from deploy.audit.translated import commands
@@ -70,7 +70,7 @@ def _postings(book: Book) -> Iterator[Violation]:
 def _credits(book: Book) -> Iterator[Violation]:
     for line in book.of(deliveries.CreditPosted):
         credit = line.data
-        record = credit.record or book.settled_records.get(credit.transfer_id)
+        record = book.record_of(credit)
         if record is None:
             yield at(book, "I9", line, "minutes are taken back under no version that was confirmed or revoked")
             continue
@@ -141,7 +141,7 @@ def _said_so(book: Book, line: Line) -> bool:
     if change.reason == "nothing_to_post":
         return bool(change.state == "credited" and change.total == change.delta == 0)
     if change.reason == "settled_by_operator":
-        order = book.first.get((service_source("bridge"), line.event.causation or ""))
+        order = book.cause(line)
         settled = None if order is None else order.data
         return isinstance(settled, ledger.SettleTransfer) and settled.outcome == change.state
     cause = book.first.get((registry_source(change.home), line.event.causation or ""))
@@ -195,7 +195,7 @@ def _identity(book: Book) -> Iterator[Violation]:
     accounts: dict[tuple[str, str], UUID] = {}
     for line in book.of(*_IDENTITY):
         fact, key = line.data, (line.data.home, line.data.home_ref, line.data.host)
-        cause = _identity_command(book, line)
+        cause = book.cause(line, "identity")
         consent = getattr(fact, "consent", None)
         person, home = fact.person, key[:2]
         if cause is None or (cause.data.home, cause.data.home_ref, cause.data.host) != key:
@@ -226,7 +226,7 @@ def _refused_persons(book: Book) -> Iterator[Violation]:
             spoken.setdefault((line.data.home, line.data.home_ref), line.offset)
     somebody = set(persons.values())
     for line in book.of(identity.LinkRefused):
-        home, cause = (line.data.home, line.data.home_ref), _identity_command(book, line)
+        home, cause = (line.data.home, line.data.home_ref), book.cause(line, "identity")
         if cause is None:
             continue
         known = spoken.get(home, cause.offset + 1) <= cause.offset
@@ -264,12 +264,6 @@ def _refusals(book: Book) -> Iterator[Violation]:
             hasattr(cause.data, name) and getattr(cause.data, name) != getattr(line.data, name) for name in names
         ):
             yield at(book, "I9", line, "the refusal names another command than the command that led to it")
-
-
-def _identity_command(book: Book, line: Line) -> Line | None:
-    assert line.event is not None
-    own = book.first.get((service_source("identity"), line.event.causation or ""))
-    return own or book.cause(line)
 
 
 def _signups(book: Book) -> Iterator[Violation]:

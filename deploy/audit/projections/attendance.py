@@ -38,7 +38,7 @@ def attendance(book: Book) -> Iterator[Expected]:
 
 def _signups(book: Book) -> Expected:
     """A refusal concerns one request: a sign-up that stands already is kept. An end after the begin has its moment."""
-    until = Rights(book).until
+    until = Rights.of(book).until
     copy = Expected("attendance", "signup", ("id",))
     for line in book.published("opportunities.events.v1"):
         state = _SIGNUP.get(type(line.data))
