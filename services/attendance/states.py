@@ -76,9 +76,9 @@ class Signup:
         """Whether it gives the right to serve: a place in the waitlist does not."""
         return self.state in ENTITLED
 
-    def entitles(self, started_at: datetime) -> bool:
-        """Whether she may have served from this moment on: she has the right, or had it when the service began."""
-        return self.active or (self.served_until is not None and started_at < self.served_until)
+    def was_active(self, moment: datetime) -> bool:
+        """Whether it has ended, and gave the right to serve at this moment."""
+        return self.served_until is not None and moment < self.served_until
 
 
 @frozen

@@ -153,7 +153,7 @@ class WorkingCopy:
         signup = self._states.get(Signup, row.signup_id)
         if self._signup is not None and self._signup.id == row.signup_id:
             signup = self._signup
-        return signup is not None and (signup.active or signup.entitles((record or row.record()).started_at))
+        return signup is not None and (signup.active or signup.was_active((record or row.record()).started_at))
 
     def _present(self, signup_id: UUID, day: date) -> bool:
         if (there := self._there.get((signup_id, day))) is None:

@@ -131,6 +131,10 @@ class ConsentState:
         """Home and its ref."""
         return (self.home, self.home_ref)
 
+    def expired(self, moment: datetime) -> bool:
+        """Whether a giving has run out by this moment."""
+        return self.valid_until is not None and moment >= self.valid_until
+
     @property
     def standing(self) -> Standing:
         """The same in the form that ``contracts.consent`` judges."""

@@ -210,7 +210,7 @@ RARE: Final[dict[str, Planted]] = {
     ),
     "an end takes all": without(
         "a cancellation at half time takes the hours before it", WorkingCopy._entitled,
-        ("(signup.active or signup.entitles((record or row.record()).started_at))", "signup.active"),
+        ("(signup.active or signup.was_active((record or row.record()).started_at))", "signup.active"),
     ),
     "passed over for good": without(
         "a window that was passed over is not looked at again", windows._first_come, ("\n            at = 0\n", "\n"),

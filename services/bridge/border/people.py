@@ -94,9 +94,7 @@ def obstacle(link: Link, consent: ConsentState | None, now: datetime) -> Obstacl
         return "consent_missing"
     if consent.state == "withdrawn":
         return "consent_withdrawn"
-    if consent.valid_until is not None and now >= consent.valid_until:
-        return "consent_expired"
-    return None
+    return "consent_expired" if consent.expired(now) else None
 
 
 def person_unknown(inbound: Inbound, person: UUID) -> Decision:

@@ -109,8 +109,7 @@ def _stands(consent: ConsentState | None, now: datetime) -> Literal["given", "wi
     """How consent stands at this moment. Given consent expires without a message; None before any word on it."""
     if consent is None:
         return None
-    expired = consent.state == "given" and consent.valid_until is not None and now >= consent.valid_until
-    return "expired" if expired else consent.state
+    return "expired" if consent.state == "given" and consent.expired(now) else consent.state
 
 
 def _signup(host: str, signup_id: str, steps: Sequence[Step]) -> dict[str, Any]:
