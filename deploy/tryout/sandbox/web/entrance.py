@@ -100,7 +100,7 @@ async def consent_page(visit: Visit) -> Response:
     over, ran_out = state == "broken", None
     if state and not over:
         with contextlib.suppress(NotReached):
-            ran_out = await _ran_out(visit, account.ref, registry)
+            ran_out = (await visit.site.linkage.ran_out(visit.site.seat.code, account.ref)).get(registry)
         over = ran_out is None and await visit.site.desk.consent_stands(account.ref, registry)
     template, form = "over.html" if over else "consent.html", secrets.token_urlsafe(16)
     return visit.page(template, registry=registry, form=form, state=state, ran_out=ran_out)

@@ -54,14 +54,15 @@ async def me(visit: Visit) -> Response:
     signups = await _with_titles(visit, await views.signups(pool, code, account.ref))
     now = datetime.now(UTC)
     coming = [one for one in signups if one["state"] in STANDS and one["ends"] and one["ends"] > now]
+    links = await views.links(pool, account.ref)
     ran_out: dict[str, int] = {}
-    if account.kind == "volunteer":
+    if account.kind == "volunteer" and links:
         with contextlib.suppress(NotReached):  # then the page has what our books have, and they do not know of it
             ran_out = await visit.site.linkage.ran_out(code, account.ref)
     return visit.page(
         "me.html",
         minutes=visit.site.seat.shown(await views.minutes_at_home(pool, account.ref)),
-        links=await views.links(pool, account.ref),
+        links=links,
         coming=coming[:3],
         ran_out=ran_out,
     )
