@@ -192,7 +192,7 @@ class Surfer:
     def __init__(self, stage: Stage, context: BrowserContext, page: Page, language: str) -> None:
         self.stage, self.context, self.page, self.language = stage, context, page, language
         self.ref = ""
-        """Her number at home, where ``linked`` made her."""
+        """Her number at home."""
 
     @classmethod
     async def at(cls, stage: Stage, browser: Browser, language: str = "zh", **options: Any) -> Surfer:
@@ -260,21 +260,22 @@ class Surfer:
         await eventually(said, every=0.3, what=self.words(zh, en))
 
     async def register(self, home: str, host: str) -> None:
-        """From her home's page to an account at the other city; she comes again where the offer is later than she."""
+        """From her home's page to an account at the other city."""
+        await self.offer(home, host)
+        city = self.words(*CITY[host])
+        await self.press(f"去{city}，一键注册", f"To {city}: one-click registration")
+        await self.press("是我，打开", "It is me: open")
+
+    async def offer(self, home: str, host: str) -> dict[str, str]:
+        """From her home's page up to the button to the other city, and until her offer is known; gives what the button
+        carries."""
         city = self.words(*CITY[host])
         await self.go(home)
         await self.press(f"我要去{city}服务", f"Serve in {city}")
         await self.page.locator("main form button.main").click()  # agree
         await self.page.locator(f"form[action^='{self.stage.url(host, '')}']").wait_for()
-        fields = await self.carried(host)
-        await self.press(f"去{city}，一键注册", f"To {city}: one-click registration")
-        mine = self.page.get_by_role("button", name=self.words("是我，打开", "It is me: open"))
-        for _ in range(8):
-            await self.page.wait_for_url(lambda url: "/visit" in url)
-            if await mine.count():
-                break
-            await self.bring(host, fields)
-        await mine.first.click()
+        await self.stage.offered(self.ref)
+        return await self.carried(host)
 
     async def carried(self, host: str) -> dict[str, str]:
         """What the button on the carrying page would send to the other city; it is not pressed."""

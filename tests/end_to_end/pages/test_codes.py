@@ -25,18 +25,6 @@ USED = ("这个按钮已经用过", "This button was used already")
 ASKED = ("您即将打开", "You are about to open")
 
 
-async def carry(stage: Stage, her: Surfer, home: str, host: str) -> dict[str, str]:
-    """From her home's page up to the button, and until her offer is known; gives what the button carries."""
-    city = her.words(*CITY[host])
-    await her.go(home)
-    link = her.page.get_by_role("link", name=her.words(f"我要去{city}服务", f"Serve in {city}"))
-    again = her.page.get_by_role("link", name=her.words(f"去{city}的账号", f"Go on to {city}"))
-    await link.or_(again).first.click()
-    await her.page.locator("main form button.main").click()
-    await stage.offered(her.ref)
-    return await her.carried(host)
-
-
 async def rows(stage: Stage) -> Counter[str]:
     """How many rows each table has, in every database of the linkage and of the registries."""
     found: Counter[str] = Counter()
@@ -138,7 +126,7 @@ async def test_a_code_that_she_used_opens_nothing_for_whoever_steals_it(
     her = await Surfer.at(stage, surf, language)
     her.ref = await stage.person(home)
     await her.sign_in(home, her.ref)
-    fields = await carry(stage, her, home, host)
+    fields = await her.offer(home, host)
     early = await Surfer.at(stage, surf, language)
     await early.bring(host, fields)  # a thief who came before her, and looks at the question
     await early.sees(*ASKED)
@@ -165,7 +153,7 @@ async def test_a_code_that_was_stolen_before_she_used_it_is_told_to_her(stage: S
     her = await Surfer.at(stage, surf)
     her.ref = await stage.person("sz")
     await her.sign_in("sz", her.ref)
-    fields = await carry(stage, her, "sz", "gz")
+    fields = await her.offer("sz", "gz")
     thief = await Surfer.at(stage, surf)
     await thief.bring("gz", fields)
     await thief.sees(her.ref, "")  # the page names whose account it is
@@ -184,7 +172,7 @@ async def test_a_foreign_link_signs_nobody_in_and_nobody_out(stage: Stage, surf:
     attacker = await Surfer.at(stage, surf)
     attacker.ref = await stage.person("sz")
     await attacker.sign_in("sz", attacker.ref)
-    fields = await carry(stage, attacker, "sz", "gz")
+    fields = await attacker.offer("sz", "gz")
     shift = await stage.shift("gz")
     await her.join("gz", shift)
     await her.sees("报名成功", "")
@@ -209,7 +197,7 @@ async def test_strangers_nonsense_leaves_no_row_and_her_right_code_still_works(
     her = await Surfer.at(stage, surf, language)
     her.ref = await stage.person(home)
     await her.sign_in(home, her.ref)
-    await carry(stage, her, home, host)
+    await her.offer(home, host)
     async with stage.stack.postgres.connection("identity") as db:
         await eventually(lambda: db.fetchval("SELECT count(*) = 0 FROM request"), what="nothing of others stands")
     before = await rows(stage)
@@ -253,7 +241,7 @@ async def test_while_nobody_can_say_whether_her_code_is_good_she_is_told_that_it
     her = await Surfer.at(stage, surf)
     her.ref = await stage.person("sz")
     await her.sign_in("sz", her.ref)
-    fields = await carry(stage, her, "sz", "gz")
+    fields = await her.offer("sz", "gz")
     identity = stage.stack.processes["identity"]
     assert identity.pid is not None
     os.kill(identity.pid, signal.SIGSTOP)

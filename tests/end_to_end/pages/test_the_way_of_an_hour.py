@@ -51,7 +51,8 @@ async def test_an_hour_goes_home_by_itself(stage: Stage, surf: Browser, home: st
 async def test_without_javascript_it_works_as_well(stage: Stage, surf: Browser) -> None:
     shift = await stage.shift("gz", after=timedelta(minutes=2))
     her = await Surfer.at(stage, surf, java_script_enabled=False)
-    await her.sign_in("sz", await stage.person("sz"))
+    her.ref = await stage.person("sz")
+    await her.sign_in("sz", her.ref)
     await her.register("sz", "gz")
     await her.sees_after_reload("账号已建好", "")
     await her.join("gz", shift)
