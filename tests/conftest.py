@@ -15,6 +15,7 @@ from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.postgres import Postgres
 from tests.support.backends import Backends, real_kafka_required
 from tests.support.collecting import left_out
+from tests.support.templates import Templates
 
 _backends = pytest.StashKey[Backends]()
 
@@ -22,7 +23,7 @@ _backends = pytest.StashKey[Backends]()
 class NewDatabase(Protocol):
     """What the fixture `new_database` gives."""
 
-    async def __call__(self, template: str | None = None) -> str: ...
+    async def __call__(self, template: str | None = None, *, migrated: Path | None = None) -> str: ...
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -90,15 +91,24 @@ def unique() -> Callable[[str], str]:
     return lambda name: f"{name}-{suffix}"
 
 
+@pytest.fixture(scope="session")
+async def templates(postgres: Postgres) -> Templates:
+    """Migrated databases to be copied."""
+    return Templates(postgres)
+
+
 @pytest.fixture
-async def new_database(postgres: Postgres) -> AsyncIterator[NewDatabase]:
+async def new_database(postgres: Postgres, templates: Templates) -> AsyncIterator[NewDatabase]:
     """Make fresh databases (btree_gist is in each), dropped after the test: `dsn = await new_database()`.
 
-    With `template`, copies of a database that a session-wide fixture made and filled for the owner `tester`.
+    With `template`, copies of a database that a session-wide fixture made and filled for the owner `tester`. With
+    `migrated`, the migrations of this folder and of the chassis have been applied.
     """
     names: list[str] = []
 
-    async def make(template: str | None = None) -> str:
+    async def make(template: str | None = None, *, migrated: Path | None = None) -> str:
+        if migrated is not None:
+            template = await templates.of(migrated)
         names.append(f"t_{uuid.uuid4().hex[:12]}")
         return await postgres.create_database(names[-1], owner="tester", template=template)
 

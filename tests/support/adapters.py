@@ -26,7 +26,6 @@ from services.adapters.kinds.rest_api.client import RestApi
 from services.adapters.states import Credit, Notice, Outcome
 from services.adapters.store import CREDITS, AdapterStore
 from services.adapters.worker import Caller
-from services.chassis.base import migrations
 from services.chassis.base.database import Pool, open_pool
 from services.chassis.base.http import Principal, create_app
 from services.chassis.base.logs import Episode
@@ -143,8 +142,7 @@ async def adapter(
     system: type[Watched] = Watched,
 ) -> AsyncIterator[Adapter]:
     """A caller that waits for an answer as long as its ``patience`` lasts, in seconds."""
-    books, own_database = await new_database(), await new_database()
-    await migrations.migrate(own_database, FOLDER)
+    books, own_database = await new_database(), await new_database(migrated=FOLDER)
     pool = await open_pool(own_database, size=6, application="test")
     async with rest_api(books, capability=capability) as sandbox:
         client = system(sandbox.url, patience)

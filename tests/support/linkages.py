@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from importlib import import_module
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 from contracts.registry import Capability, Registry
 from deploy.linkage import SERVICES
@@ -41,6 +42,12 @@ ALL: Final = tuple(_BUILD)
 MOMENT: Final = datetime(2026, 7, 18, 6, 0, tzinfo=UTC)
 
 
+class NewMigrated(Protocol):
+    """Gives the DSN of a database; whoever makes it may have applied these migrations."""
+
+    async def __call__(self, *, migrated: Path) -> str: ...
+
+
 def memory_linkage(
     names: Iterable[str] = ALL,
     moment: datetime = MOMENT,
@@ -60,7 +67,7 @@ def memory_linkage(
 
 async def postgres_linkage(
     stack: AsyncExitStack,
-    new_database: Callable[[], Awaitable[str]],
+    new_database: NewMigrated,
     names: Iterable[str] = ALL,
     moment: datetime = MOMENT,
     capabilities: Mapping[str, Capability] | None = None,
@@ -73,16 +80,16 @@ async def postgres_linkage(
     members = []
     for built in services_of(names, chosen):
         service = with_capabilities(built, capabilities) if capabilities and built.name == "bridge" else built
-        base = await on_postgres(stack, service, await new_database())
+        base = await on_postgres(stack, service, await new_database(migrated=service.migrations))
         members.append(Member(service, base, chosen, log, HandClock(moment) if own_clocks else clock))
         await members[-1].start()
     return Linkage(members, log, clock)
 
 
-def given(dsn: str) -> Callable[[], Awaitable[str]]:
+def given(dsn: str) -> NewMigrated:
     """In place of new databases: this database, for a linkage of one service."""
 
-    async def there() -> str:
+    async def there(*, migrated: Path) -> str:
         return dsn
 
     return there

@@ -38,6 +38,8 @@ class Postgres(ABC):
         self._passwords: dict[str, str] = {}
         self._one_role_at_a_time = asyncio.Lock()
         self._databases: list[str] = []
+        self._copied = ""
+        """How the server copies a template, as CREATE DATABASE takes it. It decides if this is empty."""
 
     @abstractmethod
     async def start(self) -> None:
@@ -82,7 +84,7 @@ class Postgres(ABC):
             source = self._own(template or _TEMPLATE)
             # Before the database is there, so that a launch that is cancelled now drops it too.
             self._databases.append(database)
-            await admin.execute(f'CREATE DATABASE "{database}" OWNER "{role}" TEMPLATE "{source}"')
+            await admin.execute(f'CREATE DATABASE "{database}" OWNER "{role}" TEMPLATE "{source}"{self._copied}')
             await admin.execute(f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC')
         return self._dsn(database, role=role)
 

@@ -53,6 +53,8 @@ class EmbeddedPostgres(Postgres):
         self.folder = folder
         self.port = free_port()
         self._durable = durable
+        if not durable:  # then a checkpoint costs nothing, and the copy need not go through the log
+            self._copied = " STRATEGY FILE_COPY"
         self._child: Child | None = None
 
     @property

@@ -17,6 +17,7 @@ from contracts.topics import VOLUNTEERS
 from services.bridge import service, store
 from services.bridge.states import Account
 from services.chassis.base.migrations import migrate
+from tests.conftest import NewDatabase
 from tests.support.bridge_messages import (
     HOME,
     HOME_REF,
@@ -137,8 +138,9 @@ async def test_a_document_number_as_key_goes_no_further_than_the_quarantine(bord
 
 
 async def test_requests_under_way_are_kept_over_the_migration_and_links_are_whole(
-    database: str, tmp_path: Path
+    new_database: NewDatabase, tmp_path: Path
 ) -> None:
+    database = await new_database()
     for file in MIGRATIONS.glob("000[12]_*.sql"):
         shutil.copy(file, tmp_path)
     await migrate(database, tmp_path)

@@ -10,12 +10,16 @@ import orjson
 
 from services.bridge import service
 from services.chassis.base.migrations import migrate
+from tests.conftest import NewDatabase
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, PERSON, T0, record
 
 MIGRATIONS = Path(service.__file__).parent / "migrations"
 
 
-async def test_a_number_of_unanswered_attempts_becomes_the_last_of_them(database: str, tmp_path: Path) -> None:
+async def test_a_number_of_unanswered_attempts_becomes_the_last_of_them(
+    new_database: NewDatabase, tmp_path: Path
+) -> None:
+    database = await new_database()
     shutil.copy(MIGRATIONS / "0001_create_border.sql", tmp_path)
     await migrate(database, tmp_path)
     connection = await asyncpg.connect(database)

@@ -13,20 +13,22 @@ from pydantic import SecretStr
 from contracts.topics import OPERATIONS_EVENTS
 from deploy.operate.topics import ensure_topics
 from deploy.tryout.local.broker import Broker
-from services.chassis.base.migrations import migrate
 from services.chassis.base.settings import Settings
+from tests.conftest import NewDatabase
 from tests.support.naming import SECRET
 from tests.support.rig import TOKENS, Rig
 from tests.support.tally import MIGRATION, Tally
 
 
 @pytest.fixture
-async def rig(broker: Broker, database: str, unique: Callable[[str], str], tmp_path: Path) -> AsyncIterator[Rig]:
+async def rig(
+    broker: Broker, new_database: NewDatabase, unique: Callable[[str], str], tmp_path: Path
+) -> AsyncIterator[Rig]:
     (tmp_path / "0001_total.sql").write_text(MIGRATION)
+    database = await new_database(migrated=tmp_path)
     (tmp_path / "tokens.yaml").write_text(TOKENS)
     tally = Tally(unique("t"), tmp_path)
     await ensure_topics(broker.address, [tally.inlet, tally.outlet, OPERATIONS_EVENTS])
-    await migrate(database, tmp_path)
     settings = Settings(
         profile="test" if broker.idempotent else "embedded",
         kafka=broker.address,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from deploy.tryout.demo.books import Books
 from services.adapters.store import NOTICES
@@ -20,8 +21,8 @@ async def test_a_notice_that_a_homes_system_rejected_was_missing_among_the_quara
 ) -> None:
     databases: list[str] = []
 
-    async def made(template: str | None = None) -> str:
-        databases.append(await new_database(template))
+    async def made(template: str | None = None, *, migrated: Path | None = None) -> str:
+        databases.append(await new_database(template, migrated=migrated))
         return databases[-1]
 
     async with adapter(made, refs=()) as ours, Books({"adapter_sz": databases[1]}, {}, {}) as books:

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import asyncpg
 import pytest
@@ -21,11 +22,12 @@ from contracts.topics import OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS
 from deploy.operate.topics import ensure_topics
 from deploy.tryout.local.broker import Broker
 from services.chassis.base.database import Connection
-from services.chassis.base.migrations import migrate
 from services.chassis.base.settings import Settings
 from services.chassis.process.runtime import Runtime
 from services.chassis.service import Service
+from services.opportunities import service
 from services.opportunities.service import build
+from tests.conftest import NewDatabase
 from tests.support.instances import Instance, messages_of
 from tests.support.naming import SECRET
 from tests.support.opportunities import BEFORE, event
@@ -53,6 +55,15 @@ class Opportunities(Instance):
     async def states(self) -> dict[str, int]:
         """How many sign-ups stand how."""
         return {row[0]: row[1] for row in await self.db.fetch("SELECT state, count(*) FROM signup GROUP BY state")}
+
+
+MIGRATIONS: Final = Path(service.__file__).parent / "migrations"
+
+
+@pytest.fixture
+async def database(new_database: NewDatabase) -> str:
+    """The DSN of a fresh database of opportunities."""
+    return await new_database(migrated=MIGRATIONS)
 
 
 @pytest.fixture
@@ -113,14 +124,13 @@ async def rig(broker: Broker, database: str, unique: Callable[[str], str]) -> As
     )
     built = build(settings)
     inlet = replace(OPPORTUNITIES_COMMANDS, name=unique("opportunities-commands"))
-    service = under_names(built, {OPPORTUNITIES_COMMANDS.name: inlet.name}, unique("opportunities"))
+    named = under_names(built, {OPPORTUNITIES_COMMANDS.name: inlet.name}, unique("opportunities"))
     await ensure_topics(broker.address, [inlet, OPPORTUNITIES_EVENTS])
-    await migrate(database, built.migrations)
     producer = AIOKafkaProducer(bootstrap_servers=broker.address, acks="all")
     await producer.start()
     db: Connection = await asyncpg.connect(database)
     try:
-        yield Rig(service, settings, db, producer, inlet.name)
+        yield Rig(named, settings, db, producer, inlet.name)
     finally:
         await db.close()
         await producer.stop()
