@@ -146,12 +146,14 @@ class Consent(Value):
 
 
 class Origin(Value):
-    """The registry's message from which a command follows, so that a refusal finds its sender."""
+    """The registry's message from which a command follows, so that a refusal finds its sender.
+
+    The key of that message is left out: it is a volunteer's ref, which only identity and the border may know.
+    """
 
     registry: RegistryCode
     message_id: EventId
     message_type: Annotated[Text, Field(min_length=1, max_length=300)]
-    key: Key
 
 
 class Message(Value):

@@ -92,8 +92,8 @@ class _OfPerson(Message, abstract=True):
 class LinkEstablished(_OfPerson):
     """``host_ref`` and ``home_ref`` are one person. Carries all that the border stamps on commands.
 
-    ``origin`` is the request that is answered, if any. It may have asked under another ref (``origin.key``): if the
-    host knows the person already, ``host_ref`` is the account that she has there.
+    ``origin`` is the request that is answered, if any, and ``asked_as`` is the ref under which it asked. It may be
+    another ref than ``host_ref``: if the host knows the person already, ``host_ref`` is the account that she has there.
     """
 
     host_ref: Ref
@@ -102,6 +102,7 @@ class LinkEstablished(_OfPerson):
     guardian_approved: bool
     consent: Consent
     origin: Origin | None = None
+    asked_as: Ref | None = None
 
 
 class LinkRefused(_OfPerson):

@@ -129,3 +129,4 @@ class CommandRefused(OfProject):
 
     reason: ReasonCode
     origin: Origin
+    person: Annotated[UUID | None, Field(description="Whose sign-up the command was about.")] = None

@@ -10,7 +10,7 @@ from uuid import UUID
 from contracts.ids import signup_id, transfer_id
 from contracts.messages import attendance, deliveries, identity, opportunities, receipts
 from contracts.messages import bridge as ledger
-from contracts.messages.base import Consent
+from contracts.messages.base import Consent, Origin
 from contracts.messages.service import ServiceAttested, ServiceRecord
 from contracts.topics import registry_source
 from deploy.audit.book import Book
@@ -37,6 +37,7 @@ _SIGNUPS = (
     opportunities.SignupWithdrawn,
     opportunities.SignupNoted,
 )
+_NAMED_BY_REFUSALS = ("origin", "host", "project_ref", "person", "signup_id")
 _ASKED = ("host", "project_ref", "shift_ref", "person", "asker", "signup_ref", "origin")
 
 
@@ -190,7 +191,6 @@ def _identity(book: Book) -> Iterator[Violation]:
         if line.data.consent is not None:
             said[line.data.home, line.data.home_ref, line.data.host].append(line.data.consent)
     asked = {(x.data.host, x.data.host_ref, x.data.origin) for x in book.of(identity.RequestLink)}
-    requests = {origin for _, _, origin in asked}
     persons: dict[UUID, tuple[str, str]] = {}
     accounts: dict[tuple[str, str], UUID] = {}
     for line in book.of(*_IDENTITY):
@@ -207,12 +207,19 @@ def _identity(book: Book) -> Iterator[Violation]:
             continue  # whom it may speak of: _refused_persons
         elif persons.setdefault(person, home) != home or accounts.setdefault(home, person) != person:
             yield at(book, "I9", line, f"the person of this event is not {fact.home_ref} of {fact.home}")
-        elif isinstance(fact, identity.LinkEstablished) and fact.origin is not None and fact.origin not in requests:
+        elif isinstance(fact, identity.LinkEstablished) and not _answers(fact, asked):
             yield at(book, "I9", line, f"{fact.host} never sent the request that this event answers")
         elif consent is not None and consent not in said[key]:
             yield at(book, "I9", line, f"{fact.home} never gave this consent")
         elif isinstance(fact, identity.LinkBroken | identity.LinkRestored) and not _rests_with(fact, cause.data):
             yield at(book, "I9", line, f"{fact.by} never sent a message that breaks or restores this link")
+
+
+def _answers(fact: identity.LinkEstablished, asked: set[tuple[str, str, Origin]]) -> bool:
+    """Whether a link answers no request, or the request that it names, under the ref of that request."""
+    if fact.origin is None or fact.asked_as is None:
+        return fact.origin is None and fact.asked_as is None
+    return (fact.host, fact.asked_as, fact.origin) in asked
 
 
 def _refused_persons(book: Book) -> Iterator[Violation]:
@@ -259,11 +266,15 @@ def _refusals(book: Book) -> Iterator[Violation]:
     """A refusal names the command that the service could not follow."""
     for line in book.of(identity.CommandRefused, opportunities.CommandRefused, attendance.CommandRefused):
         cause = book.cause(line)
-        names = [name for name in ("origin", "host", "project_ref", "person", "signup_id") if hasattr(line.data, name)]
-        if cause is None or any(
-            hasattr(cause.data, name) and getattr(cause.data, name) != getattr(line.data, name) for name in names
-        ):
+        if cause is None or any(_other(cause.data, line.data, name) for name in _NAMED_BY_REFUSALS):
             yield at(book, "I9", line, "the refusal names another command than the command that led to it")
+
+
+def _other(command: Any, refusal: Any, name: str) -> bool:
+    """Whether the refusal says something else here than the command. Identity's commands name no person."""
+    if isinstance(refusal, identity.CommandRefused) and not hasattr(command, name):
+        return False
+    return bool(getattr(refusal, name, None) != getattr(command, name, None)) and hasattr(refusal, name)
 
 
 def _signups(book: Book) -> Iterator[Violation]:

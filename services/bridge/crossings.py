@@ -70,10 +70,13 @@ def _of_request(inbound: Inbound) -> list[_Account]:
     return [*_of_sender(inbound), (inbound.data.home, inbound.data.home_ref)]
 
 
+def _of_both(inbound: Inbound) -> list[_Account]:
+    return [(inbound.data.host, inbound.data.host_ref), *_of_home(inbound)]
+
+
 def _of_link(inbound: Inbound) -> list[_Account]:
-    event: identity.LinkEstablished | identity.LinkRefused = inbound.data
-    named = [(event.host, event.host_ref), (event.home, event.home_ref)]
-    return named if event.origin is None else [*named, (event.host, event.origin.key)]
+    asked = inbound.data.asked_as
+    return _of_both(inbound) if asked is None else [*_of_both(inbound), (inbound.data.host, asked)]
 
 
 def _of_home(inbound: Inbound) -> list[_Account]:
@@ -82,6 +85,11 @@ def _of_home(inbound: Inbound) -> list[_Account]:
 
 def _person(inbound: Inbound, needs: Needs) -> None:
     needs.persons.add(inbound.data.person)
+
+
+def _person_if_named(inbound: Inbound, needs: Needs) -> None:
+    if inbound.data.person is not None:
+        _person(inbound, needs)
 
 
 def _going_on(inbound: Inbound, needs: Needs) -> None:
@@ -235,24 +243,24 @@ FROM_WITHIN: Final[Mapping[type[Message], Reaction]] = {
     identity.LinkEstablished: _inner(
         linking.link_established, _from_identity, _person, accounts=_of_link, transfers_go_on=True
     ),
-    identity.LinkRefused: _inner(linking.link_refused, _from_identity, accounts=_of_link),
+    identity.LinkRefused: _inner(linking.link_refused, _from_identity, accounts=_of_both),
     identity.LinkBroken: _inner(linking.link_broken_or_restored, _from_identity, _person),
     identity.LinkRestored: _inner(linking.link_broken_or_restored, _from_identity, _person, transfers_go_on=True),
     identity.ConsentChanged: _inner(
         consent.consent_changed, _from_identity, _person, accounts=_of_home, transfers_go_on=True
     ),
-    identity.CommandRefused: _inner(notices.command_refused, _from_identity),
+    identity.CommandRefused: _inner(notices.command_refused, _from_identity, _person),
     opportunities.SignupConfirmed: _signup("confirmed"),
     opportunities.SignupWaitlisted: _signup("waitlisted"),
     opportunities.SignupPromoted: _signup("promoted"),
     opportunities.SignupRefused: _signup("refused"),
     opportunities.SignupWithdrawn: _signup("withdrawn"),
     opportunities.SignupNoted: _signup("reported"),
-    opportunities.CommandRefused: _inner(notices.command_refused, _from_opportunities),
+    opportunities.CommandRefused: _inner(notices.command_refused, _from_opportunities, _person_if_named),
     attendance.ServiceConfirmed: _decided("confirmed"),
     attendance.ServiceHeld: _decided("held"),
     attendance.ServiceRevoked: _decided("revoked"),
-    attendance.CommandRefused: _inner(notices.command_refused, _from_attendance),
+    attendance.CommandRefused: _inner(notices.command_refused, _from_attendance, _person),
     bridge.CheckReceipt: _inner(carrying.receipt_due, _of_timer, _timed),
     bridge.RetryTransfer: _inner(carrying.retry_due, _of_timer, _timed),
     bridge.SettleTransfer: _inner(carrying.settled_by_hand, _of_timer, _timed),

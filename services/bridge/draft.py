@@ -28,15 +28,16 @@ class Draft(draft.Draft):
         self.tell(_topic(DELIVERIES, registry), message)
 
     def refuse(
-        self, asked: Origin, reason: str, pointer: str | None = None, *, standing_version: int | None = None
+        self, asked: Origin, key: str, reason: str, pointer: str | None = None, *, standing_version: int | None = None
     ) -> None:
-        """Refuse the message ``asked`` to its sender. Refusals are counted by registry and reason."""
+        """Refuse the message ``asked``, which has this key, to its sender. Refusals are counted by registry and
+        reason."""
         refused = MessageRefused(
             message_id=asked.message_id,
             message_type=asked.message_type,
             reason=reason,
             pointer=pointer,
-            refused_key=asked.key,
+            refused_key=key,
             standing_version=standing_version,
         )
         self.tell(_topic(REFUSALS, asked.registry), refused)

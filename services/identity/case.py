@@ -146,6 +146,7 @@ class Case:
             guardian_approved=link.guardian_approved,
             consent=consent,
             origin=None if answers is None else answers.origin,
+            asked_as=None if answers is None else answers.host_ref,
         )
 
     def catch_up(self) -> None:

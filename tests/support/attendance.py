@@ -44,7 +44,7 @@ def at(clock: str, day: int = 0) -> datetime:
 
 
 def _origin(host: str) -> Origin:
-    return Origin(registry=host, message_id=str(uuid.uuid4()), message_type="t", key="v1")
+    return Origin(registry=host, message_id=str(uuid.uuid4()), message_type="t")
 
 
 def signup(

@@ -65,6 +65,7 @@ def established(
     until: datetime | None = None,
     guardian: bool = True,
     origin: Origin | None = None,
+    asked_as: str | None = None,
 ) -> identity.LinkEstablished:
     return identity.LinkEstablished(
         person=person,
@@ -77,12 +78,13 @@ def established(
         guardian_approved=guardian,
         consent=consent(consent_version, until),
         origin=origin,
+        asked_as=asked_as or (None if origin is None else host_ref),
     )
 
 
-def link_refused(reason: str, origin: Origin) -> identity.LinkRefused:
+def link_refused(reason: str, origin: Origin, host_ref: str = HOST_REF) -> identity.LinkRefused:
     return identity.LinkRefused(
-        person=PERSON, home=HOME, home_ref=HOME_REF, host=HOST, host_ref=HOST_REF, reason=reason, origin=origin
+        person=PERSON, home=HOME, home_ref=HOME_REF, host=HOST, host_ref=host_ref, reason=reason, origin=origin
     )
 
 
@@ -134,8 +136,8 @@ def signup(kind: Any = signups.SignupRequested, *, ref: str = HOST_REF, host: st
     return made
 
 
-def origin(code: str = HOST, id: str = "e1", kind: str = "t", key: str = HOST_REF) -> Origin:
-    return Origin(registry=code, message_id=id, message_type=kind, key=key)
+def origin(code: str = HOST, id: str = "e1", kind: str = "t") -> Origin:
+    return Origin(registry=code, message_id=id, message_type=kind)
 
 
 def person(number: int) -> UUID:

@@ -37,7 +37,7 @@ class Commands:
 
     def _head(self, kind: str, home: str, home_ref: str, host: str, sender: str | None = None) -> dict[str, Any]:
         id = f"{kind}-{next(self._said)}"
-        origin = Origin(registry=sender or home, message_id=id, message_type=kind, key=home_ref)
+        origin = Origin(registry=sender or home, message_id=id, message_type=kind)
         return {"home": home, "home_ref": home_ref, "host": host, "origin": origin}
 
     def offer(

@@ -66,7 +66,7 @@ def sender(inbound: Inbound) -> str:
 def origin(inbound: Inbound) -> Origin:
     """The message from which a command follows, kept in the command for a later refusal."""
     event = inbound.event
-    return Origin(registry=sender(inbound), message_id=event.id, message_type=event.type, key=event.key)
+    return Origin(registry=sender(inbound), message_id=event.id, message_type=event.type)
 
 
 def admitted(admission: Admission, decide: Decide) -> Decide:
@@ -94,7 +94,7 @@ def refuse(
 ) -> Decision:
     """The decision that refuses the message, and does nothing else."""
     draft = Draft(inbound, now)
-    draft.refuse(origin(inbound), reason, pointer, standing_version=standing_version)
+    draft.refuse(origin(inbound), inbound.event.key, reason, pointer, standing_version=standing_version)
     return draft.decision()
 
 

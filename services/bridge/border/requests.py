@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from contracts.messages.base import Origin
 from contracts.messages.identity import RequestLink
 from services.bridge.border.names import account_name
 from services.bridge.draft import Draft
@@ -35,17 +34,17 @@ def asked(draft: Draft, states: States, request: RequestLink) -> None:
         draft.change(LinkUnderWay(registry, ref, request.host, requests + 1, draft.now))
 
 
-def answered(draft: Draft, states: States, host: str, account: tuple[str, str], asked: Origin | None) -> None:
-    """Count one request of this host less, at the two refs of the request ``asked``: the home account and the host's
-    ref. Identity answers each of the other requests by itself.
+def answered(draft: Draft, states: States, host: str, account: tuple[str, str], asked_as: str | None) -> None:
+    """Count one request of this host less, at the two refs of the request: the home account and the host's ref
+    ``asked_as``. Identity answers each of the other requests by itself.
 
     After the last answer the ref is made known as a fact, so that messages wait no longer, whether there is a link or
     not. The ref may be one under which she asked although she has another account at the host: no link will ever name
-    it. A link that answers no request (``asked`` is None) changes no count.
+    it. A link that answers no request (``asked_as`` is None) changes no count.
     """
-    if asked is None:
+    if asked_as is None:
         return
-    for registry, ref in ((host, asked.key), account):
+    for registry, ref in ((host, asked_as), account):
         before = states.get(LinkUnderWay, (registry, ref, host))
         if before is not None and before.requests > 1:
             draft.change(replace(before, requests=before.requests - 1))

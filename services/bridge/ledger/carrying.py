@@ -105,7 +105,7 @@ def receipt(states: States, inbound: Inbound, now: datetime, policy: Policy) -> 
     else:
         answer = _take(_of_transfer(draft, policy, states, transfer), transfer, data)
     if answer is not None:
-        draft.refuse(origin(inbound), answer)
+        draft.refuse(origin(inbound), inbound.event.key, answer)
     return draft.decision()
 
 

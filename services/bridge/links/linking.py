@@ -146,7 +146,7 @@ def link_established(states: States, inbound: Inbound, now: datetime, policy: Po
         draft.change(consent)
     # The event's copy of the consent counts only where the border has no consent of this home and host. Otherwise the
     # copy is the same or older, and to take it over could make a later message of the home stale.
-    answered(draft, states, event.host, (event.home, event.home_ref), event.origin)
+    answered(draft, states, event.host, (event.home, event.home_ref), event.asked_as)
     answers = None if event.origin is None else event.origin.message_id
     _tell_both(draft, link, consent, "established", answers=answers)
     go_on(draft, policy, states, link, consent)
@@ -164,7 +164,7 @@ def link_refused(states: States, inbound: Inbound, now: datetime, policy: Policy
     longer than other messages."""
     event: identity.LinkRefused = inbound.data
     draft = Draft(inbound, now)
-    answered(draft, states, event.host, (event.home, event.home_ref), event.origin)
+    answered(draft, states, event.host, (event.home, event.home_ref), event.host_ref)
     notice = deliveries.LinkChanged(
         volunteer_ref=event.host_ref,
         registry=event.home,

@@ -145,7 +145,11 @@ def command_refused(draft: Draft, reason: CommandRefusal) -> Decision:
     """The command is not followed, and its sender is told why."""
     command = draft.inbound.data
     refusal = messages.CommandRefused(
-        host=command.host, project_ref=command.project_ref, reason=reason, origin=command.origin
+        host=command.host,
+        project_ref=command.project_ref,
+        reason=reason,
+        origin=command.origin,
+        person=command.person if isinstance(command, messages.OfSignup) else None,
     )
     draft.tell(OPPORTUNITIES_EVENTS, refusal)
     return draft.decision()

@@ -46,7 +46,7 @@ async def border(database: str) -> AsyncIterator[BridgeOnPostgres]:
 
 
 def refused(ref: str = HOST_REF) -> identity.LinkRefused:
-    return link_refused("too_many_attempts", origin(key=ref))
+    return link_refused("too_many_attempts", origin(), ref)
 
 
 async def under_way(border: BridgeOnPostgres) -> dict[tuple[str, str], int]:
@@ -178,7 +178,7 @@ async def test_many_requests_of_many_take_as_many_statements_as_one(border: Brid
         refs = {"home_ref": f"S{number}"}
         if kind == "requests":
             return requested().model_copy(update={"volunteer_ref": f"G{number}", **refs})
-        return refused(f"G{number}").model_copy(update={"host_ref": f"G{number}", **refs})
+        return refused(f"G{number}").model_copy(update=refs)
 
     async def count(numbers: range) -> int:
         messages = [made(n) for n in numbers]

@@ -64,7 +64,7 @@ async def test_no_table_behind_the_audit_views_holds_a_code_or_a_planted_word(st
 
 
 def test_the_recorded_run_is_still_what_a_run_looks_like(world: World) -> None:
-    """When this fails: ``python -m tests.support.checker.scenario tests/unit/checker/small_run.json.xz``."""
+    """When this fails: ``python -m tests.support.checker.recording tests/unit/checker/small_run.json.xz``."""
     recorded = World.load(RECORDED)
     for name, tables in world.tables.items():
         for table, rows in tables.items():

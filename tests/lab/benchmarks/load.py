@@ -131,7 +131,7 @@ class _Person:
     ) -> AttestService:
         day = self._day + timedelta(days=after_days)
         start = datetime.combine(day, datetime.strptime(clock, "%H:%M").time(), SHANGHAI).astimezone(UTC)
-        shift, ref = f"{host}-s-{day:%m%d}-{name}-{self._number % 97}", f"{host}-v{self._number:07d}"
+        shift = f"{host}-s-{day:%m%d}-{name}-{self._number % 97}"
         project = f"{host}-p-{self._number % 13}"
         signup = signup_id(self._person, host, project, shift)
         self._visits.append(Visit(signup, start - timedelta(minutes=5) if came else None, day))
@@ -153,7 +153,6 @@ class _Person:
                 registry=host,
                 message_id=f"{host}-attested-{self._number:07d}-{name}",
                 message_type="shuangcheng.service.service_attested.v1",
-                key=ref,
             ),
         )
 

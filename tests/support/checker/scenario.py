@@ -1,16 +1,10 @@
-"""A small run with some of everything, made by events alone, for the checker's own tests.
-
-``python -m tests.support.checker.scenario FILE`` records it anew.
-"""
+"""A small run with some of everything, made by events alone, for the checker's own tests (``recording.py``)."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
@@ -247,14 +241,3 @@ async def settled(stack: Stack) -> World:
 def options(broker: str = "embedded") -> StackOptions:
     """The options of a launch with short waits. Nothing is killed in it, so one process is enough."""
     return StackOptions(kinds=KINDS, broker=broker, settings={"AWAIT_FACTS": "2", "RECEIPT_DUE": "5"}, one_process=True)
-
-
-async def _record() -> World:
-    async with Stack(options(), progress=print) as stack:
-        return await run(stack)
-
-
-if __name__ == "__main__":
-    recorded = asyncio.run(_record())
-    recorded.save(Path(sys.argv[1]))
-    print(check(recorded, canaries=[CANARY]).text())

@@ -38,7 +38,7 @@ def test_an_offer_goes_to_identity_at_its_own_time_with_where_it_came_from() -> 
     offer = send.message
     assert isinstance(offer, identity.OfferLink)
     assert (offer.home, offer.home_ref, offer.host, send.time) == (HOME, HOME_REF, HOST, T0 - MINUTE)
-    assert (offer.origin.registry, offer.origin.message_id, offer.origin.key) == (HOME, "o-1", HOME_REF)
+    assert (offer.origin.registry, offer.origin.message_id) == (HOME, "o-1")
 
 
 def test_a_request_is_handed_on_with_the_hash_of_its_code_only() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.envelope import Event, body_bytes
 from contracts.ids import signup_id
-from contracts.messages import Message, attendance, deliveries, identity, opportunities, service, signups
+from contracts.messages import attendance, deliveries, identity, opportunities, service, signups
 from contracts.messages.refusals import MessageRefused
 from contracts.messages.shifts import Category, ProjectPublished
 from contracts.topics import registry_source, service_source
@@ -162,15 +162,35 @@ def test_without_consent_the_home_is_not_told_of_a_signup_that_it_did_not_ask_fo
     "refused",
     [
         opportunities.CommandRefused(host=HOST, project_ref="P1", reason="window_fixed", origin=origin(id="x-7")),
+        opportunities.CommandRefused(
+            host=HOST, project_ref="P1", reason="no_signup", origin=origin(id="x-7"), person=PERSON
+        ),
         attendance.CommandRefused(
             person=PERSON, host=HOST, signup_id=PERSON, reason="version_conflict", origin=origin(id="x-7")
         ),
         identity.CommandRefused(
-            person=person(3), home=HOME, home_ref=HOME_REF, host=HOST, reason="not_broken", origin=origin(id="x-7")
+            person=PERSON, home=HOME, home_ref=HOME_REF, host=HOST, reason="not_broken", origin=origin(id="x-7")
         ),
     ],
 )
-def test_what_an_inner_service_could_not_follow_comes_back_to_its_sender(refused: Message) -> None:
-    (send,) = World().hear(refused)
+def test_what_an_inner_service_could_not_follow_comes_back_to_its_sender_under_the_key_of_its_message(
+    refused: identity.CommandRefused | opportunities.CommandRefused | attendance.CommandRefused,
+) -> None:
+    (send,) = linked().hear(refused)
     assert isinstance(send.message, MessageRefused)
     assert (send.message.message_id, send.topic) == ("x-7", f"registry.{HOST}.refusals.v1")
+    assert send.message.refused_key == ("P1" if refused.reason == "window_fixed" else HOST_REF)
+
+
+def test_a_home_without_a_link_is_refused_under_its_own_ref_and_a_visitors_refusal_waits_for_her_link() -> None:
+    stale = identity.CommandRefused(
+        person=person(3), home=HOME, home_ref="S3", host=HOST, reason="stale_consent", origin=origin(HOME, "x-8")
+    )
+    (send,) = World().hear(stale)
+    assert isinstance(send.message, MessageRefused)
+    assert (send.message.refused_key, send.topic) == ("S3", f"registry.{HOME}.refusals.v1")
+    world = World()
+    served = attendance.CommandRefused(
+        person=PERSON, host=HOST, signup_id=PERSON, reason="version_conflict", origin=origin(id="x-9")
+    )
+    assert not world.hear(served)

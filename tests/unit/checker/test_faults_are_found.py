@@ -11,17 +11,12 @@ from contracts.messages.refusals import MessageRefused
 from deploy.audit import World, check
 from deploy.audit.violations import Violation
 from deploy.audit.world import Line, code_of
-from tests.support.checker.planted import Faults, Named, Offence
-from tests.support.checker.planted_minutes import FAULTS as OF_MINUTES
-from tests.support.checker.planted_rest import FAULTS as OF_THE_REST
-from tests.support.checker.planted_rows import FAULTS as OF_ROWS
-from tests.support.checker.planted_told import FAULTS as OF_WHAT_IS_TOLD
-from tests.support.checker.planted_traces import FAULTS as OF_TRACES
+from tests.support.checker.planted import Named, Offence
+from tests.support.checker.recording import FAULTS
 from tests.support.checker.scenario import CANARY
 from tests.support.checker.tampering import Tamper
 
 RECORDED: Final = World.load(Path(__file__).parent / "small_run.json.xz")
-FAULTS: Final[Faults] = OF_MINUTES | OF_WHAT_IS_TOLD | OF_ROWS | OF_TRACES | OF_THE_REST
 
 
 def test_a_clean_run_is_green() -> None:

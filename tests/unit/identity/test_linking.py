@@ -43,6 +43,7 @@ def test_an_offer_and_its_request_make_a_link_with_all_that_the_border_stamps(wo
         guardian_approved=True,
         consent=consent(1),
         origin=asked.origin,
+        asked_as="G1",
     )
 
 
