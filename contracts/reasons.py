@@ -125,6 +125,8 @@ _SIGNUPS: Final = (
         "A morning shift in one city and one from 11:00 in the other",
         SIGNUP.until("never; a window that home reported is kept, and noted when the other window ends")),
     _of("too_young", "未到这个班次的最低年龄", "Below this shift's minimum age", "She is 15, not 16", SIGNUP),
+    _of("needs_age", "户籍城市须确认年龄", "Her home must confirm her age",
+        "A shift is from 15, and her age band is 14 to 15: her home asks again with `at_least`", SIGNUP.by("home")),
     _of("guardian_missing", "需要监护人同意", "A guardian's approval is missing", "She is 16", SIGNUP),
     _of("not_open", "报名还没开始或已经截止", "Sign-up is not open", "A request on the day of the shift", SIGNUP),
     _of("already_signed_up", "已经报过名", "Signed up already", "An app asks a 17th time under a new number",

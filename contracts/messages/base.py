@@ -100,7 +100,7 @@ Instant = Annotated[
 
 # Rule 37 (RULES.md). What is published cites nothing, so citations stand in comments and not in docstrings.
 class AgeBand(StrEnum):
-    """Age at home in bands; the birth date never crosses. Compared by its lower bound."""
+    """Age at home in bands; the birth date never crosses."""
 
     UNDER_14 = "under_14"
     FROM_14 = "14_to_15"
@@ -111,6 +111,11 @@ class AgeBand(StrEnum):
     def youngest(self) -> int:
         """Lower bound of the band in years."""
         return {"under_14": 0, "14_to_15": 14, "16_to_17": 16, "adult": 18}[self.value]
+
+    @property
+    def oldest(self) -> int | None:
+        """Upper bound of the band in whole years; None where it has none."""
+        return {"under_14": 13, "14_to_15": 15, "16_to_17": 17, "adult": None}[self.value]
 
 
 # Rule 66.

@@ -62,6 +62,9 @@ class RequestSignup(OfSignup):
     guardian_approved: bool
     link_version: Count
     consent_version: Count
+    at_least: Annotated[
+        int | None, Field(ge=1, le=18, description="The home's word that she is at least this old, in years.")
+    ] = None
 
 
 class WithdrawSignup(OfSignup):

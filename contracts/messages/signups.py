@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from contracts.messages.base import Instant, Message, Ref, RegistryCode
 
@@ -26,7 +26,15 @@ class _OfSignup(Message, abstract=True):
 
 
 class SignupRequested(_OfSignup):
-    """Home or host: one click. The sender may be either registry; ``volunteer_ref`` is the sender's own."""
+    """Home or host: one click. The sender may be either registry; ``volunteer_ref`` is the sender's own.
+
+    ``at_least`` is the home's word on her age, for a shift whose minimum age lies within her age band. Only the home
+    may give it.
+    """
+
+    at_least: Annotated[
+        int | None, Field(ge=1, le=18, description="She is at least this old, in whole years. No birth date crosses.")
+    ] = None
 
 
 class SignupWithdrawn(_OfSignup):

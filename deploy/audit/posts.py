@@ -191,7 +191,9 @@ def minors(book: Book) -> Iterator[Violation]:
                 line,
                 f"a minor ({band.value}) has a post or a place in line without her guardian's approval",
             )
-        elif band.youngest < ages.get((line.data.host, line.data.project_ref, line.data.shift_ref), 0):
+        elif max(band.youngest, command.data.at_least or 0) < ages.get(
+            (line.data.host, line.data.project_ref, line.data.shift_ref), 0
+        ):
             yield at(
                 book,
                 "I19",

@@ -144,7 +144,7 @@ def _asked(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
     word = sharing.word((*home, command.host), moment)
     stamp = {"consent_version": 0 if word is None else word.version}
     stamp |= {} if state is None else {"link_version": state.line.data.link_version}
-    return _signup(book, code, said, line) | stamp
+    return _signup(book, code, said, line) | stamp | {"at_least": said.at_least}
 
 
 def _reported(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:

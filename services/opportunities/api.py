@@ -135,6 +135,7 @@ class SearchParameters(BaseModel):
     text: Annotated[Text, Field(max_length=100)] | None = None
     """Words, each of which must be in the title, the campaign or the place."""
     age_band: AgeBand | None = None
+    """Only shifts for which somebody of this band may be old enough."""
     busy: Annotated[list[Annotated[tuple[Moment, Moment], BeforeValidator(_interval)]], Field(max_length=100)] = []
     """Windows ``start/end`` that must stay free."""
     include_full: bool = False
@@ -160,7 +161,7 @@ class SearchParameters(BaseModel):
             category=self.category.value if self.category else None,
             campaign=self.campaign,
             text=self.text,
-            oldest_minimum_age=self.age_band.youngest if self.age_band else None,
+            oldest_minimum_age=self.age_band.oldest if self.age_band else None,
             busy=self.busy,
             include_full=self.include_full,
             include_line=self.include_line,

@@ -38,6 +38,7 @@ SignupRefusal: TypeAlias = Literal[
     "full",
     "clash",
     "too_young",
+    "needs_age",
     "guardian_missing",
     "not_open",
     "already_signed_up",

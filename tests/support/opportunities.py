@@ -126,6 +126,7 @@ def request(
     ref: str | None = None,
     age: AgeBand = AgeBand.ADULT,
     guardian: bool = False,
+    at_least: int | None = None,
 ) -> RequestSignup:
     """One click."""
     return RequestSignup(
@@ -134,6 +135,7 @@ def request(
         guardian_approved=guardian,
         link_version=1,
         consent_version=1,
+        at_least=at_least,
     )
 
 

@@ -35,7 +35,7 @@ def publishing(draw: st.DrawFn) -> Message:
         window=SHIFTS[key] if draw(st.integers(0, 9)) else (9, 11),
         posts=draw(st.integers(0, 3)),
         waitlist=draw(st.integers(0, 4)),
-        minimum_age=draw(st.sampled_from([0, 0, 0, 16])),
+        minimum_age=draw(st.sampled_from([0, 0, 0, 15, 16])),
         state=draw(st.sampled_from(["open", "open", "open", "open", "cancelled"])),
         closes=hour(23),
     )
@@ -56,7 +56,9 @@ def requesting(draw: st.DrawFn) -> Message:
     age = draw(st.sampled_from([AgeBand.ADULT, AgeBand.ADULT, AgeBand.FROM_14, AgeBand.FROM_16]))
     own_ref = draw(st.sampled_from(["r-a", "r-b"]))
     guardian = draw(st.booleans())
-    return request(draw(_persons), ref, of=of, host=host, asker=draw(_askers), ref=own_ref, age=age, guardian=guardian)
+    at_least = draw(st.sampled_from([None, None, 15]))
+    about = {"of": of, "host": host, "asker": draw(_askers), "ref": own_ref}
+    return request(draw(_persons), ref, **about, age=age, guardian=guardian, at_least=at_least)
 
 
 @st.composite

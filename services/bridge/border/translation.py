@@ -61,12 +61,15 @@ def shift_published(states: States, inbound: Inbound, now: datetime, policy: Pol
 
 def signup_requested(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
     """A volunteer asks for a post, at her home or at the host. To serve she needs no consent; sharing needs it
-    (rule 40)."""
+    (rule 40). Only her home may say how old she is (rule 37)."""
     link = _asked_link(states, inbound, now)
     if isinstance(link, Decision):
         return link
     if link.broken_at(inbound.time):
         return refuse(inbound, now, "link_broken")
+    data: signups.SignupRequested = inbound.data
+    if data.at_least is not None and sender(inbound) != link.home:
+        return refuse(inbound, now, "not_yours", "/at_least")
     consent = consent_of(states, link)
     draft = Draft(inbound, now)
     command = opportunities.RequestSignup(
@@ -75,6 +78,7 @@ def signup_requested(states: States, inbound: Inbound, now: datetime, policy: Po
         guardian_approved=link.guardian_approved,
         link_version=link.link_version,
         consent_version=consent.version if consent is not None else 0,
+        at_least=data.at_least,
     )
     draft.command(OPPORTUNITIES_COMMANDS, command)
     draft.step(link.person, "signup_requested", link.host, str(command.signup_id), **_place(inbound))

@@ -87,8 +87,12 @@ def _objection(states: States, inbound: Inbound, command: messages.RequestSignup
         return "not_open"
     if not shift.signup_opens_at <= inbound.time < min(shift.signup_closes_at, shift.starts_at):
         return "not_open"
-    if command.age_band.youngest < shift.minimum_age:
+    # Where the minimum age lies within her band, only her home knows whether she is old enough (rule 37).
+    below = max(command.age_band.youngest, command.at_least or 0) < shift.minimum_age
+    if below and command.age_band.oldest is not None and command.age_band.oldest < shift.minimum_age:
         return "too_young"
+    if below:
+        return "needs_age"
     if command.age_band.youngest < ADULT_AGE and not command.guardian_approved:
         return "guardian_missing"
     if clashes(states.group(Signup, "person", command.person), command.signup_id, shift.starts_at, shift.ends_at):

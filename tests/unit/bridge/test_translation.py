@@ -46,6 +46,16 @@ def test_a_signup_asked_for_at_either_side_is_the_same_stamped_command(code: str
     assert (command.link_version, command.consent_version, send.time) == (1, 1, T0 - MINUTE)
 
 
+def test_only_her_home_says_how_old_she_is() -> None:
+    """The visitor's app of a host knows what she typed there."""
+    world = linked()
+    (send,) = world.say(HOME, signup(ref=HOME_REF, at_least=17))
+    assert isinstance(send.message, opportunities.RequestSignup)
+    assert send.message.at_least == 17
+    world.say(HOST, signup(ref=HOST_REF, at_least=17))
+    assert world.refused(HOST) == ["not_yours"]
+
+
 def test_a_guest_cannot_be_signed_up_by_a_third_registry_nor_by_her_host_elsewhere() -> None:
     world = linked()
     world.say(HOST, signup(host=THIRD))

@@ -77,23 +77,31 @@ def test_nobody_joins_a_shift_that_has_started_even_while_sign_up_is_open() -> N
 
 
 @pytest.mark.parametrize(
-    ("age", "guardian", "minimum", "answer"),
+    ("age", "guardian", "at_least", "minimum", "answer"),
     [
-        (AgeBand.UNDER_14, True, 14, "too_young"),
-        (AgeBand.FROM_14, True, 15, "too_young"),
-        (AgeBand.FROM_14, True, 14, None),
-        (AgeBand.FROM_16, False, 0, "guardian_missing"),
-        (AgeBand.FROM_16, True, 16, None),
-        (AgeBand.FROM_16, True, 18, "too_young"),
-        (AgeBand.ADULT, False, 18, None),
+        (AgeBand.UNDER_14, True, None, 14, "too_young"),
+        (AgeBand.UNDER_14, True, None, 12, "needs_age"),
+        (AgeBand.UNDER_14, True, 12, 12, None),
+        (AgeBand.FROM_14, True, None, 15, "needs_age"),
+        (AgeBand.FROM_14, True, 14, 15, "needs_age"),
+        (AgeBand.FROM_14, True, 15, 15, None),
+        (AgeBand.FROM_14, False, 15, 15, "guardian_missing"),
+        (AgeBand.FROM_14, True, None, 14, None),
+        (AgeBand.FROM_14, True, None, 16, "too_young"),
+        (AgeBand.FROM_14, True, 16, 16, None),  # she has had her birthday since the offer
+        (AgeBand.FROM_16, False, None, 0, "guardian_missing"),
+        (AgeBand.FROM_16, True, None, 16, None),
+        (AgeBand.FROM_16, True, None, 17, "needs_age"),
+        (AgeBand.FROM_16, True, None, 18, "too_young"),
+        (AgeBand.ADULT, False, None, 18, None),
     ],
 )
-def test_age_is_judged_by_the_lower_bound_of_its_band(
-    age: AgeBand, guardian: bool, minimum: int, answer: str | None
+def test_within_her_age_band_only_her_homes_word_says_whether_she_is_old_enough(
+    age: AgeBand, guardian: bool, at_least: int | None, minimum: int, answer: str | None
 ) -> None:
     world = World()
     world.told(shift(minimum_age=minimum))
-    (told,) = world.told(request(uuid4(), age=age, guardian=guardian))
+    (told,) = world.told(request(uuid4(), age=age, guardian=guardian, at_least=at_least))
     assert (told.reason if isinstance(told, SignupRefused) else None) == answer
 
 

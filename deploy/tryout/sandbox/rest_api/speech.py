@@ -29,6 +29,7 @@ _CATEGORIES: Final[dict[type[Message], str]] = {
 _WORDS: Final = {
     "age_band": "年龄段",
     "at": "时间",
+    "at_least": "已满岁数",
     "attested_by": "确认人",
     "break_minutes": "休息分钟",
     "code": "代码",

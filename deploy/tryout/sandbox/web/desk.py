@@ -268,7 +268,7 @@ class Desk:
         return await self._voice.say(connection, event)
 
 
-def _names(signup_ref: str, ref: str, place: Place) -> dict[str, str]:
+def _names(signup_ref: str, ref: str, place: Place) -> dict[str, Any]:
     host, project_ref, shift_ref = place
     return {
         "signup_ref": signup_ref,

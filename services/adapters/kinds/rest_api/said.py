@@ -54,7 +54,7 @@ _FORMS: Final[dict[str, Mapping[str, Any]]] = {
     "来访申请": {"volunteer_ref": "志愿者编号", "home": "对方", "home_ref": "户籍方编号", "code": "代码"},
     "授权": {"volunteer_ref": "志愿者编号", "registry": "对方", "consent": _CONSENT},
     "撤回授权": {"volunteer_ref": "志愿者编号", "registry": "对方", "version": "版本"},
-    "报名申请": _SIGNUP,
+    "报名申请": {**_SIGNUP, "at_least": "已满岁数"},
     "退出报名": _SIGNUP,
     "本地报名": {**_SIGNUP, "starts_at": "开始时间", "ends_at": "结束时间", "state": "状态"},
     "签到": {
