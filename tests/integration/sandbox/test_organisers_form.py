@@ -133,3 +133,25 @@ async def test_a_held_correction_does_not_hide_what_counts_meanwhile(registry: S
         assert (counts in (await organiser.open(ROSTER)).text) is told
     await registry.execute("UPDATE decision SET state = 'confirmed', seq = seq + 9 WHERE version = 2")
     assert counts not in (await organiser.open(ROSTER)).text
+
+
+async def test_a_night_becomes_a_record_of_each_day_and_each_is_corrected_in_a_row_of_its_own(
+    registry: Sandbox, organiser: SecretForms
+) -> None:
+    """The contract refused a service over midnight, and the page could make one record of a person and a shift."""
+    await organiser.open(ROSTER)
+    data = {"csrf": organiser.csrf, "who": ["late"], "from-late": "2026-07-04T22:00", "to-late": "2026-07-05T06:00"}
+    for _ in range(2):  # pressed twice
+        assert (await organiser.http.post(ROSTER, data=data)).status_code == 200
+    spans = "SELECT version, started_at, ended_at FROM attestation WHERE ref = 'late' ORDER BY started_at, version"
+    ten, midnight, six = (datetime(2026, 7, 4, hour, tzinfo=UTC) for hour in (14, 16, 22))
+    assert await registry.rows(spans) == [(1, ten, midnight), (1, midnight, six)]
+    page = (await organiser.open(ROSTER)).text
+    [second] = re.findall(r'name="from-([^"]+)" value="2026-07-05T00:00"', page)
+    data = {"csrf": organiser.csrf, "who": [second], f"version-{second}": "1"}
+    data |= {f"from-{second}": "2026-07-05T00:00", f"to-{second}": "2026-07-05T05:00"}
+    assert (await organiser.http.post(ROSTER, data=data)).status_code == 200
+    five = six - timedelta(hours=1)
+    assert await registry.rows(spans) == [(1, ten, midnight), (1, midnight, six), (2, midnight, five)]
+    [numbers] = await registry.rows("SELECT count(DISTINCT record_ref) FROM attestation WHERE ref = 'late'")
+    assert numbers == (2,)

@@ -244,7 +244,9 @@ class Desk:
         new = 0
         async with self._pool.acquire() as connection, connection.transaction():
             for one in said:
-                record_ref = f"{self.code}-r-{_short(one.volunteer_ref, project_ref, shift_ref)}"
+                day = service.shanghai_day(one.started_at)
+                named = f"{self.code}-r-{_short(one.volunteer_ref, project_ref, shift_ref, day)}"
+                record_ref = one.record_ref or named
                 version = one.version + 1
                 message = service.ServiceAttested(
                     record_ref=record_ref,

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Final
 
 from contracts.messages.base import EvidenceClass
+from contracts.messages.service import SHANGHAI
 
-__all__ = ["Attest", "evidence_class", "times"]
+__all__ = ["Attest", "evidence_class", "nights", "times"]
 
 _SHORTEST: Final = timedelta(minutes=1)
 _SUPPORTED: Final = (
@@ -23,10 +24,11 @@ _SUPPORTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Attest:
-    """An organiser's word on one person's service. ``version`` is the version of the record that the organiser saw, 0
-    for none."""
+    """An organiser's word on one person's service within one Shanghai day. ``record_ref`` and ``version`` are of the
+    record that the organiser saw, None and 0 for none."""
 
     volunteer_ref: str
+    record_ref: str | None
     version: int
     started_at: datetime
     ended_at: datetime
@@ -45,6 +47,21 @@ def times(row: Mapping[str, Any], shift: Mapping[str, Any], now: datetime) -> tu
     begin = max(row["came_at"] or shift["starts_at"], shift["starts_at"])
     end = min(row["left_at"] or now, shift["ends_at"])
     return begin, max(end, begin + _SHORTEST)
+
+
+def nights(begin: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """The span cut at each midnight in Shanghai: a record lies inside one day, since days have caps. A span that ends
+    before it begins is not cut."""
+    parts = []
+    while (midnight := _midnight_after(begin)) < end:
+        parts.append((begin, midnight))
+        begin = midnight
+    return [*parts, (begin, end)]
+
+
+def _midnight_after(moment: datetime) -> datetime:
+    local = moment.astimezone(SHANGHAI)
+    return datetime.combine(local.date() + timedelta(days=1), time.min, SHANGHAI)
 
 
 def evidence_class(methods: Collection[str]) -> EvidenceClass:

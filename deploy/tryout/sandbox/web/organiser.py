@@ -60,17 +60,16 @@ async def attest(visit: Visit) -> Response:
     """Attest the chosen people's service, many at once. Where there is a record, it is corrected."""
     shift = await _own(visit)
     known = await views.roster(visit.site.pool, visit.site.seat.code, shift["project_ref"], shift["shift_ref"])
-    rows = {row["ref"]: row for row in known}
-    said, problem = [], None
-    for ref in visit.form.getlist("who"):
-        if not isinstance(ref, str) or ref not in rows:
+    rows = {row["key"]: row for row in known}
+    said: list[Attest] = []
+    problem = None
+    for key in visit.form.getlist("who"):
+        if not isinstance(key, str) or key not in rows:
             raise Forbidden("not_yours")
         try:
-            one = _said(visit, rows[ref])
+            said += _said(visit, rows[key])
         except (ValueError, OverflowError) as error:
-            problem = visit.words("bad_times", ref=ref, why=str(error))
-        else:
-            said += [one] if _is_new(one, rows[ref]) else []
+            problem = visit.words("bad_times", ref=rows[key]["ref"], why=str(error))
     if problem is not None:
         return await roster(visit, problem=problem, status=422)
     try:
@@ -83,14 +82,17 @@ async def attest(visit: Visit) -> Response:
     return await roster(visit, said=told)
 
 
-def _said(visit: Visit, known: dict[str, Any]) -> Attest:
-    ref = known["ref"]
+def _said(visit: Visit, known: dict[str, Any]) -> list[Attest]:
+    """What the row says that is new. A night that has no record yet becomes one record for each day."""
+    key = known["key"]
     begin, end = (
-        datetime.strptime(visit.text(f"{name}-{ref}"), _FORM_TIME).replace(tzinfo=SHANGHAI) for name in ("from", "to")
+        datetime.strptime(visit.text(f"{name}-{key}"), _FORM_TIME).replace(tzinfo=SHANGHAI) for name in ("from", "to")
     )
-    version = int(visit.text(f"version-{ref}")[:9] or 0)  # a longer number is no version of ours
-    supported = offered.evidence_class(known["came_by"])
-    return Attest(ref, version, begin, end, supported, revoked=visit.text(f"revoked-{ref}") == "1")
+    version = int(visit.text(f"version-{key}")[:9] or 0)  # a longer number is no version of ours
+    supported, revoked = offered.evidence_class(known["came_by"]), visit.text(f"revoked-{key}") == "1"
+    spans = [(begin, end)] if known["version"] else offered.nights(begin, end)
+    said = [Attest(known["ref"], known["record_ref"], version, *span, supported, revoked) for span in spans]
+    return [one for one in said if _is_new(one, known)]
 
 
 def _is_new(said: Attest, known: dict[str, Any]) -> bool:

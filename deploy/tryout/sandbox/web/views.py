@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final, TypeAlias
 
 from deploy.tryout.sandbox.database import Connection, Pool
@@ -85,10 +86,11 @@ CROSS JOIN LATERAL (
            CASE WHEN max(at) FILTER (WHERE kind = 'out') > coalesce(max(at) FILTER (WHERE kind = 'in'), '-infinity')
                 THEN max(at) FILTER (WHERE kind = 'out') END AS left_at
     FROM presence p WHERE (p.ref, p.project_ref, p.shift_ref) = (u.ref, $1, $2)) x
-LEFT JOIN LATERAL (SELECT * FROM record_version r WHERE (r.ref, r.project_ref, r.shift_ref) = (u.ref, $1, $2)
-                   ORDER BY version DESC LIMIT 1) v ON true
+LEFT JOIN LATERAL (SELECT DISTINCT ON (record_ref) * FROM record_version r
+                   WHERE (r.ref, r.project_ref, r.shift_ref) = (u.ref, $1, $2)
+                   ORDER BY record_ref, version DESC) v ON true
 LEFT JOIN transfer_report t ON t.record_ref = v.record_ref AND t.version = v.version
-ORDER BY u.ref LIMIT $4
+ORDER BY u.ref, v.started_at, v.record_ref LIMIT $4
 """
 
 
@@ -133,7 +135,17 @@ async def shift_of(pool: Pool, project_ref: str, shift_ref: str) -> Row | None:
 async def roster(pool: Pool, code: str, project_ref: str, shift_ref: str) -> list[Row]:
     """The people who have a post or came, with the state of each service record here and at the volunteer's home.
 
+    Somebody with several records, as after a night, has a row for each. ``key`` tells the rows apart: her ref, and in
+    later rows a number before it. No ref begins with ``_``.
+
     ``came_by`` are the methods of her check-ins. ``left_at`` is her last check-out, None if she came again after it.
     ``counted`` are the minutes of an earlier version that is confirmed, while the newest version is not.
     """
-    return [dict(row) for row in await pool.fetch(_ROSTER, project_ref, shift_ref, code, MOST_ON_A_ROSTER)]
+    rows = await pool.fetch(_ROSTER, project_ref, shift_ref, code, MOST_ON_A_ROSTER)
+    seen: Counter[str] = Counter()
+    found = []
+    for row in rows:
+        number = seen[row["ref"]]
+        seen[row["ref"]] += 1
+        found.append({**row, "key": f"_{number + 1}_{row['ref']}" if number else row["ref"]})
+    return found
