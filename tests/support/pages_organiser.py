@@ -12,15 +12,19 @@ __all__ = ["check_in_and_attest"]
 
 
 async def check_in_and_attest(stage: Stage, surf: Browser, her: Surfer, shift: Shift) -> Surfer:
-    """The organiser shows the code, she types it, the organiser confirms; gives the organiser at the roster."""
+    """The organiser shows the code, she types it when she comes and when she goes, the organiser confirms; gives the
+    organiser at the roster."""
     organiser = await Surfer.at(stage, surf, her.language, viewport={"width": 1200, "height": 900})
     await organiser.sign_in(shift.host, ORGANISER[shift.host])
-    await organiser.go(shift.host, f"{shift.roster}/code")
-    code = (await organiser.page.text_content(".digits") or "").strip()
     await her.go(shift.host, f"/check-in/{shift.project_ref}/{shift.shift_ref}")
-    await her.page.fill("#code", code)
-    await her.press("签到", "Check in")
-    await her.sees("已签到", "Checked in")
+    for button, told in (
+        (("签到", "Check in"), ("已签到", "Checked in")),
+        (("签退", "Check out"), ("已签退", "Checked out")),
+    ):
+        await organiser.go(shift.host, f"{shift.roster}/code")
+        await her.page.fill("#code", (await organiser.page.text_content(".digits") or "").strip())
+        await her.press(*button)
+        await her.sees(*told)
     await organiser.go(shift.host, shift.roster)
     # Two hours, as far as the day has them: one of the registries shows half hours only.
     until = datetime.fromisoformat(await organiser.page.locator("input[name^=to-]").input_value())

@@ -24,6 +24,7 @@ _CATEGORIES: Final[dict[type[Message], str]] = {
     signups.SignupWithdrawn: "退出报名",
     signups.SignupReported: "本地报名",
     service.CheckedIn: "签到",
+    service.CheckedOut: "签退",
     service.ServiceAttested: "服务记录",
 }
 _WORDS: Final = {
@@ -111,6 +112,10 @@ def _consent(_: Event, body: dict[str, Any]) -> dict[str, Any]:
     )
 
 
+def _numbered(event: Event, _: dict[str, Any]) -> dict[str, Any]:
+    return {"消息号": event.id}
+
+
 def _minutes(event: Event, _: dict[str, Any]) -> dict[str, Any]:
     return {"消息号": event.id, "分钟": event.data.minutes}  # type: ignore[attr-defined]
 
@@ -118,6 +123,7 @@ def _minutes(event: Event, _: dict[str, Any]) -> dict[str, Any]:
 _MORE: Final[dict[type[Message], Callable[[Event, dict[str, Any]], dict[str, Any]]]] = {
     volunteers.LinkOffered: _consent,
     volunteers.ConsentGiven: _consent,
-    service.CheckedIn: lambda event, _: {"消息号": event.id},
+    service.CheckedIn: _numbered,
+    service.CheckedOut: _numbered,
     service.ServiceAttested: _minutes,
 }

@@ -21,7 +21,7 @@ from deploy.tryout.sandbox.database import Connection, Pool
 from deploy.tryout.sandbox.web.accounts import Account
 from deploy.tryout.sandbox.web.arrivals import Arrival, open_with
 from deploy.tryout.sandbox.web.offered import Attest
-from deploy.tryout.sandbox.web.views import Place, signup_at, times_asked
+from deploy.tryout.sandbox.web.views import Place, signup_at, stay_of, times_asked
 from deploy.tryout.sandbox.web.voice import Voice
 from deploy.web.trouble import NotPossible
 
@@ -225,15 +225,19 @@ class Desk:
 
     # -- service -----------------------------------------------------------------------------------------------
 
-    async def check_in(self, ref: str, project_ref: str, shift_ref: str) -> None:
-        """Check her in. The organiser's code was right."""
+    async def is_there(self, ref: str, project_ref: str, shift_ref: str, *, leaves: bool) -> None:
+        """Check her in, or out if she ``leaves``: then she must be here. Who is here is not checked in again."""
         now = datetime.now(UTC)
-        day = service.shanghai_day(now)
-        message = service.CheckedIn(
-            volunteer_ref=ref, project_ref=project_ref, shift_ref=shift_ref, at=now, method="scan"
-        )
+        kind = service.CheckedOut if leaves else service.CheckedIn
+        message = kind(volunteer_ref=ref, project_ref=project_ref, shift_ref=shift_ref, at=now, method="scan")
         async with self._pool.acquire() as connection, connection.transaction():
-            await self._say(connection, f"in-{_short(ref, project_ref, shift_ref, day)}", message, now)
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"presence:{ref}")
+            stay = await stay_of(connection, ref, project_ref, shift_ref)
+            if leaves and stay.came_at is None:
+                raise NotPossible("not_checked_in")
+            if leaves or stay.came_at is None:
+                name = _short(ref, project_ref, shift_ref, stay.number)
+                await self._say(connection, f"{'out' if leaves else 'in'}-{name}", message, now)
         self._voice.wake()
 
     async def attest(self, organiser: str, project_ref: str, shift_ref: str, said: Sequence[Attest]) -> int:
@@ -245,8 +249,7 @@ class Desk:
         async with self._pool.acquire() as connection, connection.transaction():
             for one in said:
                 day = service.shanghai_day(one.started_at)
-                named = f"{self.code}-r-{_short(one.volunteer_ref, project_ref, shift_ref, day)}"
-                record_ref = one.record_ref or named
+                record_ref = one.record_ref or f"{self.code}-r-{_short(one.volunteer_ref, project_ref, shift_ref, day)}"
                 version = one.version + 1
                 message = service.ServiceAttested(
                     record_ref=record_ref,

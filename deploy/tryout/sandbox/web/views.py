@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final, TypeAlias
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from deploy.tryout.sandbox.database import Connection, Pool
 
 __all__ = [
     "MOST_ON_A_ROSTER",
     "Place",
+    "Stay",
     "links",
     "minutes_at_home",
     "organised",
@@ -17,6 +19,7 @@ __all__ = [
     "shift_of",
     "signup_at",
     "signups",
+    "stay_of",
     "times_asked",
 ]
 
@@ -71,6 +74,13 @@ _SHIFT = """
 SELECT s.project_ref, s.shift_ref, p.title, p.organiser_ref, s.starts_at, s.ends_at, s.posts, s.place, s.state
 FROM shift s JOIN project p USING (project_ref) WHERE s.project_ref = $1 AND s.shift_ref = $2
 """
+# Who has been here for so long has forgotten to check out, and comes anew.
+_STAY = """
+SELECT max(at) FILTER (WHERE kind = 'in' AND at >= coalesce(last_out, at) AND at > now() - interval '18 hours'),
+       count(*) FILTER (WHERE kind = 'in')
+FROM (SELECT kind, at, max(at) FILTER (WHERE kind = 'out') OVER () AS last_out FROM presence
+      WHERE (ref, project_ref, shift_ref) = ($1, $2, $3)) AS hers
+"""
 _ROSTER = """
 SELECT u.ref, u.state AS signup, a.home, a.name, x.came_at, x.came_by, x.left_at,
        v.record_ref, v.version, v.started_at, v.ended_at, v.minutes, v.revoked, v.status, v.reason, t.state AS transfer,
@@ -92,6 +102,19 @@ LEFT JOIN LATERAL (SELECT DISTINCT ON (record_ref) * FROM record_version r
 LEFT JOIN transfer_report t ON t.record_ref = v.record_ref AND t.version = v.version
 ORDER BY u.ref, v.started_at, v.record_ref LIMIT $4
 """
+
+
+class Stay(NamedTuple):
+    """Her presence at a shift: since when she is there, None if she is not; and how often she has come."""
+
+    came_at: datetime | None
+    number: int
+
+
+async def stay_of(db: Connection | Pool, ref: str, project_ref: str, shift_ref: str) -> Stay:
+    """Whether she is at the shift now."""
+    came_at, number = await db.fetchrow(_STAY, ref, project_ref, shift_ref) or (None, 0)
+    return Stay(came_at, number)
 
 
 async def links(pool: Pool, ref: str) -> list[Row]:

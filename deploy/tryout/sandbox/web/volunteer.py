@@ -200,28 +200,37 @@ async def mine(visit: Visit) -> Response:
 
 
 async def check_in_page(visit: Visit) -> Response:
-    """The page on which she types the organiser's code. A QR code fills the code in."""
-    visit.of_kind("volunteer", "visitor")
-    code = visit.request.query_params.get("code", "")[:6]
-    return visit.page("check_in.html", shift=await visit.own_shift(), code=code, said=None)
+    """The page on which she types the organiser's code, when she comes and when she goes. A QR code fills the code
+    in."""
+    account, code = visit.of_kind("volunteer", "visitor"), visit.request.query_params.get("code", "")[:6]
+    return await _presence(visit, account, await visit.own_shift(), code=code)
 
 
 async def check_in(visit: Visit) -> Response:
-    """Check her in."""
+    """Check her in, or out."""
     account, shift = visit.of_kind("volunteer", "visitor"), await visit.own_shift()
-    place = (visit.site.seat.code, shift["project_ref"], shift["shift_ref"])
-    known = await views.signup_at(visit.site.pool, account.ref, place)
+    at, leaves = (shift["project_ref"], shift["shift_ref"]), visit.text("leaves") == "1"
+    known = await views.signup_at(visit.site.pool, account.ref, (visit.site.seat.code, *at))
     if known is None or known["state"] not in ("confirmed", "promoted", "reported"):
         raise NotPossible("no_signup")
     said, status = "checked_in", 200
     if visit.site.tries.spent(account.ref):
         said, status = "too_many_tries", 429
-    elif not await codes.is_right(visit.site.pool, shift["project_ref"], shift["shift_ref"], visit.text("code")):
+    elif not await codes.is_right(visit.site.pool, *at, visit.text("code")):
         visit.site.tries.wrong(account.ref)
         said, status = "wrong_code_now", 403
     else:
-        await visit.site.desk.check_in(account.ref, shift["project_ref"], shift["shift_ref"])
-    return visit.page("check_in.html", status, shift=shift, code="", said=said)
+        await visit.site.desk.is_there(account.ref, *at, leaves=leaves)
+        if leaves:
+            said, status = "checked_out", 200
+    return await _presence(visit, account, shift, said, status)
+
+
+async def _presence(
+    visit: Visit, account: Account, shift: dict[str, Any], said: str | None = None, status: int = 200, code: str = ""
+) -> Response:
+    stay = await views.stay_of(visit.site.pool, account.ref, shift["project_ref"], shift["shift_ref"])
+    return visit.page("check_in.html", status, shift=shift, code=code, said=said, here_since=stay.came_at)
 
 
 async def hours(visit: Visit) -> Response:

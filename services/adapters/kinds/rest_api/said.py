@@ -41,6 +41,13 @@ _RECORD: Final = {
     "attested_by": "确认人",
     "volunteer_ref": "志愿者编号",
 }
+_PRESENCE: Final = {
+    "volunteer_ref": "志愿者编号",
+    "project_ref": "项目编号",
+    "shift_ref": "班次编号",
+    "at": "时间",
+    "method": "方式",
+}
 _FORMS: Final[dict[str, Mapping[str, Any]]] = {
     "外派申请": {
         "volunteer_ref": "志愿者编号",
@@ -57,13 +64,8 @@ _FORMS: Final[dict[str, Mapping[str, Any]]] = {
     "报名申请": {**_SIGNUP, "at_least": "已满岁数"},
     "退出报名": _SIGNUP,
     "本地报名": {**_SIGNUP, "starts_at": "开始时间", "ends_at": "结束时间", "state": "状态"},
-    "签到": {
-        "volunteer_ref": "志愿者编号",
-        "project_ref": "项目编号",
-        "shift_ref": "班次编号",
-        "at": "时间",
-        "method": "方式",
-    },
+    "签到": _PRESENCE,
+    "签退": _PRESENCE,
     "服务记录": _RECORD,
 }
 """By category: the word of each field of the message. Fields of an inner object lie flat beside the others."""
