@@ -148,12 +148,6 @@ NEW_FILES: Final = {
     TEST_FILE: _TEST,
 }
 _EDITS: Final[tuple[Edit, ...]] = (
-    (
-        "contracts/messages/signups.py",
-        "from typing import Literal, Self\n",
-        "from typing import Annotated, Literal, Self\n",
-    ),
-    ("contracts/messages/signups.py", "import model_validator\n", "import Field, model_validator\n"),
     ("contracts/messages/signups.py", None, _CLASS),
     ("contracts/messages/deliveries.py", None, _DELIVERY),
     (
