@@ -37,7 +37,7 @@ from services.chassis.log.records import unpack_headers
 from tests.conftest import NewDatabase
 from tests.support.registries import offered, own, said, seat
 from tests.support.sandboxes import SYSTEM_TOKEN, Sandbox, rest_api
-from tests.support.waiting import eventually
+from tests.support.waiting import ended, eventually
 
 TOKENS = {"token-of-operator": Principal("operator"), "token-of-sz": Principal("registry", "sz")}
 OURS = Credentials(SecretStr(SYSTEM_TOKEN))
@@ -126,9 +126,7 @@ class Adapter:
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await ended(task)
 
 
 @contextlib.asynccontextmanager

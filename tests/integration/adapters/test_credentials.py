@@ -29,7 +29,7 @@ from tests.support.adapters import FOLDER, OURS, Adapter, adapter, notice_of
 from tests.support.registries import credit, offered, own, seat, write_seat
 from tests.support.sandboxes import rest_api
 from tests.support.tls import Signed, authority
-from tests.support.waiting import eventually
+from tests.support.waiting import ended, eventually
 
 CAPABILITIES: tuple[Capability, ...] = get_args(Capability)
 OLD = "token-that-was-right-until-yesterday"
@@ -53,8 +53,7 @@ async def credits_stay_due(ours: Adapter, client: RestApi, capability: Capabilit
     try:
         await eventually(lambda: part.away.count > 1, what="tried twice")
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await ended(task)
     row = await ours.pool.fetchrow("SELECT state, attempts, attempted_at, trouble FROM credit")
     assert row is not None
     assert row["state"] in ("due", "calling"), "the session was ended during a call, or between two"

@@ -16,7 +16,7 @@ from services.chassis.base.persistent import persistent
 from tests.conftest import NewDatabase
 from tests.support.adapters import adapter, notice_of, troubles
 from tests.support.registries import offered, own, seat
-from tests.support.waiting import eventually
+from tests.support.waiting import ended, eventually
 
 
 async def test_a_system_that_is_away_is_told_with_since_when_and_what_waits(new_database: NewDatabase) -> None:
@@ -40,8 +40,7 @@ async def test_a_system_that_is_away_is_told_with_since_when_and_what_waits(new_
             await eventually(lambda: not part.away.active)
             assert figures([part], {}).state["system"]["notices"]["system"] == "answers"
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await ended(task)
 
 
 async def test_a_part_that_fails_over_and_over_leaves_the_others_at_work_and_says_so(
@@ -59,8 +58,7 @@ async def test_a_part_that_fails_over_and_over_leaves_the_others_at_work_and_say
             await eventually(lambda: not part.interrupted.active)
             assert not task.done()
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await ended(task)
 
 
 async def test_notices_that_were_told_and_cannot_be_noted_as_such_are_one_failure_that_lasts(
@@ -82,8 +80,7 @@ async def test_notices_that_were_told_and_cannot_be_noted_as_such_are_one_failur
             await ours.pool.execute("DROP TRIGGER fails ON notice")
             await eventually(lambda: not part.interrupted.active)
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await ended(task)
 
 
 async def test_a_database_that_is_back_is_no_trouble_though_the_system_stays_away(new_database: NewDatabase) -> None:
@@ -98,8 +95,7 @@ async def test_a_database_that_is_back_is_no_trouble_though_the_system_stays_awa
             await ours.pool.execute("ALTER TABLE elsewhere RENAME TO heard")
             await eventually(lambda: not part.interrupted.active and part.away.active)
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await ended(task)
 
 
 async def test_two_letters_of_one_number_that_cannot_be_read_end_nothing(new_database: NewDatabase) -> None:

@@ -31,7 +31,7 @@ from services.chassis.base.persistent import persistent
 from services.chassis.log.records import unpack_headers
 from tests.conftest import NewDatabase
 from tests.support.adapters import FOLDER, OURS, Adapter, adapter, troubles
-from tests.support.waiting import eventually
+from tests.support.waiting import ended, eventually
 
 
 def withdrawn(version: int) -> Message:
@@ -63,8 +63,7 @@ async def listening(ours: Adapter) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+        await ended(work)
         await system.close()
 
 
@@ -162,8 +161,7 @@ async def test_whatever_numbers_they_have_letters_are_said_or_set_aside_once_and
         try:
             await eventually(lambda: len(asked) > 4 and asked[-1] == 8, what="the later one heard")
         finally:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await ended(work)
             await system.close()
         assert part.away.count == 0
         rows = await pool.fetch("SELECT headers, value FROM outbox ORDER BY id")

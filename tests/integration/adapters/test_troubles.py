@@ -19,7 +19,7 @@ from services.adapters.worker import Messenger
 from tests.conftest import NewDatabase
 from tests.support.adapters import Adapter, Watched, adapter, notice_of, troubles
 from tests.support.registries import credit, offered, own
-from tests.support.waiting import eventually
+from tests.support.waiting import ended, eventually
 
 
 async def credits_in_trouble(ours: Adapter) -> list[tuple[str, str, str]]:
@@ -151,9 +151,7 @@ async def passing_on(ours: Adapter, *notices: Notice) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await ended(task)
 
 
 async def known(ours: Adapter) -> set[str]:

@@ -16,7 +16,7 @@ from tests.lab.faults.groups import shares
 from tests.support.rig import Rig
 from tests.support.tally import credit
 from tests.support.tally_child import TallyChild
-from tests.support.waiting import eventually
+from tests.support.waiting import ended, eventually
 
 
 @contextlib.asynccontextmanager
@@ -120,8 +120,7 @@ async def test_a_process_whose_session_ended_takes_the_same_number_again(rig: Ri
             await eventually(lambda: held_by(rig, one))
             assert not keeping.done()
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            await ended(keeping)
 
 
 async def held_by(rig: Rig, one: Instance) -> bool:

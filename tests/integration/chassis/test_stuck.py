@@ -28,7 +28,7 @@ from services.chassis.outgoing.relay import Relay
 from services.chassis.outgoing.stuck import Stuck
 from tests.support.rig import Rig
 from tests.support.second_node import SecondNode
-from tests.support.waiting import eventually
+from tests.support.waiting import ended, eventually
 
 
 @contextlib.asynccontextmanager
@@ -39,8 +39,7 @@ async def relaying(rig: Rig) -> AsyncIterator[Relay]:
     try:
         yield one
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await ended(task)
 
 
 @contextlib.asynccontextmanager

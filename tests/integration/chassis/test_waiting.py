@@ -24,7 +24,7 @@ from services.chassis.batch.set_aside import Aside
 from services.chassis.log.records import Record
 from tests.support.rig import Rig
 from tests.support.tally import as_record, credit
-from tests.support.waiting import eventually
+from tests.support.waiting import ended, eventually
 
 _OVER = "SELECT bool_and(deadline + interval '1 second' < now()) FROM set_aside WHERE reason = 'waiting'"
 
@@ -152,8 +152,7 @@ async def test_while_not_everything_is_heard_it_is_asked_less_and_less_often(rig
     try:
         await eventually(lambda: len(asked) > 5)
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        await ended(looking)
         await pool.close()
     assert asked[5] - asked[0] > 0.6
     assert await rig.aside() == {"waiting": 1}
