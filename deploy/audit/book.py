@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from contracts.ids import transfer_id
@@ -19,6 +19,7 @@ __all__ = ["Book", "Record", "RecordKey"]
 
 RecordKey: TypeAlias = tuple[str, str]
 """host, record_ref"""
+T = TypeVar("T")
 _BRIDGE = service_source("bridge")
 _FACTS = (attendance.ServiceConfirmed, attendance.ServiceHeld, attendance.ServiceRevoked)
 
@@ -62,8 +63,7 @@ class Book:
         self.day_cap = day_cap
         self.canaries = tuple(canaries)
         self.topics = Topics(world.registries)
-        self.memo: dict[str, Any] = {}
-        """Results that several invariants need. The first invariant computes them."""
+        self._once: dict[Callable[[Book], Any], Any] = {}
         self.by_type: defaultdict[type[Message], list[Line]] = defaultdict(list)
         self.caused: defaultdict[str, list[Line]] = defaultdict(list)
         self.first: dict[tuple[str, str], Line] = {}
@@ -95,6 +95,13 @@ class Book:
     def effects_of(self, cause: str, *kinds: type[Message]) -> list[Line]:
         """Messages of these types that name this id as their cause."""
         return [line for line in self.caused.get(cause, ()) if isinstance(line.data, kinds)]
+
+    def once(self, make: Callable[[Book], T]) -> T:
+        """What ``make`` makes of this book: several invariants need it, and the first of them has it made."""
+        if make not in self._once:
+            self._once[make] = make(self)
+        made: T = self._once[make]
+        return made
 
     def cause(self, line: Line, *services: str) -> Line | None:
         """The border's message that a message names as its cause, or the message of one of these ``services``: its own

@@ -23,9 +23,7 @@ class Rights:
     @classmethod
     def of(cls, book: Book) -> Rights:
         """The ``Rights`` of this book."""
-        found: Rights = book.memo.setdefault("rights", None) or cls(book)
-        book.memo["rights"] = found
-        return found
+        return book.once(cls)
 
     def __init__(self, book: Book) -> None:
         self.has: set[UUID] = set()

@@ -78,9 +78,7 @@ class Sharing:
     @classmethod
     def of(cls, book: Book) -> Sharing:
         """The ``Sharing`` of this book."""
-        found: Sharing = book.memo.setdefault("sharing", None) or cls(book)
-        book.memo["sharing"] = found
-        return found
+        return book.once(cls)
 
     def _hear(self, book: Book) -> None:
         said: defaultdict[Permission, list[Word]] = defaultdict(list)

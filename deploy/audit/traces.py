@@ -217,9 +217,8 @@ def _identity(book: Book) -> Iterator[Violation]:
 
 def _answers(fact: identity.LinkEstablished, asked: set[tuple[str, str, Origin]]) -> bool:
     """Whether a link answers no request, or the request that it names, under the ref of that request."""
-    if fact.origin is None or fact.asked_as is None:
-        return fact.origin is None and fact.asked_as is None
-    return (fact.host, fact.asked_as, fact.origin) in asked
+    said = (fact.asked_as, fact.origin)
+    return said == (None, None) or (fact.host, *said) in asked
 
 
 def _refused_persons(book: Book) -> Iterator[Violation]:
@@ -266,15 +265,11 @@ def _refusals(book: Book) -> Iterator[Violation]:
     """A refusal names the command that the service could not follow."""
     for line in book.of(identity.CommandRefused, opportunities.CommandRefused, attendance.CommandRefused):
         cause = book.cause(line)
-        if cause is None or any(_other(cause.data, line.data, name) for name in _NAMED_BY_REFUSALS):
+        names = [name for name in _NAMED_BY_REFUSALS if hasattr(line.data, name)]
+        if isinstance(line.data, identity.CommandRefused):
+            names.remove("person")  # identity's commands name none
+        if cause is None or any(getattr(cause.data, name, None) != getattr(line.data, name) for name in names):
             yield at(book, "I9", line, "the refusal names another command than the command that led to it")
-
-
-def _other(command: Any, refusal: Any, name: str) -> bool:
-    """Whether the refusal says something else here than the command. Identity's commands name no person."""
-    if isinstance(refusal, identity.CommandRefused) and not hasattr(command, name):
-        return False
-    return bool(getattr(refusal, name, None) != getattr(command, name, None)) and hasattr(refusal, name)
 
 
 def _signups(book: Book) -> Iterator[Violation]:

@@ -86,12 +86,9 @@ def in_order(book: Book, violations: Iterable[Violation]) -> list[Violation]:
 
 def _moments(book: Book) -> dict[tuple[str, int, int], int]:
     """The moment at which each message was published, never before that of an earlier message of its partition."""
-    if "moments" not in book.memo:
-        found, last = {}, defaultdict[tuple[str, int], int](int)
-        for lines in book.world.lines.values():
-            for line in lines:
-                where = (line.topic, line.partition)
-                found[line.place] = last[where] = max(last[where], line.timestamp)
-        book.memo["moments"] = found
-    known: dict[tuple[str, int, int], int] = book.memo["moments"]
-    return known
+    found, last = {}, defaultdict[tuple[str, int], int](int)
+    for lines in book.world.lines.values():
+        for line in lines:
+            where = (line.topic, line.partition)
+            found[line.place] = last[where] = max(last[where], line.timestamp)
+    return found

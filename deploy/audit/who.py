@@ -137,5 +137,4 @@ class Who:
 
 def who(book: Book) -> Who:
     """The names of this book. They are looked up once."""
-    found: Who = book.memo.setdefault("who", Who(book))
-    return found
+    return book.once(Who)

@@ -9,13 +9,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
-import services.adapters.service
 from contracts.envelope import decode
 from contracts.messages import Message, deliveries
 from contracts.registry import Capability
@@ -29,7 +27,7 @@ from services.adapters.worker import Caller
 from services.chassis.base.database import Pool, open_pool
 from services.chassis.base.http import Principal, create_app
 from services.chassis.base.logs import Episode
-from services.chassis.base.persistent import persistent
+from services.chassis.base.persistent import cancel_all, persistent
 from services.chassis.base.reading import Reads
 from services.chassis.base.settings import Settings
 from services.chassis.decisions import Inbound, States
@@ -37,12 +35,13 @@ from services.chassis.log.records import unpack_headers
 from tests.conftest import NewDatabase
 from tests.support.registries import offered, own, said, seat
 from tests.support.sandboxes import SYSTEM_TOKEN, Sandbox, rest_api
-from tests.support.waiting import ended, eventually
+from tests.support.templates import migrations_of
+from tests.support.waiting import eventually
 
 TOKENS = {"token-of-operator": Principal("operator"), "token-of-sz": Principal("registry", "sz")}
 OURS = Credentials(SecretStr(SYSTEM_TOKEN))
 """What the sandboxes of these tests ask for."""
-FOLDER = Path(services.adapters.service.__file__).parent / "migrations"
+FOLDER = migrations_of("adapters")
 
 
 class Watched(RestApi):
@@ -126,7 +125,7 @@ class Adapter:
         try:
             yield
         finally:
-            await ended(task)
+            await cancel_all([task])
 
 
 @contextlib.asynccontextmanager

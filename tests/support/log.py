@@ -34,7 +34,7 @@ class Log:
         self.records: list[Record] = []
         self.used: defaultdict[str, list[TopicPartition]] = defaultdict(list)
         """The partitions of a topic in which something lies."""
-        self._read: dict[int, tuple[Record, Event]] = {}
+        self._read: dict[int, Event] = {}
         """Events of records that a test has asked for, by their place: it asks after each step, and for all of them."""
 
     def write(self, topic: str, key: bytes, headers: Headers, value: bytes) -> Record:
@@ -70,13 +70,13 @@ class Log:
 
     def events(self, topic: str, since: int = 0) -> list[Event]:
         """What was said on a topic, in the order of its coming; ``since``: how many records lay on the log before."""
-        return [self._event(n, one) for n, one in enumerate(self.records[since:], since) if one.topic == topic]
+        return [self._event(n) for n in range(since, len(self.records)) if self.records[n].topic == topic]
 
-    def _event(self, number: int, record: Record) -> Event:
-        read = self._read.get(number)
-        if read is None or read[0] is not record:
-            read = self._read[number] = record, decode(record.value, record.headers)
-        return read[1]
+    def _event(self, number: int) -> Event:
+        if number not in self._read:
+            record = self.records[number]
+            self._read[number] = decode(record.value, record.headers)
+        return self._read[number]
 
     def told(self, topic: str, kind: type[Kind]) -> list[Kind]:
         """All messages of a kind on a topic."""

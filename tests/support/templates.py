@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from deploy.tryout.local.postgres import Postgres
-from services.chassis.base.migrations import migrate
+from services.chassis.base.migrations import CHASSIS, migrate
 
-__all__ = ["Templates"]
+__all__ = ["Templates", "migrations_of"]
 
 _OWNER: Final = "tester"
+
+
+def migrations_of(service: str) -> Path:
+    """The folder of the migrations of a service, by the service's name."""
+    return CHASSIS.parents[1] / service / "migrations"
 
 
 class Templates:

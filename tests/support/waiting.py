@@ -51,12 +51,3 @@ async def eventually(
             last = f"last: {failed or answer!r}{await standing()}"
             raise AssertionError(f"{subject} did not come true within {timeout} s; {last}") from failed
         await asyncio.sleep(every)
-
-
-async def ended(task: asyncio.Task[Any]) -> None:
-    """Cancel a task, and repeat it until the task has ended: ``asyncio.wait_for`` of Python 3.11 loses a cancellation
-    that comes together with what it waits for."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=1)
-    await asyncio.gather(task, return_exceptions=True)

@@ -24,8 +24,9 @@ _BUILDERS: tuple[Callable[[Book], Iterator[Expected]], ...] = tuple(
 def expectations(book: Book) -> list[Expected]:
     """All tables that follow from the logs. They are computed once. Those of a service that did not exist when the
     snapshot was recorded are left out."""
-    if "expectations" not in book.memo:
-        known = (expected for build in _BUILDERS for expected in build(book))
-        book.memo["expectations"] = [expected for expected in known if expected.database in book.world.tables]
-    found: list[Expected] = book.memo["expectations"]
-    return found
+    return book.once(_expected)
+
+
+def _expected(book: Book) -> list[Expected]:
+    known = (expected for build in _BUILDERS for expected in build(book))
+    return [expected for expected in known if expected.database in book.world.tables]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TypeAlias
-from uuid import UUID
 
 from contracts.messages import attendance, identity, opportunities
 from contracts.messages.deliveries import SignupChanged, SignupState
@@ -76,16 +75,16 @@ def command_refused(states: States, inbound: Inbound, now: datetime, policy: Pol
     that message. Inner services do not know the key where it is a volunteer's ref."""
     event: _Refused = inbound.data
     key = _key_of(states, event)
-    if isinstance(key, UUID):
-        return person_unknown(inbound, key)
+    if key is None:
+        return person_unknown(inbound, inbound.data.person)
     draft = Draft(inbound, now)
     standing = event.standing_version if isinstance(event, identity.CommandRefused) else None
     draft.refuse(event.origin, key, event.reason, standing_version=standing)
     return draft.decision()
 
 
-def _key_of(states: States, event: _Refused) -> str | UUID:
-    """The key of the message that is refused; the person, where the border has no link of her from which to read it."""
+def _key_of(states: States, event: _Refused) -> str | None:
+    """The key of the message that is refused; None where the border has no link of the person from which to read it."""
     if isinstance(event, identity.CommandRefused) and event.origin.registry == event.home:
         return event.home_ref  # she may have no link yet
     if event.person is None:
@@ -93,4 +92,4 @@ def _key_of(states: States, event: _Refused) -> str | UUID:
     link = home_link(states, event.person, event.host)
     if link is None and isinstance(event, identity.CommandRefused):  # identity itself told of the link before
         raise LookupError(f"{event.TYPE} of a link that was never established")
-    return event.person if link is None else link.ref_at(event.origin.registry)
+    return None if link is None else link.ref_at(event.origin.registry)

@@ -19,6 +19,7 @@ from services.chassis.base import metrics
 from services.chassis.base.backoff import Backoff
 from services.chassis.base.database import Connection, describe
 from services.chassis.base.logs import Episode
+from services.chassis.base.persistent import cancel_all
 from services.chassis.base.settings import Settings
 from services.chassis.log import kafka
 from services.chassis.outgoing import said
@@ -103,8 +104,7 @@ class Stuck:
     async def end(self) -> None:
         """Forget all places."""
         if self._trial is not None:
-            self._trial.cancel()
-            await asyncio.gather(self._trial, return_exceptions=True)
+            await cancel_all([self._trial])
             self._trial = None
         for place in list(self._troubles):
             self._remove(place)

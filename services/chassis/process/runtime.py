@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from services.chassis.base.configuration import ConfigurationError
 from services.chassis.base.database import Pool, describe, open_pool
 from services.chassis.base.failpoints import failpoint
 from services.chassis.base.logs import log
+from services.chassis.base.persistent import cancel_all
 from services.chassis.base.reading import READERS, Reads
 from services.chassis.base.settings import Settings
 from services.chassis.batch import outbox
@@ -111,7 +112,7 @@ class Runtime:
             await self.stopping.wait()
             await self._stop(broker, server, serving)
         finally:
-            await _end(self._tasks)
+            await cancel_all(self._tasks)
             await self.probe.close()
             await _within(2, readers.close())
             await _within(2, self.pool.close())
@@ -124,7 +125,7 @@ class Runtime:
         looking = asyncio.create_task(restoring.run())
         stopping = asyncio.create_task(self.stopping.wait())
         await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        await _end([stopping, looking])
+        await cancel_all([stopping, looking])
         if looking.cancelled():
             return False
         if isinstance(error := looking.exception(), Exception):
@@ -262,18 +263,7 @@ async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
     """Wait for it at most so long, and ignore how it ends."""
     task = asyncio.create_task(work)
     await asyncio.wait({task}, timeout=seconds)
-    await _end([task])
-
-
-async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks, and repeat it until they end. A task that gives a connection back to a silent database takes a
-    minute; if the database goes away meanwhile, the error of that replaces the cancellation."""
-    left = set(tasks)
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=1)
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await cancel_all([task])
 
 
 async def run(service: Service, settings: Settings) -> None:

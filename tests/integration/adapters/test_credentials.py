@@ -23,13 +23,13 @@ from services.adapters.worker import Caller, Messenger
 from services.chassis.base import migrations
 from services.chassis.base.configuration import ConfigurationError
 from services.chassis.base.database import open_pool
-from services.chassis.base.persistent import persistent
+from services.chassis.base.persistent import cancel_all, persistent
 from tests.conftest import NewDatabase
 from tests.support.adapters import FOLDER, OURS, Adapter, adapter, notice_of
 from tests.support.registries import credit, offered, own, seat, write_seat
 from tests.support.sandboxes import rest_api
 from tests.support.tls import Signed, authority
-from tests.support.waiting import ended, eventually
+from tests.support.waiting import eventually
 
 CAPABILITIES: tuple[Capability, ...] = get_args(Capability)
 OLD = "token-that-was-right-until-yesterday"
@@ -53,7 +53,7 @@ async def credits_stay_due(ours: Adapter, client: RestApi, capability: Capabilit
     try:
         await eventually(lambda: part.away.count > 1, what="tried twice")
     finally:
-        await ended(task)
+        await cancel_all([task])
     row = await ours.pool.fetchrow("SELECT state, attempts, attempted_at, trouble FROM credit")
     assert row is not None
     assert row["state"] in ("due", "calling"), "the session was ended during a call, or between two"

@@ -12,11 +12,11 @@ from services.adapters.states import Letter, Waiting
 from services.adapters.store import NOTICES, HeardLetters
 from services.adapters.worker import Caller, Messenger
 from services.chassis.base.logs import Episode
-from services.chassis.base.persistent import persistent
+from services.chassis.base.persistent import cancel_all, persistent
 from tests.conftest import NewDatabase
 from tests.support.adapters import adapter, notice_of, troubles
 from tests.support.registries import offered, own, seat
-from tests.support.waiting import ended, eventually
+from tests.support.waiting import eventually
 
 
 async def test_a_system_that_is_away_is_told_with_since_when_and_what_waits(new_database: NewDatabase) -> None:
@@ -40,7 +40,7 @@ async def test_a_system_that_is_away_is_told_with_since_when_and_what_waits(new_
             await eventually(lambda: not part.away.active)
             assert figures([part], {}).state["system"]["notices"]["system"] == "answers"
         finally:
-            await ended(task)
+            await cancel_all([task])
 
 
 async def test_a_part_that_fails_over_and_over_leaves_the_others_at_work_and_says_so(
@@ -58,7 +58,7 @@ async def test_a_part_that_fails_over_and_over_leaves_the_others_at_work_and_say
             await eventually(lambda: not part.interrupted.active)
             assert not task.done()
         finally:
-            await ended(task)
+            await cancel_all([task])
 
 
 async def test_notices_that_were_told_and_cannot_be_noted_as_such_are_one_failure_that_lasts(
@@ -80,7 +80,7 @@ async def test_notices_that_were_told_and_cannot_be_noted_as_such_are_one_failur
             await ours.pool.execute("DROP TRIGGER fails ON notice")
             await eventually(lambda: not part.interrupted.active)
         finally:
-            await ended(task)
+            await cancel_all([task])
 
 
 async def test_a_database_that_is_back_is_no_trouble_though_the_system_stays_away(new_database: NewDatabase) -> None:
@@ -95,7 +95,7 @@ async def test_a_database_that_is_back_is_no_trouble_though_the_system_stays_awa
             await ours.pool.execute("ALTER TABLE elsewhere RENAME TO heard")
             await eventually(lambda: not part.interrupted.active and part.away.active)
         finally:
-            await ended(task)
+            await cancel_all([task])
 
 
 async def test_two_letters_of_one_number_that_cannot_be_read_end_nothing(new_database: NewDatabase) -> None:

@@ -27,11 +27,11 @@ from services.adapters.parts import Part
 from services.chassis.base.database import open_pool
 from services.chassis.base.logs import Episode
 from services.chassis.base.migrations import migrate
-from services.chassis.base.persistent import persistent
+from services.chassis.base.persistent import cancel_all, persistent
 from services.chassis.log.records import unpack_headers
 from tests.conftest import NewDatabase
 from tests.support.adapters import FOLDER, OURS, Adapter, adapter, troubles
-from tests.support.waiting import ended, eventually
+from tests.support.waiting import eventually
 
 
 def withdrawn(version: int) -> Message:
@@ -63,7 +63,7 @@ async def listening(ours: Adapter) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await ended(work)
+        await cancel_all([work])
         await system.close()
 
 
@@ -161,7 +161,7 @@ async def test_whatever_numbers_they_have_letters_are_said_or_set_aside_once_and
         try:
             await eventually(lambda: len(asked) > 4 and asked[-1] == 8, what="the later one heard")
         finally:
-            await ended(work)
+            await cancel_all([work])
             await system.close()
         assert part.away.count == 0
         rows = await pool.fetch("SELECT headers, value FROM outbox ORDER BY id")

@@ -16,10 +16,11 @@ from services.adapters.kinds.rest_api.client import read_answer
 from services.adapters.states import Credit, Notice, Outcome
 from services.adapters.store import NOTICES
 from services.adapters.worker import Messenger
+from services.chassis.base.persistent import cancel_all
 from tests.conftest import NewDatabase
 from tests.support.adapters import Adapter, Watched, adapter, notice_of, troubles
 from tests.support.registries import credit, offered, own
-from tests.support.waiting import ended, eventually
+from tests.support.waiting import eventually
 
 
 async def credits_in_trouble(ours: Adapter) -> list[tuple[str, str, str]]:
@@ -151,7 +152,7 @@ async def passing_on(ours: Adapter, *notices: Notice) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await ended(task)
+        await cancel_all([task])
 
 
 async def known(ours: Adapter) -> set[str]:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Final
 
 import pytest
 
-from services.attendance import service
 from services.chassis.base.database import Connection
 from tests.conftest import NewDatabase
 from tests.support.attendance import NOW
 from tests.support.attendance_store import AttendanceOnPostgres
-
-MIGRATIONS: Final = Path(service.__file__).parent / "migrations"
+from tests.support.templates import migrations_of
 
 
 @pytest.fixture
 async def database(new_database: NewDatabase) -> str:
     """The DSN of a fresh database of attendance."""
-    return await new_database(migrated=MIGRATIONS)
+    return await new_database(migrated=migrations_of("attendance"))
 
 
 @pytest.fixture

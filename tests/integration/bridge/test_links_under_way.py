@@ -14,7 +14,7 @@ import pytest
 from contracts.messages import Message, identity, opportunities, volunteers
 from contracts.messages.refusals import MessageRefused
 from contracts.topics import VOLUNTEERS
-from services.bridge import service, store
+from services.bridge import store
 from services.bridge.states import Account
 from services.chassis.base.migrations import migrate
 from tests.conftest import NewDatabase
@@ -34,9 +34,10 @@ from tests.support.bridge_messages import (
 )
 from tests.support.bridge_store import BridgeOnPostgres, bridge_on
 from tests.support.statements import statements
+from tests.support.templates import migrations_of
 
 AWAIT_FACTS = timedelta(seconds=60)
-MIGRATIONS = Path(service.__file__).parent / "migrations"
+MIGRATIONS = migrations_of("bridge")
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 import asyncpg
 import orjson
 
-from services.bridge import service
 from services.chassis.base.migrations import migrate
 from tests.conftest import NewDatabase
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, PERSON, T0, record
+from tests.support.templates import migrations_of
 
-MIGRATIONS = Path(service.__file__).parent / "migrations"
+MIGRATIONS = migrations_of("bridge")
 
 
 async def test_a_number_of_unanswered_attempts_becomes_the_last_of_them(

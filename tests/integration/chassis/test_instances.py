@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from aiokafka import TopicPartition
 
+from services.chassis.base.persistent import cancel_all
 from services.chassis.process import instance
 from services.chassis.process.instance import Instance, NumberTaken
 from tests.lab.faults.groups import shares
 from tests.support.rig import Rig
 from tests.support.tally import credit
 from tests.support.tally_child import TallyChild
-from tests.support.waiting import ended, eventually
+from tests.support.waiting import eventually
 
 
 @contextlib.asynccontextmanager
@@ -120,7 +121,7 @@ async def test_a_process_whose_session_ended_takes_the_same_number_again(rig: Ri
             await eventually(lambda: held_by(rig, one))
             assert not keeping.done()
         finally:
-            await ended(keeping)
+            await cancel_all([keeping])
 
 
 async def held_by(rig: Rig, one: Instance) -> bool:

@@ -19,6 +19,7 @@ from contracts.topics import TopicEntry
 from deploy.operate.topics import ensure_topics
 from deploy.tryout.local.broker import Broker
 from services.chassis.base.clock import Clock
+from services.chassis.base.persistent import cancel_all
 from services.chassis.batch import outbox
 from services.chassis.batch.outbox import OutboxRow
 from services.chassis.log.records import pack_texts
@@ -28,7 +29,7 @@ from services.chassis.outgoing.relay import Relay
 from services.chassis.outgoing.stuck import Stuck
 from tests.support.rig import Rig
 from tests.support.second_node import SecondNode
-from tests.support.waiting import ended, eventually
+from tests.support.waiting import eventually
 
 
 @contextlib.asynccontextmanager
@@ -39,7 +40,7 @@ async def relaying(rig: Rig) -> AsyncIterator[Relay]:
     try:
         yield one
     finally:
-        await ended(task)
+        await cancel_all([task])
 
 
 @contextlib.asynccontextmanager

@@ -18,13 +18,14 @@ from contracts.partitioner import partition_for
 from services.chassis.aside.reentry import Reentry
 from services.chassis.base.clock import Clock
 from services.chassis.base.database import Batch, open_pool
+from services.chassis.base.persistent import cancel_all
 from services.chassis.batch import set_aside
 from services.chassis.batch.processing import Processor
 from services.chassis.batch.set_aside import Aside
 from services.chassis.log.records import Record
 from tests.support.rig import Rig
 from tests.support.tally import as_record, credit
-from tests.support.waiting import ended, eventually
+from tests.support.waiting import eventually
 
 _OVER = "SELECT bool_and(deadline + interval '1 second' < now()) FROM set_aside WHERE reason = 'waiting'"
 
@@ -152,7 +153,7 @@ async def test_while_not_everything_is_heard_it_is_asked_less_and_less_often(rig
     try:
         await eventually(lambda: len(asked) > 5)
     finally:
-        await ended(looking)
+        await cancel_all([looking])
         await pool.close()
     assert asked[5] - asked[0] > 0.6
     assert await rig.aside() == {"waiting": 1}

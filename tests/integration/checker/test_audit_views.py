@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from deploy.tryout.local.postgres import Postgres
 from services.chassis.base.migrations import migrate
 from tests.conftest import NewDatabase
+from tests.support.templates import migrations_of
 
 SERVICES: Final = Path(__file__).parents[3] / "services"
 NAMES: Final = sorted(folder.parent.name for folder in SERVICES.glob("*/service.py") if folder.parent.name != "chassis")
@@ -37,7 +37,7 @@ async def test_a_role_that_owns_nothing_reads_all_audit_views_of_a_service_and_n
     postgres: Postgres, new_database: NewDatabase, auditor: str, service: str
 ) -> None:
     dsn = await new_database()
-    await migrate(dsn, Path(importlib.import_module(f"services.{service}").__path__[0]) / "migrations")
+    await migrate(dsn, migrations_of(service))
     database = dsn.rpartition("/")[2].removeprefix(postgres.prefix)
     async with postgres.connection(database) as db:
         views = [row[0] for row in await db.fetch(RELATIONS, ["v"]) if row[0].startswith("audit_")]

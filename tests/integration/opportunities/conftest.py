@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
@@ -25,13 +24,13 @@ from services.chassis.base.database import Connection
 from services.chassis.base.settings import Settings
 from services.chassis.process.runtime import Runtime
 from services.chassis.service import Service
-from services.opportunities import service
 from services.opportunities.service import build
 from tests.conftest import NewDatabase
 from tests.support.instances import Instance, messages_of
 from tests.support.naming import SECRET
 from tests.support.opportunities import BEFORE, event
 from tests.support.own_topics import under_names
+from tests.support.templates import migrations_of
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Opportunities(Instance):
         return {row[0]: row[1] for row in await self.db.fetch("SELECT state, count(*) FROM signup GROUP BY state")}
 
 
-MIGRATIONS: Final = Path(service.__file__).parent / "migrations"
+MIGRATIONS: Final = migrations_of("opportunities")
 
 
 @pytest.fixture
@@ -124,13 +123,13 @@ async def rig(broker: Broker, database: str, unique: Callable[[str], str]) -> As
     )
     built = build(settings)
     inlet = replace(OPPORTUNITIES_COMMANDS, name=unique("opportunities-commands"))
-    named = under_names(built, {OPPORTUNITIES_COMMANDS.name: inlet.name}, unique("opportunities"))
+    service = under_names(built, {OPPORTUNITIES_COMMANDS.name: inlet.name}, unique("opportunities"))
     await ensure_topics(broker.address, [inlet, OPPORTUNITIES_EVENTS])
     producer = AIOKafkaProducer(bootstrap_servers=broker.address, acks="all")
     await producer.start()
     db: Connection = await asyncpg.connect(database)
     try:
-        yield Rig(named, settings, db, producer, inlet.name)
+        yield Rig(service, settings, db, producer, inlet.name)
     finally:
         await db.close()
         await producer.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,7 +10,6 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.messages import service
-from deploy.tryout.sandbox import rest_api
 from deploy.tryout.sandbox.database import Pool, migrate, open_pool
 from deploy.tryout.sandbox.rest_api.speech import SpokenVoice
 from deploy.tryout.sandbox.settings import SandboxSettings
@@ -19,6 +17,7 @@ from deploy.tryout.sandbox.web.desk import Desk
 from deploy.tryout.sandbox.web.views import stay_of
 from deploy.web.trouble import NotPossible
 from services.adapters.kinds.rest_api import said
+from tests.support.sandboxes import REST_MIGRATIONS
 
 HERE = ("sz-1", "p1", "s1")
 
@@ -26,7 +25,7 @@ HERE = ("sz-1", "p1", "s1")
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[Pool]:
     settings = SandboxSettings.model_validate({"registry": "sz", "database": SecretStr(database)})
-    await migrate(settings, Path(rest_api.__file__).parent / "migrations")
+    await migrate(settings, REST_MIGRATIONS)
     async with await open_pool(settings) as opened:
         yield opened
 

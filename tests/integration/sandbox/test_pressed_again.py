@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,7 +13,7 @@ from pydantic import SecretStr
 
 from contracts.ids import signup_id
 from contracts.messages import Message, deliveries, refusals
-from deploy.tryout.sandbox import books, rest_api
+from deploy.tryout.sandbox import books
 from deploy.tryout.sandbox.database import Pool, migrate, open_pool
 from deploy.tryout.sandbox.kafka_native.letters import letter
 from deploy.tryout.sandbox.rest_api.speech import SpokenVoice
@@ -25,6 +24,7 @@ from deploy.tryout.sandbox.web.desk import Desk
 from deploy.web.trouble import NotPossible
 from tests.support.bridge_messages import PERSON
 from tests.support.registries import told
+from tests.support.sandboxes import REST_MIGRATIONS
 
 SHE = Account("sz-1", "volunteer", "Mei", "adult", False, None)
 PLACE = ("gz", "p1", "s1")
@@ -60,7 +60,7 @@ class Registry:
 @pytest.fixture
 async def home(database: str) -> AsyncIterator[Registry]:
     settings = SandboxSettings.model_validate({"registry": "sz", "database": SecretStr(database)})
-    await migrate(settings, Path(rest_api.__file__).parent / "migrations")
+    await migrate(settings, REST_MIGRATIONS)
     async with await open_pool(settings) as pool:
         yield Registry(pool, Desk("sz", pool, SpokenVoice()))
 

@@ -20,6 +20,7 @@ from deploy.operate.lines import Letter
 from deploy.operate.publishing import Publisher
 from deploy.tryout.local.options import StackOptions
 from deploy.tryout.local.stack import Stack
+from services.chassis.base.persistent import cancel_all
 from tests.lab.benchmarks.report import Result
 from tests.lab.benchmarks.season import HOME, HOST, Season
 from tests.lab.benchmarks.stage import Stage
@@ -55,8 +56,7 @@ async def latency(stage: Stage, progress: Callable[[str], None]) -> list[Result]
         except TimeoutError:
             progress(f"latency: {len(watch.seen)} of {_PERSONS * _DAYS} records were credited")
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await cancel_all([watching])
             await watch.db.close()
     return _results(published, watch, season)
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final, Literal, TypeAlias
 
 from deploy.operate.lines import Letter
+from services.chassis.base.persistent import cancel_all
 from tests.lab.faults.cell import Cell, Outcome
 from tests.lab.faults.kills import ON_THE_JOURNEY
 from tests.lab.faults.load import letters, waves
@@ -124,8 +125,7 @@ async def _coming(site: Site, said: list[Letter]) -> AsyncIterator[list[Letter]]
     try:
         yield left
     finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
+        await cancel_all([coming])
     await site.publish(left)  # what was under way when it was cancelled among it: said twice is said once
 
 

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 import asyncpg
 
+from services.chassis.base.persistent import cancel_all
 from tests.lab.faults.cell import Cell, Outcome
 from tests.lab.faults.load import waves
 from tests.lab.faults.scenes import plan
@@ -162,8 +163,7 @@ async def _connections_taken(site: Site) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            taking.cancel()
-            await asyncio.gather(taking, return_exceptions=True)
+            await cancel_all([taking])
             for one in taken:
                 one.terminate()
 

@@ -9,7 +9,7 @@ from datetime import datetime, time, timedelta
 from typing import Any, Final
 
 from contracts.messages.base import EvidenceClass
-from contracts.messages.service import SHANGHAI
+from contracts.messages.service import SHANGHAI, shanghai_day
 
 __all__ = ["Attest", "evidence_class", "nights", "times"]
 
@@ -53,15 +53,10 @@ def nights(begin: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
     """The span cut at each midnight in Shanghai: a record lies inside one day, since days have caps. A span that ends
     before it begins is not cut."""
     parts = []
-    while (midnight := _midnight_after(begin)) < end:
+    while (midnight := datetime.combine(shanghai_day(begin) + timedelta(days=1), time.min, SHANGHAI)) < end:
         parts.append((begin, midnight))
         begin = midnight
     return [*parts, (begin, end)]
-
-
-def _midnight_after(moment: datetime) -> datetime:
-    local = moment.astimezone(SHANGHAI)
-    return datetime.combine(local.date() + timedelta(days=1), time.min, SHANGHAI)
 
 
 def evidence_class(methods: Collection[str]) -> EvidenceClass:

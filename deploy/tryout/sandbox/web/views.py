@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -82,7 +81,8 @@ FROM (SELECT kind, at, max(at) FILTER (WHERE kind = 'out') OVER () AS last_out F
       WHERE (ref, project_ref, shift_ref) = ($1, $2, $3)) AS hers
 """
 _ROSTER = """
-SELECT u.ref, u.state AS signup, a.home, a.name, x.came_at, x.came_by, x.left_at,
+SELECT u.ref, CASE row_number() OVER hers WHEN 1 THEN '' ELSE '_' || row_number() OVER hers || '_' END || u.ref AS key,
+       u.state AS signup, a.home, a.name, x.came_at, x.came_by, x.left_at,
        v.record_ref, v.version, v.started_at, v.ended_at, v.minutes, v.revoked, v.status, v.reason, t.state AS transfer,
        CASE WHEN v.status IN ('pending', 'held', 'refused') THEN (
             SELECT b.minutes FROM standing s JOIN record_version b USING (record_ref, version)
@@ -100,6 +100,7 @@ LEFT JOIN LATERAL (SELECT DISTINCT ON (record_ref) * FROM record_version r
                    WHERE (r.ref, r.project_ref, r.shift_ref) = (u.ref, $1, $2)
                    ORDER BY record_ref, version DESC) v ON true
 LEFT JOIN transfer_report t ON t.record_ref = v.record_ref AND t.version = v.version
+WINDOW hers AS (PARTITION BY u.ref ORDER BY v.started_at, v.record_ref)
 ORDER BY u.ref, v.started_at, v.record_ref LIMIT $4
 """
 
@@ -164,11 +165,4 @@ async def roster(pool: Pool, code: str, project_ref: str, shift_ref: str) -> lis
     ``came_by`` are the methods of her check-ins. ``left_at`` is her last check-out, None if she came again after it.
     ``counted`` are the minutes of an earlier version that is confirmed, while the newest version is not.
     """
-    rows = await pool.fetch(_ROSTER, project_ref, shift_ref, code, MOST_ON_A_ROSTER)
-    seen: Counter[str] = Counter()
-    found = []
-    for row in rows:
-        number = seen[row["ref"]]
-        seen[row["ref"]] += 1
-        found.append({**row, "key": f"_{number + 1}_{row['ref']}" if number else row["ref"]})
-    return found
+    return [dict(row) for row in await pool.fetch(_ROSTER, project_ref, shift_ref, code, MOST_ON_A_ROSTER)]
