@@ -47,6 +47,11 @@ class TopicEntry:
     def __post_init__(self) -> None:
         object.__setattr__(self, "messages", tuple(message for leg in self.legs for message in leg.messages))
 
+    @property
+    def outer(self) -> bool:
+        """Whether a registry writes or reads it."""
+        return "registry" in (self.writer, *self.readers)
+
     def of(self, registry: str) -> TopicEntry:
         """The entry for one registry's seat."""
         return replace(self, name=self.name.format(registry=registry))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, ClassVar, Final, Literal
+from hashlib import md5
+from typing import Annotated, Any, ClassVar, Final, Literal
+from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 __all__ = [
     "AgeBand",
@@ -153,12 +156,22 @@ class Consent(Value):
 class Origin(Value):
     """The registry's message from which a command follows, so that a refusal finds its sender.
 
-    The key of that message is left out: it is a volunteer's ref, which only identity and the border may know.
+    ``message`` is the border's own id for that message. The id that the registry gave it, its type and its key are left
+    out: they are a stranger's words, and a volunteer's ref may be among them, which only identity and the border may
+    know.
     """
 
     registry: RegistryCode
-    message_id: EventId
-    message_type: Annotated[Text, Field(min_length=1, max_length=300)]
+    message: UUID
+
+    # Commands of before stand on the log, and in what is set aside: they say the registry's own id.
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, body: Any) -> Any:
+        if not isinstance(body, Mapping) or "message" in body or not isinstance(said := body.get("message_id"), str):
+            return body
+        digest = md5(said.encode("utf-8", "surrogatepass"), usedforsecurity=False)  # as migrations make it of rows
+        return {"registry": body.get("registry"), "message": UUID(digest.hexdigest())}
 
 
 class Message(Value):

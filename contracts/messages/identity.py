@@ -106,7 +106,7 @@ class LinkEstablished(_OfPerson):
 
 
 class LinkRefused(_OfPerson):
-    """The request ``origin.message_id`` of ``host`` is refused for good.
+    """The request ``origin.message`` of ``host`` is refused for good.
 
     If the home never spoke of the ref, ``person`` is an id that only this message has, and it is kept nowhere.
     """

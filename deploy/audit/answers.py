@@ -121,12 +121,12 @@ def _same_signup(told: Any, asked: Any) -> bool:
 
 
 def _requests_to_link(book: Book) -> Iterator[Violation]:
-    refused = Counter((x.data.host, x.data.origin.message_id) for x in book.of(identity.LinkRefused))
+    refused = Counter((x.data.host, x.data.origin.message) for x in book.of(identity.LinkRefused))
     answers = [x.data for x in book.of(identity.LinkEstablished) if x.data.origin is not None]
-    linked = Counter((told.host, told.origin.message_id) for told in answers)
+    linked = Counter((told.host, told.origin.message) for told in answers)
     stands = {row["request_id"] for row in book.rows("identity", "request")}
     for line in book.of(identity.RequestLink):
-        asked = line.data.host, line.data.origin.message_id
+        asked = line.data.host, line.data.origin.message
         said_yes, said_no = linked[asked], refused[asked]
         if said_yes + said_no != 1 and not (line.id in stands or book.stands_aside(line)):
             what = f"this request to link has {said_yes} LinkEstablished and {said_no} LinkRefused, not 1 answer"

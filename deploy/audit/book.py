@@ -12,7 +12,8 @@ from uuid import UUID
 from contracts.ids import transfer_id
 from contracts.messages import Message, attendance, bridge, deliveries, identity, receipts, service
 from contracts.messages.service import ServiceRecord
-from contracts.topics import service_source
+from contracts.topics import registry_source, service_source
+from deploy.audit.own_ids import by_the_registrys_ids, said_as
 from deploy.audit.world import Line, Row, Topics, World, code_of
 
 __all__ = ["Book", "Record", "RecordKey"]
@@ -55,10 +56,13 @@ class Record:
 
 
 class Book:
-    """Reads a World, and never changes it. ``drained``: nothing may be on its way any more."""
+    """Reads a World, and never changes it. ``drained``: nothing may be on its way any more. Lines name a registry's
+    message as their cause by the registry's own id, also on inner topics (``own_ids``)."""
 
     def __init__(self, world: World, *, drained: bool = True, day_cap: int = 480, canaries: Iterable[str] = ()) -> None:
-        self.world = world
+        self.recorded = world
+        self.said_as = said_as(world)
+        self.world = by_the_registrys_ids(world, self.said_as)
         self.drained = drained
         self.day_cap = day_cap
         self.canaries = tuple(canaries)
@@ -71,7 +75,8 @@ class Book:
         # The logs do not say which of two topics was read first. A message that was set aside for its used id came
         # second.
         later = {place for place, why in self.aside.items() if "reused_id" in why.values()}
-        lines = [line for name in sorted(world.lines) for line in world.lines[name] if line.event is not None]
+        every = self.world.lines
+        lines = [line for name in sorted(every) for line in every[name] if line.event is not None]
         for line in sorted(lines, key=lambda line: line.place in later):
             self._enter(line)
 
@@ -286,5 +291,7 @@ class Book:
         return {(host, row["record_ref"]): row for host, rows in self.world.served.items() for row in rows}
 
     def origin(self, command: Any) -> tuple[str, str]:
-        """The registry message that a command came from, as (source, id)."""
-        return (f"urn:shuangcheng:registry:{command.origin.registry}", command.origin.message_id)
+        """The registry message that a command came from, as (source, id); an id that no registry gave, where the border
+        has kept none."""
+        own = command.origin.message
+        return (registry_source(command.origin.registry), self.said_as.get(own, str(own)))

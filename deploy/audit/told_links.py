@@ -33,7 +33,7 @@ def links(book: Book) -> Iterator[Due]:
                 registry=fact.home,
                 state="refused",
                 reason=fact.reason,
-                answers=fact.origin.message_id,
+                answers=book.said_as.get(fact.origin.message),
             )
             yield Due(deliveries_of(fact.host), line.id, said, line)
         elif isinstance(fact, _LINK_EVENTS) and fact.link_version >= newest[key]:
@@ -52,7 +52,7 @@ def _both(book: Book, line: Line, link: identity.LinkEstablished) -> Iterator[Du
     to_home = deliveries.LinkChanged(volunteer_ref=fact.home_ref, registry=fact.host, **about)
     yield Due(deliveries_of(fact.home), line.id, to_home, line)
     origin = getattr(fact, "origin", None)
-    answers = None if origin is None else origin.message_id
+    answers = None if origin is None else book.said_as.get(origin.message)
     of_her = {name: getattr(link, name) for name in _OF_HER} if not broken and _shared(book, link, line) else {}
     to_host = deliveries.LinkChanged(
         volunteer_ref=fact.host_ref, registry=fact.home, answers=answers, **about, **of_her
@@ -87,7 +87,7 @@ def renewals(book: Book) -> Iterator[Due]:
                     age_band=established.age_band,
                     guardian_approved=established.guardian_approved,
                 )
-                yield Due(deliveries_of(host), word.line.data.origin.message_id, said, word.line, unsure)
+                yield Due(deliveries_of(host), book.origin(word.line.data)[1], said, word.line, unsure)
             before = word
 
 

@@ -129,12 +129,12 @@ def reports(book: Book) -> Iterator[Due]:
 def refused(book: Book) -> Iterator[Due]:
     """A command that an inner service could not follow is refused to the registry whose message it was."""
     for line in book.of(identity.CommandRefused, opportunities.CommandRefused, attendance.CommandRefused):
-        asked, message = line.data.origin, book.first.get(book.origin(line.data))
+        message = book.first.get(book.origin(line.data))
         if message is not None and message.event is not None and not book.stands_aside(line, "bridge"):
             said = refusals.MessageRefused(
-                message_id=asked.message_id,
-                message_type=asked.message_type,
+                message_id=message.id,
+                message_type=message.event.type,
                 reason=line.data.reason,
                 refused_key=message.event.key,
             )
-            yield Due(refusals_of(asked.registry), line.id, said, line)
+            yield Due(refusals_of(line.data.origin.registry), line.id, said, line)

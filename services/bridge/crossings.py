@@ -96,6 +96,11 @@ def _going_on(inbound: Inbound, needs: Needs) -> None:
     needs.going_on.add(inbound.data.person)
 
 
+def _answered(inbound: Inbound, needs: Needs) -> None:
+    if inbound.data.origin is not None:
+        needs.registry_messages.add(inbound.data.origin.message)
+
+
 def _own_record(inbound: Inbound, needs: Needs) -> None:
     needs.records.add((sender(inbound), inbound.data.record_ref))
 
@@ -241,26 +246,26 @@ def _decided(state: Literal["confirmed", "held", "revoked"]) -> Reaction:
 
 FROM_WITHIN: Final[Mapping[type[Message], Reaction]] = {
     identity.LinkEstablished: _inner(
-        linking.link_established, _from_identity, _person, accounts=_of_link, transfers_go_on=True
+        linking.link_established, _from_identity, _person, _answered, accounts=_of_link, transfers_go_on=True
     ),
-    identity.LinkRefused: _inner(linking.link_refused, _from_identity, accounts=_of_both),
+    identity.LinkRefused: _inner(linking.link_refused, _from_identity, _answered, accounts=_of_both),
     identity.LinkBroken: _inner(linking.link_broken_or_restored, _from_identity, _person),
     identity.LinkRestored: _inner(linking.link_broken_or_restored, _from_identity, _person, transfers_go_on=True),
     identity.ConsentChanged: _inner(
         consent.consent_changed, _from_identity, _person, accounts=_of_home, transfers_go_on=True
     ),
-    identity.CommandRefused: _inner(notices.command_refused, _from_identity, _person),
+    identity.CommandRefused: _inner(notices.command_refused, _from_identity, _person, _answered),
     opportunities.SignupConfirmed: _signup("confirmed"),
     opportunities.SignupWaitlisted: _signup("waitlisted"),
     opportunities.SignupPromoted: _signup("promoted"),
     opportunities.SignupRefused: _signup("refused"),
     opportunities.SignupWithdrawn: _signup("withdrawn"),
     opportunities.SignupNoted: _signup("reported"),
-    opportunities.CommandRefused: _inner(notices.command_refused, _from_opportunities, _person_if_named),
+    opportunities.CommandRefused: _inner(notices.command_refused, _from_opportunities, _person_if_named, _answered),
     attendance.ServiceConfirmed: _decided("confirmed"),
     attendance.ServiceHeld: _decided("held"),
     attendance.ServiceRevoked: _decided("revoked"),
-    attendance.CommandRefused: _inner(notices.command_refused, _from_attendance, _person),
+    attendance.CommandRefused: _inner(notices.command_refused, _from_attendance, _person, _answered),
     bridge.CheckReceipt: _inner(carrying.receipt_due, _of_timer, _timed),
     bridge.RetryTransfer: _inner(carrying.retry_due, _of_timer, _timed),
     bridge.SettleTransfer: _inner(carrying.settled_by_hand, _of_timer, _timed),

@@ -26,6 +26,7 @@ __all__ = [
     "Pause",
     "RecordKey",
     "Refusal",
+    "RegistryMessage",
     "ServiceState",
     "Step",
     "Transfer",
@@ -241,6 +242,18 @@ class Refusal:
     reason: str
     message_type: str
     at: datetime
+
+
+@frozen
+class RegistryMessage:
+    """A registry's message that led to something on an inner topic, where it goes by the border's ``id`` alone: the
+    way back from there. Append-only."""
+
+    id: UUID
+    """``Inbound.own_id``."""
+    registry: str
+    message_id: str
+    message_type: str
 
 
 @frozen

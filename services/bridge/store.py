@@ -1,4 +1,4 @@
-"""All SQL of decisions: at most eight statements load a batch and one a table saves it, whatever the batch's length.
+"""All SQL of decisions: at most nine statements load a batch and one a table saves it, whatever the batch's length.
 
 Questions of registries and operators are in ``queries.py``.
 """
@@ -22,6 +22,7 @@ from services.bridge.states import (
     Pause,
     RecordKey,
     Refusal,
+    RegistryMessage,
     ServiceState,
     Step,
     Transfer,
@@ -54,6 +55,7 @@ RECORDS: Final = Table(ServiceState, "service_record", key=("host", "record_ref"
 TRANSFERS: Final = Table(Transfer, "transfer", key=("id",), groups=("open_of", "withheld_for"))
 STEPS: Final = Table(Step, "step", key=("id",), append_only=True)
 REFUSALS: Final = Table(Refusal, "refusal", key=("id",), append_only=True)
+REGISTRY_MESSAGES: Final = Table(RegistryMessage, "registry_message", key=("id",), adds_many=True)
 PAUSES: Final = Table(Pause, "pause", key=("registry",))
 
 _ACCOUNTS_NAMED: Final = """
@@ -99,13 +101,15 @@ class Needs:
     going_on: set[UUID] = field(default_factory=set)
     """Persons whose withheld transfers may go on now; ``accounts_going_on``: the same by their refs."""
     accounts_going_on: set[tuple[str, str]] = field(default_factory=set)
+    registry_messages: set[UUID] = field(default_factory=set)
+    """Messages of registries that are answered now."""
 
 
 class BridgeStore:
     """Loads rows by ref first, then by person. One lock a person guards all her rows: links, consent, transfers."""
 
     tables: Sequence[Table[Any]] = (
-        ACCOUNTS, LINKS_UNDER_WAY, LINKS, CONSENTS, RECORDS, TRANSFERS, STEPS, REFUSALS, PAUSES,
+        ACCOUNTS, LINKS_UNDER_WAY, LINKS, CONSENTS, RECORDS, TRANSFERS, STEPS, REFUSALS, REGISTRY_MESSAGES, PAUSES,
     )  # fmt: skip
 
     def needs(self) -> Needs:
@@ -125,6 +129,8 @@ class BridgeStore:
         if needs.timed:
             # A record never changes its person, so its person may be read before she is locked.
             needs.persons.update(row[0] for row in await db.fetch(_PERSONS_OF_RECORDS, *_columns(needs.timed)))
+        if needs.registry_messages:
+            await REGISTRY_MESSAGES.load_keys(db, states, needs.registry_messages)
         await batch.lock(person_name(person) for person in needs.persons)
         await _load_people(db, needs, states)
         if needs.records or needs.transfers or needs.going_on:

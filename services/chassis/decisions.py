@@ -50,6 +50,11 @@ class Inbound:
         time, arrived = self.event.time, self.appended_at
         return time if arrived is None or time <= arrived else arrived
 
+    def is_named_by_own_id(self, topic: TopicEntry) -> bool:
+        """Whether messages on this topic name this message by ``own_id``: a stranger may have written anything into its
+        id, and nothing of that goes to an inner topic."""
+        return self.appended_at is not None and not topic.outer
+
 
 @frozen
 class Send:

@@ -44,7 +44,7 @@ def at(clock: str, day: int = 0) -> datetime:
 
 
 def _origin(host: str) -> Origin:
-    return Origin(registry=host, message_id=str(uuid.uuid4()), message_type="t")
+    return Origin(registry=host, message=uuid.uuid4())
 
 
 def signup(

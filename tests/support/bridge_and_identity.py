@@ -17,6 +17,7 @@ from services.chassis.log.records import unpack_headers
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, HOST_REF, MINUTE, T0, THIRD, consent, registry
 from tests.support.linkage import Member, at_once
 from tests.support.linkages import memory_linkage
+from tests.support.naming import own_id
 
 AWAIT_FACTS: Final = timedelta(seconds=60)
 Kind = TypeVar("Kind", bound=Message)
@@ -196,7 +197,8 @@ class BorderAndIdentity:
         refused = [f"refused({m.reason})" for m in self.refusals() if m.message_id == id]
         said = [event.data for _, event in self._said()] + self.commands
         origins = [(message, getattr(message, "origin", None)) for message in said]
-        return refused + [type(m).__name__ for m, origin in origins if origin is not None and origin.message_id == id]
+        own = {own_id(code, id) for code in _SEATS}
+        return refused + [type(m).__name__ for m, origin in origins if origin is not None and origin.message in own]
 
     def _said(self) -> list[tuple[int, Event]]:
         """All that the border has published but its timers, and how many records lay on the log before each."""

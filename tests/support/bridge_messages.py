@@ -22,6 +22,7 @@ from contracts.messages.service import ServiceRecord
 from contracts.registry import Capability, Names, Registry, System
 from contracts.topics import ATTENDANCE_EVENTS, BRIDGE_COMMANDS, IDENTITY_EVENTS, OPPORTUNITIES_EVENTS, TopicEntry
 from services.chassis.decisions import Inbound
+from tests.support.naming import own_id
 
 T0 = datetime(2026, 7, 18, 6, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -136,8 +137,9 @@ def signup(kind: Any = signups.SignupRequested, *, ref: str = HOST_REF, host: st
     return made
 
 
-def origin(code: str = HOST, id: str = "e1", kind: str = "t") -> Origin:
-    return Origin(registry=code, message_id=id, message_type=kind)
+def origin(code: str = HOST, id: str = "e1") -> Origin:
+    """The registry's message of this id, in the border's own words for it, whether it was said or not."""
+    return Origin(registry=code, message=own_id(code, id))
 
 
 def person(number: int) -> UUID:

@@ -6,6 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, TypeVar
+from uuid import UUID
 
 from contracts.messages import Message
 from contracts.messages import identity as messages
@@ -36,8 +37,7 @@ class Commands:
         self._said = itertools.count(1)
 
     def _head(self, kind: str, home: str, home_ref: str, host: str, sender: str | None = None) -> dict[str, Any]:
-        id = f"{kind}-{next(self._said)}"
-        origin = Origin(registry=sender or home, message_id=id, message_type=kind)
+        origin = Origin(registry=sender or home, message=UUID(int=next(self._said)))
         return {"home": home, "home_ref": home_ref, "host": host, "origin": origin}
 
     def offer(

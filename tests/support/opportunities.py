@@ -43,7 +43,7 @@ def hour(number: float) -> datetime:
 
 def origin(registry: str = "sz") -> Origin:
     """A registry's message that a command came from."""
-    return Origin(registry=registry, message_id=f"m-{next(_numbers)}", message_type="t")
+    return Origin(registry=registry, message=UUID(int=next(_numbers)))
 
 
 def project(

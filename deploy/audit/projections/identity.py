@@ -44,7 +44,7 @@ class _Identity:
         self.request = Expected("identity", "request", ("request_id",))
         self.link = Expected("identity", "link", ("person", "host"))
         self.consent = Expected("identity", "consent", ("person", "host"))
-        self._asked: dict[tuple[str, str], str] = {}
+        self._asked: dict[tuple[str, UUID], str] = {}
         """(host, id of its LinkRequested) → request that stands."""
         # A volunteer who has only been offered is on no topic yet: her person is taken from the table.
         self._persons = {(row["home"], row["home_ref"]): row["person"] for row in book.rows("identity", "account")}
@@ -92,7 +92,7 @@ class _Identity:
     def _request(self, line: Line) -> None:
         said = line.data
         assert line.event is not None
-        self._asked[said.host, said.origin.message_id] = line.id
+        self._asked[said.host, said.origin.message] = line.id
         names = ("home", "home_ref", "host", "host_ref", "code_hash", "origin")
         columns = {name: getattr(said, name) for name in names}
         self.request.put(line, line.id, **columns, asked_at=line.event.time)
@@ -146,6 +146,6 @@ class _Identity:
 
     def _answer(self, host: str, origin: Origin) -> dict[str, Any] | None:
         """The request is answered, so its row is gone. Gives the request."""
-        request = self._asked.pop((host, origin.message_id), None)
+        request = self._asked.pop((host, origin.message), None)
         gone = None if request is None else self.request.rows.pop((request,), None)
         return None if gone is None else gone[0]

@@ -12,7 +12,7 @@ from contracts.envelope import ContractError
 from contracts.messages.base import Origin
 from contracts.messages.refusals import MessageRefused
 from contracts.topics import INBOUND, REFUSALS
-from services.bridge.draft import Draft
+from services.bridge.draft import Draft, registry_message, sender
 from services.bridge.policy import Policy
 from services.bridge.reasons import BorderRefusal
 from services.bridge.states import Account, ConsentState, Link
@@ -58,15 +58,9 @@ class Objection(NamedTuple):
     pointer: str | None = None
 
 
-def sender(inbound: Inbound) -> str:
-    """The code of the registry that sent it. The chassis has checked that this registry owns the topic."""
-    return inbound.event.source.rpartition(":")[2]
-
-
 def origin(inbound: Inbound) -> Origin:
     """The message from which a command follows, kept in the command for a later refusal."""
-    event = inbound.event
-    return Origin(registry=sender(inbound), message_id=event.id, message_type=event.type)
+    return Origin(registry=sender(inbound), message=inbound.own_id)
 
 
 def admitted(admission: Admission, decide: Decide) -> Decide:
@@ -94,7 +88,7 @@ def refuse(
 ) -> Decision:
     """The decision that refuses the message, and does nothing else."""
     draft = Draft(inbound, now)
-    draft.refuse(origin(inbound), inbound.event.key, reason, pointer, standing_version=standing_version)
+    draft.refuse(registry_message(inbound), inbound.event.key, reason, pointer, standing_version=standing_version)
     return draft.decision()
 
 

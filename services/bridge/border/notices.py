@@ -10,6 +10,7 @@ from contracts.messages.deliveries import SignupChanged, SignupState
 from services.bridge.border.people import consent_of, home_link, obstacle, person_unknown
 from services.bridge.draft import Draft
 from services.bridge.policy import Policy
+from services.bridge.states import RegistryMessage
 from services.bridge.steps import SIGNUP
 from services.chassis.decisions import Decision, Inbound, States
 
@@ -74,12 +75,16 @@ def command_refused(states: States, inbound: Inbound, now: datetime, policy: Pol
     """An inner service refused a command: the registry whose message led to the command learns why, under the key of
     that message. Inner services do not know the key where it is a volunteer's ref."""
     event: _Refused = inbound.data
+    said = states.get(RegistryMessage, event.origin.message)
+    if said is None:
+        # There is nobody to tell. An operator sees it where it is set aside.
+        raise LookupError(f"{event.TYPE} answers a message of {event.origin.registry} that the border does not know")
     key = _key_of(states, event)
     if key is None:
         return person_unknown(inbound, inbound.data.person)
     draft = Draft(inbound, now)
     standing = event.standing_version if isinstance(event, identity.CommandRefused) else None
-    draft.refuse(event.origin, key, event.reason, standing_version=standing)
+    draft.refuse(said, key, event.reason, standing_version=standing)
     return draft.decision()
 
 

@@ -7,9 +7,9 @@ from typing import Literal, TypeAlias
 
 from contracts.messages import attendance, receipts
 from contracts.messages.deliveries import ServiceDecided
-from services.bridge.border.admission import origin, sender
+from services.bridge.border.admission import sender
 from services.bridge.border.people import OBSTACLES, consent_of, home_link, obstacle, person_unknown
-from services.bridge.draft import Draft
+from services.bridge.draft import Draft, registry_message
 from services.bridge.ledger.transfer import RecordTransfers
 from services.bridge.policy import Policy
 from services.bridge.reasons import ReceiptRefusal
@@ -105,7 +105,7 @@ def receipt(states: States, inbound: Inbound, now: datetime, policy: Policy) -> 
     else:
         answer = _take(_of_transfer(draft, policy, states, transfer), transfer, data)
     if answer is not None:
-        draft.refuse(origin(inbound), inbound.event.key, answer)
+        draft.refuse(registry_message(inbound), inbound.event.key, answer)
     return draft.decision()
 
 

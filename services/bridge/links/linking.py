@@ -17,7 +17,7 @@ from services.bridge.draft import Draft
 from services.bridge.ledger.carrying import go_on
 from services.bridge.links.consent import LinkState, Pair, given_as, keep, stale, tell_host
 from services.bridge.policy import Policy
-from services.bridge.states import Account, ConsentState, Link
+from services.bridge.states import Account, ConsentState, Link, RegistryMessage
 from services.bridge.steps import LINK
 from services.chassis.decisions import Decision, Inbound, States
 
@@ -147,8 +147,7 @@ def link_established(states: States, inbound: Inbound, now: datetime, policy: Po
     # The event's copy of the consent counts only where the border has no consent of this home and host. Otherwise the
     # copy is the same or older, and to take it over could make a later message of the home stale.
     answered(draft, states, event.host, (event.home, event.home_ref), event.asked_as)
-    answers = None if event.origin is None else event.origin.message_id
-    _tell_both(draft, link, consent, "established", answers=answers)
+    _tell_both(draft, link, consent, "established", answers=_answers(states, event))
     go_on(draft, policy, states, link, consent)
     for name in (
         account_name(event.host, event.host_ref),
@@ -170,10 +169,17 @@ def link_refused(states: States, inbound: Inbound, now: datetime, policy: Policy
         registry=event.home,
         state="refused",
         reason=event.reason,
-        answers=event.origin.message_id,
+        answers=_answers(states, event),
     )
     draft.deliver(event.host, notice)
     return draft.decision()
+
+
+def _answers(states: States, event: identity.LinkEstablished | identity.LinkRefused) -> str | None:
+    """What the host calls its request that is answered; None where there was no request, or where nobody knows it any
+    more."""
+    said = None if event.origin is None else states.get(RegistryMessage, event.origin.message)
+    return None if said is None else said.message_id
 
 
 def link_broken_or_restored(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:

@@ -6,8 +6,8 @@ its answer is saved, P8 in the orderly stop, P9 during migration and start-up, P
 
 A test can also make decisions raise (SHUANGCHENG_RAISE_ON): the decision of every message that comes from the log and
 whose id, or correlation id, begins with the given text. The correlation id is the id of the message that began the
-chain, so a test that chooses this id reaches every service behind. The decision of a message that was set aside
-is not made to raise.
+chain, or on inner topics the ``own_id`` of a stranger's message, so a test that chooses the one, or computes the other
+(``Naming.own_id``), reaches every service behind. The decision of a message that was set aside is not made to raise.
 """
 
 from __future__ import annotations

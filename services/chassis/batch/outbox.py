@@ -10,13 +10,14 @@ from typing import Any, Final, NamedTuple
 import uuid_utils
 
 from contracts.envelope import Event, body_bytes, header_texts
-from contracts.topics import service_source
+from contracts.topics import TopicEntry, service_source
 from services.chassis.base.database import Connection, Pool, add_rows
-from services.chassis.decisions import CancelTimer, Send, Timer
+from services.chassis.decisions import CancelTimer, Inbound, Send, Timer
 from services.chassis.log.records import pack_texts
 
 __all__ = [
     "OutboxRow",
+    "Thread",
     "append",
     "backlog",
     "cancel_timers",
@@ -47,11 +48,29 @@ class OutboxRow(NamedTuple):
     value: bytes
 
 
+class Thread(NamedTuple):
+    """What a message says of the messages that led to it: the id of the first, the id of the last, and the trace."""
+
+    correlation: str | None = None
+    causation: str | None = None
+    traceparent: str | None = None
+
+    @classmethod
+    def after(cls, inbound: Inbound | None, topic: TopicEntry) -> Thread:
+        """Of what goes to this topic after this message; of what follows from no message, where there is none."""
+        if inbound is None:
+            return cls()
+        event = inbound.event
+        if inbound.is_named_by_own_id(topic):
+            return cls(str(inbound.own_id), str(inbound.own_id), event.traceparent)
+        return cls(event.correlation or event.id, event.id, event.traceparent)
+
+
 def outgoing(
-    send: Send | Timer, service: str, id: str, now: datetime, cause: Event | None, passed: str | None = None
+    send: Send | Timer, service: str, id: str, now: datetime, thread: Thread, passed: str | None = None
 ) -> OutboxRow:
-    """Encode a message under this id, with the moment at which it was decided, its correlation and causation, and
-    what was ``passed`` before it (``passed.py``)."""
+    """Encode a message under this id, with the moment at which it was decided, its ``thread``, and what was ``passed``
+    before it (``passed.py``)."""
     source, time = service_source(service), now
     if isinstance(send, Timer):
         time = send.due
@@ -62,9 +81,9 @@ def outgoing(
         source=source,
         time=time,
         data=send.message,
-        correlation=None if cause is None else cause.correlation or cause.id,
-        causation=None if cause is None else cause.id,
-        traceparent=None if cause is None else cause.traceparent,
+        correlation=thread.correlation,
+        causation=thread.causation,
+        traceparent=thread.traceparent,
     )
     return encoded(send.topic.name, event, now, passed)
 
@@ -88,7 +107,7 @@ async def publish(db: Connection, sends: Iterable[Send], service: str, now: date
 
     Their ids follow from no cause, since the result of a call to an outside system is never replayed.
     """
-    await append(db, [outgoing(send, service, str(uuid_utils.uuid7()), now, None) for send in sends])
+    await append(db, [outgoing(send, service, str(uuid_utils.uuid7()), now, Thread()) for send in sends])
 
 
 async def backlog(db: Connection, origin: str, limit: int) -> bool:

@@ -22,7 +22,7 @@ from services.chassis.base.logs import log
 from services.chassis.base.settings import Settings
 from services.chassis.batch import outbox
 from services.chassis.batch.naming import Cause, Naming
-from services.chassis.batch.outbox import OutboxRow
+from services.chassis.batch.outbox import OutboxRow, Thread
 from services.chassis.batch.passed import PassedOver, Place, Silence
 from services.chassis.batch.reasons import AsideReason
 from services.chassis.batch.set_aside import Aside
@@ -216,16 +216,17 @@ class Processor:
         self, decision: Decision, work: Work, states: States, batch: Batch, effects: Effects, now: datetime
     ) -> None:
         # A wrong decision may fail to encode. Therefore all its messages are encoded before any state changes.
-        cause, event = work.cause, work.inbound.event
+        cause, inbound = work.cause, work.inbound
         told = effects.silence.told if decision.sends and effects.silence is not None else None
-        rows = self.outgoing(decision.sends, cause, now, event, told)
+        rows = self.outgoing(decision.sends, cause, now, inbound, told)
         timers: dict[str, tuple[Timer, OutboxRow] | CancelTimer] = {}
         for place, timer in enumerate(decision.timers):
             if isinstance(timer, CancelTimer):
                 timers[timer.name] = timer
             else:
                 named = self.naming.timer_id(cause, place)
-                timers[timer.name] = timer, outbox.outgoing(timer, self.service.name, named, now, event)
+                thread = Thread.after(inbound, timer.topic)
+                timers[timer.name] = timer, outbox.outgoing(timer, self.service.name, named, now, thread)
         if not batch.locked.issuperset(decision.facts):
             unlocked = sorted(set(decision.facts) - batch.locked)
             raise RuntimeError(f"makes known {unlocked}, which this batch did not lock")
@@ -239,14 +240,19 @@ class Processor:
         effects.applied.append(work)
 
     def outgoing(
-        self, sends: Iterable[Send], cause: Cause, now: datetime, event: Event | None = None, told: str | None = None
+        self,
+        sends: Iterable[Send],
+        cause: Cause,
+        now: datetime,
+        inbound: Inbound | None = None,
+        told: str | None = None,
     ) -> list[OutboxRow]:
         """The outbox rows of this cause, each under the id of its place. The first message tells of passed records."""
-        name = self.service.name
-        return [
-            outbox.outgoing(send, name, self.naming.send_id(cause, place), now, event, None if place else told)
-            for place, send in enumerate(sends)
-        ]
+        name, rows = self.service.name, []
+        for place, send in enumerate(sends):
+            id, thread = self.naming.send_id(cause, place), Thread.after(inbound, send.topic)
+            rows.append(outbox.outgoing(send, name, id, now, thread, None if place else told))
+        return rows
 
     @staticmethod
     def _aside(

@@ -24,6 +24,7 @@ from services.bridge.states import (
     LinkUnderWay,
     Pause,
     Refusal,
+    RegistryMessage,
     ServiceState,
     Step,
     Transfer,
@@ -140,6 +141,7 @@ async def test_every_row_comes_back_as_it_was_saved_and_as_it_was_changed(border
         transfer_row,
         Step(uuid4(), PERSON, T0, T0, "link_established", HOST, "", {"version": 1, "reason": None}),
         Refusal(uuid4(), HOST, "not_linked", "t", T0),
+        RegistryMessage(uuid4(), HOST, "G1/attested/3", "t"),
         Pause(HOME, "mei", "its ledger is restored", T0, T0 + MINUTE),
     ]
     changed = [

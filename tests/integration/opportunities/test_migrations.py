@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import shutil
+from hashlib import md5
 from pathlib import Path
+from typing import Final
+from uuid import UUID
 
 import asyncpg
 import orjson
 
+from contracts.messages.base import Origin
 from services.chassis.base.migrations import migrate
 from tests.conftest import NewDatabase
 from tests.integration.opportunities.conftest import MIGRATIONS
 
-ORIGIN = {"registry": "sz", "message_id": "e1", "message_type": "t"}
-WITH_KEY = ORIGIN | {"key": "Sz-volunteer-8841"}
-LAST = "0007_no_keys_of_origins.sql"
+BEFORE: Final = {"registry": "sz", "message_id": "Sz-volunteer-8841/e1", "message_type": "t"}
+WITH_KEY: Final = BEFORE | {"key": "Sz-volunteer-8841"}
+MESSAGE: Final = str(UUID(md5(BEFORE["message_id"].encode(), usedforsecurity=False).hexdigest()))
+ORIGIN: Final = {"registry": "sz", "message": MESSAGE}
+FIRST: Final = "0007_no_keys_of_origins.sql"
 
 
 async def test_refs_are_taken_out_of_sign_ups_and_of_timers(new_database: NewDatabase, tmp_path: Path) -> None:
+    """First the keys of registries' messages, then the ids that registries gave them."""
     for file in MIGRATIONS.glob("0*.sql"):
-        if file.name < LAST:
+        if file.name < FIRST:
             shutil.copy(file, tmp_path)
     database = await new_database(migrated=tmp_path)
     db = await asyncpg.connect(database)
     try:
         for number, (origin, asks) in enumerate(
-            [(WITH_KEY, []), (WITH_KEY, [["gz", "N2", WITH_KEY], ["gz", "N3", WITH_KEY]]), (ORIGIN, [])]
+            [(WITH_KEY, []), (WITH_KEY, [["gz", "N2", WITH_KEY], ["gz", "N3", WITH_KEY]]), (BEFORE, [])]
         ):
             await db.execute(
                 "INSERT INTO signup (signup_id, person, host, project_ref, shift_ref, starts_at, ends_at, state, asker,"
@@ -37,7 +44,7 @@ async def test_refs_are_taken_out_of_sign_ups_and_of_timers(new_database: NewDat
             "INSERT INTO timer VALUES ('line', now(), 'opportunities.commands.v1', 'gz:P1', '', $1)",
             orjson.dumps({"host": "gz", "project_ref": "P1", "shift_ref": "H1", "origin": WITH_KEY}),
         )
-        assert await migrate(database, MIGRATIONS) == [f"service/{LAST}"]
+        assert (await migrate(database, MIGRATIONS))[0] == f"service/{FIRST}"
         rows = await db.fetch("SELECT origin, also_asked FROM signup ORDER BY signup_ref")
         assert [tuple(map(orjson.loads, row)) for row in rows] == [
             (ORIGIN, []),
@@ -46,5 +53,6 @@ async def test_refs_are_taken_out_of_sign_ups_and_of_timers(new_database: NewDat
         ]
         timer = orjson.loads(await db.fetchval("SELECT value FROM timer"))
         assert timer == {"host": "gz", "project_ref": "P1", "shift_ref": "H1", "origin": ORIGIN}
+        assert Origin.model_validate(WITH_KEY) == Origin.model_validate(ORIGIN), "as a command of before is read"
     finally:
         await db.close()

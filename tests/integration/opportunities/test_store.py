@@ -46,9 +46,9 @@ async def test_everything_said_of_a_shift_and_a_project_comes_back_from_the_data
     she = uuid4()
     asked = request(she, asker="gz", ref="own-1")
     await books.all(asked)
-    stored = await books.db.fetchrow("SELECT person, asker, signup_ref, starts_at, origin ->> 'message_id' FROM signup")
+    stored = await books.db.fetchrow("SELECT person, asker, signup_ref, starts_at, origin ->> 'message' FROM signup")
     assert stored is not None
-    assert tuple(stored) == (she, "gz", "own-1", hour(9), asked.origin.message_id)
+    assert tuple(stored) == (she, "gz", "own-1", hour(9), str(asked.origin.message))
 
 
 async def test_a_cancelled_shift_withdraws_all_of_its_hundreds_at_once(books: Opportunities) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from random import Random
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from contracts.envelope import Event
 from contracts.ids import signup_id
@@ -85,7 +85,7 @@ def _event(command: AttestService, place: int, seed: int) -> Event:
     stamp = int(moment.timestamp() * 1000)
     number = (stamp << 80) | (7 << 76) | ((random >> 62) << 64) | (2 << 62) | (random & ((1 << 62) - 1))
     return Event(
-        str(UUID(int=number)), _BRIDGE, moment, command, correlation=command.origin.message_id, causation=f"c-{place}"
+        str(UUID(int=number)), _BRIDGE, moment, command, correlation=str(command.origin.message), causation=f"c-{place}"
     )
 
 
@@ -149,11 +149,7 @@ class _Person:
                 evidence_class=EvidenceClass.SCAN,
                 attested_by=f"{host}-o-{self._number % 31}",
             ),
-            origin=Origin(
-                registry=host,
-                message_id=f"{host}-attested-{self._number:07d}-{name}",
-                message_type="shuangcheng.service.service_attested.v1",
-            ),
+            origin=Origin(registry=host, message=uuid5(self._person, name)),
         )
 
     def _confirm(self, command: AttestService, before: int | None = None) -> AttestService:

@@ -95,12 +95,12 @@ class Story:
     """By ref: how those who sign up for the same shift would give it back."""
 
 
-def letter(rng: random.Random, code: str, message: Message, at: datetime, *, prefix: str = "") -> Letter:
+def letter(rng: random.Random, code: str, message: Message, at: datetime) -> Letter:
     """A message in a registry's name under a seeded id."""
     source = registry_source(code)
     topic = registry_topic_for(source, type(message))
     assert topic is not None
-    return Letter(topic, Event(f"{prefix}{rng.getrandbits(128):032x}", source, at.astimezone(UTC), message))
+    return Letter(topic, Event(f"{rng.getrandbits(128):032x}", source, at.astimezone(UTC), message))
 
 
 def new_mark(rng: random.Random) -> str:

@@ -10,12 +10,15 @@ from datetime import timedelta
 from typing import Final
 
 import httpx
+from pydantic import SecretStr
 
+from deploy.audit.world import code_of
 from deploy.operate.lines import Letter
 from tests.lab.faults.cell import Cell, Outcome
 from tests.lab.faults.load import LATE, Record, Story, letter, letters, visits
 from tests.lab.faults.scenes import plan
 from tests.lab.faults.site import Site
+from tests.support.naming import own_id
 
 __all__ = ["raised_cells"]
 
@@ -34,13 +37,13 @@ def raised_cells() -> list[Cell]:
 
 async def _raised(site: Site, rng: random.Random) -> Outcome:
     """Versions of one record: once a newer one is decided an older one is history, and nobody hears of it."""
-    prefix = f"raise-{rng.getrandbits(48):012x}-"
     (visited,) = visits(rng, 1, kind="plain")
     others = plan(rng, 8)
     await site.publish(letters([visited], but=LATE))
     await site.drained()
-    await site.restart(_SERVICE, RAISE_ON=prefix)
-    story, versions = _versions(rng, visited, prefix)
+    story, versions = _versions(rng, visited)
+    secret = SecretStr(site.stack.naming_secrets["bridge"])
+    await site.restart(_SERVICE, RAISE_ON=str(own_id(code_of(versions[0].topic), versions[0].event.id, secret)))
     await site.publish([*versions[: _BEHIND + 1], *letters(others)])
     waiting = {"raised": 1, "behind": _BEHIND}
     await site.until(lambda: _aside(site), waiting, seconds=_LIMIT)
@@ -66,14 +69,14 @@ async def _raised(site: Site, rng: random.Random) -> Outcome:
     return Outcome(checks, recovered, [f"{count} versions decided; the release answered {answer.text[:200]}", *notes])
 
 
-def _versions(rng: random.Random, visited: Story, prefix: str) -> tuple[Story, list[Letter]]:
-    """Very many versions of one record; the decision of the first raises, for its id begins as asked."""
+def _versions(rng: random.Random, visited: Story) -> tuple[Story, list[Letter]]:
+    """Very many versions of one record."""
     visit = visited.visit
     minutes = [rng.randrange(60, 240) for _ in range(1 + _BEHIND + _MORE)]
     said = []
     for number, worth in enumerate(minutes):
         at = visit.start + timedelta(hours=5, seconds=number)
-        said.append(letter(rng, *visit.attest(worth, number + 1), at, prefix="" if number else prefix))
+        said.append(letter(rng, *visit.attest(worth, number + 1), at))
     opening = letters([visited], but=LATE)
     story = replace(visited, said=(*opening, *said), records=(Record.of(visit, minutes[-1]),))
     return story, said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -12,6 +12,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.envelope import ContractError, decode
+from contracts.messages.refusals import MessageRefused
 from contracts.topics import IDENTITY_COMMANDS, OPPORTUNITIES_COMMANDS, REFUSALS
 from deploy.tryout.local.options import StackOptions
 from deploy.tryout.local.specs import ProcessSpec
@@ -48,11 +49,9 @@ class Border:
 
     async def look(self) -> int:
         """Read everything new; gives how much there was of it."""
-        found = 0
-        for records in (await self._consumer.getmany(timeout_ms=200)).values():
-            found += len(records)
-            for record in records:
-                self._heard(record)
+        records = [one for of_one in (await self._consumer.getmany(timeout_ms=200)).values() for one in of_one]
+        found = len(records)
+        await self._heard(records)
         rows = await self._db.fetch(_ASIDE, max(0, self._seen - 5000))
         for row in rows:
             place = self.aside.setdefault(TopicPartition(row["topic"], row["partition"]), set())
@@ -64,15 +63,15 @@ class Border:
         self.states["ready" if health.get("ready") else f"not ready: {health}"[:300]] += 1
         return found
 
-    def _heard(self, record: Any) -> None:
+    async def _heard(self, records: Sequence[Any]) -> None:
         try:
-            data = decode(record.value, record.headers).data
+            said: list[Any] = [decode(record.value, record.headers).data for record in records]
         except ContractError as error:
             raise AssertionError(f"the bridge wrote what is not in the contract: {error}") from error
-        if record.topic.startswith("registry."):
-            self.refused.add(data.message_id)  # type: ignore[attr-defined]
-        else:
-            self.applied[data.origin.message_id] += 1  # type: ignore[attr-defined]
+        self.refused.update(one.message_id for one in said if isinstance(one, MessageRefused))
+        own = [one.origin.message for one in said if not isinstance(one, MessageRefused)]
+        ids = {row["id"]: row["message_id"] for row in await self._db.fetch(_SAID_AS, own)}
+        self.applied.update(ids[one] for one in own)
 
     async def health(self) -> Mapping[str, Any]:
         """What the process says of itself; nothing while it does not answer."""
@@ -103,6 +102,7 @@ class Border:
         return self.stack.processes["bridge"].running
 
 
+_SAID_AS = "SELECT id, message_id FROM audit_registry_message WHERE id = ANY($1)"
 _ASIDE = """SELECT seq, topic, partition, "offset", (to_jsonb(s) ->> 'last_offset')::bigint AS last_offset
     FROM set_aside s WHERE seq > $1 ORDER BY seq"""
 

@@ -124,13 +124,13 @@ def a_message_is_refused_that_nobody_sent(t: Tamper) -> Offence:
     return t.add(bad, message_id="no-such-message")
 
 
-@breaks(FAULTS, "I7", "I9")
+@breaks(FAULTS, "I7", "I9", "I12")
 def a_credit_has_no_receipt(t: Tamper) -> Offence:
-    """So nobody said either that it was booked."""
+    """So nobody said either that it was booked, and the border knows a receipt that is nowhere."""
     t.drop(t.find(receipts.CreditAccepted, where=lambda d: d.volunteer_ref == "gz-fay"))
     sent = t.find(deliveries.CreditPosted, where=of_record(_FAY))
     ended = t.find(bridge.TransferChanged, where=lambda d: (d.record_ref, d.state) == (_FAY, "credited"))
-    return {"I7": sent, "I9": ended}
+    return {"I7": sent, "I9": ended, "I12": ended}
 
 
 @breaks(FAULTS, "I7", "I9", "I12")
@@ -178,7 +178,7 @@ def a_host_is_told_another_age(t: Tamper) -> Offence:
 @breaks(FAULTS, "I7")
 def a_host_does_not_hear_that_consent_is_there_again(t: Tamper) -> Offence:
     renewed = t.find(people.RecordConsent, where=lambda d: (d.home_ref, d.state) == ("sz-kim", "given"))
-    cause = renewed.data.origin.message_id
+    cause = t.row("bridge", "registry_message", id=renewed.data.origin.message)["message_id"]
     t.drop(*[x for x in t.all(deliveries.LinkChanged) if x.event is not None and x.event.causation == cause])
     return renewed
 

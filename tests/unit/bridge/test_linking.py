@@ -38,7 +38,7 @@ def test_an_offer_goes_to_identity_at_its_own_time_with_where_it_came_from() -> 
     offer = send.message
     assert isinstance(offer, identity.OfferLink)
     assert (offer.home, offer.home_ref, offer.host, send.time) == (HOME, HOME_REF, HOST, T0 - MINUTE)
-    assert (offer.origin.registry, offer.origin.message_id) == (HOME, "o-1")
+    assert offer.origin == origin(HOME, "o-1")
 
 
 def test_a_request_is_handed_on_with_the_hash_of_its_code_only() -> None:
@@ -61,12 +61,22 @@ def test_an_established_link_is_told_to_both_and_only_the_host_learns_age_and_gu
     assert (home.volunteer_ref, home.registry, home.age_band, home.guardian_approved) == (HOME_REF, HOST, None, None)
 
 
-def test_a_refused_link_is_told_to_the_host_that_asked_only() -> None:
+def test_a_refused_link_is_told_to_the_host_that_asked_only_as_the_answer_to_its_request() -> None:
     world = World()
-    fact = link_refused("wrong_code", origin())
-    (send,) = world.hear(fact)
+    world.say(HOST, requested(), id="q-1")
+    (send,) = world.hear(link_refused("wrong_code", origin(HOST, "q-1")))
     assert send.topic == f"registry.{HOST}.deliveries.v1"
-    assert (send.message.state, send.message.reason) == ("refused", "wrong_code")  # type: ignore[attr-defined]
+    told: deliveries.LinkChanged = send.message  # type: ignore[assignment]
+    assert (told.state, told.reason, told.answers) == ("refused", "wrong_code", "q-1")
+
+
+def test_an_answer_to_a_request_of_which_the_border_has_no_row_is_told_without_what_it_answers() -> None:
+    """A request that was put before this version: the linkage has another id for it."""
+    world = World()
+    world.hear(link_refused("wrong_code", origin(HOST, "q-1")))
+    world.hear(established(origin=origin(HOST, "q-2")))
+    told = world.told(HOST, deliveries.LinkChanged)
+    assert [(one.state, one.answers) for one in told] == [("refused", None), ("established", None)]
 
 
 @pytest.mark.parametrize(("code", "ref", "other"), [(HOME, HOME_REF, HOST), (HOST, HOST_REF, HOME)])

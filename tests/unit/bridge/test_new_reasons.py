@@ -19,6 +19,7 @@ from tests.support.bridge_messages import (
     confirmed,
     link_refused,
     origin,
+    signup,
     told_of,
 )
 
@@ -60,8 +61,10 @@ def test_a_registrys_own_word_for_a_break_goes_to_identity_as_it_is() -> None:
 
 
 def test_a_command_that_is_refused_for_a_new_reason_is_refused_to_its_sender() -> None:
-    refused = opportunities.CommandRefused(host=HOST, project_ref="P1", reason=NEW, origin=origin())
-    assert [one.reason for one in of_kind(World().hear(refused), MessageRefused)] == [NEW]
+    world = linked()
+    world.say(HOST, signup(), id="n-1")
+    refused = opportunities.CommandRefused(host=HOST, project_ref="P1", reason=NEW, origin=origin(HOST, "n-1"))
+    assert [one.reason for one in of_kind(world.hear(refused), MessageRefused)] == [NEW]
 
 
 def test_a_home_that_refuses_for_a_reason_of_its_own_is_believed_and_somebody_is_named() -> None:

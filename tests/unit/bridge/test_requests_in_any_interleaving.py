@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from services.bridge.border.requests import LONGEST
 from services.bridge.states import LinkUnderWay
 from tests.support.bridge_and_identity import AWAIT_FACTS, BorderAndIdentity, offer, request
 from tests.support.bridge_messages import HOME, HOST, MINUTE, THIRD, signup
+from tests.support.naming import own_id
 
 HOSTS = {HOST: ("G1", "G2"), THIRD: ("F1",)}
 HOME_REFS = ("S1", "S2")
@@ -31,8 +33,8 @@ class TwoServices(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.linkage = BorderAndIdentity()
-        self.owed: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
-        """registry, ref and host → ids of requests without an answer"""
+        self.owed: defaultdict[tuple[str, str, str], set[UUID]] = defaultdict(set)
+        """registry, ref and host → requests without an answer, by the border's own ids"""
         self.asked: dict[str, tuple[str, str, str, datetime]] = {}
         """id of a message that needs a link → registry, ref and host, and when it came"""
         self.broken: dict[str, tuple[str, str, str, datetime]] = {}
@@ -49,7 +51,7 @@ class TwoServices(RuleBasedStateMachine):
         for _ in range(times):
             id = self._id("request")
             for key in ((host, ref, host), (HOME, home_ref, host)):
-                self.owed[key].add(id)
+                self.owed[key].add(own_id(host, id))
             self.linkage.say(host, request(word, ref=ref, home_ref=home_ref), id=id)
 
     @rule(home_ref=home_refs, host=hosts, lasts=st.sampled_from([1, 20]))
@@ -91,7 +93,7 @@ class TwoServices(RuleBasedStateMachine):
         """An answer, under whatever ref, is of one request."""
         if isinstance(fact, identity.LinkRefused | identity.LinkEstablished) and fact.origin is not None:
             for ids in self.owed.values():
-                ids.discard(fact.origin.message_id)
+                ids.discard(fact.origin.message)
 
     @invariant()
     def nobody_is_refused_while_an_answer_about_her_is_owed(self) -> None:

@@ -12,7 +12,7 @@ from contracts.messages import attendance, deliveries, identity, opportunities, 
 from contracts.messages.refusals import MessageRefused
 from contracts.messages.shifts import Category, ProjectPublished
 from contracts.topics import registry_source, service_source
-from tests.support.bridge import AWAIT_FACTS, World, linked, of_kind
+from tests.support.bridge import AWAIT_FACTS, Raised, World, linked, of_kind
 from tests.support.bridge_messages import (
     HOME,
     HOME_REF,
@@ -26,10 +26,12 @@ from tests.support.bridge_messages import (
     broken,
     checked_in,
     inbound,
+    offered,
     origin,
     person,
     record,
     reported,
+    requested,
     restored,
     signup,
     told_of,
@@ -186,9 +188,13 @@ def test_without_consent_the_home_is_not_told_of_a_signup_that_it_did_not_ask_fo
 def test_what_an_inner_service_could_not_follow_comes_back_to_its_sender_under_the_key_of_its_message(
     refused: identity.CommandRefused | opportunities.CommandRefused | attendance.CommandRefused,
 ) -> None:
-    (send,) = linked().hear(refused)
+    world = linked()
+    (sent,) = world.say(HOST, signup(), id="x-7")
+    (send,) = world.hear(refused)
+    assert isinstance(sent.message, opportunities.RequestSignup)
     assert isinstance(send.message, MessageRefused)
-    assert (send.message.message_id, send.topic) == ("x-7", f"registry.{HOST}.refusals.v1")
+    assert (sent.message.origin, send.topic) == (refused.origin, f"registry.{HOST}.refusals.v1")
+    assert (send.message.message_id, send.message.message_type) == ("x-7", signups.SignupRequested.TYPE)
     assert send.message.refused_key == ("P1" if refused.reason == "window_fixed" else HOST_REF)
 
 
@@ -196,11 +202,23 @@ def test_a_home_without_a_link_is_refused_under_its_own_ref_and_a_visitors_refus
     stale = identity.CommandRefused(
         person=person(3), home=HOME, home_ref="S3", host=HOST, reason="stale_consent", origin=origin(HOME, "x-8")
     )
-    (send,) = World().hear(stale)
+    world = World()
+    world.say(HOME, offered().model_copy(update={"volunteer_ref": "S3"}), id="x-8")
+    (send,) = world.hear(stale)
     assert isinstance(send.message, MessageRefused)
     assert (send.message.refused_key, send.topic) == ("S3", f"registry.{HOME}.refusals.v1")
     world = World()
+    world.say(HOST, requested(), id="x-9")
     served = attendance.CommandRefused(
         person=PERSON, host=HOST, signup_id=PERSON, reason="version_conflict", origin=origin(id="x-9")
     )
     assert not world.hear(served)
+
+
+def test_a_refusal_of_a_message_of_which_the_border_has_no_row_is_left_to_an_operator() -> None:
+    """There is nobody to tell; silence would look as if all were well."""
+    world = linked()
+    refused = opportunities.CommandRefused(host=HOST, project_ref="P1", reason="window_fixed", origin=origin())
+    with pytest.raises(Raised, match="a message of gz that the border does not know"):
+        world.hear(refused)
+    assert world.refused(HOST) == []

@@ -25,14 +25,16 @@ def _flooded(count: int) -> World:
     """So many check-ins more of one volunteer, each under its own id, passed on by the border and known to all."""
     t = Tamper(RECORDED)
     said = t.find(CheckedIn, where=lambda d: (d.volunteer_ref, d.shift_ref) == ("gz-ann", "river-tue"))
-    passed_on = t.find(RecordCheckIn, where=lambda d: d.origin.message_id == said.id)
+    row = t.row("bridge", "registry_message", message_id=said.id)
+    passed_on = t.find(RecordCheckIn, where=lambda d: d.origin.message == row["id"])
     step = t.row("bridge", "step", what="checked_in", subject=str(passed_on.data.signup_id))
     messages, commands = [], []
     for number in range(count):
         messages.append(_again(said, f"flood-{number}"))
-        origin = passed_on.data.origin.model_copy(update={"message_id": f"flood-{number}"})
-        id_ = str(uuid_utils.uuid7())
-        commands.append(_again(passed_on, id_, cause=f"flood-{number}", origin=origin))
+        own = uuid4()
+        t.rows("bridge", "registry_message").append(row | {"id": own, "message_id": f"flood-{number}"})
+        origin = passed_on.data.origin.model_copy(update={"message": own})
+        commands.append(_again(passed_on, str(uuid_utils.uuid7()), cause=str(own), origin=origin))
         t.rows("bridge", "step").append(step | {"number": 100_000 + number, "id": uuid4()})
     for like, lines, reader in ((said, messages, "bridge"), (passed_on, commands, "attendance")):
         _append(t.world, like, lines)

@@ -66,13 +66,13 @@ class Watch:
     def __init__(self) -> None:
         self.world = World()
         self.offers: list[tuple[OfferLink, timedelta]] = []
-        self.requests: dict[str, tuple[RequestLink, timedelta]] = {}
+        self.requests: dict[UUID, tuple[RequestLink, timedelta]] = {}
         self.withdrawn: set[tuple[str, int]] = set()
         self.persons: dict[tuple[str, str], UUID] = {}
         self.linked: dict[tuple[UUID, str], str] = {}
         self.versions: defaultdict[tuple[UUID, str], list[Message]] = defaultdict(list)
-        self.refused: Counter[str] = Counter()
-        self.established: Counter[str] = Counter()
+        self.refused: Counter[UUID] = Counter()
+        self.established: Counter[UUID] = Counter()
 
     def take(self, step: Step) -> None:
         if step.kind == "wait":
@@ -82,7 +82,7 @@ class Watch:
         if isinstance(said, OfferLink):
             self.offers.append((said, moment))
         if isinstance(said, RequestLink):
-            self.requests[said.origin.message_id] = said, moment
+            self.requests[said.origin.message] = said, moment
         if step.kind == "withdraw":
             self.withdrawn.add((step.host[0], step.version))
         self.check(self.world.take(said, at=T0 + moment))
@@ -96,14 +96,14 @@ class Watch:
             if isinstance(fact, LinkEstablished):
                 self.check_link(fact)
             if isinstance(fact, LinkRefused):
-                self.refused[fact.origin.message_id] += 1
+                self.refused[fact.origin.message] += 1
             if "link_version" in head:
                 self.check_version(fact, head["link_version"])
 
     def check_link(self, fact: LinkEstablished) -> None:
         key = fact.person, fact.host
         if fact.origin is not None:
-            self.established[fact.origin.message_id] += 1
+            self.established[fact.origin.message] += 1
         [kept] = [row for row in self.world.rows(ConsentState) if (row.person, row.host) == key]
         assert kept.consent == fact.consent
         withdrawn = [version for (host, version) in self.withdrawn if fact.home_ref == "S1" and fact.host == host]
