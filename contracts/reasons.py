@@ -64,6 +64,8 @@ _MESSAGES: Final = (
     _of("reused_id", "编号重复而内容不同", "Its id was used for something else before",
         "A restarted client counts its ids from 1 again", BAD.until("never; the message that came first counts")),
     _of("time_in_future", "时间在未来", "Its time lies more than 24 hours ahead", "A check-in of next week", MESSAGE),
+    _of("time_in_past", "时间过早", "It came too long after its own time",
+        "A sign-up stamped a year ago, for a shift that is over", MESSAGE),
     _of("unknown_registry", "没有这个登记系统", "No registry of this code takes part", "An offer for `zz`", MESSAGE),
     _of("same_registry", "对方就是本系统", "It names its own registry as the other one",
         "A home offers a volunteer to itself", MESSAGE),

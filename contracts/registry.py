@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from contracts.messages.base import RegistryCode
 from contracts.urls import require_url
 
-__all__ = ["Capability", "Registry", "System", "Values"]
+__all__ = ["Capability", "Dated", "LateBy", "Registry", "System", "Values"]
 
 Capability = Literal["idempotent", "queryable", "neither"]
 """What the registry's ledger can do with a transfer id after a lost answer: take it again without posting twice, say
@@ -58,8 +59,49 @@ class System(BaseModel):
         return given
 
 
+Dated: TypeAlias = Literal["links", "signups", "presence", "attestations"]
+"""The kinds of a registry's messages whose age is limited."""
+_DATED: Final[tuple[Dated, ...]] = get_args(Dated)
+_UNLIMITED: Final = "unlimited"
+_AGE: Final = re.compile(r"([1-9][0-9]{0,3})([hd])")
+
+
+def _require_age(given: str) -> str:
+    if given != _UNLIMITED and _AGE.fullmatch(given) is None:
+        raise ValueError("is neither a time in hours or days, such as 24h or 7d, nor the word unlimited")
+    return given
+
+
+_Age: TypeAlias = Annotated[str, AfterValidator(_require_age)]
+
+
+class LateBy(BaseModel):
+    """How much older than its arrival a registry's message may be, by its kind: hours or days (``24h``, ``7d``), or the
+    word ``unlimited``. For a kind that is missing the value here counts.
+
+    Receipts, and whatever only takes something back, may have any age.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    links: _Age = "24h"
+    """LinkOffered, LinkRequested, LinkRestored, ConsentGiven."""
+    signups: _Age = "24h"
+    """SignupRequested, SignupReported."""
+    presence: _Age = "7d"
+    """CheckedIn, CheckedOut. Their ``at`` may be as old as the message may be, and no older."""
+    attestations: _Age = "30d"
+    """ServiceAttested."""
+
+    def of(self, kind: Dated) -> timedelta | None:
+        """The limit of a kind; None: unlimited."""
+        said: str = getattr(self, kind)
+        found = _AGE.fullmatch(said)
+        return None if found is None else timedelta(**{{"h": "hours", "d": "days"}[found[2]]: int(found[1])})
+
+
 class Values(BaseModel):
-    """One version of a seat's policy. For a value that is missing the linkage's settings count."""
+    """One version of a seat's policy. For a value that is missing the linkage's own value counts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,6 +110,8 @@ class Values(BaseModel):
     receipt_due_seconds: Annotated[float, Field(gt=0, le=86400)] | None = None
     """Time limit of a receipt, in seconds. After it the bridge sends the credit again to an idempotent home, asks a
     queryable home, and calls the transfer uncertain at any other."""
+    late_by: LateBy = LateBy()
+    """How old its messages may be when they come."""
 
 
 class Registry(BaseModel):
@@ -90,7 +134,8 @@ class Registry(BaseModel):
     """The longest that the ledger works on one credit after its client has gone. Until then a queryable registry's
     "never seen" may yet become a posting, so it is not believed."""
     policy: tuple[Values, ...] = ()
-    """Versions in the order of ``valid_from``. Before the first one the linkage's settings hold."""
+    """Versions in the order of ``valid_from``. Before the first one the linkage's settings hold, and messages may have
+    any age."""
 
     @field_validator("policy")
     @classmethod
@@ -103,3 +148,12 @@ class Registry(BaseModel):
     def policy_at(self, moment: datetime) -> Values | None:
         """The version in force at this moment; None before the first one."""
         return next((version for version in reversed(self.policy) if version.valid_from <= moment), None)
+
+    def of_any_age(self, moment: datetime) -> str | None:
+        """Which of its messages may have any age at this moment, and why, as a sentence; None: each kind has a
+        limit."""
+        values = self.policy_at(moment)
+        if values is None:
+            return "its messages may have any age: no version of its policy is in force"
+        free = [kind for kind in _DATED if values.late_by.of(kind) is None]
+        return f"these of its messages may have any age, as its policy says: {', '.join(free)}" if free else None

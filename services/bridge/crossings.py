@@ -20,7 +20,7 @@ from contracts.messages import (
 )
 from contracts.messages.deliveries import SignupState
 from services.bridge.border import notices, translation
-from services.bridge.border.admission import Admission, Other, admitted, sender
+from services.bridge.border.admission import Admission, Late, Other, admitted, sender
 from services.bridge.border.names import account_name
 from services.bridge.ledger import carrying
 from services.bridge.links import consent, linking
@@ -139,10 +139,11 @@ def _crossing(
     begins: bool = False,
     lowers: Callable[[States, Inbound], bool] = _never,
     past: tuple[str, ...] = (),
+    late: Late | None = None,
 ) -> Reaction:
     """A registry's message. Its subject is the sender's ref, with the registry that the message names if it names a
     registry. Messages of different ``family`` never wait behind each other. The other arguments are ``Admission``'s."""
-    admission = Admission(names, begins, lowers, past)
+    admission = Admission(names, begins, lowers, past, late)
 
     def subject(inbound: Inbound) -> str:
         account = f"account.{family}:{sender(inbound)}:{inbound.data.volunteer_ref}"
@@ -157,7 +158,9 @@ def _published(decide: Decide) -> Reaction:
     def subject(inbound: Inbound) -> str:
         return f"account.project:{sender(inbound)}:{inbound.data.project_ref}"
 
-    return _row(admitted(Admission(None, False, _never, ()), decide), subject, _of_nobody, (), transfers_go_on=False)
+    return _row(
+        admitted(Admission(None, False, _never, (), None), decide), subject, _of_nobody, (), transfers_go_on=False
+    )
 
 
 def _inner(
@@ -194,6 +197,9 @@ def _of_timer(inbound: Inbound) -> str:
 
 _HOST: Final = Other("host", own="may")
 _OTHER: Final = Other("registry")
+_LINK: Final = Late("links")
+_SIGNUP: Final = Late("signups")
+_PRESENCE: Final = Late("presence", ("at",))
 
 # A break may wait for its link. Consent, and the offer or request that brings this link, must not wait behind the
 # break, so they are of other families.
@@ -205,30 +211,38 @@ FROM_REGISTRIES: Final[Mapping[type[Message], Reaction]] = {
         transfers_go_on=True,
         begins=True,
         past=("consent", "given_at"),
+        late=_LINK,
     ),
-    volunteers.LinkRequested: _crossing(linking.link_requested, "link", Other("home"), _of_request, begins=True),
+    volunteers.LinkRequested: _crossing(
+        linking.link_requested, "link", Other("home"), _of_request, begins=True, late=_LINK
+    ),
     volunteers.ConsentGiven: _crossing(
-        consent.consent_given, "consent", _OTHER, transfers_go_on=True, past=("consent", "given_at")
+        consent.consent_given, "consent", _OTHER, transfers_go_on=True, past=("consent", "given_at"), late=_LINK
     ),
     volunteers.ConsentWithdrawn: _crossing(consent.consent_withdrawn, "consent", _OTHER, lowers=_always),
     volunteers.LinkBroken: _crossing(linking.link_broken, "break", _OTHER, lowers=_always),
-    volunteers.LinkRestored: _crossing(linking.link_restored, "break", _OTHER),
+    volunteers.LinkRestored: _crossing(linking.link_restored, "break", _OTHER, late=_LINK),
     shifts.ProjectPublished: _published(translation.project_published),
     shifts.ShiftPublished: _published(translation.shift_published),
-    signups.SignupRequested: _crossing(translation.signup_requested, "signup", _HOST, begins=True),
+    signups.SignupRequested: _crossing(translation.signup_requested, "signup", _HOST, begins=True, late=_SIGNUP),
     signups.SignupWithdrawn: _crossing(translation.signup_withdrawn, "signup", _HOST, lowers=_always),
     # A window at home is only the home's to report (host = home).
     signups.SignupReported: _crossing(
-        translation.signup_reported, "signup", Other("host", own="must"), lowers=translation.is_given_back
+        translation.signup_reported,
+        "signup",
+        Other("host", own="must"),
+        lowers=translation.is_given_back,
+        late=_SIGNUP,
     ),
-    service.CheckedIn: _crossing(translation.presence_recorded, "attendance", past=("at",)),
-    service.CheckedOut: _crossing(translation.presence_recorded, "attendance", past=("at",)),
+    service.CheckedIn: _crossing(translation.presence_recorded, "attendance", past=("at",), late=_PRESENCE),
+    service.CheckedOut: _crossing(translation.presence_recorded, "attendance", past=("at",), late=_PRESENCE),
     service.ServiceAttested: _crossing(
         translation.service_attested,
         "attendance",
         needs=(_own_record,),
         lowers=translation.is_lowered,
         past=("ended_at",),
+        late=Late("attestations"),
     ),
     receipts.CreditAccepted: _crossing(carrying.receipt, "receipt", needs=(_transfer,), lowers=_always),
     receipts.CreditRefused: _crossing(carrying.receipt, "receipt", needs=(_transfer,), lowers=_always),

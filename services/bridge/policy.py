@@ -1,4 +1,4 @@
-"""The values by which the border decides: seats of registries, and how long a receipt may take."""
+"""The values by which the border decides: seats, how long a receipt may take, and how old a message may be."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
-from contracts.registry import Capability, Registry
+from contracts.registry import Capability, Dated, Registry
 from services.bridge.settings import BridgeSettings
 from services.chassis.base.configuration import read_folder
 
@@ -44,6 +44,13 @@ class Policy:
         if values is None or values.receipt_due_seconds is None:
             return self.receipt_due
         return timedelta(seconds=values.receipt_due_seconds)
+
+    def late_by(self, code: str, kind: Dated, moment: datetime) -> timedelta | None:
+        """How much older than its arrival a message of this registry may be that comes at this moment. None: any age,
+        as long as no version of the registry's policy is in force, or where the version says ``unlimited``."""
+        registry = self.registries.get(code)
+        values = None if registry is None else registry.policy_at(moment)
+        return None if values is None else values.late_by.of(kind)
 
 
 def policy(settings: BridgeSettings) -> Policy:

@@ -12,6 +12,7 @@ BorderRefusal: TypeAlias = Literal[
     "registry_closed",
     "registry_left",
     "time_in_future",
+    "time_in_past",
     "unknown_registry",
     "same_registry",
     "not_yours",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -33,7 +34,8 @@ from services.bridge.policy import Policy, policy
 from services.bridge.reading.api import api
 from services.bridge.settings import BridgeSettings
 from services.bridge.store import BridgeStore, paused_groups
-from services.chassis.base.logs import Episode
+from services.chassis.base.clock import Clock
+from services.chassis.base.logs import Episode, log
 from services.chassis.base.reading import Reads
 from services.chassis.base.settings import Settings
 from services.chassis.decisions import Send
@@ -52,11 +54,16 @@ _SAID_WITHIN: Final = (IDENTITY_COMMANDS, OPPORTUNITIES_COMMANDS, ATTENDANCE_COM
 
 
 def build(settings: BridgeSettings) -> Service:
-    """The border of the registries in ``settings.registries``.
+    """The border of the registries in ``settings.registries``. Says of which of them it takes messages of any age.
 
     Raises ``ConfigurationError``.
     """
-    return border(policy(settings))
+    values = policy(settings)
+    now = Clock(timedelta(seconds=settings.clock_offset)).now()
+    for code, registry in values.registries.items():
+        if said := registry.of_any_age(now):
+            log().warning("messages of any age", name=code, detail=said)
+    return border(values)
 
 
 def border(values: Policy) -> Service:

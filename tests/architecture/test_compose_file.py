@@ -15,6 +15,7 @@ from deploy.linkage import ADAPTERS, OPERATOR, PAGES, PORTS, RECREATED, SERVICES
 from deploy.operate.registries import CONFIGURED, configured_codes
 from deploy.operator.settings import OperatorSettings
 from deploy.tryout.local.broker_java import KAFKA_VERSION
+from deploy.tryout.local.registries import TRYOUT
 from deploy.tryout.local.specs import process_table
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -51,6 +52,13 @@ def test_whoever_reads_the_seats_reads_the_folder_that_the_operator_names() -> N
     for name in (*RECREATED, OPERATOR):
         assert seats in CONTAINERS[name]["volumes"], name
     assert "registries:/etc" not in (DEPLOY / "Dockerfile").read_text("utf-8")
+
+
+def test_the_seats_for_a_first_look_are_there_and_only_who_names_them_gets_them() -> None:
+    [named] = re.findall(r"^export SHUANGCHENG_SEATS=(\S+)", (DEPLOY / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert (DEPLOY / named).resolve() == TRYOUT
+    assert configured_codes(TRYOUT) == configured_codes()
+    assert "tryout/registries" not in (DEPLOY / "compose.yaml").read_text("utf-8")
 
 
 def test_the_command_after_a_change_of_a_seat_starts_again_whatever_reads_the_seats() -> None:

@@ -12,7 +12,7 @@ from uuid import uuid4
 from contracts.envelope import Event, decode, encode
 from contracts.messages import Message
 from contracts.topics import registry_source, registry_topic_for, service_source
-from deploy.operate.registries import CONFIGURED
+from deploy.tryout.local.registries import TRYOUT
 from services.chassis.base.database import Pool
 from services.chassis.base.settings import Settings
 from services.chassis.batch.live import LiveBatches
@@ -112,7 +112,7 @@ class BridgeOnPostgres:
 
 
 @asynccontextmanager
-async def bridge_on(dsn: str, registries: Path = CONFIGURED, **settings: Any) -> AsyncIterator[BridgeOnPostgres]:
+async def bridge_on(dsn: str, registries: Path = TRYOUT, **settings: Any) -> AsyncIterator[BridgeOnPostgres]:
     """The border on this database."""
     async with AsyncExitStack() as stack:
         linkage = await postgres_linkage(stack, given(dsn), ["bridge"], T0, registries=registries, **settings)

@@ -19,7 +19,7 @@ import pytest
 
 from deploy.linkage import ADAPTERS, SERVICES
 from deploy.operate.ports import free_port
-from deploy.operate.registries import CONFIGURED
+from deploy.tryout.local.registries import TRYOUT
 
 __all__ = [
     "ATTESTED",
@@ -65,10 +65,10 @@ def _missing() -> str:
 
 
 class Linkage:
-    """One running project, apart from any other on the same engine, with a copy of the committed seats."""
+    """One running project, apart from any other on the same engine, with a copy of the seats for a first look."""
 
     def __init__(self, seats: Path) -> None:
-        self.seats = shutil.copytree(CONFIGURED, seats)
+        self.seats = shutil.copytree(TRYOUT, seats)
         names = ("KAFKA", "OPERATOR", *(process.upper().replace("-", "_") for process in PROCESSES))
         self.ports = {name: str(free_port()) for name in names}
         # an operator's own settings must not leak in

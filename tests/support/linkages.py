@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from contracts.registry import Capability, Registry
 from deploy.linkage import SERVICES
-from deploy.operate.registries import CONFIGURED
+from deploy.tryout.local.registries import TRYOUT
 from services.bridge.policy import Policy
 from services.bridge.service import border
 from services.chassis.service import Service
@@ -113,7 +113,7 @@ def settings_of(changes: Mapping[str, Any]) -> EverySettings:
 @cache
 def _settings(changes: tuple[tuple[str, Any], ...]) -> EverySettings:
     # Made once: to read the environment takes ten times as long as all the rest of a small linkage's start.
-    known: dict[str, Any] = {"profile": "test", "naming_secret": SECRET, "registries": CONFIGURED, "await_facts": 60.0}
+    known: dict[str, Any] = {"profile": "test", "naming_secret": SECRET, "registries": TRYOUT, "await_facts": 60.0}
     return EverySettings(**known | dict(changes))
 
 

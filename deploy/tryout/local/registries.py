@@ -1,4 +1,4 @@
-"""The registries of one launch: the committed files, with the chosen systems."""
+"""The registries of one launch: the files for a first look, with the chosen systems."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 import yaml
 
 from deploy.operate.errors import EnvironmentProblem
-from deploy.operate.registries import CONFIGURED
 
-__all__ = ["write_registries"]
+__all__ = ["TRYOUT", "write_registries"]
+
+TRYOUT = Path(__file__).parent.parent / "registries"
+"""The seats for a first look and for tests. They take messages of any age; those of an operation have limits."""
 
 
 def write_registries(
@@ -19,7 +21,7 @@ def write_registries(
     *,
     addresses: Mapping[str, str] | None = None,
     capabilities: Mapping[str, str] | None = None,
-    source: Path = CONFIGURED,
+    source: Path = TRYOUT,
 ) -> None:
     """Copy each registry's file to `target`, with the system and capability that this launch has chosen. `addresses`:
     where adapters call the systems without Kafka.

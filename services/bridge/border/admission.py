@@ -1,5 +1,5 @@
-"""Which messages of registries the border admits: the sender may speak, the registry that it names takes part, and no
-moment in it lies in the future."""
+"""Which messages of registries the border admits: the sender may speak, the registry that it names takes part, no
+moment in it lies in the future, and it has not come too late."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 from contracts.envelope import ContractError
 from contracts.messages.base import Origin
 from contracts.messages.refusals import MessageRefused
+from contracts.registry import Dated
 from contracts.topics import INBOUND, REFUSALS
 from services.bridge.draft import Draft, registry_message, sender
 from services.bridge.policy import Policy
@@ -18,7 +19,7 @@ from services.bridge.reasons import BorderRefusal
 from services.bridge.states import Account, ConsentState, Link
 from services.chassis.decisions import Decide, Decision, Inbound, Send, States, Wait
 
-__all__ = ["Admission", "Other", "admitted", "origin", "refusal_of_undecodable", "refuse", "sender"]
+__all__ = ["Admission", "Late", "Other", "admitted", "origin", "refusal_of_undecodable", "refuse", "sender"]
 
 AHEAD: Final = timedelta(minutes=5)
 """How far a registry's clock may be ahead of ours. A message that is further ahead waits until it is no further than
@@ -37,6 +38,14 @@ class Other(NamedTuple):
     own: Literal["may", "must", "may_not"] = "may_not"
 
 
+class Late(NamedTuple):
+    """The kind of a message, by which its sender's file says how old it may be when it comes."""
+
+    kind: Dated
+    moment: tuple[str, ...] = ()
+    """The path in its body to a moment that may be no older than the message itself; ``()`` where there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """What the border asks before it decides a registry's message."""
@@ -49,6 +58,8 @@ class Admission:
     that is closed (promise 9); every other message of that registry begins or adds something, and is refused."""
     past: tuple[str, ...]
     """The path in its body to a moment that must have come already; ``()`` where there is none."""
+    late: Late | None
+    """None: it may have any age. What ``lowers`` may have any age too."""
 
 
 class Objection(NamedTuple):
@@ -68,7 +79,7 @@ def admitted(admission: Admission, decide: Decide) -> Decide:
 
     def admit(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
         latest = max(now, inbound.appended_at or now)
-        moments = _said_to_be_past(admission, inbound)
+        moments = _moments(inbound, admission.past)
         if objection := _objection(admission, policy, states, inbound, latest, moments):
             return refuse(inbound, now, *objection)
         if wait := _too_early(moments, latest):
@@ -92,11 +103,11 @@ def refuse(
     return draft.decision()
 
 
-def _said_to_be_past(admission: Admission, inbound: Inbound) -> list[tuple[datetime, str]]:
-    """The moments of a message that must have come already, each with its JSON pointer."""
+def _moments(inbound: Inbound, path: tuple[str, ...]) -> list[tuple[datetime, str]]:
+    """The message's time, and the moment at this path in its body if there is one, each with its JSON pointer."""
     moments = [(inbound.event.time, "/time")]
-    if admission.past and (moment := _at(inbound.data, admission.past)) is not None:
-        moments.append((moment, "".join(f"/{name}" for name in admission.past)))
+    if path and (moment := _at(inbound.data, path)) is not None:
+        moments.append((moment, "".join(f"/{name}" for name in path)))
     return moments
 
 
@@ -119,7 +130,23 @@ def _objection(
     for moment, pointer in moments:
         if moment > latest + TOO_FAR:
             return Objection("time_in_future", pointer)
+    if admission.late and (objection := _objection_to_age(admission, admission.late, policy, states, inbound)):
+        return objection
     return None if admission.names is None else _objection_to_other(admission, admission.names, policy, states, inbound)
+
+
+def _objection_to_age(
+    admission: Admission, late: Late, policy: Policy, states: States, inbound: Inbound
+) -> Objection | None:
+    """A message that waits grows no older by the wait: its age is that of its arrival. Log or our own clock may be
+    ahead, so the earlier of the two says when the message came."""
+    arrived = min(inbound.received_at, inbound.appended_at or inbound.received_at)
+    limit = policy.late_by(sender(inbound), late.kind, arrived)
+    if limit is None or admission.lowers(states, inbound):
+        return None
+    old = (pointer for moment, pointer in _moments(inbound, late.moment) if arrived - moment > limit)
+    pointer = next(old, None)
+    return None if pointer is None else Objection("time_in_past", pointer)
 
 
 def _objection_to_other(

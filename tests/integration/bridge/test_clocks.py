@@ -11,6 +11,7 @@ from contracts.envelope import Event
 from contracts.messages import Message, opportunities, signups
 from contracts.messages.refusals import MessageRefused
 from contracts.topics import OPPORTUNITIES_COMMANDS
+from deploy.operate.registries import CONFIGURED
 from services.chassis.log.records import Record
 from tests.support.bridge_messages import HOST, MINUTE, T0, established, signup
 from tests.support.bridge_store import BridgeOnPostgres, bridge_on
@@ -61,6 +62,15 @@ async def test_a_producers_own_stamp_bears_nothing_out(border: BridgeOnPostgres)
     day = timedelta(hours=25)
     await border.take(_stamped(border.record(_said(border, signup(), day)), day, appended=False))
     assert [refused.reason for refused in await border.sent(MessageRefused)] == ["time_in_future"]
+
+
+async def test_a_log_whose_clock_is_days_ahead_makes_no_honest_message_old(database: str) -> None:
+    async with bridge_on(database, CONFIGURED) as border:
+        await border.hear(established())
+        days = 3 * timedelta(days=1)
+        await border.take(_stamped(border.record(_said(border, signup(), timedelta(0))), days, appended=True))
+        assert await border.sent(MessageRefused) == []
+        assert len(await border.sent(opportunities.RequestSignup)) == 1
 
 
 async def test_what_is_handed_on_is_judged_at_the_earlier_of_its_own_time_and_its_arrival_even_after_a_wait(

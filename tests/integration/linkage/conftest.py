@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from contracts.messages.deliveries import CreditPosted, CreditReported, LinkChanged, ServiceDecided, SignupChanged
 from contracts.messages.refusals import MessageRefused
 from contracts.topics import DELIVERIES, REFUSALS
+from deploy.operate.registries import CONFIGURED
 from tests.conftest import NewDatabase
 from tests.support.linkage import Linkage
 from tests.support.linkages import MOMENT, memory_linkage, postgres_linkage
@@ -81,8 +82,21 @@ class Way:
 
 @pytest.fixture(params=["memory", "postgres"])
 async def way(request: pytest.FixtureRequest, new_database: NewDatabase) -> AsyncIterator[Way]:
-    if request.param == "memory":
-        yield Way(memory_linkage())
+    async with _way(request.param, new_database) as made:
+        yield made
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def shipped(request: pytest.FixtureRequest, new_database: NewDatabase) -> AsyncIterator[Way]:
+    """With the seats of an operation: the age of messages is limited."""
+    async with _way(request.param, new_database, registries=CONFIGURED) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _way(kind: str, new_database: NewDatabase, **settings: Any) -> AsyncIterator[Way]:
+    if kind == "memory":
+        yield Way(memory_linkage(**settings))
         return
     async with AsyncExitStack() as stack:
-        yield Way(await postgres_linkage(stack, new_database))
+        yield Way(await postgres_linkage(stack, new_database, **settings))

@@ -13,7 +13,7 @@ from contracts.envelope import Event
 from contracts.messages import Message, bridge, receipts, volunteers
 from contracts.messages.deliveries import CreditPosted
 from contracts.topics import registry_source, service_source
-from deploy.operate.registries import CONFIGURED
+from deploy.tryout.local.registries import TRYOUT
 from services.bridge.service import build
 from services.bridge.settings import BridgeSettings
 from tests.support.bridge_messages import HOME, HOME_REF, HOST, T0, confirmed, consent, established, person
@@ -25,7 +25,7 @@ from tests.support.unlocked import Unlocked, overtaken, unlocked
 
 @pytest.fixture
 async def border(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
-    settings = BridgeSettings(profile="test", naming_secret=SECRET, registries=CONFIGURED)
+    settings = BridgeSettings(profile="test", naming_secret=SECRET, registries=TRYOUT)
     async with unlocked(monkeypatch, database, build(settings), settings, lanes=3, clock=HandClock(T0)) as made:
         yield made
 

@@ -11,11 +11,14 @@ import yaml
 
 from contracts.topics import BRIDGE_COMMANDS, INBOUND
 from deploy.operate.registries import CONFIGURED
+from deploy.tryout.local.registries import TRYOUT
 from services.bridge.crossings import FROM_REGISTRIES
 from services.bridge.policy import policy
 from services.bridge.service import build
 from services.bridge.settings import BridgeSettings
 from services.chassis.base.configuration import ConfigurationError
+from services.chassis.base.logs import configure
+from tests.support.log_lines import written
 
 DAY = timedelta(days=1)
 MAY = "2026-05-01T00:00:00+08:00"
@@ -65,6 +68,10 @@ def test_a_paused_registry_is_not_read(tmp_path: Path) -> None:
             r"gz.yaml: policy: version 1 is not valid from a later",
         ),
         ({"policy": [{"valid_from": MAY, "receipt_due_seconds": 0}]}, "gz.yaml: policy.0.receipt_due_seconds"),
+        ({"policy": [{"valid_from": MAY, "late_by": {"links": "a day"}}]}, "gz.yaml: policy.0.late_by.links: .*24h"),
+        ({"policy": [{"valid_from": MAY, "late_by": {"links": "0h"}}]}, "gz.yaml: policy.0.late_by.links: .*24h"),
+        ({"policy": [{"valid_from": MAY, "late_by": {"receipts": "24h"}}]}, "gz.yaml: policy.0.late_by.receipts"),
+        ({"policy": [{"valid_from": MAY, "late_by": "unlimited"}]}, "gz.yaml: policy.0.late_by"),
     ],
 )
 def test_wrong_configuration_is_one_clear_sentence(tmp_path: Path, changes: dict[str, object], words: str) -> None:
@@ -98,3 +105,30 @@ def test_the_sample_of_a_policy_in_the_operators_readme_is_read_as_it_stands(tmp
     for version in versions:
         limit = timedelta(seconds=version["receipt_due_seconds"])
         assert values.receipt_due_of("gz", version["valid_from"]) == limit
+
+
+def test_the_seats_that_are_shipped_have_limits_and_those_for_a_first_look_differ_in_these_alone() -> None:
+    shipped, first_look = (policy(BridgeSettings(registries=one)).registries for one in (CONFIGURED, TRYOUT))
+    now = datetime.fromisoformat("2026-07-18T14:00:00+08:00")
+    assert [seat.of_any_age(now) for seat in shipped.values()] == [None, None]
+    everything = "these of its messages may have any age, as its policy says: links, signups, presence, attestations"
+    assert [seat.of_any_age(now) for seat in first_look.values()] == [everything, everything]
+    bare = [
+        {code: seat.model_copy(update={"policy": ()}) for code, seat in one.items()} for one in (shipped, first_look)
+    ]
+    assert bare[0] == bare[1]
+
+
+def test_the_start_says_which_seats_take_messages_of_any_age(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = {"valid_from": "2999-01-01T00:00:00+08:00"}
+    free = {"valid_from": MAY, "late_by": {"links": "unlimited"}}
+    with written(capsys, configure, "bridge") as lines:
+        build(BridgeSettings(registries=CONFIGURED))
+        assert lines() == []
+        for version, words in ((later, "no version of its policy is in force"), (free, "as its policy says: links")):
+            build(BridgeSettings(registries=folder(tmp_path, policy=[version])))
+            [line] = lines()
+            assert (line["event"], line["level"], line["name"]) == ("messages of any age", "warning", "gz")
+            assert line["detail"].endswith(words)
