@@ -7,13 +7,14 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 import yaml
 
-from contracts.registry import Registry
+from contracts.registry import LateBy, Registry
 from contracts.topics import TEMPLATES
 from deploy.cli.running import run
 from deploy.linkage import RECREATED
@@ -119,7 +120,9 @@ class _Source:
                 raise EnvironmentProblem(
                     f"missing: {', '.join(missing)}", todo="give these options, or a whole file by --from FILE"
                 )
-            return yaml.safe_dump(self.fields, allow_unicode=True, sort_keys=False)
+            # A new seat has limits from its first message on; its file may say others before it is given by --from.
+            version = {"valid_from": datetime.now(UTC).isoformat(timespec="seconds"), "late_by": LateBy().model_dump()}
+            return yaml.safe_dump(self.fields | {"policy": [version]}, allow_unicode=True, sort_keys=False)
         if given := [name for name, value in options.items() if value]:
             raise EnvironmentProblem(
                 f"{', '.join(given)} beside --from", todo="give the file without these options, or the options alone"
@@ -219,23 +222,28 @@ async def _list(folder: Path, as_json: bool) -> int:
 
 @registries.command()
 def check(folder: Folder = "", as_json: Json = False) -> None:
-    """Check all seats of a folder. For each wrong file, print the fault and its place in the file."""
+    """Check all seats of a folder. For each wrong file, print the fault and its place in the file. For each seat that
+    takes messages of any age, print which, and why."""
     run(_check(Path(folder) if folder else folder_of_seats(), as_json))
 
 
 async def _check(folder: Path, as_json: bool) -> int:
     wrong: dict[str, str] = {}
+    of_any_age: dict[str, str] = {}
     codes = _codes(folder)
     for code in codes:
         try:
-            read_seat(folder / f"{code}.yaml")
+            if said := read_seat(folder / f"{code}.yaml").of_any_age(datetime.now(UTC)):
+                of_any_age[code] = said
         except EnvironmentProblem as error:
             wrong[code] = error.problem
     if as_json:
-        typer.echo(json.dumps({"seats": codes, "wrong": wrong}, ensure_ascii=False))
+        typer.echo(json.dumps({"seats": codes, "wrong": wrong, "of_any_age": of_any_age}, ensure_ascii=False))
     else:
         for complaint in wrong.values():
             typer.echo(complaint)
+        for code, said in of_any_age.items():
+            typer.echo(f"{code}: {said}")
         typer.echo(f"{len(codes)} seats in {folder}, {len(wrong)} of them wrong")
     return 1 if wrong else 0
 

@@ -59,6 +59,9 @@ async def test_a_seat_that_is_added_to_a_running_linkage_is_credited_in_both_dir
     add = f"shuangcheng registries add fs {FS} --folder {linkage.seats} --kafka {kafka} --json"
     told = json.loads(linkage.shell(add))
     assert len(told["topics"]) > 5
+    file = linkage.seats / "fs.yaml"
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("24h", "unlimited").replace("7d", "unlimited").replace("30d", "unlimited"), "utf-8")
     linkage.shell(told["next"][0]["command"])
     linkage.system("fs")
     linkage.send(lines(weekend_of_fs()))

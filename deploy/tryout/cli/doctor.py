@@ -1,4 +1,5 @@
-"""`shuangcheng doctor`: whether this machine can run the demo, the tests and each kind of broker."""
+"""`shuangcheng doctor`: whether this machine can run the demo, the tests and each kind of broker, and which seats of an
+operation take messages of any age."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +19,7 @@ from deploy.cli.running import run
 from deploy.operate.brokers import offers_idempotence, parse_address, wait_until_answering
 from deploy.operate.errors import LocalError
 from deploy.operate.ports import free_port
+from deploy.operate.registries import configured_codes, folder_of_seats, read_seat
 from deploy.tryout.local import broker_docker, broker_embedded, broker_java, folders, ports, postgres_embedded
 from deploy.tryout.local.servers import postgres
 
@@ -23,7 +27,7 @@ from deploy.tryout.local.servers import postgres
 @dataclass(frozen=True)
 class Finding:
     """The result of one check. `needed`: nothing runs here without it. Otherwise it only makes one more kind of broker
-    possible."""
+    possible, or is about a seat."""
 
     subject: str
     ok: bool
@@ -32,7 +36,10 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
-    """Check whether this machine can run the demo, the tests and each kind of broker. Status 2: the demo cannot run."""
+    """Check whether this machine can run the demo, the tests and each kind of broker. Status 2: the demo cannot run.
+
+    Also say which seats (of SHUANGCHENG_REGISTRIES, else deploy/registries) take messages of any age.
+    """
     run(_doctor(as_json))
 
 
@@ -67,7 +74,20 @@ async def examine() -> list[Finding]:
         brokers.append(await _address(given))
     if not any(finding.ok for finding in brokers):
         brokers = [Finding(f.subject, f.ok, True, f.says) for f in brokers]
-    return [*findings, *brokers, await _database()]
+    return [*findings, *brokers, await _database(), *_seats()]
+
+
+def _seats() -> list[Finding]:
+    folder = folder_of_seats()
+    return [_seat(folder / f"{code}.yaml") for code in configured_codes(folder)]
+
+
+def _seat(file: Path) -> Finding:
+    try:
+        free = read_seat(file).of_any_age(datetime.now(UTC))
+    except LocalError as error:
+        return Finding(f"seat {file.stem}", False, False, error.problem)
+    return Finding(f"seat {file.stem}", free is None, False, free or "the age of its messages is limited")
 
 
 def _folder() -> str:

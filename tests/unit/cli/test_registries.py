@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
-from contracts.registry import Registry
+from contracts.registry import LateBy, Registry
 from deploy.cli.main import app
 from deploy.linkage import RECREATED, SERVICES
 from deploy.operate.ports import free_port
@@ -149,3 +150,21 @@ def test_every_wrong_seat_is_told_at_once(seats: Path) -> None:
     assert f"{seats / 'bb.yaml'}: line 1 is no YAML" in said
     assert "4 seats" in said
     assert set(json.loads(done("check --json", status=1))["wrong"]) == {"aa", "bb"}
+
+
+def test_a_seat_that_is_added_by_options_has_limits_from_its_first_message_on(seats: Path) -> None:
+    before = datetime.now(UTC)
+    done(f"add fs {FS}")
+    [version] = read_seat(seats / "fs.yaml").policy
+    assert version.valid_from <= datetime.now(UTC)
+    assert version.valid_from > before - timedelta(seconds=1)
+    assert version.late_by == LateBy()
+    assert "24h" in (seats / "fs.yaml").read_text("utf-8"), "where whoever changes it sees it"
+
+
+def test_checking_says_which_seats_take_messages_of_any_age(seats: Path) -> None:
+    assert "any age" not in done("check")
+    text = (seats / "gz.yaml").read_text("utf-8")
+    (seats / "gz.yaml").write_text(text.replace("presence: 7d", "presence: unlimited"), "utf-8")
+    assert "gz: these of its messages may have any age, as its policy says: presence" in done("check")
+    assert set(json.loads(done("check --json"))["of_any_age"]) == {"gz"}

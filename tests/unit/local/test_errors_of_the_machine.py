@@ -23,6 +23,7 @@ from deploy.operate.brokers import parse_address
 from deploy.operate.errors import EnvironmentProblem, TopicDrift
 from deploy.operate.outcome import outcome
 from deploy.operate.ports import free_port
+from deploy.operate.registries import CONFIGURED
 from deploy.tryout.local import broker_docker, broker_embedded, broker_java, brokers, folders, ports
 
 Usage = namedtuple("Usage", "total used free")
@@ -255,6 +256,21 @@ def test_doctor_tells_each_finding_as_json() -> None:
     assert {"python", "folder", "ports", "broker embedded", "broker java", "broker docker", "database"} <= set(findings)
     lacking = [finding for finding in findings.values() if finding["needed"] and not finding["ok"]]
     assert result.exit_code == (2 if lacking else 0)
+
+
+def test_doctor_says_which_seats_take_messages_of_any_age(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shipped = (CONFIGURED / "gz.yaml").read_text(encoding="utf-8")
+    (tmp_path / "gz.yaml").write_text(shipped.replace("2026-01-01", "2999-01-01"), encoding="utf-8")
+    (tmp_path / "sz.yaml").write_bytes((CONFIGURED / "sz.yaml").read_bytes())
+    (tmp_path / "xx.yaml").write_text("code: [", encoding="utf-8")
+    monkeypatch.setenv("SHUANGCHENG_REGISTRIES", str(tmp_path))
+    said = CliRunner().invoke(app, ["doctor", "--json"]).stdout
+    seats = {f["subject"]: (f["ok"], f["says"]) for f in json.loads(said) if f["subject"].startswith("seat ")}
+    assert seats == {
+        "seat gz": (False, "its messages may have any age: no version of its policy is in force"),
+        "seat sz": (True, "the age of its messages is limited"),
+        "seat xx": (False, f"{tmp_path / 'xx.yaml'}: line 1 is no YAML"),
+    }
 
 
 def test_doctor_ends_with_status_2_where_nothing_can_be_written(
