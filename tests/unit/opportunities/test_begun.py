@@ -36,6 +36,16 @@ def test_a_withdrawal_of_just_before_the_begin_counts_whenever_it_comes() -> Non
     assert world.shift().confirmed == 0
 
 
+def test_a_window_of_home_is_not_given_back_once_it_has_begun_and_ends_by_her_homes_word() -> None:
+    world = World()
+    she = uuid4()
+    world.told(report(she))
+    assert only(CommandRefused, world.told(withdraw(she, "h1", of="ph", host="sz"), hour(9))).reason == "shift_started"
+    assert [row.state for row in world.signups()] == ["reported"]
+    assert only(SignupWithdrawn, world.told(report(she, state="withdrawn"), hour(9))).withdrawn_at == hour(9)
+    assert world.signups() == []
+
+
 def test_a_withdrawal_of_nothing_is_a_withdrawal_of_nothing_after_the_begin_too() -> None:
     world = World()
     she = uuid4()

@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,7 +35,7 @@ from contracts.messages.opportunities import (
 )
 from contracts.topics import OPPORTUNITIES_EVENTS
 from services.opportunities.states import ACTIVE, Shift, ShiftKey
-from tests.support.opportunities import BEFORE, World, request
+from tests.support.opportunities import BEFORE, World, hour, report, request, shift, withdraw
 from tests.support.opportunities_streams import PERSONS, SHIFTS, opening, steps
 
 Window: TypeAlias = tuple[datetime, datetime]
@@ -42,10 +43,10 @@ Window: TypeAlias = tuple[datetime, datetime]
 
 def _check_books(world: World) -> None:
     active = world.signups(ACTIVE)
-    for shift in world.rows(Shift):
-        states = Counter(signup.state for signup in active if signup.shift == shift.key)
-        assert states["confirmed"] == shift.confirmed <= shift.capacity
-        assert states["waitlisted"] == shift.waitlisted
+    for row in world.rows(Shift):
+        states = Counter(signup.state for signup in active if signup.shift == row.key)
+        assert states["confirmed"] == row.confirmed <= row.capacity
+        assert states["waitlisted"] == row.waitlisted
     for one, other in combinations(active, 2):
         assert one.person != other.person or one.ends_at <= other.starts_at or other.ends_at <= one.starts_at, (
             "two places at a time"
@@ -91,15 +92,15 @@ class _Followed:
 
     def say(self, command: Message, at: datetime) -> None:
         """Say this. What waits for a shift goes on once the shift is known."""
-        before = {shift.key: shift.version for shift in self.world.rows(Shift)}
+        before = {row.key: row.version for row in self.world.rows(Shift)}
         events = self.world.events(command, at)
         if isinstance(command, OfSignup):
             self.unanswered[next(reversed(self.world.commands))] = command
         if isinstance(command, PublishShift):
-            shift = self.world.shift(command.shift.shift_ref, command.project_ref, command.host)
-            if shift.state == "cancelled" and shift.version != before.get(shift.key):
+            row = self.world.shift(command.shift.shift_ref, command.project_ref, command.host)
+            if row.state == "cancelled" and row.version != before.get(row.key):
                 for person in PERSONS:
-                    self.wished.pop(signup_id(person, *shift.key), None)
+                    self.wished.pop(signup_id(person, *row.key), None)
         self._follow(events)
 
     def time_is(self, moment: datetime) -> None:
@@ -146,7 +147,9 @@ class _Followed:
         self._wish(command, answer)
 
     def _wish(self, command: OfSignup, answer: Message) -> None:
-        """Take into account what home said, and what else ends it."""
+        """Take into account what home said, and what else ends it. A command that is not followed ends nothing."""
+        if isinstance(answer, CommandRefused):
+            return
         refusal = answer.reason if isinstance(answer, SignupRefused) else None
         if isinstance(command, ReportSignup) and command.state == "active":
             if isinstance(answer, SignupNoted | SignupRefused) and refusal != "shift_cancelled":
@@ -205,6 +208,24 @@ def test_any_stream_keeps_them_while_lines_are_closed_and_requests_give_up_their
     _follow(crowded, stream, clock_goes_on=True)
 
 
+_SHE = PERSONS[0]
+_STANDS = [report(_SHE, "s1", of="p1", window=(8, 9))]
+_HAS_LOST = [shift("s2"), request(_SHE, "s2"), report(_SHE, "s1", of="p1", window=(8, 10))]
+_CANNOT_MOVE = [shift("s2"), request(_SHE, "s2"), *_STANDS, report(_SHE, "s1", of="p1", window=(9, 10))]
+
+
+@pytest.mark.parametrize("said", [_STANDS, _HAS_LOST, _CANNOT_MOVE], ids=["stands", "has lost", "cannot move"])
+@pytest.mark.parametrize("clock_goes_on", [False, True])
+def test_what_home_said_is_kept_where_she_takes_it_back_too_late(said: list[Message], clock_goes_on: bool) -> None:
+    """Seen: the withdrawal was refused(shift_started), and the test thought that home's window had ended."""
+    told = _follow(
+        None,
+        [*((command, BEFORE) for command in said), (withdraw(_SHE, "s1", host="sz"), hour(15))],
+        clock_goes_on=clock_goes_on,
+    )
+    assert (told[CommandRefused], told[SignupWithdrawn]) == (1, 0)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(steps, min_size=10, max_size=60))
 def test_before_the_day_nobody_waits_in_line_while_a_post_is_free(stream: list[tuple[Message, datetime]]) -> None:
@@ -212,5 +233,5 @@ def test_before_the_day_nobody_waits_in_line_while_a_post_is_free(stream: list[t
     world.all_told(*opening())
     for command, _ in stream:
         world.told(command)
-        for shift in world.rows(Shift):
-            assert shift.state == "cancelled" or not (shift.free and shift.waitlisted)
+        for row in world.rows(Shift):
+            assert row.state == "cancelled" or not (row.free and row.waitlisted)
