@@ -87,8 +87,10 @@ JOURNEY: Final = (
     Step(
         8,
         topics.ATTENDANCE,
-        "confirmed, held (no_signup, no_check_in, overlap, duplicate, over_cap) or revoked, the whole record each "
-        "time, so a later version heals a lost one. The host is told, and does not count a held record",
+        "confirmed, held (no_signup, no_evidence, outside_shift, no_check_in, no_check_out, beyond_presence, "
+        "too_short, too_late, needs_review, review_rejected, duplicate, overlap, travel, over_cap) or revoked, the "
+        "whole record each time, so a later version heals a lost one. The host is told, and does not count a held "
+        "record. A person of the host who did not attest it decides about a held version",
     ),
     Step(
         9,

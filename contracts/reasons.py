@@ -42,6 +42,7 @@ def _word(code: str, zh: str, en: str, example: str, *stands: Stand) -> Reason:
 
 
 _AGAIN: Final = HELD.until("when the record that competes with it is corrected, revoked or lowered")
+_REVIEWED: Final = HELD.until("when a later version fits, or the host's reviewer approves")
 _OBSTACLE: Final = UNCERTAIN.until("asked about or sent again when the obstacle is gone; or an operator settles it")
 _RESUMED: Final = (
     "when an operator has resumed the registry and all that it said is applied; paused by its file: when the file says "
@@ -151,11 +152,42 @@ _SIGNUPS: Final = (
 )
 _SERVICE: Final = (
     _of("no_check_in", "没有签到记录", "There is no check-in", "Five hours are attested, and she never checked in",
-        HELD.until("when the host sends the check-in of that day"), MESSAGE),
+        HELD.until("when the host sends the check-in of that day, or its reviewer approves"), MESSAGE),
     _of("overlap", "与另一段服务时间重叠", "It overlaps another service", "Two hosts attest the same hour", _AGAIN),
     _of("duplicate", "与另一条记录重复", "It duplicates another record", "A second record of one shift", _AGAIN),
     _of("over_cap", "超过当天上限", "Over the day's limit", "A ninth hour on one day",
-        HELD.until("when the day has room again; a decision by a person is not built")),
+        HELD.until("when the day has room again, or the parent organisation or the province approves")),
+    _of("no_evidence", "补录缺少原因或凭证", "A supplement lacks its reason or the digest of its evidence",
+        "Hours are entered a week later, and nothing shows them",
+        HELD.until("when a version has `reason_code` and `evidence_digest`")),
+    _of("outside_shift", "服务时间超出班次", "The service lies outside its shift",
+        "The shift ends at 12:00, and service until 14:00 is attested", _REVIEWED),
+    _of("no_check_out", "没有签退记录", "There is no check-out", "She went home and did not scan",
+        HELD.until("when the host sends the check-out, or its reviewer approves")),
+    _of("beyond_presence", "服务时间多于在场时间", "The service is longer than her presence",
+        "One minute present, and eight hours attested", _REVIEWED),
+    _of("too_short", "服务时间太短", "The service is too short", "Ten minutes of a shift of three hours", _REVIEWED),
+    _of("too_late", "登记太晚", "It was attested too late", "A record of last spring", _REVIEWED),
+    _of("needs_review", "这种凭证须人工复核", "Evidence of this class needs a person's decision",
+        "The organiser entered it by hand", _REVIEWED),
+    _of("review_rejected", "复核未通过", "A reviewer did not approve it", "Nobody saw her there",
+        HELD.until("when a later version is confirmed, or a reviewer approves after all")),
+    _of("travel", "两地之间来不及赶到", "There was no time to travel between the two cities",
+        "She serves in one city until 12:00, and in the other from 12:10", _REVIEWED),
+    _of("stay_closed", "班次结束已久，签退时间不被采用", "The check-out is too long after the shift's end",
+        "She scans when she comes by in the evening: say the moment at which she left", MESSAGE),
+    _of("no_record", "没有这条服务记录", "There is no such service record", "A review of a record never sent", MESSAGE),
+    _of("other_version", "复核的不是最新版本", "The review is of another version than the latest",
+        "The times were corrected while the reviewer looked at them", MESSAGE),
+    _of("not_held", "这条记录不待复核", "The record is not held", "Two reviewers approve the same record", MESSAGE),
+    _of("not_reviewable", "这个原因不能靠复核解决", "No review ends this reason",
+        "A reviewer approves an hour that another record has: correct one of them", MESSAGE),
+    _of("no_attester", "记录没有写明由谁确认", "The record does not say who attested it",
+        "A version without `attested_by` is reviewed: say it in a later version", MESSAGE),
+    _of("self_review", "不能复核自己确认的记录", "Nobody reviews what they attested themselves",
+        "A group leader approves the hours that she entered", MESSAGE),
+    _of("tier_too_low", "复核级别不够", "The reviewer's tier is too low",
+        "A ninth hour of a day is approved by the host itself", MESSAGE),
     _of("too_many_check_ins", "一天签到次数过多", "Too many check-ins of one day", "A fourth check-in", MESSAGE),
     _of("too_many_records", "这一天的记录过多，没有接受", "Too many records of this day: it was not taken",
         "A client makes a 51st `record_ref` for one day: correct those that are there", MESSAGE),

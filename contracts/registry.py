@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from contracts.messages.base import RegistryCode
+from contracts.policy import AsHome, AsHost
 from contracts.urls import require_url
 
 __all__ = ["Capability", "Dated", "LateBy", "Registry", "System", "Values"]
@@ -91,7 +92,7 @@ class LateBy(BaseModel):
     presence: _Age = "7d"
     """CheckedIn, CheckedOut. Their ``at`` may be as old as the message may be, and no older."""
     attestations: _Age = "30d"
-    """ServiceAttested."""
+    """ServiceAttested, ServiceReviewed."""
 
     def of(self, kind: Dated) -> timedelta | None:
         """The limit of a kind; None: unlimited."""
@@ -112,6 +113,10 @@ class Values(BaseModel):
     queryable home, and calls the transfer uncertain at any other."""
     late_by: LateBy = LateBy()
     """How old its messages may be when they come."""
+    as_host: AsHost | None = None
+    """What the seat asks of service in its own shifts. None: a sign-up and a check-in of that day are enough."""
+    as_home: AsHome | None = None
+    """What the seat asks of the hours of its own volunteers. None: the linkage's cap of a day alone."""
 
 
 class Registry(BaseModel):

@@ -99,8 +99,8 @@ ATTENDANCE = _registry(
     "attendance",
     "volunteer_ref",
     True,
-    (Leg(8, (service.CheckedIn, service.CheckedOut, service.ServiceAttested), "host"),),
-    "presence and service records as the host attests them",
+    (Leg(8, (service.CheckedIn, service.CheckedOut, service.ServiceAttested, service.ServiceReviewed), "host"),),
+    "presence and service records as the host attests them, and what its reviewers decided",
 )
 RECEIPTS = _registry(
     "receipts",
@@ -198,7 +198,17 @@ ATTENDANCE_COMMANDS = TopicEntry(
     "person",
     "bridge",
     ("attendance",),
-    (Leg(8, (attendance.RecordCheckIn, attendance.RecordCheckOut, attendance.AttestService)),),
+    (
+        Leg(
+            8,
+            (
+                attendance.RecordCheckIn,
+                attendance.RecordCheckOut,
+                attendance.AttestService,
+                attendance.ReviewService,
+            ),
+        ),
+    ),
     "presence and service records with persons",
 )
 ATTENDANCE_EVENTS = TopicEntry(

@@ -7,8 +7,18 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages.base import Instant, Message, Minutes, Origin, ReasonCode, Ref, RegistryCode
-from contracts.messages.service import ServiceRecord
+from contracts.messages.base import (
+    Instant,
+    Message,
+    Minutes,
+    Origin,
+    ReasonCode,
+    Ref,
+    RegistryCode,
+    Sha256,
+    Version,
+)
+from contracts.messages.service import ServiceRecord, Tier
 
 
 class _OfPerson(Message, abstract=True):
@@ -45,12 +55,33 @@ class AttestService(_OfPerson):
     """Confirm, hold or revoke this version of the record."""
 
     record: ServiceRecord
+    home: Annotated[
+        RegistryCode | None, Field(description="Her home, whose policy has the day's cap and the time to travel.")
+    ] = None
     origin: Origin
 
     @property
     def subject(self) -> str:
         """The record."""
         return f"{self.host}:{self.record.record_ref}"
+
+
+class ReviewService(_OfPerson):
+    """A person decided about a held version: approve it, or leave it held."""
+
+    record_ref: Ref
+    version: Version
+    reviewer: Ref
+    tier: Tier
+    outcome: Literal["approved", "rejected"]
+    reason: ReasonCode
+    evidence_digest: Sha256 | None = None
+    origin: Origin
+
+    @property
+    def subject(self) -> str:
+        """The record."""
+        return f"{self.host}:{self.record_ref}"
 
 
 class _ServiceFact(_OfPerson, abstract=True):
@@ -63,7 +94,14 @@ class _ServiceFact(_OfPerson, abstract=True):
 
 
 class ServiceConfirmed(_ServiceFact):
-    """The linkage confirms this version, whole. It counts until a later version is confirmed or revoked."""
+    """The linkage confirms this version, whole. It counts until a later version is confirmed or revoked.
+
+    The versions of policy that decided are named by the moment from which they count; a seat without one has none.
+    """
+
+    host_policy: Instant | None = None
+    home_policy: Instant | None = None
+    approved_by: Annotated[Tier | None, Field(description="Who approved it, where it did not count by itself.")] = None
 
 
 class ServiceHeld(_ServiceFact):

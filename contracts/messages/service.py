@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from contracts.messages.base import EvidenceClass, Instant, Message, ReasonCode, Ref, Value, Version
+from contracts.messages.base import EvidenceClass, Instant, Message, ReasonCode, Ref, Sha256, Value, Version
 
 _MINUTE = timedelta(minutes=1)
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
@@ -41,6 +41,9 @@ class ServiceRecord(Value):
     revoked: bool = False
     reason_code: ReasonCode | None = None
     attested_by: Ref | None = None
+    evidence_digest: Annotated[
+        Sha256 | None, Field(description="SHA-256 of the evidence that the host keeps. A supplement needs it.")
+    ] = None
 
     def model_post_init(self, context: Any, /) -> None:
         """Refuse times that contradict each other. A validator would check a record again in each message around it.
@@ -68,6 +71,10 @@ class ServiceRecord(Value):
     def minutes(self) -> int:
         """Service minutes: the span less breaks (rule 67). They are posted unless the record is revoked."""
         return self.span_minutes - self.break_minutes
+
+
+Tier = Literal["host", "parent", "province"]
+"""Who decides about a held record: the host's own reviewer, its parent organisation, the province."""
 
 
 class _OfPresence(Message, abstract=True):
@@ -99,6 +106,35 @@ class ServiceAttested(ServiceRecord, Message):
     """Host: the whole service record in this version. A correction or revocation is a higher version."""
 
     volunteer_ref: Ref
+
+    @property
+    def key(self) -> str:
+        """The volunteer."""
+        return self.volunteer_ref
+
+    @property
+    def subject(self) -> str:
+        """The record."""
+        return self.record_ref
+
+
+# Rules 24, 72 and 74.
+class ServiceReviewed(Message):
+    """Host: a person who may decide has decided about a held version. It counts for this version only, and never by
+    who attested it. To approve a part, the host attests a correction instead."""
+
+    volunteer_ref: Ref
+    project_ref: Ref
+    shift_ref: Ref
+    record_ref: Ref
+    version: Version
+    reviewer: Ref
+    tier: Tier
+    outcome: Literal["approved", "rejected"]
+    reason: ReasonCode
+    evidence_digest: Annotated[
+        Sha256 | None, Field(description="SHA-256 of what the reviewer saw, as the host keeps it.")
+    ] = None
 
     @property
     def key(self) -> str:

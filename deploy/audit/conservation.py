@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from contracts.messages import attendance
@@ -127,6 +127,10 @@ def at_most_once(book: Book) -> Iterator[Violation]:
             yield at(book, "I2", line, what, about=f"{host}/{ref} is posted above its worth")
 
 
+_APPROVED: Final[Mapping[str | None, int]] = {"parent": 720, "province": 1440}
+"""The minutes of a day that each tier may approve."""
+
+
 def sanity(book: Book) -> Iterator[Violation]:
     """I17: a confirmed version has 1 to 1440 minutes, which follow from its times. A person's day stays within the
     cap. Nothing is held for want of a right that was there."""
@@ -152,9 +156,10 @@ def sanity(book: Book) -> Iterator[Violation]:
         days[fact.person, fact.record.day] += fact.minutes
         total = days[fact.person, fact.record.day]
         grew = before is None or before.record.day != fact.record.day or before.minutes < fact.minutes
-        if total > book.day_cap and grew:
+        cap = max(book.day_cap, _APPROVED.get(fact.approved_by, 0))
+        if total > cap and grew:
             counted_ = f"{total} minutes of this person are confirmed on {fact.record.day}"
-            yield at(book, "I17", line, f"{counted_}, but the cap of a day is {book.day_cap} minutes")
+            yield at(book, "I17", line, f"{counted_}, but the cap of a day is {cap} minutes")
     for home, rows in book.world.credits.items():
         for row in rows:
             if abs(row["minutes"]) > 1440:

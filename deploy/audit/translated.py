@@ -161,7 +161,14 @@ def _presence(book: Book, code: str, said: Any, line: Line) -> dict[str, Any]:
 
 def _attested(book: Book, code: str, said: service.ServiceAttested, line: Line) -> dict[str, Any]:
     record = ServiceRecord.model_validate(said.model_dump(exclude={"volunteer_ref"}))
-    return _at_host(code, said, line) | {"record": record}
+    home, _ = book.home_of.get(line.data.person, (code, ""))
+    # Commands from before the border told the home have none.
+    return _at_host(code, said, line) | {"record": record, "home": line.data.home and home}
+
+
+def _reviewed(book: Book, code: str, said: service.ServiceReviewed, line: Line) -> dict[str, Any]:
+    names = ("record_ref", "version", "reviewer", "tier", "outcome", "reason", "evidence_digest")
+    return _at_host(code, said, line) | {name: getattr(said, name) for name in names}
 
 
 _Translate = Callable[[Book, str, Any, Line], dict[str, Any]]
@@ -175,6 +182,7 @@ _BORDER: Final[tuple[tuple[type[Message], type[Message], _Translate], ...]] = (
     (service.CheckedIn, attendance.RecordCheckIn, _presence),
     (service.CheckedOut, attendance.RecordCheckOut, _presence),
     (service.ServiceAttested, attendance.AttestService, _attested),
+    (service.ServiceReviewed, attendance.ReviewService, _reviewed),
     (signups.SignupRequested, opportunities.RequestSignup, _asked),
     (signups.SignupWithdrawn, opportunities.WithdrawSignup, _signup),
     (signups.SignupReported, opportunities.ReportSignup, _reported),

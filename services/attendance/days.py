@@ -4,8 +4,8 @@ only."""
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
@@ -42,12 +42,17 @@ class Counted:
 
     def overlaps(self, own: RecordKey, starts_at: datetime, ends_at: datetime) -> bool:
         """Whether another record than ``own`` counts in part of this time. Spans that touch do not overlap."""
+        return any(key != own for key in self._between(starts_at, ends_at))
+
+    def near(self, own: RecordKey, starts_at: datetime, ends_at: datetime, travel: timedelta) -> bool:
+        """Whether a record of another registry counts so near to this time that nobody could travel in between."""
+        return any(host != own[0] for host, _ in self._between(starts_at - travel, ends_at + travel))
+
+    def _between(self, starts_at: datetime, ends_at: datetime) -> Iterator[RecordKey]:
         at = bisect_left(self._spans, (ends_at,)) - 1
         while at >= 0 and self._spans[at][1] > starts_at:
-            if self._spans[at][2] != own:
-                return True
+            yield self._spans[at][2]
             at -= 1
-        return False
 
 
 def _span(row: Standing) -> _Span | None:

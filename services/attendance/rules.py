@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
+from uuid import UUID
 
 from contracts.messages import attendance as messages
+from contracts.messages.base import Origin
 from contracts.messages.service import shanghai_day
 from contracts.topics import ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS
 from services.attendance.policy import Policy
+from services.attendance.reasons import CommandRefusal
 from services.attendance.states import (
     DAYS_OF_A_STAY,
     LONGEST_STAY,
-    CommandRefusal,
     Presence,
     Signup,
     SignupState,
@@ -24,7 +26,7 @@ from services.attendance.working_copy import WorkingCopy
 from services.chassis.decisions import Channel, Decision, Inbound, Send, States, Wait
 from services.chassis.draft import Draft
 
-__all__ = ["attest", "check_in", "check_out", "ignore", "note_signup"]
+__all__ = ["attest", "check_in", "check_out", "ignore", "note_signup", "refused"]
 
 PAIRS_A_DAY: Final = 3
 RECORDS_A_DAY: Final = 50
@@ -32,6 +34,22 @@ RECORDS_A_DAY: Final = 50
 whenever something of that day comes free. Nobody serves so often; a host that loops has so many."""
 
 _Command: TypeAlias = messages.RecordCheckIn | messages.RecordCheckOut | messages.AttestService
+
+
+class _Refusable(Protocol):
+    """Any command of attendance."""
+
+    @property
+    def person(self) -> UUID: ...
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def signup_id(self) -> UUID: ...
+
+    @property
+    def origin(self) -> Origin: ...
 
 
 def note_signup(state: SignupState, states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
@@ -44,7 +62,7 @@ def note_signup(state: SignupState, states: States, inbound: Inbound, now: datet
     """
     event = inbound.data
     before = states.get(Signup, event.signup_id)
-    signup = Signup(event.signup_id, state, _served_until(state, event, before))
+    signup = _signup(state, event, before)
     if signup == before or (signup.state == "refused" and before is not None and before.state != "withdrawn"):
         return Decision()
     copy = WorkingCopy(Draft(inbound, now), states, event.person, policy)
@@ -64,21 +82,25 @@ def check_in(states: States, inbound: Inbound, now: datetime, policy: Policy) ->
     """
     command: messages.RecordCheckIn = inbound.data
     if states.get(Signup, command.signup_id) is None:
-        return _refused(command, "no_signup") if inbound.waited_out else _wait(command)
+        return refused(command, "no_signup") if inbound.waited_out else _wait(command)
     day = shanghai_day(command.at)
     today = states.group(Presence, "signup_day", (command.signup_id, day))
     if any(row.came_at == command.at for row in today):
         return Decision()
     if len(today) == PAIRS_A_DAY:
-        return _refused(command, "too_many_check_ins")
+        return refused(command, "too_many_check_ins")
     copy = WorkingCopy(Draft(inbound, now), states, command.person, policy)
-    copy.visit(Presence(command.signup_id, day, len(today) + 1, command.at))
+    copy.visit(Presence(command.signup_id, day, len(today) + 1, command.at, came_by=command.method))
     copy.decide_again()
     return copy.decision()
 
 
 def check_out(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
-    """Keep a check-out: it ends the latest stay that is open. A stay over midnight is evidence for both days."""
+    """Keep a check-out: it ends the latest stay that is open. A stay over midnight is evidence for both days.
+
+    A check-out that is said to be long after the shift's end ends nothing: the stay counts as one without a check-out,
+    until the host says an earlier moment (rule 67).
+    """
     command: messages.RecordCheckOut = inbound.data
     day = shanghai_day(command.at)
     stays = [
@@ -91,9 +113,11 @@ def check_out(states: States, inbound: Inbound, now: datetime, policy: Policy) -
         return Decision()
     stay = max((row for row in stays if row.left_at is None), key=lambda row: row.came_at, default=None)
     if stay is None:
-        return _refused(command, "no_check_in")
+        return refused(command, "no_check_in")
+    if _is_closed(stay, states.get(Signup, command.signup_id), command, policy):
+        return refused(command, "stay_closed")
     copy = WorkingCopy(Draft(inbound, now), states, command.person, policy)
-    copy.visit(replace(stay, left_at=command.at))
+    copy.visit(replace(stay, left_at=command.at, left_by=command.method))
     copy.decide_again()
     return copy.decision()
 
@@ -109,13 +133,13 @@ def attest(states: States, inbound: Inbound, now: datetime, policy: Policy) -> D
     before = states.get(Standing, (command.host, record.record_ref))
     if before is not None:
         if before.person != command.person:
-            return _refused(command, "other_person")
+            return refused(command, "other_person")
         if record.version < before.version:
             return Decision()
         if record.version == before.version:
-            return Decision() if before.record() == record else _refused(command, "version_conflict")
+            return Decision() if before.record() == record else refused(command, "version_conflict")
     elif len(states.group(Standing, "place", (command.host, command.person, record.day))) >= RECORDS_A_DAY:
-        return _refused(command, "too_many_records")
+        return refused(command, "too_many_records")
     row = _next_version(command, before, inbound.time)
     copy = WorkingCopy(Draft(inbound, now), states, command.person, policy)
     if record.revoked:
@@ -134,6 +158,22 @@ def ignore(states: States, inbound: Inbound, now: datetime, policy: Policy) -> D
     return Decision()
 
 
+def _is_closed(stay: Presence, signup: Signup | None, command: messages.RecordCheckOut, policy: Policy) -> bool:
+    """Whether the stay counted as one without a check-out before this moment."""
+    asked = policy.as_host(command.host, stay.came_at)
+    if asked is None or signup is None or signup.ends_at is None:
+        return False
+    return command.at > signup.ends_at + asked.check_out_within
+
+
+def _signup(state: SignupState, event: Any, before: Signup | None) -> Signup:
+    """The sign-up after this event. The window of a shift never moves, so a window that was told is kept."""
+    starts_at, ends_at = event.starts_at, event.ends_at
+    if starts_at is None and before is not None:
+        starts_at, ends_at = before.starts_at, before.ends_at
+    return Signup(event.signup_id, state, _served_until(state, event, before), starts_at, ends_at)
+
+
 def _served_until(state: SignupState, event: Any, before: Signup | None) -> datetime | None:
     """``Signup.served_until`` after this event."""
     known = None if before is None else before.served_until
@@ -150,9 +190,27 @@ def _next_version(command: messages.AttestService, before: Standing | None, time
     record = command.record
     body = record.__pydantic_serializer__.to_json(record, exclude_none=True).decode()
     if before is not None:
-        return replace(before, signup_id=command.signup_id, version=record.version, body=body, day=record.day)
+        return replace(
+            before,
+            signup_id=command.signup_id,
+            version=record.version,
+            body=body,
+            day=record.day,
+            home=command.home or before.home,
+            said_at=time,
+        )
     return Standing(
-        command.host, record.record_ref, command.person, command.signup_id, record.version, None, body, time, record.day
+        command.host,
+        record.record_ref,
+        command.person,
+        command.signup_id,
+        record.version,
+        None,
+        body,
+        attested_at=time,
+        day=record.day,
+        home=command.home,
+        said_at=time,
     )
 
 
@@ -164,7 +222,8 @@ def _wait(command: _Command) -> Decision:
     return Decision(wait=Wait(signup_name(command.signup_id), brought_by=(of_project,)))
 
 
-def _refused(command: _Command, reason: CommandRefusal) -> Decision:
+def refused(command: _Refusable, reason: CommandRefusal) -> Decision:
+    """The command is not followed, and its sender is told why."""
     refusal = messages.CommandRefused(
         person=command.person,
         host=command.host,

@@ -10,9 +10,9 @@ from typing import Final
 from contracts.messages import Message, attendance, opportunities
 from contracts.messages.service import shanghai_day
 from contracts.topics import ATTENDANCE_COMMANDS, ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS, service_source
-from services.attendance import rules
+from services.attendance import reviewing, rules
 from services.attendance.api import api
-from services.attendance.policy import policy
+from services.attendance.policy import Policy, policy
 from services.attendance.settings import AttendanceSettings
 from services.attendance.states import SignupState, person_name, signup_name
 from services.attendance.store import AttendanceStore, Needs, days_before
@@ -20,11 +20,16 @@ from services.chassis.decisions import Inbound
 from services.chassis.reactions import Reaction
 from services.chassis.service import Service, Stream
 
-__all__ = ["REACTIONS", "build"]
+__all__ = ["REACTIONS", "build", "under"]
 
 
 def _record(inbound: Inbound) -> str:
     return f"record:{inbound.data.host}:{inbound.data.record.record_ref}"
+
+
+def _reviewed(inbound: Inbound) -> str:
+    """The subject of the record: a review queues behind a version that waits."""
+    return f"record:{inbound.data.host}:{inbound.data.record_ref}"
 
 
 def _presence(inbound: Inbound) -> str:
@@ -51,6 +56,11 @@ def _of_record(inbound: Inbound, needs: Needs) -> None:
     needs.records.add((command.host, command.record.record_ref))
     needs.days.add((command.person, command.record.day))
     needs.stays.add(days_before(command.signup_id, command.record.day))
+
+
+def _of_review(inbound: Inbound, needs: Needs) -> None:
+    needs.signups.add(inbound.data.signup_id)
+    needs.records.add((inbound.data.host, inbound.data.record_ref))
 
 
 def _of_presence(inbound: Inbound, needs: Needs) -> None:
@@ -84,6 +94,7 @@ REACTIONS: Final[Mapping[type[Message], Reaction]] = {
     attendance.RecordCheckIn: Reaction(rules.check_in, _presence, _person_and_signup, _of_presence),
     attendance.RecordCheckOut: Reaction(rules.check_out, _presence, _person_and_signup, _of_presence),
     attendance.AttestService: Reaction(rules.attest, _record, _person_and_signup, _of_record),
+    attendance.ReviewService: Reaction(reviewing.review, _reviewed, _person_and_signup, _of_review),
     opportunities.SignupConfirmed: _right("confirmed"),
     opportunities.SignupPromoted: _right("promoted"),
     opportunities.SignupNoted: _right("noted"),
@@ -95,7 +106,12 @@ REACTIONS: Final[Mapping[type[Message], Reaction]] = {
 
 
 def build(settings: AttendanceSettings) -> Service:
-    """The service under these settings."""
+    """The service under these settings. Raises ``ConfigurationError``."""
+    return under(policy(settings))
+
+
+def under(values: Policy) -> Service:
+    """The service that decides by these values."""
     return Service(
         name="attendance",
         bearers=frozenset({"registry"}),
@@ -108,7 +124,7 @@ def build(settings: AttendanceSettings) -> Service:
         ),
         reactions=REACTIONS,
         store=AttendanceStore(),
-        policy=policy(settings),
+        policy=values,
         migrations=Path(__file__).parent / "migrations",
         says=(ATTENDANCE_EVENTS,),
         api=api,

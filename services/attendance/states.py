@@ -11,30 +11,29 @@ from uuid import UUID
 
 from contracts.frozen import frozen
 from contracts.messages.service import ServiceRecord, shanghai_day
+from services.attendance.reasons import HoldReason
 
 __all__ = [
     "DAYS_OF_A_STAY",
     "ENTITLED",
     "LONGEST_STAY",
-    "CommandRefusal",
-    "HoldReason",
+    "Method",
     "PersonDay",
     "Presence",
     "RecordKey",
     "Signup",
     "SignupState",
     "Standing",
+    "Tier",
     "person_name",
     "signup_name",
 ]
 
 SignupState: TypeAlias = Literal["confirmed", "promoted", "noted", "waitlisted", "refused", "withdrawn"]
-HoldReason: TypeAlias = Literal["no_check_in", "no_signup", "overlap", "duplicate", "over_cap"]
-"""Why a version does not count yet."""
-CommandRefusal: TypeAlias = Literal[
-    "no_signup", "no_check_in", "too_many_check_ins", "other_person", "version_conflict", "too_many_records"
-]
-"""Why a command is not followed."""
+Method: TypeAlias = Literal["scan", "self_location", "organiser"]
+"""How it was found that she was there."""
+Tier: TypeAlias = Literal["host", "parent", "province"]
+"""Who decides: the host's own reviewer, its parent organisation, the province."""
 RecordKey: TypeAlias = tuple[str, str]
 """host, record_ref"""
 
@@ -70,6 +69,9 @@ class Signup:
     served_until: datetime | None = None
     """When it ended, if it gave the right to serve and its shift had begun by then. It keeps this moment, whatever
     state follows."""
+    starts_at: datetime | None = None
+    """The shift's window, which never moves. None where no event told it."""
+    ends_at: datetime | None = None
 
     @property
     def active(self) -> bool:
@@ -90,6 +92,9 @@ class Presence:
     pair: int
     came_at: datetime
     left_at: datetime | None = None
+    came_by: Method | None = None
+    """How her coming was found. None where it was kept before methods were."""
+    left_by: Method | None = None
 
     @property
     def signup_day(self) -> tuple[UUID, date]:
@@ -123,6 +128,16 @@ class Standing:
     """CloudEvents time of the version that was seen first. Held records are decided again in this order."""
     day: date
     """The Shanghai day of the latest version."""
+    home: str | None = None
+    """The home of its person. None for versions from before the border told it."""
+    reviewed_version: int | None = None
+    """The version that a person decided about."""
+    reviewed_by: Tier | None = None
+    """Who decided about it."""
+    approved: bool | None = None
+    """Whether this person approved it."""
+    said_at: datetime | None = None
+    """CloudEvents time of the latest version, or the log's append time if that is earlier. None as for ``home``."""
     counted_version: int | None = None
     counted_signup: UUID | None = None
     counted_from: datetime | None = None
@@ -170,6 +185,23 @@ class Standing:
     def _waits(self) -> bool:
         return self.held_for is not None and self.held_for != "duplicate"
 
+    @property
+    def approved_by(self) -> Tier | None:
+        """Who approved the latest version; None where nobody did."""
+        return self.reviewed_by if self.approved and self.reviewed_version == self.version else None
+
+    @property
+    def rejected(self) -> bool:
+        """Whether a person decided that the latest version does not count."""
+        return self.approved is False and self.reviewed_version == self.version
+
+    def lowered_by(self, record: ServiceRecord) -> bool:
+        """Whether this version takes minutes or time away from what counts of the record, and adds nothing."""
+        if self.counted_from is None or self.counted_to is None or self.counted_minutes is None:
+            return False
+        inside = self.counted_from <= record.started_at and record.ended_at <= self.counted_to
+        return inside and record.minutes <= self.counted_minutes
+
     def record(self) -> ServiceRecord:
         """The content of the latest version."""
         return _read(self.body)
@@ -196,6 +228,11 @@ class Standing:
             self.body,
             self.attested_at,
             self.day,
+            self.home,
+            self.reviewed_version,
+            self.reviewed_by,
+            self.approved,
+            self.said_at,
             counted_version=self.version,
             counted_signup=self.signup_id,
             counted_from=record.started_at,

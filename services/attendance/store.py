@@ -119,15 +119,15 @@ class AttendanceStore:
     async def load(self, batch: Batch, needs: Needs, states: States) -> None:
         """Load the records that messages name, and all records of each day on which minutes may come or go.
 
-        These days are: the days that messages are about; the days on which a named record counts; the days of records
-        that are held under a sign-up that now entitles its person; and, where a correction is held on such a day, the
-        day on which its record counts now. Other days of a person are not loaded: a person with thousands of held
-        records would slow every batch down.
+        These days are: the days that messages are about; the days on which a named record counts or is held; the days
+        of records that are held under a sign-up that now entitles its person; and, where a correction is held on such a
+        day, the day on which its record counts now. Other days of a person are not loaded: a person with thousands of
+        held records would slow every batch down.
         """
         db = batch.connection
         keys = needs.records
         named = await RECORDS.load(db, states, _RECORDS_NAMED, [host for host, _ in keys], [ref for _, ref in keys])
-        days = needs.days | {place for row in named if (place := row.counts_on) is not None}
+        days = needs.days | {place for row in named for place in (row.counts_on, row.waits_on) if place is not None}
         persons_of, days_of = [person for person, _ in days], [day for _, day in days]
         rows = await RECORDS.load(db, states, RECORDS_OF_DAYS, persons_of, days_of, list(needs.entitled))
         held = [row for row in rows if row.held_for is not None]

@@ -15,18 +15,13 @@ from uuid import UUID
 
 from contracts.messages.attendance import ServiceConfirmed, ServiceHeld, ServiceRevoked
 from contracts.messages.service import ServiceRecord
+from contracts.policy import AsHost
 from contracts.topics import ATTENDANCE_EVENTS
 from services.attendance.days import Counted
+from services.attendance.judging import misfit
 from services.attendance.policy import Policy
-from services.attendance.states import (
-    DAYS_OF_A_STAY,
-    HoldReason,
-    PersonDay,
-    Presence,
-    RecordKey,
-    Signup,
-    Standing,
-)
+from services.attendance.reasons import REVIEWABLE, HoldReason
+from services.attendance.states import DAYS_OF_A_STAY, PersonDay, Presence, RecordKey, Signup, Standing, Tier
 from services.chassis.decisions import Decision, States
 from services.chassis.draft import Draft
 
@@ -40,9 +35,10 @@ class WorkingCopy:
         self.draft = draft
         self._states = states
         self._person = person
-        self._cap = policy.day_cap_minutes
+        self._policy = policy
         self._days: dict[date, Counted] = {}
-        self._there: dict[tuple[UUID, date], bool] = {}
+        self._caps: dict[date, int] = {}
+        """The cap of a day on which a record was confirmed."""
         self._signup: Signup | None = None
         self._visit: Presence | None = None
         self._changed: dict[RecordKey, Standing] = {}
@@ -63,23 +59,29 @@ class WorkingCopy:
 
     def obstacle(self, row: Standing, record: ServiceRecord | None = None) -> HoldReason | None:
         """Why this version may not count beside all other records that count; None where it may. ``record``: its
-        content, read from the row if not given."""
-        if not self._entitled(row, record):
-            return "no_signup"
-        if not self._present(row.signup_id, row.day):
-            return "no_check_in"
+        content, read from the row if not given.
+
+        A version with fewer minutes, inside the time that counts already, is not compared with shift and presence: what
+        lowers always arrives (promise 9)."""
+        record = record or row.record()
+        asked = self._policy.as_host(row.host, record.started_at)
+        if not (asked is not None and row.home == row.host) and (reason := self._unsupported(row, record, asked)):
+            return reason
         counted = self._counted(row.day)
         if counted.by_signup.get(row.signup_id, row.key) != row.key:
             return "duplicate"
-        record = record or row.record()
         if counted.overlaps(row.key, record.started_at, record.ended_at):
             return "overlap"
-        # A version with fewer minutes fits even on a day that was filled under a higher cap.
+        return None if row.lowered_by(record) else self._beyond_the_day(row, record, counted)
+
+    def tier_for(self, row: Standing, reason: HoldReason) -> Tier | None:
+        """Who may approve a version that is held for this reason; None where nobody may."""
+        if reason != "over_cap":
+            return "host" if reason in REVIEWABLE else None
+        record, counted = row.record(), self._counted(row.day)
         own = (row.counted_minutes or 0) if row.counted_day == row.day else 0
-        worth = record.minutes
-        if counted.minutes - own + worth > self._cap and worth > own:
-            return "over_cap"
-        return None
+        total = counted.minutes - own + record.minutes
+        return "parent" if total <= self._cap(row, record, "parent") else "province"
 
     def decide(self, row: Standing, record: ServiceRecord, reason: HoldReason | None) -> None:
         """Confirm this version of a record, or hold it for ``reason``."""
@@ -135,8 +137,10 @@ class WorkingCopy:
         for day, minutes in added.items():
             if minutes:
                 batch = self._states.get(PersonDay, (self._person, day))
-                total = minutes if batch is None else minutes + batch.added
-                self.draft.change(PersonDay(self._person, day, total, self._cap))
+                cap = self._caps.get(day, self._policy.day_cap_minutes)
+                if batch is not None:
+                    minutes, cap = minutes + batch.added, max(cap, batch.cap)
+                self.draft.change(PersonDay(self._person, day, minutes, cap))
         return self.draft.decision()
 
     def _counted(self, day: date) -> Counted:
@@ -145,34 +149,53 @@ class WorkingCopy:
             counted = self._days[day] = Counted(rows)  # ``_put`` asks for a day before it changes it
         return counted
 
-    def _entitled(self, row: Standing, record: ServiceRecord | None) -> bool:
-        """Whether she might serve there when this record began. A record that was confirmed once needs no sign-up for
-        its corrections."""
-        if row.counted_signup == row.signup_id:
-            return True
+    def _unsupported(self, row: Standing, record: ServiceRecord, asked: AsHost | None) -> HoldReason | None:
+        """Why sign-up, shift, presence and evidence do not support this version."""
         signup = self._states.get(Signup, row.signup_id)
         if self._signup is not None and self._signup.id == row.signup_id:
             signup = self._signup
-        return signup is not None and (signup.active or signup.was_active((record or row.record()).started_at))
+        if not _entitled(row, record, signup):
+            return "no_signup"
+        if row.lowered_by(record):
+            return None
+        if row.rejected:
+            return "review_rejected"
+        stays = self._stays(row.signup_id, row.day)
+        reason = misfit(record, row.said_at or row.attested_at, signup, stays, asked)
+        return None if row.approved_by is not None and reason in REVIEWABLE else reason
 
-    def _present(self, signup_id: UUID, day: date) -> bool:
-        if (there := self._there.get((signup_id, day))) is None:
-            there = self._there[signup_id, day] = self._was_there(signup_id, day)
-        return there
-
-    def _was_there(self, signup_id: UUID, day: date) -> bool:
+    def _stays(self, signup_id: UUID, day: date) -> list[Presence]:
+        """The stays of a sign-up that cover this day, and those that have no end and began before it."""
         visit = self._visit
-        if visit is not None and visit.signup_id == signup_id and visit.covers(day):
-            return True
-        return any(
-            stay.covers(day)
+        found = {
+            (stay.day, stay.pair): stay
             for back in range(DAYS_OF_A_STAY)
             for stay in self._states.group(Presence, "signup_day", (signup_id, day - timedelta(days=back)))
-        )
+        }
+        if visit is not None and visit.signup_id == signup_id:
+            found[visit.day, visit.pair] = visit
+        return [stay for stay in found.values() if stay.covers(day) or (stay.left_at is None and stay.day <= day)]
+
+    def _beyond_the_day(self, row: Standing, record: ServiceRecord, counted: Counted) -> HoldReason | None:
+        """Why her day has no room for this version: she had to travel, or the minutes are too many."""
+        asked = self._policy.as_home(row.home, record.started_at)
+        near = asked is not None and counted.near(row.key, record.started_at, record.ended_at, asked.travel)
+        if near and row.approved_by is None:
+            return "travel"
+        own = (row.counted_minutes or 0) if row.counted_day == row.day else 0
+        if counted.minutes - own + record.minutes > self._cap(row, record, row.approved_by):
+            return "over_cap"
+        return None
+
+    def _cap(self, row: Standing, record: ServiceRecord, approved_by: Tier | None) -> int:
+        """The minutes of a day that may count with this record."""
+        return self._policy.day_cap(row.home, record.started_at, approved_by)
 
     def _confirm(self, row: Standing, record: ServiceRecord) -> None:
         self._put(row.confirmed(record))
-        self._tell(ServiceConfirmed, row, record, minutes=record.minutes)
+        self._caps[row.day] = max(self._cap(row, record, row.approved_by), self._caps.get(row.day, 0))
+        policies = self._policy.versions(row.host, row.home, record.started_at)
+        self._tell(ServiceConfirmed, row, record, minutes=record.minutes, approved_by=row.approved_by, **policies)
 
     def _hold(self, row: Standing, record: ServiceRecord, reason: HoldReason) -> None:
         self._put(replace(row, held_for=reason))
@@ -211,3 +234,11 @@ class WorkingCopy:
     ) -> None:
         message = event(person=row.person, host=row.host, signup_id=row.signup_id, record=record, **more)
         self.draft.tell(ATTENDANCE_EVENTS, message)
+
+
+def _entitled(row: Standing, record: ServiceRecord, signup: Signup | None) -> bool:
+    """Whether she might serve there when this record began. A record that was confirmed under a sign-up once needs no
+    right for its corrections."""
+    if row.counted_signup == row.signup_id:
+        return True
+    return signup is not None and (signup.active or signup.was_active(record.started_at))

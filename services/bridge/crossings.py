@@ -200,6 +200,7 @@ _OTHER: Final = Other("registry")
 _LINK: Final = Late("links")
 _SIGNUP: Final = Late("signups")
 _PRESENCE: Final = Late("presence", ("at",))
+_ATTESTATION: Final = Late("attestations")
 
 # A break may wait for its link. Consent, and the offer or request that brings this link, must not wait behind the
 # break, so they are of other families.
@@ -242,8 +243,9 @@ FROM_REGISTRIES: Final[Mapping[type[Message], Reaction]] = {
         needs=(_own_record,),
         lowers=translation.is_lowered,
         past=("ended_at",),
-        late=Late("attestations"),
+        late=_ATTESTATION,
     ),
+    service.ServiceReviewed: _crossing(translation.service_reviewed, "attendance", late=_ATTESTATION),
     receipts.CreditAccepted: _crossing(carrying.receipt, "receipt", needs=(_transfer,), lowers=_always),
     receipts.CreditRefused: _crossing(carrying.receipt, "receipt", needs=(_transfer,), lowers=_always),
     receipts.CreditUnknown: _crossing(carrying.receipt, "receipt", needs=(_transfer,), lowers=_always),

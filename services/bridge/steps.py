@@ -24,6 +24,7 @@ What: TypeAlias = Literal[
     "checked_in",
     "checked_out",
     "service_attested",
+    "service_reviewed",
     "service_confirmed",
     "service_held",
     "service_revoked",
@@ -58,7 +59,7 @@ SERVICE: Final[Mapping[str, What]] = {
     "held": "service_held",
     "revoked": "service_revoked",
 }
-OF_SERVICE: Final[frozenset[What]] = frozenset({"service_attested", *SERVICE.values()})
+OF_SERVICE: Final[frozenset[What]] = frozenset({"service_attested", "service_reviewed", *SERVICE.values()})
 TRANSFER: Final[Mapping[str, What]] = {
     "queued": "transfer_queued",
     "withheld": "transfer_withheld",

@@ -15,7 +15,7 @@ from contracts.journey import JOURNEY
 from contracts.reasons import REASONS, who_acts, words_of
 from contracts.refused import ContractRefusal
 from services.adapters.states import CreditRefusal
-from services.attendance import states as attendance
+from services.attendance import reasons as attendance
 from services.bridge import reasons as bridge
 from services.chassis.batch.reasons import AsideReason
 from services.identity import states as identity
@@ -27,8 +27,8 @@ _CHECK = re.compile(r"CHECK\s*\(\s*held_for\s+IN\s*\(([^)]*)\)", re.IGNORECASE)
 CLOSED_LISTS: dict[str, Any] = {
     "contracts/refused.py:ContractRefusal": ContractRefusal,
     "services/adapters/states.py:CreditRefusal": CreditRefusal,
-    "services/attendance/states.py:CommandRefusal": attendance.CommandRefusal,
-    "services/attendance/states.py:HoldReason": attendance.HoldReason,
+    "services/attendance/reasons.py:CommandRefusal": attendance.CommandRefusal,
+    "services/attendance/reasons.py:HoldReason": attendance.HoldReason,
     "services/bridge/reasons.py:BorderRefusal": bridge.BorderRefusal,
     "services/bridge/reasons.py:Obstacle": bridge.Obstacle,
     "services/bridge/reasons.py:ReceiptRefusal": bridge.ReceiptRefusal,

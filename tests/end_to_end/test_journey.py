@@ -138,12 +138,12 @@ async def test_a_home_that_answers_twice_changes_nothing(linkage: Linkage, home:
 async def test_a_service_without_check_in_is_held_until_the_check_in_comes(linkage: Linkage) -> None:
     visit = Visit("sz", "gz")
     await linkage.say(*visit.link(), *visit.publish(), visit.sign_up())
-    await linkage.say(visit.attest(300), at=visit.start + timedelta(hours=5))
-    await eventually(_is(linkage.served, visit, (1, 300, "held")))
+    await linkage.say(visit.attest(230), at=visit.start + timedelta(hours=5))
+    await eventually(_is(linkage.served, visit, (1, 230, "held")))
     assert await linkage.posted(visit) == []
     await linkage.say(*visit.presence(), at=visit.start)
-    await eventually(_is(linkage.posted, visit, [300]))
-    await eventually(_is(linkage.served, visit, (1, 300, "confirmed")))
+    await eventually(_is(linkage.posted, visit, [230]))
+    await eventually(_is(linkage.served, visit, (1, 230, "confirmed")))
 
 
 async def test_a_ref_that_was_never_linked_is_refused_to_its_sender_once_its_time_is_up(linkage: Linkage) -> None:

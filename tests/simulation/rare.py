@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.attendance import rules as attendance
+from services.attendance import working_copy
 from services.attendance.working_copy import WorkingCopy
 from services.bridge.ledger import attempts, carrying
 from services.bridge.ledger.transfer import RecordTransfers
@@ -176,7 +177,7 @@ RARE: Final[dict[str, Planted]] = {
         ('self._look_again(self._states.group(Standing, "waits_on", (self._person, old_day)))', "pass"),
     ),
     "corrections need a post": without(
-        "a correction is held for want of a sign-up that was there once", WorkingCopy._entitled,
+        "a correction is held for want of a sign-up that was there once", working_copy._entitled,
         ("if row.counted_signup == row.signup_id:", "if False:"),
     ),
     "a post that comes late": without(
@@ -209,8 +210,8 @@ RARE: Final[dict[str, Planted]] = {
         ("if inbound.time >= signup.starts_at:", "if False:"),
     ),
     "an end takes all": without(
-        "a cancellation at half time takes the hours before it", WorkingCopy._entitled,
-        ("(signup.active or signup.was_active((record or row.record()).started_at))", "signup.active"),
+        "a cancellation at half time takes the hours before it", working_copy._entitled,
+        ("(signup.active or signup.was_active(record.started_at))", "signup.active"),
     ),
     "passed over for good": without(
         "a window that was passed over is not looked at again", windows._first_come, ("\n            at = 0\n", "\n"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
@@ -14,6 +14,7 @@ from contracts.ids import signup_id
 from contracts.messages import Message, attendance, opportunities
 from contracts.messages.base import EvidenceClass, Origin
 from contracts.messages.service import SHANGHAI, ServiceRecord
+from contracts.registry import Registry
 from contracts.topics import ATTENDANCE_COMMANDS, ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS, service_source
 from services.attendance.policy import Policy
 from services.attendance.states import PersonDay, Standing
@@ -43,7 +44,8 @@ def at(clock: str, day: int = 0) -> datetime:
     return start + timedelta(hours=hours, minutes=minutes)
 
 
-def _origin(host: str) -> Origin:
+def origin_of(host: str) -> Origin:
+    """A message of this registry."""
     return Origin(registry=host, message=uuid.uuid4())
 
 
@@ -64,12 +66,14 @@ def signup(
         shift_ref=shift,
         asker=host,
         signup_ref="s",
-        origin=_origin(host),
+        origin=origin_of(host),
         **more,
     )
 
 
-def _presence(kind: Callable[..., Message], shift: str, moment: datetime, person: uuid.UUID, host: str) -> Message:
+def _presence(
+    kind: Callable[..., Message], shift: str, moment: datetime, person: uuid.UUID, host: str, method: str
+) -> Message:
     return kind(
         person=person,
         host=host,
@@ -77,19 +81,23 @@ def _presence(kind: Callable[..., Message], shift: str, moment: datetime, person
         project_ref=PROJECT,
         shift_ref=shift,
         at=moment,
-        method="scan",
-        origin=_origin(host),
+        method=method,
+        origin=origin_of(host),
     )
 
 
-def check_in(shift: str, moment: datetime, *, person: uuid.UUID = XIA, host: str = "aa") -> Message:
+def check_in(
+    shift: str, moment: datetime, *, person: uuid.UUID = XIA, host: str = "aa", method: str = "scan"
+) -> Message:
     """She came."""
-    return _presence(attendance.RecordCheckIn, shift, moment, person, host)
+    return _presence(attendance.RecordCheckIn, shift, moment, person, host, method)
 
 
-def check_out(shift: str, moment: datetime, *, person: uuid.UUID = XIA, host: str = "aa") -> Message:
+def check_out(
+    shift: str, moment: datetime, *, person: uuid.UUID = XIA, host: str = "aa", method: str = "scan"
+) -> Message:
     """She left."""
-    return _presence(attendance.RecordCheckOut, shift, moment, person, host)
+    return _presence(attendance.RecordCheckOut, shift, moment, person, host, method)
 
 
 def attest(
@@ -104,6 +112,8 @@ def attest(
     revoked: bool = False,
     break_minutes: int = 0,
     evidence: EvidenceClass = EvidenceClass.SCAN,
+    home: str | None = None,
+    **more: Any,
 ) -> Message:
     """A version of a service record."""
     record = ServiceRecord(
@@ -116,13 +126,15 @@ def attest(
         break_minutes=break_minutes,
         evidence_class=evidence,
         revoked=revoked,
+        **more,
     )
     return attendance.AttestService(
         person=person,
         host=host,
         signup_id=signup_id(person, host, PROJECT, shift),
         record=record,
-        origin=_origin(host),
+        home=home,
+        origin=origin_of(host),
     )
 
 
@@ -138,18 +150,18 @@ class World(OneService):
     ``patient``: what needs a fact waits for it; otherwise its time is up at once.
     """
 
-    def __init__(self, cap: int = 480, *, patient: bool = True) -> None:
-        super().__init__("attendance", NOW, day_cap_minutes=cap, await_facts=60.0 if patient else 0.5)
+    def __init__(self, cap: int = 480, *, patient: bool = True, seats: Mapping[str, Registry] | None = None) -> None:
+        super().__init__("attendance", NOW, seats, day_cap_minutes=cap, await_facts=60.0 if patient else 0.5)
         self.patient = patient
         self._count = 0
 
-    def deliver(self, *messages: Message) -> list[Message]:
-        """Decide these; gives what was sent because of them."""
+    def deliver(self, *messages: Message, time: datetime = NOW) -> list[Message]:
+        """Decide these, which are said at this time; gives what was sent because of them."""
         already = len(self.sent)
         for message in messages:
             self.linkage.clock.moment += timedelta(seconds=1)
             self._count += 1
-            event = event_of(message, NOW + timedelta(seconds=self._count))
+            event = event_of(message, time + timedelta(seconds=self._count))
             topic = ATTENDANCE_COMMANDS if type(message) in ATTENDANCE_COMMANDS.messages else OPPORTUNITIES_EVENTS
             self.linkage.log.say(topic.name, event)
             at_once(self.linkage.settle())
@@ -167,7 +179,7 @@ class World(OneService):
 
     def under(self, cap: int) -> World:
         """From now on under this cap."""
-        self.member.service = replace(self.member.service, policy=Policy(day_cap_minutes=cap))
+        self.member.service = replace(self.member.service, policy=Policy(cap))
         at_once(self.member.start())
         return self
 

@@ -7,21 +7,29 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from contracts.ids import signup_id
 from contracts.messages import Message
+from contracts.messages.attendance import RecordCheckIn, RecordCheckOut, ReviewService
+from contracts.messages.base import EvidenceClass
 from contracts.messages.opportunities import (
+    SignupConfirmed,
     SignupNoted,
     SignupPromoted,
     SignupRefused,
     SignupWaitlisted,
     SignupWithdrawn,
 )
-from tests.support.attendance import SignupFact, at, attest, check_in, check_out, signup
+from tests.support.attendance import PROJECT, SignupFact, at, attest, check_in, check_out, origin_of, signup
 
 __all__ = ["crowd"]
 
 
-def crowd(seed: int, persons: Sequence[UUID]) -> list[Message]:
-    """Some days of these persons in two registries, with everything missing, moved, revoked and in conflict."""
+def crowd(seed: int, persons: Sequence[UUID], *, judged: bool = False) -> list[Message]:
+    """Some days of these persons in two registries, with everything missing, moved, revoked and in conflict.
+
+    ``judged``: shifts have windows, most people check out, methods and classes differ, and persons decide about some
+    records.
+    """
     draw = random.Random(seed)
     messages: list[Message] = []
     for number, person in enumerate(persons):
@@ -35,21 +43,57 @@ def crowd(seed: int, persons: Sequence[UUID]) -> list[Message]:
                 }
                 for kind in kinds:
                     more: dict[str, Any] = {"reason": "clash"} if kind == "r" else {}
-                    fact = signup(shift, names[kind], **who, **more) if kind in names else signup(shift, **who)
-                    messages.append(fact)
+                    if judged:
+                        more |= {"starts_at": at("06:00"), "ends_at": at("24:00", 2)}
+                    messages.append(signup(shift, names.get(kind, SignupConfirmed), **who, **more))
                 for day in (0, 1, 2):
+                    method = draw.choice(("scan", "scan", "scan", "self_location")) if judged else "scan"
                     if draw.random() < 0.8:
-                        messages.append(check_in(shift, at("07:00", day), **who))
-                    if draw.random() < 0.3:
-                        messages.append(check_out(shift, at("02:00", day + 1), **who))
+                        messages.append(check_in(shift, at("07:00", day), **who, method=method))
+                    if draw.random() < (0.95 if judged else 0.3):
+                        messages.append(check_out(shift, at("02:00", day + 1), **who, method=method))
             for record in range(draw.randint(1, 4)):
                 for version in range(1, draw.randint(2, 4)):
                     start, hours = draw.randint(6, 16), draw.randint(1, 3)
                     day = draw.randint(0, 2)
-                    span = at(f"{start}:00", day), at(f"{start + hours}:30", day)
+                    begin, end = at(f"{start}:00", day), at(f"{start + hours}:30", day)
                     shift = draw.choice(("s1", "s2", "s3"))
                     revoked = draw.random() < 0.15
                     ref = f"r{seed}-{number}-{record}"
-                    messages.append(attest(ref, shift, *span, version=version, revoked=revoked, **who))
+                    said = _said(draw) if judged else {}
+                    messages.append(attest(ref, shift, begin, end, version=version, revoked=revoked, **who, **said))
+                    if judged and draw.random() < 0.4:
+                        messages.append(_review(draw, ref, shift, version, person, host))
     draw.shuffle(messages)
+    return _in_turn(messages) if judged else messages
+
+
+def _in_turn(messages: list[Message]) -> list[Message]:
+    """The same, sign-ups first, and each check-out behind its check-in: in any other order most are refused."""
+    messages = sorted(messages, key=lambda message: not isinstance(message, SignupFact))
+    places = [place for place, message in enumerate(messages) if isinstance(message, RecordCheckIn | RecordCheckOut)]
+    ordered = sorted((messages[place] for place in places), key=lambda message: message.at)  # type: ignore[attr-defined]
+    for place, message in zip(places, ordered, strict=True):
+        messages[place] = message
     return messages
+
+
+def _said(draw: random.Random) -> dict[str, Any]:
+    evidence = draw.choice([EvidenceClass.SCAN] * 3 + [EvidenceClass.ROSTER, EvidenceClass.SUPPLEMENT])
+    whole = {"reason_code": "forgot", "evidence_digest": "d" * 64} if draw.random() < 0.5 else {}
+    return {"evidence": evidence, "home": "zz", "attested_by": draw.choice(("leader", "chief", None)), **whole}
+
+
+def _review(draw: random.Random, ref: str, shift: str, version: int, person: UUID, host: str) -> Message:
+    return ReviewService(
+        person=person,
+        host=host,
+        signup_id=signup_id(person, host, PROJECT, shift),
+        record_ref=ref,
+        version=version,
+        reviewer="chief",
+        tier=draw.choice(("host", "parent", "province")),
+        outcome=draw.choice(("approved", "approved", "rejected")),
+        reason="list_seen",
+        origin=origin_of(host),
+    )

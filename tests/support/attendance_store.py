@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from unittest.mock import patch
 
 from contracts.messages import Message
+from contracts.registry import Registry
 from services.attendance.policy import Policy
 from services.chassis.batch.processing import Effects
 from tests.support.attendance import NOW, event_of
@@ -32,7 +33,7 @@ class AttendanceOnPostgres(Instance):
         with nullcontext() if patient else over:
             return await self.take(*events)
 
-    async def under(self, cap: int) -> None:
-        """From now on under this cap."""
-        self.member.service = replace(self.member.service, policy=Policy(day_cap_minutes=cap))
+    async def under(self, cap: int, seats: Mapping[str, Registry] | None = None) -> None:
+        """From now on under this cap, and the policy of these seats."""
+        self.member.service = replace(self.member.service, policy=Policy(cap, seats or {}))
         await self.member.start()

@@ -132,6 +132,20 @@ def attested(version: int = 1, minutes: int = 60, ref: str = HOST_REF) -> servic
     return service.ServiceAttested(**record(version, minutes).model_dump(), volunteer_ref=ref)
 
 
+def reviewed(version: int = 1, ref: str = HOST_REF) -> service.ServiceReviewed:
+    return service.ServiceReviewed(
+        volunteer_ref=ref,
+        project_ref="P1",
+        shift_ref="H1",
+        record_ref="R1",
+        version=version,
+        reviewer="chief",
+        tier="host",
+        outcome="approved",
+        reason="list_seen",
+    )
+
+
 def signup(kind: Any = signups.SignupRequested, *, ref: str = HOST_REF, host: str = HOST, **more: Any) -> Message:
     made: Message = kind(signup_ref="N1", volunteer_ref=ref, host=host, project_ref="P1", shift_ref="H1", **more)
     return made

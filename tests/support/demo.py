@@ -42,7 +42,7 @@ asyncio.run(main())
 """
 
 _MINUTES: Final = ("confirmed", "credited", "withheld", "refused", "uncertain", "in_flight", "held")
-_OPEN: Final = ("signups.refused", "databases")
+_OPEN: Final = ("signups.refused", "held", "reviews.refused", "databases")
 """Objects whose names are not fixed: reasons, databases."""
 REPORT: Final = {
     *("schema", "commit", "seed", "seconds", "campaigns", "projects", "shifts", "posts"),
@@ -53,6 +53,8 @@ REPORT: Final = {
     *(f"signups.{name}" for name in ("requested", "confirmed", "waitlisted", "withdrawn", "refused.*")),
     *(f"directions.{way}.service_records" for way in ("gz->sz", "sz->gz")),
     *(f"directions.{way}.minutes.{name}" for way in ("gz->sz", "sz->gz") for name in _MINUTES),
+    *(f"held.*.{name}" for name in ("records", "minutes")),
+    *(f"reviews.{name}" for name in ("approved", "rejected", "refused.*")),
     *(f"faults[].{name}" for name in ("kind", "target", "at", "recovered_seconds")),
     "databases.*",
 }

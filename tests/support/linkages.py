@@ -14,6 +14,8 @@ from typing import Any, Final, Protocol
 from contracts.registry import Capability, Registry
 from deploy.linkage import SERVICES
 from deploy.tryout.local.registries import TRYOUT
+from services.attendance.policy import Policy as AttendancePolicy
+from services.attendance.service import under
 from services.bridge.policy import Policy
 from services.bridge.service import border
 from services.chassis.service import Service
@@ -54,7 +56,7 @@ def memory_linkage(
     seats: Mapping[str, Registry] | None = None,
     **settings: Any,
 ) -> Linkage:
-    """These services in memory. ``seats``: the registries of the bridge, in place of those that have files."""
+    """These services in memory. ``seats``: the registries, in place of those that have files."""
     chosen, clock = settings_of(settings), HandClock(moment)
     log = Log(clock)
     members = []
@@ -120,8 +122,9 @@ def _settings(changes: tuple[tuple[str, Any], ...]) -> EverySettings:
 def services_of(
     names: Iterable[str], settings: EverySettings, seats: Mapping[str, Registry] | None = None
 ) -> list[Service]:
-    """These services. ``seats``: the registries of the bridge, in place of those that have files."""
+    """These services. ``seats``: the registries, in place of those that have files."""
     build = dict(_BUILD)
+    build["attendance"] = partial(_attendance_of, seats or {})
     if seats is not None:
         build["bridge"] = partial(_bridge_of, seats)
     return [build[name](settings) for name in names]
@@ -129,6 +132,10 @@ def services_of(
 
 def _bridge_of(seats: Mapping[str, Registry], settings: EverySettings) -> Service:
     return _border(tuple(seats.values()), settings.receipt_due)
+
+
+def _attendance_of(seats: Mapping[str, Registry], settings: EverySettings) -> Service:
+    return under(AttendancePolicy(settings.day_cap_minutes, seats))
 
 
 @cache

@@ -16,6 +16,7 @@ from contracts.messages.service import ServiceRecord
 from contracts.messages.shifts import Campaign, Category, Place
 from contracts.registry import Capability, Registry
 from contracts.topics import registry_source, service_source
+from deploy.tryout.local.registries import TRYOUT
 
 MORNING = datetime(2026, 7, 4, 1, 0, tzinfo=UTC)
 """Nine o'clock on a Saturday in Shanghai."""
@@ -47,6 +48,17 @@ def write_seat(folder: Path, code: str, **system: str) -> Path:
     file = folder / f"{code}.yaml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     return file
+
+
+def unjudged(folder: Path) -> Path:
+    """A folder of the seats for a first look, whose policy asks for a check-in of the day alone. On pages somebody
+    comes and leaves within seconds."""
+    for file in TRYOUT.glob("*.yaml"):
+        seat = yaml.load(file.read_text("utf-8"), Loader=yaml.BaseLoader)
+        for version in seat["policy"]:
+            version.pop("as_host"), version.pop("as_home")
+        (folder / file.name).write_text(yaml.safe_dump(seat, allow_unicode=True), "utf-8")
+    return folder
 
 
 def own(code: str, message: Message, *, id: str | None = None) -> Event:

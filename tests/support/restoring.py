@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from pydantic import SecretStr
 
 from contracts.envelope import Event, decode
+from deploy.operate.registries import CONFIGURED
 from deploy.tryout.local.broker import Broker
 from services.chassis.base.settings import Settings
 from services.chassis.process.runtime import Runtime
@@ -31,13 +32,13 @@ def name_of(dsn: str) -> str:
 
 def settings_of(broker: Broker, dsn: str, **changes: Any) -> EverySettings:
     """Settings of a service on this database."""
+    values: dict[str, Any] = {"naming_secret": SECRET, "registries": CONFIGURED}
     return EverySettings(
         profile="test" if broker.idempotent else "embedded",
         kafka=broker.address,
         database=SecretStr(dsn),
         http_port=0,
-        naming_secret=SECRET,
-        **changes,
+        **values | changes,
     )
 
 

@@ -25,6 +25,7 @@ _SIGNUP: Final[dict[type[Any], str]] = {
     opportunities.SignupRefused: "refused",
     opportunities.SignupWithdrawn: "withdrawn",
 }
+_NOT_REVIEWED: Final[Row] = {"reviewed_version": None, "reviewed_by": None, "approved": None}
 _LONGEST_STAY: Final = timedelta(hours=48)
 _COUNTED: Final = ("counted_version", "counted_signup", "counted_from", "counted_to", "counted_minutes", "counted_day")
 
@@ -46,7 +47,10 @@ def _signups(book: Book) -> Expected:
             continue
         stored = copy.column((line.data.signup_id,), "state")
         if state != "refused" or stored in (None, "withdrawn"):
-            copy.put(line, line.data.signup_id, state=state, served_until=until.get(line.data.signup_id))
+            columns: Row = {"state": state, "served_until": until.get(line.data.signup_id)}
+            if line.data.starts_at is not None:  # a window never moves, so it is kept
+                columns |= {"starts_at": line.data.starts_at, "ends_at": line.data.ends_at}
+            copy.put(line, line.data.signup_id, **columns)
     return copy
 
 
@@ -61,27 +65,29 @@ def _presence(book: Book) -> Expected:
             continue
         of_signup, at = stays[line.data.signup_id], line.data.at
         if isinstance(line.data, messages.RecordCheckOut):
-            stay = _ended(of_signup, at)
+            stay = _ended(of_signup, line.data)
         elif any(stay["came_at"] == at for stay in of_signup):
             stay = None
         else:
             day = shanghai_day(at)
             pair = 1 + sum(stay["day"] == day for stay in of_signup)
-            stay = {"day": day, "pair": pair, "came_at": at, "left_at": None}
+            stay = {"day": day, "pair": pair, "came_at": at, "left_at": None, "came_by": line.data.method}
+            stay["left_by"] = None
             of_signup.append(stay)
         if stay is not None:
-            columns = {"came_at": stay["came_at"], "left_at": stay["left_at"]}
+            columns = {name: stay[name] for name in ("came_at", "left_at", "came_by", "left_by")}
             presence.put(line, line.data.signup_id, stay["day"], stay["pair"], **columns)
     return presence
 
 
-def _ended(stays: list[Row], at: datetime) -> Row | None:
+def _ended(stays: list[Row], said: messages.RecordCheckOut) -> Row | None:
+    at = said.at
     near = [stay for stay in stays if timedelta(0) <= at - stay["came_at"] <= _LONGEST_STAY]
     if any(stay["left_at"] == at for stay in near):
         return None
     stay = max((stay for stay in near if stay["left_at"] is None), key=lambda stay: stay["came_at"], default=None)
     if stay is not None:
-        stay["left_at"] = at
+        stay |= {"left_at": at, "left_by": said.method}
     return stay
 
 
@@ -91,15 +97,36 @@ def _records(book: Book) -> Iterator[Expected]:
     # A day on which nothing counts any more may have a row or none. This depends on how messages fell into batches.
     days = Expected("attendance", "person_day", ("person", "day"), spare=lambda row: row["minutes"] == 0)
     sums: defaultdict[Key, int] = defaultdict(int)
+    approved = {
+        (line.data.person, line.data.record.day)
+        for line in book.of(messages.ServiceConfirmed)
+        if line.data.approved_by is not None
+    }  # the cap of such a day is the tier's, and falls when minutes of the day do
+    reviewed = _reviewed(book)
     for key, known in book.records.items():
         counted = _counted(known)
-        record.put(known.last, *key, **_standing(book, known), **counted)
+        record.put(known.last, *key, **_standing(book, known), **counted, **reviewed.get(key, _NOT_REVIEWED))
         if counted["counted_minutes"] is not None:
             day = (known.person, counted["counted_day"])
             sums[day] += counted["counted_minutes"]
             assert known.settled is not None
-            days.put(known.settled, *day, minutes=sums[day], cap=book.day_cap)
+            days.put(known.settled, *day, minutes=sums[day], **({} if day in approved else {"cap": book.day_cap}))
     yield from (record, days)
+
+
+def _reviewed(book: Book) -> dict[Key, Row]:
+    """What persons decided about a record last. A review that was refused changes nothing."""
+    found: dict[Key, Row] = {}
+    for line in book.of(messages.ReviewService):
+        if book.effects(line, messages.ServiceConfirmed, messages.ServiceHeld):
+            said = line.data
+            approved = said.outcome == "approved"
+            found[said.host, said.record_ref] = {
+                "reviewed_version": said.version,
+                "reviewed_by": said.tier,
+                "approved": approved,
+            }
+    return found
 
 
 def _standing(book: Book, known: Record) -> Row:
@@ -113,7 +140,18 @@ def _standing(book: Book, known: Record) -> Row:
         "day": last.record.day,
     }
     first = _attested(book, known.facts[0])
+    columns |= _said(book, known)
     return columns if first is None else columns | {"attested_at": first}
+
+
+def _said(book: Book, known: Record) -> Row:
+    """What the command of the latest version said besides: her home, and its time."""
+    version = known.last.data.record.version
+    for fact in known.facts:
+        said = book.cause(fact) if fact.data.record.version == version else None
+        if said is not None and said.event is not None and isinstance(said.data, messages.AttestService):
+            return {"home": said.data.home, "said_at": said.event.time}
+    return {}
 
 
 def _attested(book: Book, line: Line) -> datetime | None:

@@ -110,6 +110,10 @@ def _commands(book: Book) -> Iterator[_Step]:
         said, record = line.data, line.data.record
         detail = {"version": record.version, "minutes": record.minutes}
         yield _Step(line, said.person, "service_attested", said.host, record.record_ref, detail, _time(line))
+    for line in book.of(attendance.ReviewService):
+        said = line.data
+        detail = {"version": said.version, "tier": said.tier, "outcome": said.outcome, "reason": said.reason}
+        yield _Step(line, said.person, "service_reviewed", said.host, said.record_ref, detail, _time(line))
 
 
 def _links(book: Book) -> Iterator[_Step]:

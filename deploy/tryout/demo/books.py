@@ -29,6 +29,17 @@ _REFUSED_AT_THE_BORDER: Final = """
 SELECT reason, count(*) FROM audit_refusal WHERE message_type LIKE 'shuangcheng.signups.signup_requested.%'
 GROUP BY reason
 """
+_HELD: Final = """
+SELECT reason, count(*) AS records, sum(minutes) AS minutes FROM audit_service_record WHERE state = 'held'
+GROUP BY reason ORDER BY reason
+"""
+_REVIEWS: Final = """
+SELECT detail ->> 'outcome', count(*) FROM audit_step WHERE what = 'service_reviewed' GROUP BY 1 ORDER BY 1
+"""
+_REVIEWS_REFUSED: Final = """
+SELECT reason, count(*) FROM audit_refusal WHERE message_type LIKE 'shuangcheng.service.service_reviewed.%'
+GROUP BY reason ORDER BY reason
+"""
 _RECORDS: Final = """
 SELECT r.host, r.record_ref, r.home, r.total, r.posted, t.state
   FROM audit_service_record AS r LEFT JOIN audit_transfer AS t ON t.id = r.transfer_id
@@ -137,6 +148,17 @@ class Books:
     async def refused_at_the_border(self) -> dict[str, int]:
         """Sign-ups that the border refused, so that no post was decided, by reason."""
         return {row[0]: row[1] for row in await self.fetch("bridge", _REFUSED_AT_THE_BORDER)}
+
+    async def held(self) -> dict[str, dict[str, int]]:
+        """Records and minutes that are held, by reason."""
+        rows = await self.fetch("bridge", _HELD)
+        return {row["reason"]: {"records": row["records"], "minutes": int(row["minutes"])} for row in rows}
+
+    async def reviews(self) -> dict[str, Any]:
+        """How many decisions of persons came to the border, by outcome; and how many did not count, by reason."""
+        said = {row[0]: row[1] for row in await self.fetch("bridge", _REVIEWS)}
+        refused = {row[0]: row[1] for row in await self.fetch("bridge", _REVIEWS_REFUSED)}
+        return {"approved": said.get("approved", 0), "rejected": said.get("rejected", 0), "refused": refused}
 
     async def quarantined(self) -> int:
         """How many messages services and adapters could not apply, and how many a registry's system could not read."""

@@ -143,7 +143,8 @@ class Play:
         half = len(others) // 2
         await self._first_services([*service.served_at_home(summer), *service.served(others[:half])])
         await self._second_services(losing, others[half:])
-        await self._step("corrections, revocations, consent renewed", service.changes(summer, services), waiting=True)
+        later = [*service.changes(summer, services), *service.reviews(services)]
+        await self._step("corrections, revocations, reviews, consent renewed", later, waiting=True)
 
     def _losing(self, services: list[service.Served]) -> service.Served | None:
         """The service whose credit is booked without an answer. None with ``calm``, and when no service is to be

@@ -87,6 +87,8 @@ async def read(
             "refused": dict(sorted((Counter(turned_away) + Counter(posts["refused"])).items())),
         },
         "directions": directions,
+        "held": await books.held(),
+        "reviews": await books.reviews(),
         "faults": [asdict(fault) for fault in faults],
         "overbooked": posts["overbooked"],
         "quarantined": await books.quarantined(),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from contracts.messages import service, volunteers
 from contracts.messages.base import Consent, EvidenceClass
@@ -19,6 +19,7 @@ __all__ = [
     "changes",
     "consent_withdrawn",
     "plan",
+    "reviews",
     "served",
     "served_at_home",
     "to_credit",
@@ -151,6 +152,17 @@ def changes(world: World, services: Sequence[Served]) -> Iterator[Letter]:
             yield letter(volunteer.home, f"consent-{volunteer.home_ref}-again", time, data)
 
 
+def reviews(services: Sequence[Served]) -> Iterator[Letter]:
+    """Persons of the hosts decide about the records without a check-in. Most are approved, every fifth is not, and one
+    leader of each host tries to approve what she attested herself."""
+    tried: set[str] = set()
+    for count, one in enumerate(one for one in services if one.place == _NO_CHECK_IN):
+        if one.host not in tried:
+            tried.add(one.host)
+            yield _reviewed(one, f"{one.host}-leader", "approved")
+        yield _reviewed(one, f"{one.host}-chief", "rejected" if count % 5 == 4 else "approved")
+
+
 def _wavering(world: World) -> Iterator[Volunteer]:
     return (one for one in world.linked if one.place % 25 == 8)
 
@@ -183,3 +195,18 @@ def _attested(one: Served, version: int, record_ref: str | None = None, **more: 
     data = service.ServiceAttested(**(record | more))
     time = one.ended_at + timedelta(minutes=20 * version)
     return letter(one.host, f"attest-{data.record_ref}-v{version}", time, data)
+
+
+def _reviewed(one: Served, reviewer: str, outcome: Literal["approved", "rejected"]) -> Letter:
+    data = service.ServiceReviewed(
+        volunteer_ref=one.ref,
+        project_ref=one.project_ref,
+        shift_ref=one.shift_ref,
+        record_ref=one.record_ref,
+        version=1,
+        reviewer=reviewer,
+        tier="host",
+        outcome=outcome,
+        reason="sign_in_sheet_seen" if outcome == "approved" else "nobody_saw_her",
+    )
+    return letter(one.host, f"review-{one.record_ref}-{reviewer}", one.ended_at + timedelta(minutes=50), data)

@@ -42,6 +42,7 @@ _WORDS: Final = {
     "checked_in": "checked in",
     "checked_out": "checked out",
     "service_attested": "the host attests her service",
+    "service_reviewed": "a reviewer of the host decides",
     "service_confirmed": "confirmed by the linkage",
     "service_held": "held",
     "service_revoked": "revoked by the host",
@@ -154,6 +155,14 @@ def _lines(report: Report) -> Iterator[tuple[str, str]]:
         "sign-ups",
         f"{sign_ups['requested']} requested: {sign_ups['confirmed']} confirmed, {sign_ups['waitlisted']} waitlisted, "
         f"{sign_ups['withdrawn']} withdrawn; refused: {refused or 'none'}",
+    )
+    held = ", ".join(f"{words_of(reason)[1]} {one['records']}" for reason, one in document["held"].items())
+    yield "held", f"records: {held or 'none'}"
+    reviews = document["reviews"]
+    refused = ", ".join(f"{words_of(reason)[1]} {count}" for reason, count in reviews["refused"].items())
+    yield (
+        "reviews",
+        f"{reviews['approved']} to approve, {reviews['rejected']} to reject; of these refused: {refused or 'none'}",
     )
     yield "trouble", f"{document['overbooked']} overbooked, {document['quarantined']} quarantined"
     for fault in document["faults"]:

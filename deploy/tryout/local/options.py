@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.tryout.local.registries import TRYOUT
 
 __all__ = ["StackOptions"]
 
@@ -15,6 +18,8 @@ class StackOptions:
     kinds: Mapping[str, str] = field(default_factory=lambda: {"gz": "kafka_native", "sz": "rest_api"})
     capabilities: Mapping[str, str] = field(default_factory=dict)
     """The capabilities of registries (`idempotent`, `queryable`, `neither`), where they differ from their files."""
+    seats: Path = TRYOUT
+    """The folder of the registries' files."""
     broker: str | None = None
     default_broker: str = "embedded"
     instances: int = 1

@@ -33,8 +33,9 @@ def write_files(
     (folder / "logs").mkdir()
     table = list(specs)
     called = {spec.registry: url(spec.name) for spec in table if spec.registry is not None and not spec.reads_kafka}
-    chosen = options.capabilities
-    write_registries(folder / "registries", options.kinds, addresses=called, capabilities=chosen)
+    write_registries(
+        folder / "registries", options.kinds, addresses=called, capabilities=options.capabilities, source=options.seats
+    )
     bearers = ["operator", *(f"registry:{code}" for code in options.kinds)]
     systems = {f"system:{spec.registry}" for spec in table if spec.registry is not None}
     tokens = {bearer: secrets.token_urlsafe(24) for bearer in (*bearers, *systems)}

@@ -23,6 +23,7 @@ __all__ = [
     "presence_recorded",
     "project_published",
     "service_attested",
+    "service_reviewed",
     "shift_published",
     "signup_reported",
     "signup_requested",
@@ -184,6 +185,7 @@ def service_attested(states: States, inbound: Inbound, now: datetime, policy: Po
         host=code,
         signup_id=_signup_id(inbound, volunteer),
         record=data,  # the field's type is the record alone, so the ref that ``data`` has besides is not written
+        home=_home(states, inbound, volunteer),
         origin=origin(inbound),
     )
     draft.command(ATTENDANCE_COMMANDS, command)
@@ -191,10 +193,45 @@ def service_attested(states: States, inbound: Inbound, now: datetime, policy: Po
     return draft.decision()
 
 
+def service_reviewed(states: States, inbound: Inbound, now: datetime, policy: Policy) -> Decision:
+    """A person decided about a held version. Under a broken link too: the record was taken before."""
+    data: service.ServiceReviewed = inbound.data
+    code = sender(inbound)
+    volunteer = volunteer_of(states, code, data.volunteer_ref)
+    if volunteer is None:
+        return unlinked(states, inbound, now)
+    draft = Draft(inbound, now)
+    command = attendance.ReviewService(
+        person=volunteer.person,
+        host=code,
+        signup_id=_signup_id(inbound, volunteer),
+        record_ref=data.record_ref,
+        version=data.version,
+        reviewer=data.reviewer,
+        tier=data.tier,
+        outcome=data.outcome,
+        reason=data.reason,
+        evidence_digest=data.evidence_digest,
+        origin=origin(inbound),
+    )
+    draft.command(ATTENDANCE_COMMANDS, command)
+    detail = {"version": data.version, "tier": data.tier, "outcome": data.outcome, "reason": data.reason}
+    draft.step(volunteer.person, "service_reviewed", code, data.record_ref, **detail)
+    return draft.decision()
+
+
 def _is_broken(states: States, inbound: Inbound, volunteer: Volunteer) -> bool:
     """Whether her link with the sending host rested when this happened. At home there is no link that could rest."""
     link = states.get(Link, (volunteer.person, sender(inbound)))
     return volunteer.role == "host" and link is not None and link.broken_at(inbound.time)
+
+
+def _home(states: States, inbound: Inbound, volunteer: Volunteer) -> str | None:
+    """The home of the volunteer of the sending registry."""
+    if volunteer.role == "home":
+        return sender(inbound)
+    link = states.get(Link, (volunteer.person, sender(inbound)))
+    return None if link is None else link.home
 
 
 def _signup(inbound: Inbound, volunteer: Volunteer) -> dict[str, Any]:
@@ -212,7 +249,7 @@ def _signup(inbound: Inbound, volunteer: Volunteer) -> dict[str, Any]:
 
 
 def _signup_id(inbound: Inbound, volunteer: Volunteer) -> Any:
-    data: _Presence | service.ServiceAttested = inbound.data
+    data: _Presence | service.ServiceAttested | service.ServiceReviewed = inbound.data
     return signup_id(volunteer.person, sender(inbound), data.project_ref, data.shift_ref)
 
 

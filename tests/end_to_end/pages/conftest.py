@@ -15,12 +15,14 @@ from deploy.operate.publishing import Publisher
 from deploy.tryout.local.options import StackOptions
 from deploy.tryout.local.stack import Stack
 from tests.support.pages import Stage, browser, chromium
+from tests.support.registries import unjudged
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def stage() -> AsyncIterator[Stage]:
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     options = StackOptions(
         kinds={"gz": "kafka_native", "sz": "rest_api"},
+        seats=unjudged(tmp_path_factory.mktemp("seats")),
         broker="embedded",
         pages=True,
         settings={"AWAIT_FACTS": "8", "RECEIPT_DUE": "3"},

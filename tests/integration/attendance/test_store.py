@@ -14,20 +14,24 @@ from services.attendance.states import PersonDay, Standing
 from services.attendance.store import PERSON_DAYS, RECORDS, RECORDS_OF_DAYS, figures
 from tests.support.attendance import MONDAY, World, at, attest, check_in, signup, told
 from tests.support.attendance_days import crowd
+from tests.support.attendance_policy import asking
 from tests.support.attendance_store import AttendanceOnPostgres
 from tests.support.statements import statements
 
 Db: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
+@pytest.mark.parametrize("judged", [False, True], ids=["without a policy", "under a policy"])
 async def test_batches_of_any_size_decide_as_one_message_at_a_time_with_everything_loaded(
-    attendance: AttendanceOnPostgres, db: Db
+    attendance: AttendanceOnPostgres, db: Db, judged: bool
 ) -> None:
-    world = World(cap=240, patient=False)
-    await attendance.under(240)
+    asked = {"least_percent": 0, "clock_minutes": 60, "without_review": ["scan", "roster", "self_location"]}
+    seats = {code: asking(code, asked, {"day_minutes": 240, "travel_minutes": 180}) for code in ("aa", "bb", "zz")}
+    world = World(cap=240, patient=False, seats=seats if judged else {})
+    await attendance.under(240, seats if judged else {})
     for seed in range(20):
         draw = random.Random(seed)
-        messages = crowd(seed, [uuid4() for _ in range(3)])
+        messages = crowd(seed, [uuid4() for _ in range(3)], judged=judged)
         sent = world.deliver(*messages)
         rest = list(messages)
         while rest:
@@ -41,7 +45,9 @@ async def test_batches_of_any_size_decide_as_one_message_at_a_time_with_everythi
     days = {(row[0], row[1]): row[2] for row in await db.fetch("SELECT person, day, minutes FROM person_day")}
     assert {key: minutes for key, minutes in days.items() if minutes} == {k: m for k, m in world.days.items() if m}
     held = {reason for row in kept.values() if (reason := row.held_for)}
-    assert held == {"no_signup", "no_check_in", "duplicate", "overlap", "over_cap"}
+    expected = {"no_signup", "no_check_in", "duplicate", "overlap", "over_cap"}
+    judging = {"no_evidence", "no_check_out", "beyond_presence", "needs_review", "review_rejected", "travel"}
+    assert held == (expected | judging if judged else expected)
 
 
 async def test_the_number_of_statements_for_500_messages_is_that_for_one(
@@ -98,7 +104,13 @@ async def test_records_of_a_day_are_found_by_their_own_index_not_by_that_of_over
 
 async def _standing(db: Db, ref: str, start: str, end: str, person: UUID, shift: UUID) -> None:
     """Write past the rules, as a wrong decision would."""
-    row = Standing("aa", ref, person, shift, 1, None, "{}", at("00:00"), MONDAY, 1, shift, at(start), at(end), 60)
+    counted: dict[str, Any] = {
+        "counted_signup": shift,
+        "counted_from": at(start),
+        "counted_to": at(end),
+        "counted_minutes": 60,
+    }
+    row = Standing("aa", ref, person, shift, 1, None, "{}", at("00:00"), MONDAY, counted_version=1, **counted)
     await RECORDS.add(db, [row])
 
 

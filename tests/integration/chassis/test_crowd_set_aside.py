@@ -6,14 +6,13 @@ from typing import Final
 
 import asyncpg
 
-from services.attendance.service import build
-from services.attendance.settings import AttendanceSettings
 from services.chassis.base.clock import Clock
 from services.chassis.base.migrations import migrate
 from services.chassis.batch import set_aside
 from services.chassis.batch.set_aside import Aside
 from services.chassis.log.records import Record
 from tests.support.statements import rows_read, statements
+from tests.support.templates import migrations_of
 
 CROWD: Final = 20_000
 LIMIT: Final = 100
@@ -21,7 +20,7 @@ LIMIT: Final = 100
 
 async def test_a_crowd_behind_one_message_is_read_in_portions_and_never_whole(database: str) -> None:
     """A subject with N rows was read whole for each portion of it: N rows, N / 1000 times."""
-    await migrate(database, build(AttendanceSettings(profile="test")).migrations)
+    await migrate(database, migrations_of("attendance"))
     db: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(database)
     now = Clock().now()
     try:

@@ -10,6 +10,7 @@ import pytest
 
 from contracts.messages import Message
 from contracts.messages.attendance import ServiceConfirmed, ServiceHeld, ServiceRevoked
+from deploy.operate.registries import CONFIGURED
 from services.attendance.service import build
 from services.attendance.settings import AttendanceSettings
 from tests.support.attendance import NOW, at, attest, check_in, event_of, signup
@@ -21,7 +22,7 @@ LANES = 4
 
 @pytest.fixture
 async def service(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Unlocked]:
-    settings = AttendanceSettings(profile="test", naming_secret=SECRET, day_cap_minutes=480)
+    settings = AttendanceSettings(profile="test", naming_secret=SECRET, registries=CONFIGURED, day_cap_minutes=480)
     async with unlocked(monkeypatch, database, build(settings), settings, lanes=LANES) as made:
         yield made
 

@@ -12,6 +12,7 @@ from contracts.envelope import decode
 from contracts.topics import ATTENDANCE_EVENTS
 from deploy.operate.lines import Letter
 from deploy.operate.publishing import Publisher
+from deploy.operate.registries import CONFIGURED
 from deploy.operate.topics import ensure_topics
 from deploy.tryout.local.broker import Broker
 from deploy.tryout.local.postgres import Postgres
@@ -66,7 +67,7 @@ class Stage:
     async def prepare(self) -> None:
         """Make the database of a service that has run for a year, so that no plan is made for empty tables."""
         dsn = await self.postgres.create_database("history", owner=_OWNER)
-        await migrate(dsn, build(AttendanceSettings()).migrations)
+        await migrate(dsn, build(AttendanceSettings(registries=CONFIGURED)).migrations)
         db = await asyncpg.connect(dsn)
         await db.execute(_LONG_AGO, _HISTORY)
         for statement in (_LONG_AGO_DAYS, _LONG_AGO_NAMES, _LONG_AGO_SEEN, "VACUUM ANALYZE"):

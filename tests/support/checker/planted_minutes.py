@@ -139,6 +139,7 @@ def two_posts_of_one_person_overlap(t: Tamper) -> Offence:
     wed = t.find(opportunities.SignupConfirmed, where=lambda d: (d.shift_ref, d.person) == hers).data
     window = {"starts_at": wed.starts_at + timedelta(hours=1), "ends_at": wed.ends_at + timedelta(hours=1)}
     t.row("opportunities", "signup", signup_id=thu.data.signup_id).update(window)
+    t.row("attendance", "signup", id=thu.data.signup_id).update(window)
     return t.retell(thu, **window)
 
 

@@ -111,13 +111,15 @@ def a_post_was_given_back_after_the_begin(t: Tamper) -> Offence:
     """All books agree that the shift began before."""
     gone = t.find(opportunities.SignupWithdrawn, where=lambda d: d.shift_ref == "river-tue" and d.reason is None)
     begun = gone.data.withdrawn_at - timedelta(hours=1)
-    t.row("attendance", "signup", id=gone.data.signup_id)["served_until"] = gone.data.withdrawn_at
+    t.row("attendance", "signup", id=gone.data.signup_id).update(served_until=gone.data.withdrawn_at, starts_at=begun)
     return t.retell(gone, starts_at=begun)
 
 
 @breaks(FAULTS, "I9")
 def a_presence_is_recorded_with_another_method(t: Tamper) -> Offence:
-    return t.alter(t.find(attendance.RecordCheckIn), method="organiser")
+    came = t.find(attendance.RecordCheckIn)
+    t.row("attendance", "presence", signup_id=came.data.signup_id, came_at=came.data.at)["came_by"] = "organiser"
+    return t.alter(came, method="organiser")
 
 
 @breaks(FAULTS, "I9")

@@ -26,6 +26,7 @@ from tests.support.bridge_messages import (
     offered,
     reported,
     requested,
+    reviewed,
     signup,
 )
 
@@ -47,6 +48,7 @@ LIMITED: list[tuple[str, Message, timedelta]] = [
     (HOST, checked_in(T0), 7 * DAY),
     (HOST, checked_out, 7 * DAY),
     (HOST, attested(), 30 * DAY),
+    (HOST, reviewed(), 30 * DAY),
 ]
 
 

@@ -40,6 +40,7 @@ from tests.support.bridge_messages import (
     reported,
     requested,
     restored,
+    reviewed,
     signup,
     told_of,
 )
@@ -74,6 +75,7 @@ def of_registry(ref: str, other: str) -> Iterator[Message]:
     yield checked_in(T0).model_copy(update={"volunteer_ref": ref})
     yield service.CheckedOut(volunteer_ref=ref, project_ref="P1", shift_ref="H1", at=T0, method="scan")
     yield attested(ref=ref)
+    yield reviewed(ref=ref)
     yield receipts.CreditAccepted(**RECEIPT, volunteer_ref=ref, delta=1, posted_at=T0)
     yield receipts.CreditRefused(**RECEIPT, volunteer_ref=ref, reason="cap")
     yield receipts.CreditUnknown(**RECEIPT, volunteer_ref=ref)

@@ -12,6 +12,7 @@ from contracts.messages import attendance, deliveries, identity, opportunities, 
 from contracts.messages.refusals import MessageRefused
 from contracts.messages.shifts import Category, ProjectPublished
 from contracts.topics import registry_source, service_source
+from services.bridge.states import Step
 from tests.support.bridge import AWAIT_FACTS, Raised, World, linked, of_kind
 from tests.support.bridge_messages import (
     HOME,
@@ -33,6 +34,7 @@ from tests.support.bridge_messages import (
     reported,
     requested,
     restored,
+    reviewed,
     signup,
     told_of,
 )
@@ -119,6 +121,29 @@ def test_presence_and_service_become_commands_of_the_same_signup() -> None:
     (attest,) = of_kind(world.say(HOST, attested(1, 60)), attendance.AttestService)
     assert {came.signup_id, left.signup_id, attest.signup_id} == {signup_of_hers}
     assert (attest.host, attest.record.minutes, attest.person) == (HOST, 60, PERSON)
+
+
+def test_a_review_becomes_a_command_about_the_person_and_a_step_of_her_timeline() -> None:
+    world = linked()
+    (send,) = world.say(HOST, reviewed(version=2))
+    command = send.message
+    assert isinstance(command, attendance.ReviewService)
+    assert (command.person, command.host, command.record_ref, command.version) == (PERSON, HOST, "R1", 2)
+    assert (command.reviewer, command.tier, command.outcome, command.reason) == (
+        "chief",
+        "host",
+        "approved",
+        "list_seen",
+    )
+    [step] = [row for row in world.rows(Step) if row.what == "service_reviewed"]
+    assert (step.person, step.subject, step.detail["outcome"]) == (PERSON, "R1", "approved")
+
+
+@pytest.mark.parametrize(("code", "ref", "home"), [(HOST, HOST_REF, HOME), (HOME, HOME_REF, HOME)])
+def test_the_command_of_a_record_names_her_home_whose_policy_has_the_cap(code: str, ref: str, home: str) -> None:
+    (send,) = linked().say(code, attested(ref=ref))
+    assert isinstance(send.message, attendance.AttestService)
+    assert (send.message.host, send.message.home) == (code, home)
 
 
 def test_a_record_goes_inside_as_it_was_read_and_is_not_validated_a_second_time() -> None:

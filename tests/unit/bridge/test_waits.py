@@ -30,6 +30,7 @@ from tests.support.bridge_messages import (
     offered,
     record,
     reported,
+    reviewed,
     signup,
     told_of,
 )
@@ -59,6 +60,7 @@ def said_of(ref: str, other: str) -> list[Message]:
         presence(service.CheckedIn, ref),
         presence(service.CheckedOut, ref),
         attested(ref=ref),
+        reviewed(ref=ref),
         break_or_restore(volunteers.LinkBroken, ref, other, reason="wrong_person"),
         break_or_restore(volunteers.LinkRestored, ref, other),
     ]

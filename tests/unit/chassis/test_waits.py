@@ -13,6 +13,7 @@ import services
 from contracts.messages import Message
 from contracts.partitioner import partition_for
 from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_COMMANDS, OPPORTUNITIES_EVENTS
+from deploy.operate.registries import CONFIGURED
 from services.attendance.service import build as attendance
 from services.attendance.settings import AttendanceSettings
 from services.chassis.base.settings import Settings
@@ -79,10 +80,10 @@ def test_a_sign_up_waits_for_its_shift_by_the_partition_in_which_both_lie() -> N
 )
 def test_service_waits_for_its_sign_up_by_the_partition_in_which_its_project_lies(command: Message) -> None:
     told = attending.signup("s1")
-    wait = decided(attendance(AttendanceSettings()), command).wait
+    wait = decided(attendance(AttendanceSettings(registries=CONFIGURED)), command).wait
     assert wait is not None
     assert wait.brought_by == (Channel(OPPORTUNITIES_EVENTS, told.key),)
-    assert wait.fact in decided(attendance(AttendanceSettings()), told).facts
+    assert wait.fact in decided(attendance(AttendanceSettings(registries=CONFIGURED)), told).facts
 
 
 def test_channels_have_one_name_whatever_their_order() -> None:

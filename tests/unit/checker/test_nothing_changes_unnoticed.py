@@ -54,11 +54,13 @@ OPEN: Final[dict[str, set[str]]] = {
     "CreditRefused": {"attempt", "retry"},
     "MessageRefused": {"pointer", "detail"},
     "LinkRefused": {"person"},
+    "ServiceConfirmed": {"host_policy", "home_policy"},
     "CheckReceipt": {"attempt"},
     "RetryTransfer": {"attempt"},
 }
 """Fields that say more than was decided: to people, of a home's own books, or which of several tries is meant. The
-person of a refusal is nobody where no home spoke of the number: another nobody lies in another partition at best."""
+person of a refusal is nobody where no home spoke of the number: another nobody lies in another partition at best. The
+checker does not read the files of the seats, so it does not know their policies."""
 WORDS: Final = {
     "state": ("confirmed", "withdrawn", "given", "refused", "broken", "established", "open", "cancelled", "active"),
     "reason": ("full", "clash", "wrong_code", "overlap", "no_check_in", "abuse"),

@@ -26,6 +26,8 @@ DOCUMENT: dict[str, Any] = {
         "refused": dict.fromkeys(("clash", "full", "guardian_missing", "not_linked", "not_open", "too_young"), 99_999),
     },
     "directions": {way: {"service_records": 99_999, "minutes": BIG} for way in ("gz->sz", "sz->gz")},
+    "held": {"no_check_out": {"records": 99_999, "minutes": 9_999_999}},
+    "reviews": {"approved": 99_999, "rejected": 99_999, "refused": {"self_review": 99_999}},
     "faults": [{"kind": "sigkill", "target": "bridge", "at": "2026-09-07T04:30:00Z", "recovered_seconds": 5.4}],
     "seconds": 71.4,
     "broker": {"kind": "embedded"},

@@ -55,6 +55,8 @@ def test_what_does_not_balance_is_shown() -> None:
         **dict.fromkeys(("projects", "shifts", "posts", "overbooked", "quarantined"), 1),
         "signups": {"requested": 1, "confirmed": 1, "waitlisted": 0, "withdrawn": 0, "refused": {}},
         "directions": {"gz->sz": {"service_records": 3, "minutes": GOOD}},
+        "held": {},
+        "reviews": {"approved": 0, "rejected": 0, "refused": {}},
         "faults": [],
         "seconds": 1.0,
         "broker": {"kind": "embedded"},

@@ -102,6 +102,7 @@ _CATEGORIES: Final = {
     "签到": _form(entries.Presence, kind="in"),
     "签退": _form(entries.Presence, kind="out"),
     "服务记录": _form(entries.Attested),
+    "复核": _Form(),
     "关联结果": _form(entries.LinkTold),
     "授权结果": _form(entries.ConsentTold),
     "报名结果": _form(entries.SignupTold),

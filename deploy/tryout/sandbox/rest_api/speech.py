@@ -26,6 +26,7 @@ _CATEGORIES: Final[dict[type[Message], str]] = {
     service.CheckedIn: "签到",
     service.CheckedOut: "签退",
     service.ServiceAttested: "服务记录",
+    service.ServiceReviewed: "复核",
 }
 _WORDS: Final = {
     "age_band": "年龄段",
@@ -38,6 +39,7 @@ _WORDS: Final = {
     "ended_at": "结束时间",
     "ends_at": "结束时间",
     "evidence_class": "凭证类别",
+    "evidence_digest": "凭证摘要",
     "expires_at": "有效至",
     "for_registry": "对方",
     "guardian_approved": "监护人同意",
@@ -45,15 +47,19 @@ _WORDS: Final = {
     "home_ref": "户籍方编号",
     "host": "服务方",
     "method": "方式",
+    "outcome": "复核结果",
     "project_ref": "项目编号",
+    "reason": "复核原因",
     "reason_code": "更正原因",
     "record_ref": "记录编号",
     "registry": "对方",
+    "reviewer": "复核人",
     "revoked": "已撤销",
     "shift_ref": "班次编号",
     "signup_ref": "报名编号",
     "started_at": "开始时间",
     "starts_at": "开始时间",
+    "tier": "复核级别",
     "version": "版本",
     "volunteer_ref": "志愿者编号",
 }
@@ -126,4 +132,5 @@ _MORE: Final[dict[type[Message], Callable[[Event, dict[str, Any]], dict[str, Any
     service.CheckedIn: _numbered,
     service.CheckedOut: _numbered,
     service.ServiceAttested: _minutes,
+    service.ServiceReviewed: _numbered,
 }

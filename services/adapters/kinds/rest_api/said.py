@@ -39,7 +39,20 @@ _RECORD: Final = {
     "revoked": "已撤销",
     "reason_code": "更正原因",
     "attested_by": "确认人",
+    "evidence_digest": "凭证摘要",
     "volunteer_ref": "志愿者编号",
+}
+_REVIEW: Final = {
+    "volunteer_ref": "志愿者编号",
+    "project_ref": "项目编号",
+    "shift_ref": "班次编号",
+    "record_ref": "记录编号",
+    "version": "版本",
+    "reviewer": "复核人",
+    "tier": "复核级别",
+    "outcome": "复核结果",
+    "reason": "复核原因",
+    "evidence_digest": "凭证摘要",
 }
 _PRESENCE: Final = {
     "volunteer_ref": "志愿者编号",
@@ -67,6 +80,7 @@ _FORMS: Final[dict[str, Mapping[str, Any]]] = {
     "签到": _PRESENCE,
     "签退": _PRESENCE,
     "服务记录": _RECORD,
+    "复核": _REVIEW,
 }
 """By category: the word of each field of the message. Fields of an inner object lie flat beside the others."""
 _MESSAGES: Final = {word: message for message, word in CATEGORIES.items()}

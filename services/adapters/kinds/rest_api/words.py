@@ -23,6 +23,7 @@ CATEGORIES: Final[dict[type[Message], str]] = {
     service.CheckedIn: "签到",
     service.CheckedOut: "签退",
     service.ServiceAttested: "服务记录",
+    service.ServiceReviewed: "复核",
     deliveries.LinkChanged: "关联结果",
     deliveries.ConsentChanged: "授权结果",
     deliveries.SignupChanged: "报名结果",

@@ -9,6 +9,7 @@ from typing import Any
 from faststream.kafka import KafkaBroker
 from pydantic import SecretStr
 
+from deploy.operate.registries import CONFIGURED
 from services.attendance.service import build
 from services.attendance.settings import AttendanceSettings
 from services.chassis.base import logs
@@ -51,6 +52,7 @@ async def run(order: Order) -> Stopwatch:
         kafka=order.kafka,
         database=SecretStr(order.database),
         naming_secret=SECRET,
+        registries=CONFIGURED,
         lanes=order.lanes,
         log_level="WARNING",
     )
