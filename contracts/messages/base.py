@@ -35,6 +35,7 @@ __all__ = [
     "Version",
     "instant",
     "message_types",
+    "named_before",
 ]
 
 _CLOCK: Final = "([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -153,6 +154,13 @@ class Consent(Value):
         return self.given_at <= moment and (self.valid_until is None or moment < self.valid_until)
 
 
+def named_before(said: str) -> UUID:
+    """The id that stands for a registry's own message id, in commands from before the border had ids of its own. The
+    migrations make the same of rows."""
+    digest = md5(said.encode("utf-8", "surrogatepass"), usedforsecurity=False)
+    return UUID(digest.hexdigest())
+
+
 class Origin(Value):
     """The registry's message from which a command follows, so that a refusal finds its sender.
 
@@ -170,8 +178,7 @@ class Origin(Value):
     def _of_before(cls, body: Any) -> Any:
         if not isinstance(body, Mapping) or "message" in body or not isinstance(said := body.get("message_id"), str):
             return body
-        digest = md5(said.encode("utf-8", "surrogatepass"), usedforsecurity=False)  # as migrations make it of rows
-        return {"registry": body.get("registry"), "message": UUID(digest.hexdigest())}
+        return {"registry": body.get("registry"), "message": named_before(said)}
 
 
 class Message(Value):

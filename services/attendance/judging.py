@@ -79,16 +79,21 @@ def _beyond(record: ServiceRecord, stays: Sequence[Presence], clock: timedelta) 
     ended = [(stay.came_at, stay.left_at) for stay in stays if stay.left_at is not None]
     if ended:
         first, last = min(came for came, _ in ended), max(left for _, left in ended)
-        there = sum((_shared(stay, record, clock) for stay in ended), timedelta(0))
+        there = _together(ended, record.started_at - clock, record.ended_at + clock)
         if _within(record, first - clock, last + clock) and record.minutes * _MINUTE <= there + 2 * clock:
             return None
     return "beyond_presence" if len(ended) == len(stays) else "no_check_out"
 
 
-def _shared(stay: _Stay, record: ServiceRecord, clock: timedelta) -> timedelta:
-    """The part of a stay that lies in the record's time, which is widened by ``clock``."""
-    begin, end = max(stay[0], record.started_at - clock), min(stay[1], record.ended_at + clock)
-    return max(end - begin, timedelta(0))
+def _together(stays: Sequence[_Stay], first: datetime, last: datetime) -> timedelta:
+    """How long she was there between two moments. Stays of the same time count once: a second check-in beside an open
+    stay makes nobody twice as present."""
+    there, until = timedelta(0), first
+    for came, left in sorted(stays):
+        begin, end = max(came, until), min(left, last)
+        if end > begin:
+            there, until = there + (end - begin), end
+    return there
 
 
 def _least(record: ServiceRecord, window: _Stay | None, asked: AsHost) -> int:

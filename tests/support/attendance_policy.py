@@ -35,9 +35,14 @@ class Strict(World):
     if the test says no other, and she has a post."""
 
     def __init__(
-        self, host: dict[str, Any] | None = None, home: dict[str, Any] | None = None, *, cap: int = 480
+        self,
+        host: dict[str, Any] | None = None,
+        home: dict[str, Any] | None = None,
+        *,
+        cap: int = 480,
+        patient: bool = False,
     ) -> None:
-        super().__init__(cap, patient=False, seats={code: asking(code, host, home) for code in ("aa", "bb", "zz")})
+        super().__init__(cap, patient=patient, seats={code: asking(code, host, home) for code in ("aa", "bb", "zz")})
 
     def shift(
         self, name: str = "s1", start: datetime | None = None, end: datetime | None = None, *, host: str = "aa"
@@ -54,6 +59,10 @@ class Strict(World):
         if left is not None:
             messages.append(check_out(shift, left, host=host, method=method))
         return list(told(self.deliver(*messages)))
+
+    def leave(self, left: datetime, *, shift: str = "s1") -> list[str]:
+        """She checks out."""
+        return list(told(self.deliver(check_out(shift, left))))
 
     def attested(self, start: datetime, end: datetime, ref: str = "r1", *, shift: str = "s1", **more: Any) -> list[str]:
         """What follows from a record of this time."""

@@ -48,7 +48,7 @@ async def pages(stage: Stage, surf: Browser) -> AsyncIterator[dict[str, list[tup
     await her.join("gz", shift)
     await her.sees("报名成功", "")
     await stage.said_nonsense("gz")
-    done = await stage.shift("gz", after=timedelta(minutes=2))
+    done = await stage.shift("gz", after=timedelta(minutes=4))
     await her.join("gz", done)
     await her.sees("报名成功", "")
     await check_in_and_attest(stage, surf, her, done)

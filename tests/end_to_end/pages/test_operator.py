@@ -37,7 +37,7 @@ async def test_hours_that_arrive_are_seen_without_a_reload(stage: Stage, surf: B
     ours = operator.page.locator("li", has=operator.page.locator("h3", has_text="→")).first
     before = re.search(r"\((\d+) records\)", await ours.text_content() or "")
     assert before is not None
-    shift = await stage.shift("gz", after=timedelta(minutes=2))
+    shift = await stage.shift("gz", after=timedelta(minutes=4))
     her = await Surfer.linked(stage, surf, "sz", "gz")
     await her.join("gz", shift)
     await her.sees("报名成功", "")
@@ -54,7 +54,7 @@ async def test_hours_that_arrive_are_seen_without_a_reload(stage: Stage, surf: B
 @asynccontextmanager
 async def served_while_paused(stage: Stage, surf: Browser, operator: Surfer, why: str) -> AsyncIterator[Surfer]:
     """Shenzhen is paused, one of its volunteers serves in Guangzhou, and her credit waits; resumed at the end."""
-    shift = await stage.shift("gz", after=timedelta(minutes=2))
+    shift = await stage.shift("gz", after=timedelta(minutes=4))
     her = await Surfer.linked(stage, surf, "sz", "gz")
     await her.join("gz", shift)
     await her.sees("报名成功", "")
@@ -101,7 +101,7 @@ async def test_a_record_that_nobody_is_sure_of_is_a_break_until_its_home_says_wh
     stage: Stage, surf: Browser
 ) -> None:
     operator = await at_work(stage, surf, "en")
-    shift = await stage.shift("sz", after=timedelta(minutes=2))
+    shift = await stage.shift("sz", after=timedelta(minutes=4))
     her = await Surfer.linked(stage, surf, "gz", "sz")
     await her.join("sz", shift)
     await her.sees("报名成功", "")

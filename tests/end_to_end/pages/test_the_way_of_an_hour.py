@@ -25,7 +25,7 @@ def as_shown(minutes: int, step: int) -> tuple[str, str]:
 
 @pytest.mark.parametrize(("home", "host", "language"), [("sz", "gz", "zh"), ("gz", "sz", "en")])
 async def test_an_hour_goes_home_by_itself(stage: Stage, surf: Browser, home: str, host: str, language: str) -> None:
-    shift = await stage.shift(host, after=timedelta(minutes=2))
+    shift = await stage.shift(host, after=timedelta(minutes=4))
     her = await Surfer.linked(stage, surf, home, host, language=language)
 
     await her.press("找服务", "Find")
@@ -49,7 +49,7 @@ async def test_an_hour_goes_home_by_itself(stage: Stage, surf: Browser, home: st
 
 
 async def test_without_javascript_it_works_as_well(stage: Stage, surf: Browser) -> None:
-    shift = await stage.shift("gz", after=timedelta(minutes=2))
+    shift = await stage.shift("gz", after=timedelta(minutes=4))
     her = await Surfer.at(stage, surf, java_script_enabled=False)
     her.ref = await stage.person("sz")
     await her.sign_in("sz", her.ref)
@@ -68,7 +68,7 @@ async def test_without_javascript_it_works_as_well(stage: Stage, surf: Browser) 
 
 
 async def test_a_double_click_and_the_back_button_do_nothing_twice(stage: Stage, surf: Browser) -> None:
-    shift = await stage.shift("gz", after=timedelta(minutes=2))
+    shift = await stage.shift("gz", after=timedelta(minutes=4))
     her = await Surfer.linked(stage, surf, "sz", "gz")
     await her.go("gz", shift.path)
     await her.page.get_by_role("button", name="报名").dblclick()
@@ -85,7 +85,7 @@ async def test_a_double_click_and_the_back_button_do_nothing_twice(stage: Stage,
 
 
 async def test_a_service_is_corrected_with_a_reason_and_the_difference_goes_home(stage: Stage, surf: Browser) -> None:
-    shift = await stage.shift("sz", after=timedelta(minutes=2))
+    shift = await stage.shift("sz", after=timedelta(minutes=4))
     her = await Surfer.linked(stage, surf, "gz", "sz")
     await her.join("sz", shift)
     await her.sees("报名成功", "")
@@ -108,7 +108,7 @@ async def test_a_service_is_corrected_with_a_reason_and_the_difference_goes_home
 
 
 async def test_withdrawn_consent_withholds_the_hours_until_she_agrees_again(stage: Stage, surf: Browser) -> None:
-    shift = await stage.shift("gz", after=timedelta(minutes=2))
+    shift = await stage.shift("gz", after=timedelta(minutes=4))
     her = await Surfer.linked(stage, surf, "sz", "gz")
     await her.join("gz", shift)
     await her.sees("报名成功", "")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.messages import attendance, deliveries, receipts, service
+from contracts.messages.base import Origin, named_before
 from deploy.audit import World, check
 from tests.support.checker.tampering import Tamper
 
@@ -92,3 +93,21 @@ def test_each_finding_says_what_to_do() -> None:
     assert {name for name, todo in told.items() if todo} >= {"I1"}
     assert all((one["verdict"] == "broken") == bool(one["todo"]) for one in document["invariants"].values())
     assert f"What to do: {told['I1']}" in check(spoiled.world).text()
+
+
+def test_a_command_from_before_the_border_had_ids_of_its_own_is_traced_to_its_message() -> None:
+    """Seen in a linkage that was upgraded: each command of before came from nowhere."""
+    old = Tamper(RECORDED)
+    names = {row["id"]: row["message_id"] for row in old.rows("bridge", "registry_message")}
+    for command in old.all(attendance.AttestService) + old.all(attendance.RecordCheckIn):
+        registry, own = command.data.origin.registry, command.data.origin.message
+        if refused := old.effects(command, attendance.CommandRefused):
+            assert own in {told.data.origin.message for told in refused}
+            continue
+        before = Origin(registry=registry, message=named_before(names[own]))
+        last = old.alter(command, cause=names[own], origin=before)
+        old.drop_row("bridge", "registry_message", id=own)
+    judged = ("I1", "I2", "I4", "I5", "I9")
+    assert check(old.world, only=judged).held
+    old.alter(last, origin=before.model_copy(update={"message": named_before("nobody said this")}))
+    assert "I9" in check(old.world, only=judged).broken
