@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import for_code
+from aiokafka.errors import NotLeaderForPartitionError, for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy as BatchBuilder
 from aiokafka.structs import TopicPartition
@@ -67,7 +67,17 @@ class BatchWriter:
         await self._client.close()
 
     async def write(self, topic: str, partition: int, batch: bytes) -> int:
-        """Give the offset of the batch's first record. Raises ``KafkaError`` where the broker refuses the batch."""
+        """Give the offset of the batch's first record. Raises ``KafkaError`` where the broker refuses the batch.
+
+        The leader of a topic that was just made may not know yet that it leads.
+        """
+        while True:
+            try:
+                return await self._written(topic, partition, batch)
+            except NotLeaderForPartitionError:
+                await self._client.force_metadata_update()
+
+    async def _written(self, topic: str, partition: int, batch: bytes) -> int:
         place = TopicPartition(topic, partition)
         while (leader := self._client.cluster.leader_for_partition(place)) in (None, -1):
             await self._client.add_topic(topic)

@@ -86,7 +86,8 @@ class Stage:
         )
         came = [visit for visit in load.visits if visit.came_at is not None]
         await _copy(db, "signup", [(visit.signup_id, "confirmed") for visit in load.visits], "id", "state")
-        await _copy(db, "presence", [(visit.signup_id, visit.day, 1, visit.came_at, None) for visit in came])
+        stays = [(visit.signup_id, visit.day, 1, visit.came_at) for visit in came]
+        await _copy(db, "presence", stays, "signup_id", "day", "pair", "came_at")
         await _copy(db, "entity", [(f"person:{person}",) for person in load.persons], "name")
         await _copy(db, "entity", [(f"signup:{visit.signup_id}",) for visit in load.visits], "name")
         for statement in (*indexes, "VACUUM ANALYZE"):

@@ -9,8 +9,8 @@ from typing import Any
 from faststream.kafka import KafkaBroker
 from pydantic import SecretStr
 
-from deploy.operate.registries import CONFIGURED
-from services.attendance.service import build
+from services.attendance.policy import Policy
+from services.attendance.service import under
 from services.attendance.settings import AttendanceSettings
 from services.chassis.base import logs
 from services.chassis.base.clock import Clock
@@ -52,13 +52,12 @@ async def run(order: Order) -> Stopwatch:
         kafka=order.kafka,
         database=SecretStr(order.database),
         naming_secret=SECRET,
-        registries=CONFIGURED,
         lanes=order.lanes,
         log_level="WARNING",
     )
     logs.configure(settings.log_level, "benchmark")
     entry = topic_of(order.topic)
-    service = build(settings)
+    service = under(Policy(settings.day_cap_minutes))  # by check-ins alone, as the baselines decide
     [stream] = service.streams
     stream = replace(stream, group=order.group, topics=(entry,))
     processor = Processor(replace(service, streams=(stream,)), settings, Clock())

@@ -21,19 +21,21 @@ from services.chassis.decisions import Decision, Inbound, Send, States
 __all__ = ["INDEX", "apply"]
 
 _FIRST_SIGHTING = "INSERT INTO inbox (source, id, digest) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
-_RECORDS = """SELECT host, record_ref, person, signup_id, version, held_for, body, attested_at, day, counted_version,
-counted_signup, counted_from, counted_to, counted_minutes FROM service_record WHERE person = $1"""
+_RECORDS = """SELECT host, record_ref, person, signup_id, version, held_for, body, attested_at, day, home,
+reviewed_version, reviewed_by, approved, said_at, counted_version, counted_signup, counted_from, counted_to,
+counted_minutes FROM service_record WHERE person = $1"""
 INDEX = "CREATE INDEX service_record_by_person ON service_record (person)"
 """What its author would have added: ours has none for all records of a person."""
 _SIGNUPS = "SELECT id, state FROM signup WHERE id = ANY($1)"
 _PRESENCE = "SELECT signup_id, day, pair, came_at, left_at FROM presence WHERE signup_id = ANY($1)"
 _SAVE_RECORD = """INSERT INTO service_record (host, record_ref, person, signup_id, version, held_for, body, attested_at,
-day, counted_version, counted_signup, counted_from, counted_to, counted_minutes)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+day, home, reviewed_version, reviewed_by, approved, said_at, counted_version, counted_signup, counted_from, counted_to,
+counted_minutes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 ON CONFLICT (host, record_ref) DO UPDATE SET signup_id = excluded.signup_id, version = excluded.version,
-held_for = excluded.held_for, body = excluded.body, day = excluded.day, counted_version = excluded.counted_version,
-counted_signup = excluded.counted_signup, counted_from = excluded.counted_from, counted_to = excluded.counted_to,
-counted_minutes = excluded.counted_minutes"""
+held_for = excluded.held_for, body = excluded.body, day = excluded.day, said_at = excluded.said_at,
+counted_version = excluded.counted_version, counted_signup = excluded.counted_signup,
+counted_from = excluded.counted_from, counted_to = excluded.counted_to, counted_minutes = excluded.counted_minutes"""
 _ADD_MINUTES = """MERGE INTO person_day AS p USING (SELECT $1::uuid AS person, $2::date AS day) AS n
 ON p.person = n.person AND p.day = n.day
 WHEN MATCHED THEN UPDATE SET minutes = p.minutes + $3::bigint
