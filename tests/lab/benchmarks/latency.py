@@ -37,7 +37,7 @@ _LIMIT_MS = 1000
 _NEW = "SELECT number, record_ref, minutes FROM posting WHERE number > $1 ORDER BY number"
 _LINKED = "SELECT count(*) >= $1 FROM link WHERE established"
 _SIGNED_UP = "SELECT count(*) >= $1 FROM signup WHERE state = 'confirmed'"
-_CAME = "SELECT count(*) >= $1 FROM presence"
+_CAME = "SELECT count(*) >= $1 FROM presence WHERE left_at IS NOT NULL"
 
 
 async def latency(stage: Stage, progress: Callable[[str], None]) -> list[Result]:
@@ -62,12 +62,12 @@ async def latency(stage: Stage, progress: Callable[[str], None]) -> list[Result]
 
 
 async def _begin(stack: Stack, season: Season, progress: Callable[[str], None]) -> None:
-    """Everyone is linked, has a post and has come, as it goes in operation."""
+    """Everyone is linked, has a post, has come and has gone, as it goes in operation."""
     total = season.persons * season.days
     steps = (
         ("linked", season.links(), f"sandbox_{HOST}", _LINKED, season.persons),
         ("signed up", season.sign_ups(), f"sandbox_{HOST}", _SIGNED_UP, total),
-        ("checked in", season.check_ins(), "attendance", _CAME, total),
+        ("come and gone", season.stays(), "attendance", _CAME, total),
     )
     async with Publisher(stack.broker.address) as publisher:
         for what, letters, database, condition, count in steps:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 from contracts.envelope import Event
 from contracts.messages import Message, shifts, signups, volunteers
 from contracts.messages.base import AgeBand, Consent, EvidenceClass
-from contracts.messages.service import SHANGHAI, CheckedIn, ServiceAttested
+from contracts.messages.service import SHANGHAI, CheckedIn, CheckedOut, ServiceAttested
 from contracts.messages.shifts import Category, Place
 from contracts.topics import registry_source, registry_topic_for
 from deploy.operate.lines import Letter
@@ -68,19 +69,19 @@ class Season:
                 )
                 yield _letter(HOST, f"ask-{day}-{number}", opened + timedelta(hours=1), request)
 
-    def check_ins(self) -> Iterator[Letter]:
-        """Everyone comes to everything."""
+    def stays(self) -> Iterator[Letter]:
+        """Everyone comes to everything, and stays to the end."""
         for day in range(self.days):
-            at = self._starts(day) - timedelta(minutes=5)
+            came, left = self._starts(day) - timedelta(minutes=5), self._starts(day) + timedelta(minutes=_MINUTES)
             for number in range(self.persons):
-                came = CheckedIn(
-                    volunteer_ref=f"{HOST}-v{number:05d}",
-                    project_ref=_PROJECT,
-                    shift_ref=f"bench-s-{day}",
-                    at=at,
-                    method="scan",
-                )
-                yield _letter(HOST, f"came-{day}-{number}", at, came)
+                where: dict[str, Any] = {
+                    "volunteer_ref": f"{HOST}-v{number:05d}",
+                    "project_ref": _PROJECT,
+                    "shift_ref": f"bench-s-{day}",
+                    "method": "scan",
+                }
+                yield _letter(HOST, f"came-{day}-{number}", came, CheckedIn(at=came, **where))
+                yield _letter(HOST, f"left-{day}-{number}", left, CheckedOut(at=left, **where))
 
     def records(self) -> Iterator[tuple[str, Letter]]:
         """All service records with their refs, each person's spread over the whole load."""
