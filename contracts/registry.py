@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Final, Literal, TypeAlias, get_args
@@ -14,7 +15,7 @@ from contracts.messages.base import RegistryCode
 from contracts.policy import AsHome, AsHost
 from contracts.urls import require_url
 
-__all__ = ["Capability", "Dated", "LateBy", "Registry", "System", "Values"]
+__all__ = ["Capability", "Dated", "LateBy", "Registry", "System", "Values", "policy_of"]
 
 Capability = Literal["idempotent", "queryable", "neither"]
 """What the registry's ledger can do with a transfer id after a lost answer: take it again without posting twice, say
@@ -162,3 +163,10 @@ class Registry(BaseModel):
             return "its messages may have any age: no version of its policy is in force"
         free = [kind for kind in _DATED if values.late_by.of(kind) is None]
         return f"these of its messages may have any age, as its policy says: {', '.join(free)}" if free else None
+
+
+def policy_of(registries: Mapping[str, Registry], code: str, moment: datetime) -> Values | None:
+    """The version of this registry's policy in force at this moment; None before the first one, and where the registry
+    has left."""
+    registry = registries.get(code)
+    return None if registry is None else registry.policy_at(moment)

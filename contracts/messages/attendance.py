@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -18,7 +18,7 @@ from contracts.messages.base import (
     Sha256,
     Version,
 )
-from contracts.messages.service import ServiceRecord, Tier
+from contracts.messages.service import Method, Outcome, ServiceRecord, Tier
 
 
 class _OfPerson(Message, abstract=True):
@@ -35,7 +35,7 @@ class _Presence(_OfPerson, abstract=True):
     project_ref: Ref
     shift_ref: Ref
     at: Instant
-    method: Literal["scan", "self_location", "organiser"]
+    method: Method
     origin: Origin
 
     @property
@@ -73,7 +73,7 @@ class ReviewService(_OfPerson):
     version: Version
     reviewer: Ref
     tier: Tier
-    outcome: Literal["approved", "rejected"]
+    outcome: Outcome
     reason: ReasonCode
     evidence_digest: Sha256 | None = None
     origin: Origin

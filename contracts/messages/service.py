@@ -73,6 +73,10 @@ class ServiceRecord(Value):
         return self.span_minutes - self.break_minutes
 
 
+Method = Literal["scan", "self_location", "organiser"]
+"""How it was found that she was there."""
+Outcome = Literal["approved", "rejected"]
+"""Of a review."""
 Tier = Literal["host", "parent", "province"]
 """Who decides about a held record: the host's own reviewer, its parent organisation, the province."""
 
@@ -82,7 +86,7 @@ class _OfPresence(Message, abstract=True):
     project_ref: Ref
     shift_ref: Ref
     at: Instant
-    method: Literal["scan", "self_location", "organiser"]
+    method: Method
 
     @property
     def key(self) -> str:
@@ -130,7 +134,7 @@ class ServiceReviewed(Message):
     version: Version
     reviewer: Ref
     tier: Tier
-    outcome: Literal["approved", "rejected"]
+    outcome: Outcome
     reason: ReasonCode
     evidence_digest: Annotated[
         Sha256 | None, Field(description="SHA-256 of what the reviewer saw, as the host keeps it.")

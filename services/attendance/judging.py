@@ -10,10 +10,10 @@ from datetime import date, datetime, time, timedelta
 from typing import Final, TypeAlias
 
 from contracts.messages.base import EvidenceClass
-from contracts.messages.service import SHANGHAI, ServiceRecord
+from contracts.messages.service import SHANGHAI, Method, ServiceRecord
 from contracts.policy import AsHost
 from services.attendance.reasons import HoldReason
-from services.attendance.states import Method, Presence, Signup
+from services.attendance.states import Presence, Signup
 
 __all__ = ["misfit"]
 

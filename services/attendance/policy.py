@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from contracts.messages.service import Tier
 from contracts.policy import AsHome, AsHost
-from contracts.registry import Registry, Values
+from contracts.registry import Registry, policy_of
 from services.attendance.settings import AttendanceSettings
-from services.attendance.states import Tier
 from services.chassis.base.configuration import read_folder
 
 __all__ = ["Policy", "policy"]
@@ -30,12 +30,12 @@ class Policy:
     def as_host(self, code: str, moment: datetime) -> AsHost | None:
         """What this host asks of service at this moment. None: a sign-up and a check-in are enough, as in the time
         before the first version of its policy."""
-        values = self._at(code, moment)
+        values = policy_of(self.registries, code, moment)
         return None if values is None else values.as_host
 
     def as_home(self, code: str | None, moment: datetime) -> AsHome | None:
         """What this home asks of the hours of its volunteers at this moment. ``code``: None where nobody said it."""
-        values = None if code is None else self._at(code, moment)
+        values = None if code is None else policy_of(self.registries, code, moment)
         return None if values is None else values.as_home
 
     def day_cap(self, home: str | None, moment: datetime, approved_by: Tier | None) -> int:
@@ -51,12 +51,8 @@ class Policy:
         """The versions of policy that decide about a record of this moment, each by the moment from which it counts:
         ``host_policy``, ``home_policy``. A seat without a version in force is left out."""
         named = {"host_policy": host, "home_policy": home}
-        found = {name: self._at(code, moment) for name, code in named.items() if code is not None}
+        found = {name: policy_of(self.registries, code, moment) for name, code in named.items() if code is not None}
         return {name: values.valid_from for name, values in found.items() if values is not None}
-
-    def _at(self, code: str, moment: datetime) -> Values | None:
-        registry = self.registries.get(code)
-        return None if registry is None else registry.policy_at(moment)
 
 
 def policy(settings: AttendanceSettings) -> Policy:

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Final, get_args
 
 from contracts.messages import attendance as messages
+from contracts.messages.service import Tier
 from services.attendance.policy import Policy
 from services.attendance.reasons import CommandRefusal
 from services.attendance.rules import refused
-from services.attendance.states import Standing, Tier
+from services.attendance.states import Standing
 from services.attendance.working_copy import WorkingCopy
 from services.chassis.decisions import Decision, Inbound, States
 from services.chassis.draft import Draft
@@ -58,5 +59,5 @@ def _objection(command: messages.ReviewService, row: Standing, copy: WorkingCopy
         return "no_attester"
     if attester == command.reviewer:
         return "self_review"
-    least = max(needed, row.reviewed_by if row.rejected and row.reviewed_by is not None else needed, key=_TIERS.index)
+    least = max(needed, row.rejected_by or needed, key=_TIERS.index)
     return "tier_too_low" if _TIERS.index(command.tier) < _TIERS.index(least) else None

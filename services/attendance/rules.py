@@ -14,7 +14,6 @@ from contracts.topics import ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS
 from services.attendance.policy import Policy
 from services.attendance.reasons import CommandRefusal
 from services.attendance.states import (
-    DAYS_OF_A_STAY,
     LONGEST_STAY,
     Presence,
     Signup,
@@ -22,7 +21,7 @@ from services.attendance.states import (
     Standing,
     signup_name,
 )
-from services.attendance.working_copy import WorkingCopy
+from services.attendance.working_copy import WorkingCopy, stays_of
 from services.chassis.decisions import Channel, Decision, Inbound, Send, States, Wait
 from services.chassis.draft import Draft
 
@@ -102,11 +101,9 @@ def check_out(states: States, inbound: Inbound, now: datetime, policy: Policy) -
     until the host says an earlier moment (rule 67).
     """
     command: messages.RecordCheckOut = inbound.data
-    day = shanghai_day(command.at)
     stays = [
         row
-        for back in reversed(range(DAYS_OF_A_STAY))
-        for row in states.group(Presence, "signup_day", (command.signup_id, day - timedelta(days=back)))
+        for row in stays_of(states, command.signup_id, shanghai_day(command.at))
         if timedelta(0) <= command.at - row.came_at <= LONGEST_STAY
     ]
     if any(row.left_at == command.at for row in stays):

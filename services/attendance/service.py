@@ -24,12 +24,8 @@ __all__ = ["REACTIONS", "build", "under"]
 
 
 def _record(inbound: Inbound) -> str:
-    return f"record:{inbound.data.host}:{inbound.data.record.record_ref}"
-
-
-def _reviewed(inbound: Inbound) -> str:
-    """The subject of the record: a review queues behind a version that waits."""
-    return f"record:{inbound.data.host}:{inbound.data.record_ref}"
+    """A review queues behind a version that waits."""
+    return f"record:{inbound.data.subject}"
 
 
 def _presence(inbound: Inbound) -> str:
@@ -94,7 +90,7 @@ REACTIONS: Final[Mapping[type[Message], Reaction]] = {
     attendance.RecordCheckIn: Reaction(rules.check_in, _presence, _person_and_signup, _of_presence),
     attendance.RecordCheckOut: Reaction(rules.check_out, _presence, _person_and_signup, _of_presence),
     attendance.AttestService: Reaction(rules.attest, _record, _person_and_signup, _of_record),
-    attendance.ReviewService: Reaction(reviewing.review, _reviewed, _person_and_signup, _of_review),
+    attendance.ReviewService: Reaction(reviewing.review, _record, _person_and_signup, _of_review),
     opportunities.SignupConfirmed: _right("confirmed"),
     opportunities.SignupPromoted: _right("promoted"),
     opportunities.SignupNoted: _right("noted"),

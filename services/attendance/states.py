@@ -10,30 +10,24 @@ from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 from contracts.frozen import frozen
-from contracts.messages.service import ServiceRecord, shanghai_day
+from contracts.messages.service import Method, ServiceRecord, Tier, shanghai_day
 from services.attendance.reasons import HoldReason
 
 __all__ = [
-    "DAYS_OF_A_STAY",
     "ENTITLED",
     "LONGEST_STAY",
-    "Method",
     "PersonDay",
     "Presence",
     "RecordKey",
     "Signup",
     "SignupState",
     "Standing",
-    "Tier",
+    "days_of_a_stay",
     "person_name",
     "signup_name",
 ]
 
 SignupState: TypeAlias = Literal["confirmed", "promoted", "noted", "waitlisted", "refused", "withdrawn"]
-Method: TypeAlias = Literal["scan", "self_location", "organiser"]
-"""How it was found that she was there."""
-Tier: TypeAlias = Literal["host", "parent", "province"]
-"""Who decides: the host's own reviewer, its parent organisation, the province."""
 RecordKey: TypeAlias = tuple[str, str]
 """host, record_ref"""
 
@@ -41,8 +35,13 @@ ENTITLED: Final = ("confirmed", "promoted", "noted")
 """States of a sign-up that give the right to serve."""
 LONGEST_STAY: Final = timedelta(hours=48)
 """The longest time between check-in and check-out of a stay. The longest service that we know lasts 45 hours."""
-DAYS_OF_A_STAY: Final = 3
+_DAYS_OF_A_STAY: Final = 3
 """The most Shanghai days that a stay can touch."""
+
+
+def days_of_a_stay(day: date) -> tuple[date, ...]:
+    """This day, and the earlier days on which a stay that reaches into this day may have begun."""
+    return tuple(day - timedelta(days=back) for back in range(_DAYS_OF_A_STAY))
 
 
 @lru_cache(maxsize=4096)  # held records are looked at again and again
@@ -191,9 +190,9 @@ class Standing:
         return self.reviewed_by if self.approved and self.reviewed_version == self.version else None
 
     @property
-    def rejected(self) -> bool:
-        """Whether a person decided that the latest version does not count."""
-        return self.approved is False and self.reviewed_version == self.version
+    def rejected_by(self) -> Tier | None:
+        """Who decided that the latest version does not count; None where nobody did."""
+        return self.reviewed_by if self.approved is False and self.reviewed_version == self.version else None
 
     def lowered_by(self, record: ServiceRecord) -> bool:
         """Whether this version takes minutes or time away from what counts of the record, and adds nothing."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from services.attendance.states import DAYS_OF_A_STAY, PersonDay, Presence, RecordKey, Signup, Standing
+from services.attendance.states import PersonDay, Presence, RecordKey, Signup, Standing, days_of_a_stay
 from services.chassis.base.database import Batch, Connection
 from services.chassis.decisions import States
 from services.chassis.tables import Table
@@ -139,7 +139,7 @@ class AttendanceStore:
 
 def days_before(signup_id: UUID, day: date) -> tuple[UUID, tuple[date, ...]]:
     """A sign-up with this day and the earlier days on which a stay that reaches into this day may have begun."""
-    return signup_id, tuple(day - timedelta(days=back) for back in range(DAYS_OF_A_STAY))
+    return signup_id, days_of_a_stay(day)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,24 +8,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from heapq import heappop, heappush
 from typing import Any
 from uuid import UUID
 
 from contracts.messages.attendance import ServiceConfirmed, ServiceHeld, ServiceRevoked
-from contracts.messages.service import ServiceRecord
+from contracts.messages.service import ServiceRecord, Tier
 from contracts.policy import AsHost
 from contracts.topics import ATTENDANCE_EVENTS
 from services.attendance.days import Counted
 from services.attendance.judging import misfit
 from services.attendance.policy import Policy
 from services.attendance.reasons import REVIEWABLE, HoldReason
-from services.attendance.states import DAYS_OF_A_STAY, PersonDay, Presence, RecordKey, Signup, Standing, Tier
+from services.attendance.states import PersonDay, Presence, RecordKey, Signup, Standing, days_of_a_stay
 from services.chassis.decisions import Decision, States
 from services.chassis.draft import Draft
 
-__all__ = ["WorkingCopy"]
+__all__ = ["WorkingCopy", "stays_of"]
 
 
 class WorkingCopy:
@@ -72,16 +72,15 @@ class WorkingCopy:
             return "duplicate"
         if counted.overlaps(row.key, record.started_at, record.ended_at):
             return "overlap"
-        return None if row.lowered_by(record) else self._beyond_the_day(row, record, counted)
+        return None if row.lowered_by(record) else self._beyond_the_day(row, record)
 
     def tier_for(self, row: Standing, reason: HoldReason) -> Tier | None:
         """Who may approve a version that is held for this reason; None where nobody may."""
         if reason != "over_cap":
             return "host" if reason in REVIEWABLE else None
-        record, counted = row.record(), self._counted(row.day)
-        own = (row.counted_minutes or 0) if row.counted_day == row.day else 0
-        total = counted.minutes - own + record.minutes
-        return "parent" if total <= self._cap(row, record, "parent") else "province"
+        record = row.record()
+        cap = self._policy.day_cap(row.home, record.started_at, "parent")
+        return "parent" if self._minutes_with(row, record) <= cap else "province"
 
     def decide(self, row: Standing, record: ServiceRecord, reason: HoldReason | None) -> None:
         """Confirm this version of a record, or hold it for ``reason``."""
@@ -158,7 +157,7 @@ class WorkingCopy:
             return "no_signup"
         if row.lowered_by(record):
             return None
-        if row.rejected:
+        if row.rejected_by is not None:
             return "review_rejected"
         stays = self._stays(row.signup_id, row.day)
         reason = misfit(record, row.said_at or row.attested_at, signup, stays, asked)
@@ -167,33 +166,32 @@ class WorkingCopy:
     def _stays(self, signup_id: UUID, day: date) -> list[Presence]:
         """The stays of a sign-up that cover this day, and those that have no end and began before it."""
         visit = self._visit
-        found = {
-            (stay.day, stay.pair): stay
-            for back in range(DAYS_OF_A_STAY)
-            for stay in self._states.group(Presence, "signup_day", (signup_id, day - timedelta(days=back)))
-        }
+        found = {(stay.day, stay.pair): stay for stay in stays_of(self._states, signup_id, day)}
         if visit is not None and visit.signup_id == signup_id:
             found[visit.day, visit.pair] = visit
         return [stay for stay in found.values() if stay.covers(day) or (stay.left_at is None and stay.day <= day)]
 
-    def _beyond_the_day(self, row: Standing, record: ServiceRecord, counted: Counted) -> HoldReason | None:
+    def _beyond_the_day(self, row: Standing, record: ServiceRecord) -> HoldReason | None:
         """Why her day has no room for this version: she had to travel, or the minutes are too many."""
         asked = self._policy.as_home(row.home, record.started_at)
-        near = asked is not None and counted.near(row.key, record.started_at, record.ended_at, asked.travel)
+        span = record.started_at, record.ended_at
+        near = asked is not None and self._counted(row.day).near(row.key, *span, asked.travel)
         if near and row.approved_by is None:
             return "travel"
-        own = (row.counted_minutes or 0) if row.counted_day == row.day else 0
-        if counted.minutes - own + record.minutes > self._cap(row, record, row.approved_by):
-            return "over_cap"
-        return None
+        return "over_cap" if self._minutes_with(row, record) > self._cap(row, record) else None
 
-    def _cap(self, row: Standing, record: ServiceRecord, approved_by: Tier | None) -> int:
-        """The minutes of a day that may count with this record."""
-        return self._policy.day_cap(row.home, record.started_at, approved_by)
+    def _minutes_with(self, row: Standing, record: ServiceRecord) -> int:
+        """The minutes of the record's day, if this version counted."""
+        own = (row.counted_minutes or 0) if row.counted_day == row.day else 0
+        return self._counted(row.day).minutes - own + record.minutes
+
+    def _cap(self, row: Standing, record: ServiceRecord) -> int:
+        """The minutes of a day that may count with this version, as it was approved."""
+        return self._policy.day_cap(row.home, record.started_at, row.approved_by)
 
     def _confirm(self, row: Standing, record: ServiceRecord) -> None:
         self._put(row.confirmed(record))
-        self._caps[row.day] = max(self._cap(row, record, row.approved_by), self._caps.get(row.day, 0))
+        self._caps[row.day] = max(self._cap(row, record), self._caps.get(row.day, 0))
         policies = self._policy.versions(row.host, row.home, record.started_at)
         self._tell(ServiceConfirmed, row, record, minutes=record.minutes, approved_by=row.approved_by, **policies)
 
@@ -234,6 +232,12 @@ class WorkingCopy:
     ) -> None:
         message = event(person=row.person, host=row.host, signup_id=row.signup_id, record=record, **more)
         self.draft.tell(ATTENDANCE_EVENTS, message)
+
+
+def stays_of(states: States, signup_id: UUID, day: date) -> list[Presence]:
+    """All stays of a sign-up that began on this day, or on an earlier day from which a stay may reach into it."""
+    days = days_of_a_stay(day)
+    return [stay for begun in days for stay in states.group(Presence, "signup_day", (signup_id, begun))]
 
 
 def _entitled(row: Standing, record: ServiceRecord, signup: Signup | None) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
-from contracts.registry import Capability, Dated, Registry
+from contracts.registry import Capability, Dated, Registry, policy_of
 from services.bridge.settings import BridgeSettings
 from services.chassis.base.configuration import read_folder
 
@@ -39,8 +39,7 @@ class Policy:
 
     def receipt_due_of(self, home: str, now: datetime) -> timedelta:
         """The time limit of a receipt: after so long without one the bridge acts, as this home's capability allows."""
-        registry = self.registries.get(home)
-        values = None if registry is None else registry.policy_at(now)
+        values = policy_of(self.registries, home, now)
         if values is None or values.receipt_due_seconds is None:
             return self.receipt_due
         return timedelta(seconds=values.receipt_due_seconds)
@@ -48,8 +47,7 @@ class Policy:
     def late_by(self, code: str, kind: Dated, moment: datetime) -> timedelta | None:
         """How much older than its arrival a message of this registry may be that comes at this moment. None: any age,
         as long as no version of the registry's policy is in force, or where the version says ``unlimited``."""
-        registry = self.registries.get(code)
-        values = None if registry is None else registry.policy_at(moment)
+        values = policy_of(self.registries, code, moment)
         return None if values is None else values.late_by.of(kind)
 
 

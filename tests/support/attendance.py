@@ -13,7 +13,7 @@ from contracts.envelope import Event
 from contracts.ids import signup_id
 from contracts.messages import Message, attendance, opportunities
 from contracts.messages.base import EvidenceClass, Origin
-from contracts.messages.service import SHANGHAI, ServiceRecord
+from contracts.messages.service import SHANGHAI, Outcome, ServiceRecord, Tier
 from contracts.registry import Registry
 from contracts.topics import ATTENDANCE_COMMANDS, ATTENDANCE_EVENTS, OPPORTUNITIES_EVENTS, service_source
 from services.attendance.policy import Policy
@@ -134,6 +134,32 @@ def attest(
         signup_id=signup_id(person, host, PROJECT, shift),
         record=record,
         home=home,
+        origin=origin_of(host),
+    )
+
+
+def review(
+    ref: str,
+    shift: str,
+    version: int = 1,
+    *,
+    person: uuid.UUID = XIA,
+    host: str = "aa",
+    reviewer: str = "chief",
+    tier: Tier = "host",
+    outcome: Outcome = "approved",
+) -> Message:
+    """A person's decision about a version of a service record."""
+    return attendance.ReviewService(
+        person=person,
+        host=host,
+        signup_id=signup_id(person, host, PROJECT, shift),
+        record_ref=ref,
+        version=version,
+        reviewer=reviewer,
+        tier=tier,
+        outcome=outcome,
+        reason="list_seen",
         origin=origin_of(host),
     )
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
-from contracts.ids import signup_id
 from contracts.messages import Message
-from contracts.messages.attendance import RecordCheckIn, RecordCheckOut, ReviewService
+from contracts.messages.attendance import RecordCheckIn, RecordCheckOut
 from contracts.messages.base import EvidenceClass
 from contracts.messages.opportunities import (
     SignupConfirmed,
@@ -19,7 +18,8 @@ from contracts.messages.opportunities import (
     SignupWaitlisted,
     SignupWithdrawn,
 )
-from tests.support.attendance import PROJECT, SignupFact, at, attest, check_in, check_out, origin_of, signup
+from contracts.messages.service import Tier
+from tests.support.attendance import SignupFact, at, attest, check_in, check_out, review, signup
 
 __all__ = ["crowd"]
 
@@ -63,7 +63,11 @@ def crowd(seed: int, persons: Sequence[UUID], *, judged: bool = False) -> list[M
                     said = _said(draw) if judged else {}
                     messages.append(attest(ref, shift, begin, end, version=version, revoked=revoked, **who, **said))
                     if judged and draw.random() < 0.4:
-                        messages.append(_review(draw, ref, shift, version, person, host))
+                        said = {
+                            "tier": draw.choice(get_args(Tier)),
+                            "outcome": draw.choice(("approved", "approved", "rejected")),
+                        }
+                        messages.append(review(ref, shift, version, **who, **said))
     draw.shuffle(messages)
     return _in_turn(messages) if judged else messages
 
@@ -82,18 +86,3 @@ def _said(draw: random.Random) -> dict[str, Any]:
     evidence = draw.choice([EvidenceClass.SCAN] * 3 + [EvidenceClass.ROSTER, EvidenceClass.SUPPLEMENT])
     whole = {"reason_code": "forgot", "evidence_digest": "d" * 64} if draw.random() < 0.5 else {}
     return {"evidence": evidence, "home": "zz", "attested_by": draw.choice(("leader", "chief", None)), **whole}
-
-
-def _review(draw: random.Random, ref: str, shift: str, version: int, person: UUID, host: str) -> Message:
-    return ReviewService(
-        person=person,
-        host=host,
-        signup_id=signup_id(person, host, PROJECT, shift),
-        record_ref=ref,
-        version=version,
-        reviewer="chief",
-        tier=draw.choice(("host", "parent", "province")),
-        outcome=draw.choice(("approved", "approved", "rejected")),
-        reason="list_seen",
-        origin=origin_of(host),
-    )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from contracts.ids import signup_id
 from contracts.messages import Message
 from contracts.registry import Registry
-from tests.support.attendance import PROJECT, XIA, World, at, attest, check_in, check_out, signup, told
+from tests.support.attendance import XIA, World, at, attest, check_in, check_out, signup, told
 
 __all__ = ["SINCE", "Strict", "asking"]
 
@@ -76,7 +75,3 @@ class Strict(World):
     def minutes(self) -> int:
         """All minutes of hers that count."""
         return sum(row.counted_minutes or 0 for row in self.standings() if row.person == XIA)
-
-    def signup_of(self, shift: str = "s1", host: str = "aa") -> Any:
-        """The id of her sign-up."""
-        return signup_id(XIA, host, PROJECT, shift)

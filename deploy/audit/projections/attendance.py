@@ -139,27 +139,29 @@ def _standing(book: Book, known: Record) -> Row:
         "body": last.record,
         "day": last.record.day,
     }
-    first = _attested(book, known.facts[0])
-    columns |= _said(book, known)
-    return columns if first is None else columns | {"attested_at": first}
+    # The moment at which its first known version was attested. Records are decided again in this order.
+    first = _attestation(book, known.facts[0])
+    attested = {} if first is None else {"attested_at": first[1]}
+    return columns | _said(book, known) | attested
 
 
 def _said(book: Book, known: Record) -> Row:
     """What the command of the latest version said besides: her home, and its time."""
     version = known.last.data.record.version
     for fact in known.facts:
-        said = book.cause(fact) if fact.data.record.version == version else None
-        if said is not None and said.event is not None and isinstance(said.data, messages.AttestService):
-            return {"home": said.data.home, "said_at": said.event.time}
+        said = _attestation(book, fact) if fact.data.record.version == version else None
+        if said is not None:
+            command, time = said
+            return {"home": command.home, "said_at": time}
     return {}
 
 
-def _attested(book: Book, line: Line) -> datetime | None:
-    """The moment at which its first known version was attested. Records are decided again in this order."""
-    cause = book.cause(line)
+def _attestation(book: Book, fact: Line) -> tuple[messages.AttestService, datetime] | None:
+    """The command that led to a fact, and its time; None where the record was decided again for another cause."""
+    cause = book.cause(fact)
     if cause is None or cause.event is None or not isinstance(cause.data, messages.AttestService):
         return None
-    return cause.event.time
+    return cause.data, cause.event.time
 
 
 def _counted(known: Record) -> Row:

@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from contracts.ids import transfer_id
+from contracts.messages import Message, service, signups
 from deploy.asking import Asking, NoAnswer, Refused, asking
 from deploy.operate.errors import LocalError
 from deploy.tryout.demo.crowd import Standing
@@ -25,20 +26,13 @@ Row: TypeAlias = "asyncpg.Record"
 _Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 _ANSWER_SECONDS: Final = 10.0
-_REFUSED_AT_THE_BORDER: Final = """
-SELECT reason, count(*) FROM audit_refusal WHERE message_type LIKE 'shuangcheng.signups.signup_requested.%'
-GROUP BY reason
-"""
+_REFUSED: Final = "SELECT reason, count(*) FROM audit_refusal WHERE message_type = $1 GROUP BY reason ORDER BY reason"
 _HELD: Final = """
 SELECT reason, count(*) AS records, sum(minutes) AS minutes FROM audit_service_record WHERE state = 'held'
 GROUP BY reason ORDER BY reason
 """
 _REVIEWS: Final = """
 SELECT detail ->> 'outcome', count(*) FROM audit_step WHERE what = 'service_reviewed' GROUP BY 1 ORDER BY 1
-"""
-_REVIEWS_REFUSED: Final = """
-SELECT reason, count(*) FROM audit_refusal WHERE message_type LIKE 'shuangcheng.service.service_reviewed.%'
-GROUP BY reason ORDER BY reason
 """
 _RECORDS: Final = """
 SELECT r.host, r.record_ref, r.home, r.total, r.posted, t.state
@@ -147,7 +141,7 @@ class Books:
 
     async def refused_at_the_border(self) -> dict[str, int]:
         """Sign-ups that the border refused, so that no post was decided, by reason."""
-        return {row[0]: row[1] for row in await self.fetch("bridge", _REFUSED_AT_THE_BORDER)}
+        return await self._refused(signups.SignupRequested)
 
     async def held(self) -> dict[str, dict[str, int]]:
         """Records and minutes that are held, by reason."""
@@ -157,8 +151,11 @@ class Books:
     async def reviews(self) -> dict[str, Any]:
         """How many decisions of persons came to the border, by outcome; and how many did not count, by reason."""
         said = {row[0]: row[1] for row in await self.fetch("bridge", _REVIEWS)}
-        refused = {row[0]: row[1] for row in await self.fetch("bridge", _REVIEWS_REFUSED)}
+        refused = await self._refused(service.ServiceReviewed)
         return {"approved": said.get("approved", 0), "rejected": said.get("rejected", 0), "refused": refused}
+
+    async def _refused(self, kind: type[Message]) -> dict[str, int]:
+        return {row[0]: row[1] for row in await self.fetch("bridge", _REFUSED, kind.TYPE)}
 
     async def quarantined(self) -> int:
         """How many messages services and adapters could not apply, and how many a registry's system could not read."""

@@ -148,27 +148,30 @@ def show_report(console: Console, report: Report) -> None:
 def _lines(report: Report) -> Iterator[tuple[str, str]]:
     document = report.document
     people, sign_ups = document["people"], document["signups"]
-    refused = ", ".join(f"{words_of(reason)[1]} {count}" for reason, count in sign_ups["refused"].items())
     yield "people", f"{people['linked']} linked, {people['unlinked']} not"
     yield "offered", f"{document['projects']} projects, {document['shifts']} shifts, {document['posts']} posts"
     yield (
         "sign-ups",
         f"{sign_ups['requested']} requested: {sign_ups['confirmed']} confirmed, {sign_ups['waitlisted']} waitlisted, "
-        f"{sign_ups['withdrawn']} withdrawn; refused: {refused or 'none'}",
+        f"{sign_ups['withdrawn']} withdrawn; refused: {_by_reason(sign_ups['refused'])}",
     )
-    held = ", ".join(f"{words_of(reason)[1]} {one['records']}" for reason, one in document["held"].items())
-    yield "held", f"records: {held or 'none'}"
+    held = {reason: one["records"] for reason, one in document["held"].items()}
+    yield "held", f"records: {_by_reason(held)}"
     reviews = document["reviews"]
-    refused = ", ".join(f"{words_of(reason)[1]} {count}" for reason, count in reviews["refused"].items())
+    refused = _by_reason(reviews["refused"])
     yield (
         "reviews",
-        f"{reviews['approved']} to approve, {reviews['rejected']} to reject; of these refused: {refused or 'none'}",
+        f"{reviews['approved']} to approve, {reviews['rejected']} to reject; of these refused: {refused}",
     )
     yield "trouble", f"{document['overbooked']} overbooked, {document['quarantined']} quarantined"
     for fault in document["faults"]:
         yield "", f"{fault['kind']} {fault['target']}: recovered after {fault['recovered_seconds']} s"
     for note in report.notes:
         yield "", note
+
+
+def _by_reason(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{words_of(reason)[1]} {count}" for reason, count in counts.items()) or "none"
 
 
 def _show_direction(console: Console, direction: str, one: Mapping[str, Any], report: Report) -> None:

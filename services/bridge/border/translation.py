@@ -10,7 +10,7 @@ from contracts.ids import signup_id
 from contracts.messages import attendance, opportunities, service, shifts, signups
 from contracts.topics import ATTENDANCE_COMMANDS, OPPORTUNITIES_COMMANDS
 from services.bridge.border.admission import origin, refuse, sender
-from services.bridge.border.people import Volunteer, consent_of, unlinked, volunteer_of
+from services.bridge.border.people import Volunteer, consent_of, home_link, unlinked, volunteer_of
 from services.bridge.draft import Draft
 from services.bridge.policy import Policy
 from services.bridge.states import Link, ServiceState
@@ -179,13 +179,14 @@ def service_attested(states: States, inbound: Inbound, now: datetime, policy: Po
     earlier = states.get(ServiceState, (code, data.record_ref))
     if earlier is None and _is_broken(states, inbound, volunteer):
         return refuse(inbound, now, "link_broken")
+    link = home_link(states, volunteer.person, code)
     draft = Draft(inbound, now)
     command = attendance.AttestService(
         person=volunteer.person,
         host=code,
         signup_id=_signup_id(inbound, volunteer),
         record=data,  # the field's type is the record alone, so the ref that ``data`` has besides is not written
-        home=_home(states, inbound, volunteer),
+        home=None if link is None else link.home,
         origin=origin(inbound),
     )
     draft.command(ATTENDANCE_COMMANDS, command)
@@ -224,14 +225,6 @@ def _is_broken(states: States, inbound: Inbound, volunteer: Volunteer) -> bool:
     """Whether her link with the sending host rested when this happened. At home there is no link that could rest."""
     link = states.get(Link, (volunteer.person, sender(inbound)))
     return volunteer.role == "host" and link is not None and link.broken_at(inbound.time)
-
-
-def _home(states: States, inbound: Inbound, volunteer: Volunteer) -> str | None:
-    """The home of the volunteer of the sending registry."""
-    if volunteer.role == "home":
-        return sender(inbound)
-    link = states.get(Link, (volunteer.person, sender(inbound)))
-    return None if link is None else link.home
 
 
 def _signup(inbound: Inbound, volunteer: Volunteer) -> dict[str, Any]:

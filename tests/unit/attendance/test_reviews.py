@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from contracts.messages import attendance
 from contracts.messages.base import EvidenceClass
 from contracts.messages.opportunities import SignupConfirmed
-from tests.support.attendance import LIN, XIA, at, attest, check_out, origin_of, told
+from contracts.messages.service import Outcome
+from tests.support.attendance import LIN, XIA, at, attest, check_out, told
+from tests.support.attendance import review as reviewed
 from tests.support.attendance_policy import Strict
 
 ATTESTED: dict[str, Any] = {
@@ -28,21 +30,9 @@ def held(*, start: str = "09:00", end: str = "12:00", **more: Any) -> Strict:
     return world
 
 
-def review(
-    world: Strict, outcome: Literal["approved", "rejected"] = "approved", *, ref: str = "r1", **more: Any
-) -> list[str]:
+def review(world: Strict, outcome: Outcome = "approved", *, ref: str = "r1", **more: Any) -> list[str]:
     """What follows from a review of the record."""
-    said: dict[str, Any] = {"version": 1, "reviewer": "chief", "tier": "host", "person": XIA} | more
-    command = attendance.ReviewService(
-        host="aa",
-        signup_id=world.signup_of(),
-        record_ref=ref,
-        outcome=outcome,
-        reason="list_seen",
-        origin=origin_of("aa"),
-        **said,
-    )
-    return list(told(world.deliver(command)))
+    return list(told(world.deliver(reviewed(ref, "s1", outcome=outcome, **more))))
 
 
 LAX = {"least_percent": 0}
